@@ -1,0 +1,1 @@
+"""DICOM files, elements and values: pure functions that know nothing of the database."""

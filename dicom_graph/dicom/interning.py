@@ -1,0 +1,120 @@
+"""Each distinct element is made once; the 98 % that repeat cost a dictionary look-up."""
+
+from typing import Generic, TypeVar
+
+from dicom_graph.dicom.elements import Element, Item, make_element, make_sequence
+
+Key = TypeVar("Key")
+
+_LARGE = 4096
+
+
+class RecentCache(Generic[Key]):
+    """A bounded mapping in two generations: what was not used for a whole generation is dropped."""
+
+    def __init__(self, generation_size: int) -> None:
+        self._size = generation_size
+        self._young: dict[Key, Element] = {}
+        self._old: dict[Key, Element] = {}
+
+    def get(self, key: Key) -> Element | None:
+        element = self._young.get(key)
+        if element is None:
+            element = self._old.get(key)
+            if element is not None:
+                self.put(key, element)
+        return element
+
+    def put(self, key: Key, element: Element) -> None:
+        if len(self._young) >= self._size:
+            self._old, self._young = self._young, {}
+        self._young[key] = element
+
+
+class Context:
+    """What decides the meaning of equal bytes in an explicit little endian data set.
+
+    One for each (character set, private creator); `known` is read by the hot loop directly.
+    """
+
+    __slots__ = ("creator", "encodings", "interner", "known", "older")
+
+    def __init__(self, interner: "Interner", encodings: list[str], creator: str) -> None:
+        self.interner = interner
+        self.encodings = encodings
+        self.creator = creator
+        self.known: dict[bytes, Element] = {}
+        self.older: dict[bytes, Element] = {}
+
+    def learn(self, chunk: bytes, tag: int, vr: str, value_start: int) -> Element:
+        """The element of a chunk (its header and value) that `known` does not hold."""
+        element = self.older.get(chunk)
+        if element is None:
+            raw = chunk[value_start:]
+            element = make_element(tag, self.creator, vr, raw, self.encodings, True)
+        if len(chunk) <= _LARGE:
+            self.remember(chunk, element)
+        return element
+
+    def remember(self, chunk: bytes, element: Element) -> None:
+        self.known[chunk] = element
+        self.interner.grown += 1
+
+
+class Interner:
+    """The elements seen lately. Not thread-safe: one reader, one interner."""
+
+    def __init__(self, generation_size: int = 50_000) -> None:
+        self.generation_size = generation_size
+        self.grown = 0
+        self._contexts: dict[tuple[str, ...], Context] = {}
+        self._raw: RecentCache[tuple[object, ...]] = RecentCache(generation_size)
+        self._sequences: RecentCache[tuple[object, ...]] = RecentCache(generation_size)
+
+    def context(self, encodings: list[str], creator: str) -> Context:
+        """The context of explicit little endian elements under a character set and creator."""
+        key = (creator, *encodings)
+        context = self._contexts.get(key)
+        if context is None:
+            context = self._contexts[key] = Context(self, encodings, creator)
+        return context
+
+    def age(self) -> None:
+        """Between two files: start a new generation where the present one is full."""
+        if self.grown < self.generation_size:
+            return
+        self.grown = 0
+        if len(self._contexts) > 1000:
+            self._contexts.clear()
+        for context in self._contexts.values():
+            context.older, context.known = context.known, {}
+
+    def element(
+        self,
+        tag: int,
+        private_creator: str,
+        vr: str,
+        raw: bytes,
+        encodings: list[str],
+        little_endian: bool,
+    ) -> Element:
+        """The element of these bytes, in any encoding."""
+        if len(raw) > _LARGE:
+            return make_element(tag, private_creator, vr, raw, encodings, little_endian)
+        key = (tag, private_creator, vr, raw, little_endian, *encodings)
+        element = self._raw.get(key)
+        if element is None:
+            element = make_element(tag, private_creator, vr, raw, encodings, little_endian)
+            self._raw.put(key, element)
+        return element
+
+    def sequence(
+        self, tag: int, private_creator: str, items: tuple[Item, ...], length: int
+    ) -> Element:
+        """The sequence of these items."""
+        element = make_sequence(tag, private_creator, items, length)
+        known = self._sequences.get((element.digest,))
+        if known is None:
+            self._sequences.put((element.digest,), element)
+            return element
+        return known

@@ -1,0 +1,180 @@
+"""Any data set that pydicom can read, as interned elements: the truth, and the slow way."""
+
+import warnings
+
+import pydicom
+from pydicom import config
+from pydicom.charset import default_encoding
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.filewriter import correct_ambiguous_vr_element
+from pydicom.hooks import raw_element_vr
+from pydicom.tag import BaseTag
+from pydicom.valuerep import AMBIGUOUS_VR
+from pydicom.values import convert_SQ
+
+from dicom_graph.dicom.dictionary import (
+    PIXEL_DATA_TAGS,
+    definition,
+    format_tag,
+    is_private,
+    is_private_creator,
+    private_block,
+)
+from dicom_graph.dicom.elements import Element, Item
+from dicom_graph.dicom.errors import UnreadableFileError
+from dicom_graph.dicom.interning import Interner
+
+_UNDEFINED = 0xFFFFFFFF
+_MAX_DEPTH = 128
+_CHARACTER_SET = BaseTag(0x00080005)
+_PIXEL_REPRESENTATION = BaseTag(0x00280103)
+
+
+def read_with_pydicom(path: str, *, force: bool) -> pydicom.FileDataset:
+    """Read a file's data set up to its pixel data.
+
+    Raises UnreadableFileError where pydicom refuses it or its end is missing.
+    """
+    try:
+        with warnings.catch_warnings(record=True) as caught, config.disable_value_validation():
+            warnings.simplefilter("always")
+            data_set = pydicom.dcmread(path, stop_before_pixels=True, force=force)
+    except RecursionError:
+        raise UnreadableFileError("sequences are nested too deeply") from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise UnreadableFileError(f"pydicom cannot read it: {error}") from error
+    except Exception as error:
+        raise UnreadableFileError(f"pydicom cannot read it: {error}") from error
+    for warning in caught:
+        if str(warning.message).startswith("End of file reached"):
+            raise UnreadableFileError("the file ends inside an element of undefined length")
+    return data_set
+
+
+def intern_data_set(data_set: Dataset, interner: Interner) -> Item:
+    """The elements of a data set just read, in the order of their tags, at any depth.
+
+    Raises UnreadableFileError for a value that the file cuts short, and for broken sequences.
+    """
+    with warnings.catch_warnings(), config.disable_value_validation():
+        warnings.simplefilter("ignore")
+        try:
+            return _intern(data_set, interner, None, 0)
+        except RecursionError:
+            raise UnreadableFileError("sequences are nested too deeply") from None
+
+
+def _intern(data_set: Dataset, interner: Interner, pixel_rep: int | None, depth: int) -> Item:
+    if depth > _MAX_DEPTH:
+        raise UnreadableFileError(f"sequences are nested more than {_MAX_DEPTH} deep")
+    # A copy, since looking anything up in the data set replaces raw elements by decoded ones.
+    sources = sorted(data_set._dict.items())
+    if _PIXEL_REPRESENTATION in data_set._dict:
+        pixel_rep = _first_integer(data_set, pixel_rep)
+    elements = [
+        _element(data_set, source, interner, pixel_rep, depth)
+        for tag, source in sources
+        if tag not in PIXEL_DATA_TAGS
+    ]
+    return tuple(elements)
+
+
+def _first_integer(data_set: Dataset, default: int | None) -> int | None:
+    try:
+        value = data_set.PixelRepresentation
+    except Exception:
+        return default
+    return value if isinstance(value, int) else default
+
+
+def _element(
+    data_set: Dataset,
+    source: RawDataElement | DataElement,
+    interner: Interner,
+    pixel_rep: int | None,
+    depth: int,
+) -> Element:
+    tag = int(source.tag)
+    creator = _private_creator(data_set, tag)
+    if isinstance(source, DataElement):
+        return _read_element(data_set, source, creator, interner, pixel_rep, depth)
+    if source.length != _UNDEFINED and len(source.value or b"") < source.length:
+        raise UnreadableFileError(
+            f"the file ends at byte {source.value_tell + len(source.value or b'')}, inside "
+            f"{_label(tag, creator)}, whose value needs {source.length} bytes"
+        )
+    vr = _resolved_vr(data_set, source, pixel_rep)
+    raw = source.value or b""
+    encodings = _encodings(data_set)
+    if vr != "SQ":
+        return interner.element(tag, creator, vr, raw, encodings, source.is_little_endian)
+    try:
+        items = convert_SQ(
+            raw, source.is_implicit_VR, source.is_little_endian, encodings, source.value_tell
+        )
+    except Exception as error:
+        raise UnreadableFileError(
+            f"{_label(tag, creator)} at byte {source.value_tell}: {error}"
+        ) from error
+    interned = tuple(_intern(item, interner, pixel_rep, depth + 1) for item in items)
+    return interner.sequence(tag, creator, interned, len(raw))
+
+
+def _read_element(
+    data_set: Dataset,
+    source: DataElement,
+    creator: str,
+    interner: Interner,
+    pixel_rep: int | None,
+    depth: int,
+) -> Element:
+    """An element that pydicom decoded while reading: a sequence, or the character set."""
+    tag = int(source.tag)
+    if source.VR == "SQ":
+        items = tuple(_intern(item, interner, pixel_rep, depth + 1) for item in source.value)
+        return interner.sequence(tag, creator, items, 0)
+    if source.tag != _CHARACTER_SET:
+        raise UnreadableFileError(f"{_label(tag, creator)} cannot be read")
+    values = [source.value] if isinstance(source.value, str) else list(source.value or ())
+    raw = "\\".join(values).encode("iso8859")
+    return interner.element(tag, creator, "CS", raw + b" " * (len(raw) % 2), ["iso8859"], True)
+
+
+def _encodings(data_set: Dataset) -> list[str]:
+    encodings = data_set.original_character_set or data_set._character_set or default_encoding
+    return [encodings] if isinstance(encodings, str) else list(encodings)
+
+
+def _private_creator(data_set: Dataset, tag: int) -> str:
+    if not is_private(tag) or is_private_creator(tag) or tag & 0xFFFF < 0x1000:
+        return ""
+    try:
+        element = data_set.get(BaseTag(private_block(tag)))
+    except Exception:
+        return ""
+    return str(element.value) if element is not None and element.VM == 1 else ""
+
+
+def _resolved_vr(data_set: Dataset, raw: RawDataElement, pixel_rep: int | None) -> str:
+    found: dict[str, str] = {}
+    raw_element_vr(raw, found, ds=data_set)
+    vr = str(found["VR"])
+    if vr not in AMBIGUOUS_VR:
+        return vr
+    if vr == "US or SS" and pixel_rep is not None:
+        return "US" if pixel_rep == 0 else "SS"
+    try:
+        element = DataElement(raw.tag, vr, raw.value, already_converted=True)
+        corrected = correct_ambiguous_vr_element(element, data_set, raw.is_little_endian)
+    except Exception:
+        return "UN"
+    resolved = str(corrected.VR)
+    return "UN" if resolved in AMBIGUOUS_VR else resolved
+
+
+def _label(tag: int, creator: str) -> str:
+    known = definition(tag, creator, "")
+    return f"{format_tag(tag)} {known.keyword or known.name}"

@@ -1,0 +1,1 @@
+"""Imports: a job from paths to a report."""

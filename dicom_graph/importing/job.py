@@ -1,0 +1,180 @@
+"""Running one import job: discover, read, write in batches, report."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from dicom_graph.importing.discover import Discovery, Folder
+from dicom_graph.importing.reader import FileReader
+from dicom_graph.store.engine import Database
+from dicom_graph.store.ingest import (
+    BatchWriter,
+    FileRecord,
+    KnownFile,
+    Outcome,
+    ReadFile,
+    known_files,
+)
+from dicom_graph.store.jobs import (
+    ClaimedJob,
+    Failure,
+    JobCounts,
+    JobStatus,
+    finish_job,
+    save_progress,
+)
+
+log = logging.getLogger(__name__)
+Progress = Callable[[JobCounts], None]
+_BATCH_SECONDS = 1.0
+
+
+class _Stopped(Exception):
+    """The job must end here; what was read is written first."""
+
+    def __init__(self, status: JobStatus, error: str | None = None) -> None:
+        super().__init__(error)
+        self.status = status
+        self.error = error
+
+
+class JobRun:
+    """One run of a claimed job, in the calling thread.
+
+    `stop` ends it at the next file, marked as interrupted. `progress` is called after each batch.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        job: ClaimedJob,
+        *,
+        batch_size: int = 500,
+        roots: tuple[Path, ...] | None = None,
+        stop: threading.Event | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._database = database
+        self._job = job
+        self._batch_size = batch_size
+        self._stop = stop or threading.Event()
+        self._progress = progress or (lambda counts: None)
+        self._discovery = Discovery(job.request.paths, job.request.pattern, roots)
+        self._reader = FileReader(job.request.mode)
+        self._writer = BatchWriter()
+        self._counts = job.counts
+        self._batch: list[ReadFile] = []
+        self._failures: list[Failure] = []
+        self._unsaved = 0
+        self._last_save = time.monotonic()
+        self._found = 0
+
+    def run(self) -> JobStatus:
+        """Run to the end; gives how it ended. Errors of the database are raised, after marking."""
+        ended = threading.Event()
+        counter = threading.Thread(target=self._count_ahead, args=(ended,), daemon=True)
+        counter.start()
+        try:
+            for folder in self._discovery.folders():
+                self._take(folder)
+            self._save()
+            return self._finish(JobStatus.COMPLETED)
+        except _Stopped as stopped:
+            self._save()
+            return self._finish(stopped.status, stopped.error)
+        except Exception as error:
+            log.exception("import %s failed", self._job.id)
+            self._finish(JobStatus.FAILED, f"unexpected {type(error).__name__}; see the log")
+            raise
+        finally:
+            ended.set()
+            counter.join()
+
+    def _count_ahead(self, ended: threading.Event) -> None:
+        for found in self._discovery.count(lambda: ended.is_set() or self._stop.is_set()):
+            self._found = found
+
+    def _take(self, folder: Folder) -> None:
+        for failure in folder.failures:
+            self._fail(failure)
+        self._counts.skipped += folder.others
+        for file, known in self._with_known(folder):
+            if self._stop.is_set():
+                raise _Stopped(JobStatus.INTERRUPTED)
+            self._take_file(file, known)
+            if self._is_due():
+                self._save()
+
+    def _with_known(self, folder: Folder) -> Iterator[tuple[FileRecord, KnownFile | None]]:
+        if not folder.files:
+            return
+        with self._database.read_sync() as connection:
+            known = known_files(connection, folder.path)
+        for file in folder.files:
+            yield file, known.get(file.name)
+
+    def _take_file(self, file: FileRecord, known: KnownFile | None) -> None:
+        self._unsaved += 1
+        changed = known is not None and (known.size, known.mtime_ns) != (file.size, file.mtime_ns)
+        if known is not None and not changed and known.mode >= self._job.request.mode:
+            mine = known.import_job_id == self._job.id
+            _count(self._counts, known.outcome if mine else Outcome.EXISTING)
+            return
+        result = self._reader.read(file, changed=changed)
+        if isinstance(result, ReadFile):
+            self._batch.append(result)
+        elif isinstance(result, Failure):
+            self._fail(result)
+        else:
+            self._counts.skipped += 1
+
+    def _fail(self, failure: Failure) -> None:
+        self._counts.failed += 1
+        self._failures.append(failure)
+        if self._job.request.stop_on_error:
+            raise _Stopped(JobStatus.FAILED, f"stopped at the first failure: {failure.path}")
+
+    def _is_due(self) -> bool:
+        if len(self._batch) >= self._batch_size:
+            return True
+        return self._unsaved >= 100 and time.monotonic() - self._last_save > _BATCH_SECONDS
+
+    def _save(self) -> None:
+        """One transaction: the batch, its failures, and the job's counts."""
+        counts = replace(self._counts, found=self._found)
+        try:
+            with self._database.writer.begin() as connection:
+                for outcome in self._writer.write(connection, self._batch, self._job.id):
+                    _count(counts, outcome)
+                save_progress(connection, self._job.id, counts, self._failures)
+        except BaseException:
+            self._writer.forget()
+            raise
+        self._counts = counts
+        self._batch.clear()
+        self._failures.clear()
+        self._unsaved = 0
+        self._last_save = time.monotonic()
+        self._progress(self._counts)
+
+    def _finish(self, status: JobStatus, error: str | None = None) -> JobStatus:
+        if status is JobStatus.COMPLETED:
+            self._counts.found = self._counts.processed
+        else:
+            self._counts.found = max(self._found, self._counts.processed)
+        with self._database.writer.begin() as connection:
+            finish_job(connection, self._job.id, status, self._counts, error)
+        self._progress(self._counts)
+        return status
+
+
+def _count(counts: JobCounts, outcome: Outcome) -> None:
+    if outcome is Outcome.CREATED:
+        counts.created += 1
+    elif outcome is Outcome.UPDATED:
+        counts.updated += 1
+    else:
+        counts.existing += 1

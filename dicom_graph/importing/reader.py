@@ -1,0 +1,57 @@
+"""From a file to what the store writes, or to the reason why not."""
+
+import logging
+import os
+
+from dicom_graph.dicom.elements import standard_elements
+from dicom_graph.dicom.entities import EntityReader
+from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
+from dicom_graph.dicom.interning import Interner
+from dicom_graph.dicom.reading import read_instance
+from dicom_graph.store.ingest import FileRecord, Mode, ReadFile
+from dicom_graph.store.jobs import Failure
+
+log = logging.getLogger(__name__)
+
+
+class FileReader:
+    """Reads files in one mode. Not thread-safe: it interns what it reads."""
+
+    def __init__(self, mode: Mode) -> None:
+        self._mode = mode
+        self._interner = Interner()
+        self._entities = EntityReader()
+
+    def read(self, file: FileRecord, *, changed: bool = False) -> ReadFile | Failure | None:
+        """The file's content, or why it failed; None for what is not a DICOM image. Never raises
+        for a bad file.
+        """
+        path = os.path.join(file.directory, file.name)
+        try:
+            return self._read(path, file, changed)
+        except NotDicomError:
+            return None
+        except UnreadableFileError as error:
+            return Failure(path, str(error))
+        except OSError as error:
+            return Failure(path, error.strerror or type(error).__name__)
+        except Exception as error:
+            log.debug("unexpected error in %s", path, exc_info=True)
+            return Failure(path, f"unexpected {type(error).__name__} while reading it")
+
+    def _read(self, path: str, file: FileRecord, changed: bool) -> ReadFile:
+        instance = read_instance(path, self._interner)
+        elements = instance.elements
+        if self._mode is Mode.NORMAL:
+            elements = standard_elements(elements)
+        elif self._mode is Mode.MINIMAL:
+            elements = ()
+        return ReadFile(
+            file=file,
+            entities=self._entities.read(instance.elements),
+            elements=elements,
+            mode=self._mode,
+            transfer_syntax_uid=instance.transfer_syntax_uid,
+            warnings=instance.warnings,
+            changed=changed,
+        )

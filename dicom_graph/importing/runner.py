@@ -1,0 +1,75 @@
+"""Running the imports that the API asked for, one after the other, beside the server."""
+
+import logging
+import threading
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from dicom_graph.importing.job import JobRun
+from dicom_graph.store.engine import Database
+from dicom_graph.store.jobs import JobOrigin, JobRequest, claim_job, claimable_jobs, create_job
+
+log = logging.getLogger(__name__)
+_LOOK_SECONDS = 5.0
+
+
+class JobRunner:
+    """One thread that takes waiting API jobs, also those that a crash or a stop left unfinished."""
+
+    def __init__(self, database: Database, *, roots: tuple[Path, ...], batch_size: int) -> None:
+        self._database = database
+        self._roots = roots
+        self._batch_size = batch_size
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="importer", daemon=True)
+
+    def start(self) -> None:
+        """Begin to take jobs."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the running batch, mark its job as interrupted, and wait until that is done."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def submit(self, request: JobRequest) -> int:
+        """Record a job to be run soon; gives its id."""
+        with self._database.writer.begin() as connection:
+            job_id = create_job(connection, request)
+        self._wake.set()
+        return job_id
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._run_waiting()
+            except SQLAlchemyError:
+                log.exception("the import queue cannot be read; trying again")
+            self._wake.wait(_LOOK_SECONDS)
+            self._wake.clear()
+
+    def _run_waiting(self) -> None:
+        with self._database.read_sync() as connection:
+            waiting = claimable_jobs(connection, JobOrigin.API)
+        for job_id in waiting:
+            if self._stop.is_set():
+                return
+            self._run(job_id)
+
+    def _run(self, job_id: int) -> None:
+        with self._database.writer.begin() as connection:
+            job = claim_job(connection, job_id)
+        if job is None:
+            return
+        run = JobRun(
+            self._database, job, batch_size=self._batch_size, roots=self._roots, stop=self._stop
+        )
+        try:
+            status = run.run()
+        except Exception:
+            return
+        log.info("import %s: %s", job_id, status)

@@ -1,0 +1,90 @@
+"""Configuration, from environment variables that start with DICOM_GRAPH_ and from `.env`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class SettingsError(ValueError):
+    """A setting is wrong; the message is one line that names it."""
+
+
+class Settings(BaseSettings):
+    """All settings. The README's table is held to these fields by a test."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DICOM_GRAPH_", env_file=".env", env_ignore_empty=True, extra="ignore"
+    )
+
+    database_url: str = Field(
+        default_factory=lambda: f"sqlite:///{Path.home() / '.dicom-graph' / 'database.sqlite3'}",
+        description="Where the index is kept: `sqlite:///PATH` or `postgresql://USER:PASSWORD"
+        "@HOST/NAME`.",
+    )
+    import_roots: Annotated[list[Path], NoDecode] = Field(
+        default_factory=lambda: [Path.home(), Path.cwd()],
+        description="Folders that `importPath` may read, separated by `:` (`;` on Windows); "
+        "symbolic links are resolved first.",
+    )
+    batch_size: int = Field(
+        default=500, ge=1, le=10_000, description="Files written in one transaction."
+    )
+    max_page_size: int = Field(
+        default=10_000, ge=1, le=10_000, description="The largest `first` or `last` of a page."
+    )
+    element_cache_size: int = Field(
+        default=100_000,
+        ge=0,
+        description="Data elements that a server keeps in memory (about 1 kB each).",
+    )
+    database_pool_size: int = Field(
+        default=10, ge=1, le=1000, description="Database connections that a server holds."
+    )
+    log_level: str = Field(
+        default="INFO", description="DEBUG, INFO, WARNING or ERROR; no patient data above DEBUG."
+    )
+
+    @field_validator("import_roots", mode="before")
+    @classmethod
+    def _split_paths(cls, value: object) -> object:
+        import os
+
+        return value.split(os.pathsep) if isinstance(value, str) else value
+
+    @field_validator("import_roots")
+    @classmethod
+    def _existing_folders(cls, value: list[Path]) -> list[Path]:
+        for path in value:
+            if not path.is_dir():
+                raise ValueError(f"{path} is not a folder")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
+            raise ValueError("must start with sqlite:/// or postgresql://")
+        return value
+
+    @field_validator("log_level")
+    @classmethod
+    def _known_level(cls, value: str) -> str:
+        if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+        return value.upper()
+
+
+def load_settings(**overrides: object) -> Settings:
+    """The settings of this process; overrides that are None count as not given.
+
+    Raises SettingsError with one line for the first setting that is wrong.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "DICOM_GRAPH_" + str(first["loc"][0]).upper()
+        raise SettingsError(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None

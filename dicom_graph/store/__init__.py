@@ -1,0 +1,1 @@
+"""The database: tables, ingest, and questions as SQL statements."""

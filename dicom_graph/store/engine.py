@@ -1,0 +1,124 @@
+"""Connections to the database, SQLite or PostgreSQL, for many readers and a writer."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import cached_property
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from dicom_graph.store.dialect import tune_sqlite_connection
+
+
+class DatabaseError(Exception):
+    """The database cannot be used; the message is one line and holds no password."""
+
+
+class Database:
+    """One database. Readers are asynchronous; the importer's writer is synchronous."""
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        """Raises DatabaseError for a URL that cannot be read."""
+        try:
+            self.url: URL = make_url(url)
+        except ArgumentError:
+            raise DatabaseError("the database URL cannot be read") from None
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._pool_size = pool_size
+
+    @property
+    def safe_url(self) -> str:
+        """The URL with its password hidden."""
+        return self.url.render_as_string(hide_password=True)
+
+    @cached_property
+    def writer(self) -> Engine:
+        """For writing. A transaction on SQLite takes the write lock at its start."""
+        if not self.is_sqlite:
+            return create_engine(self.url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        self._make_folder()
+        engine = create_engine(
+            self.url.set(drivername="sqlite+pysqlite"), connect_args={"timeout": 60}
+        )
+        event.listen(engine, "connect", tune_sqlite_connection)
+        event.listen(engine, "begin", _begin_immediate)
+        return engine
+
+    @contextmanager
+    def read_sync(self) -> Iterator[Connection]:
+        """A short connection for questions of the importer; it takes no write lock."""
+        with self.writer.connect() as connection:
+            yield connection.execution_options(reading=True)
+
+    @cached_property
+    def reader(self) -> AsyncEngine:
+        """For questions."""
+        if not self.is_sqlite:
+            return create_async_engine(
+                self.url.set(drivername="postgresql+psycopg"),
+                pool_size=self._pool_size,
+                max_overflow=0,
+                pool_pre_ping=True,
+            )
+        self._make_folder()
+        engine = create_async_engine(
+            self.url.set(drivername="sqlite+aiosqlite"),
+            pool_size=self._pool_size,
+            max_overflow=0,
+            connect_args={"timeout": 60},
+        )
+        event.listen(engine.sync_engine, "connect", tune_sqlite_connection)
+        return engine
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A short connection for one statement, or a few."""
+        async with self.reader.connect() as connection:
+            yield connection
+
+    async def ping(self) -> None:
+        """Raises DatabaseError where the database does not answer."""
+        try:
+            async with self.read() as connection:
+                await connection.execute(text("SELECT 1"))
+        except (SQLAlchemyError, OSError) as error:
+            raise DatabaseError(f"{self.safe_url} does not answer: {_reason(error)}") from error
+
+    def check(self) -> None:
+        """Raises DatabaseError where no connection can be made."""
+        try:
+            with self.writer.connect():
+                pass
+        except (SQLAlchemyError, OSError) as error:
+            raise DatabaseError(f"cannot open {self.safe_url}: {_reason(error)}") from error
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if "reader" in self.__dict__:
+            await self.reader.dispose()
+        self.close_writer()
+
+    def close_writer(self) -> None:
+        """Close the writer's connections."""
+        if "writer" in self.__dict__:
+            self.writer.dispose()
+
+    def _make_folder(self) -> None:
+        if self.url.database and self.url.database != ":memory:":
+            try:
+                Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise DatabaseError(f"cannot open {self.safe_url}: {error.strerror}") from error
+
+
+def _begin_immediate(connection: Connection) -> None:
+    reading = connection.get_execution_options().get("reading", False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _reason(error: BaseException) -> str:
+    original = getattr(error, "orig", None) or error
+    return str(original).strip().splitlines()[0] if str(original).strip() else type(error).__name__

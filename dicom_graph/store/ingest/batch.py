@@ -1,0 +1,49 @@
+"""What goes into a batch, and what comes out of it."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from dicom_graph.dicom.elements import Item
+from dicom_graph.dicom.entities import Entities
+
+
+class Mode(IntEnum):
+    """How much of a header is kept; a greater mode holds all of a lesser one."""
+
+    MINIMAL = 0
+    NORMAL = 1
+    FULL = 2
+
+
+class Outcome(IntEnum):
+    """What became of a file."""
+
+    CREATED = 0
+    UPDATED = 1
+    EXISTING = 2
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """A file as it lies on disk: folder, name, size in bytes, modification time in ns."""
+
+    directory: str
+    name: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """A file and what its header says. `elements` are those that `mode` keeps.
+
+    `changed` says that this path held other bytes when it was last read.
+    """
+
+    file: FileRecord
+    entities: Entities
+    elements: Item
+    mode: Mode
+    transfer_syntax_uid: str | None
+    warnings: tuple[str, ...] = ()
+    changed: bool = False

@@ -1,0 +1,150 @@
+"""From elements to ids: those that the database does not hold yet are written, once."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, Table, select
+
+from dicom_graph.dicom.dictionary import Definition
+from dicom_graph.dicom.elements import Element, Item
+from dicom_graph.store.dialect import allocate_ids, ids_by_key, insert_new, insert_rows
+from dicom_graph.store.idlist import pack_ids
+from dicom_graph.store.ingest.ids import Recent
+from dicom_graph.store.tables import (
+    DataElement,
+    DataElementDefinition,
+    DataElementValue,
+    ElementDigest,
+    Header,
+    HeaderElement,
+)
+
+_DEFINITION: Table = DataElementDefinition.__table__  # type: ignore[assignment]
+_ELEMENT: Table = DataElement.__table__  # type: ignore[assignment]
+_VALUE: Table = DataElementValue.__table__  # type: ignore[assignment]
+_HEADER: Table = Header.__table__  # type: ignore[assignment]
+_HEADER_ELEMENT: Table = HeaderElement.__table__  # type: ignore[assignment]
+_DIGEST: Table = ElementDigest.__table__  # type: ignore[assignment]
+_ELEMENT_COLUMNS = ("id", "definition_id", "block", "vm", "n_values", "length", "packed", "warning")
+_VALUE_COLUMNS = (
+    "element_id", "index", "definition_id", "text", "number", "date", "time", "datetime",
+    "warning",
+)  # fmt: skip
+
+
+class ElementWriter:
+    """The ids of elements; its memory is right only while its transactions commit."""
+
+    def __init__(self, generation_size: int = 200_000) -> None:
+        self._definitions: dict[Definition, int] = {}
+        self._ids: Recent[bytes, int] = Recent(generation_size)
+
+    def forget(self) -> None:
+        """After a rollback: nothing remembered is sure to be in the database."""
+        self._definitions.clear()
+        self._ids.clear()
+
+    def write(self, connection: Connection, headers: Iterable[Item]) -> dict[bytes, int]:
+        """The ids, by digest, of all elements of these headers; missing ones are inserted."""
+        ids: dict[bytes, int] = {}
+        unknown: dict[bytes, Element] = {}
+        for elements in headers:
+            self._collect(elements, ids, unknown)
+        if unknown:
+            self._find_or_insert(connection, unknown, ids)
+            self._ids.update((digest, ids[digest]) for digest in unknown)
+        return ids
+
+    def _collect(
+        self, elements: Item, ids: dict[bytes, int], unknown: dict[bytes, Element]
+    ) -> None:
+        for element in elements:
+            digest = element.digest
+            if digest in ids or digest in unknown:
+                continue
+            known = self._ids.get(digest)
+            if known is not None:
+                ids[digest] = known
+                continue
+            unknown[digest] = element
+            for item in element.items or ():
+                self._collect(item, ids, unknown)
+
+    def _find_or_insert(
+        self, connection: Connection, unknown: dict[bytes, Element], ids: dict[bytes, int]
+    ) -> None:
+        ids.update(ids_by_key(connection, _DIGEST, "digest", unknown))
+        new = sorted(unknown.keys() - ids.keys())
+        allocated = dict(zip(new, allocate_ids(connection, _ELEMENT, len(new)), strict=True))
+        claims = [(digest, allocated[digest]) for digest in new]
+        claimed = insert_new(connection, _DIGEST, ("digest", "id"), claims, "digest")
+        ids.update((digest, allocated[digest]) for digest in claimed)
+        ids.update(ids_by_key(connection, _DIGEST, "digest", allocated.keys() - claimed))
+        self._insert(connection, [unknown[digest] for digest in new if digest in claimed], ids)
+
+    def _insert(
+        self, connection: Connection, elements: list[Element], ids: dict[bytes, int]
+    ) -> None:
+        self._ensure_definitions(connection, {element.definition for element in elements})
+        rows = [
+            (
+                ids[e.digest], self._definitions[e.definition], e.block, e.vm, len(e.values),
+                e.length, e.packed, e.warning,
+            )
+            for e in elements
+        ]  # fmt: skip
+        insert_rows(connection, _ELEMENT, _ELEMENT_COLUMNS, rows)
+        self._insert_values(connection, elements, ids)
+        self._insert_items(connection, elements, ids)
+
+    def _ensure_definitions(self, connection: Connection, wanted: set[Definition]) -> None:
+        if wanted <= self._definitions.keys():
+            return
+        self._load_definitions(connection)
+        missing = sorted(wanted - self._definitions.keys())
+        if not missing:
+            return
+        rows = [
+            (id, *definition)
+            for id, definition in zip(
+                allocate_ids(connection, _DEFINITION, len(missing)), missing, strict=True
+            )
+        ]
+        columns = ("id", "tag", "private_creator", "vr", "keyword", "name")
+        insert_new(connection, _DEFINITION, columns, rows, "tag")
+        self._load_definitions(connection)
+
+    def _load_definitions(self, connection: Connection) -> None:
+        columns = _DEFINITION.c
+        statement = select(
+            columns.id, columns.tag, columns.private_creator, columns.vr, columns.keyword,
+            columns.name,
+        )  # fmt: skip
+        for id, *fields in connection.execute(statement):
+            self._definitions[Definition(*fields)] = id
+
+    def _insert_values(
+        self, connection: Connection, elements: list[Element], ids: dict[bytes, int]
+    ) -> None:
+        rows = [
+            (ids[element.digest], index, self._definitions[element.definition], *value)
+            for element in elements
+            for index, value in enumerate(element.values)
+        ]
+        insert_rows(connection, _VALUE, _VALUE_COLUMNS, rows)
+
+    def _insert_items(
+        self, connection: Connection, elements: list[Element], ids: dict[bytes, int]
+    ) -> None:
+        items = [
+            (ids[element.digest], index, item)
+            for element in elements
+            for index, item in enumerate(element.items or ())
+        ]
+        header_ids = allocate_ids(connection, _HEADER, len(items))
+        headers, members = [], []
+        for header_id, (element_id, index, item) in zip(header_ids, items, strict=True):
+            own = [ids[element.digest] for element in item]
+            headers.append((header_id, element_id, index, pack_ids(own)))
+            members += [(id, header_id) for id in own]
+        insert_rows(connection, _HEADER, ("id", "element_id", "index", "own"), headers)
+        insert_rows(connection, _HEADER_ELEMENT, ("element_id", "header_id"), sorted(members))

@@ -1,0 +1,84 @@
+"""Files and their folders, so that a tree already imported is known without opening it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Table, delete, select, tuple_
+
+from dicom_graph.store.dialect import allocate_ids, ids_by_key, insert_new
+from dicom_graph.store.ingest.batch import FileRecord, Mode, Outcome
+from dicom_graph.store.ingest.ids import Recent
+from dicom_graph.store.tables import Directory, File, Header
+
+_DIRECTORY: Table = Directory.__table__  # type: ignore[assignment]
+_FILE: Table = File.__table__  # type: ignore[assignment]
+
+
+class KnownFile(NamedTuple):
+    """A file as it was when last read, by which import, and how much of its header is kept."""
+
+    size: int
+    mtime_ns: int
+    import_job_id: int | None
+    outcome: Outcome
+    mode: Mode
+
+
+def known_files(connection: Connection, directory: str) -> dict[str, KnownFile]:
+    """The files of a folder that the database holds, by name."""
+    statement = (
+        select(File.name, File.size, File.mtime_ns, File.import_job_id, File.outcome, Header.mode)
+        .join(Directory, Directory.id == File.directory_id)
+        .outerjoin(Header, Header.image_id == File.image_id)
+        .where(Directory.path == directory)
+    )
+    return {
+        name: KnownFile(size, mtime_ns, job_id, Outcome(outcome), Mode(mode or 0))
+        for name, size, mtime_ns, job_id, outcome, mode in connection.execute(statement)
+    }
+
+
+class FileWriter:
+    """The ids of folders lately written."""
+
+    def __init__(self) -> None:
+        self._directories: Recent[str, int] = Recent(20_000)
+
+    def forget(self) -> None:
+        """After a rollback: nothing remembered is sure to be in the database."""
+        self._directories.clear()
+
+    def write(
+        self,
+        connection: Connection,
+        files: Sequence[tuple[FileRecord, int, Outcome]],
+        job_id: int | None,
+    ) -> None:
+        """Record files and the images they hold; a file known from before is replaced."""
+        ids = self._directory_ids(connection, {file.directory for file, _, _ in files})
+        rows = {
+            (ids[file.directory], file.name): (file.size, file.mtime_ns, image_id, job_id, outcome)
+            for file, image_id, outcome in files
+        }
+        keys = sorted(rows)
+        for start in range(0, len(keys), 400):
+            place = tuple_(_FILE.c.directory_id, _FILE.c.name)
+            connection.execute(delete(_FILE).where(place.in_(keys[start : start + 400])))
+        columns = (
+            "directory_id", "name", "size", "mtime_ns", "image_id", "import_job_id", "outcome",
+        )  # fmt: skip
+        insert_new(connection, _FILE, columns, [(*key, *rows[key]) for key in keys], "name")
+
+    def _directory_ids(self, connection: Connection, paths: set[str]) -> dict[str, int]:
+        ids = {path: id for path in paths if (id := self._directories.get(path)) is not None}
+        unknown = sorted(paths - ids.keys())
+        if unknown:
+            found = ids_by_key(connection, _DIRECTORY, "path", unknown)
+            missing = [path for path in unknown if path not in found]
+            new_ids = allocate_ids(connection, _DIRECTORY, len(missing))
+            rows = list(zip(new_ids, missing, strict=True))
+            insert_new(connection, _DIRECTORY, ("id", "path"), rows, "path")
+            found.update(ids_by_key(connection, _DIRECTORY, "path", missing))
+            self._directories.update(found.items())
+            ids.update(found)
+        return ids

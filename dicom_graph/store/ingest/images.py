@@ -1,0 +1,252 @@
+"""Images and their headers."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+from sqlalchemy import Connection, Table, bindparam, delete, select, update
+
+from dicom_graph.store.dialect import allocate_ids, insert_new, insert_rows
+from dicom_graph.store.idlist import pack_ids, unpack_ids
+from dicom_graph.store.ingest.batch import Mode, Outcome, ReadFile
+from dicom_graph.store.ingest.entities import Place
+from dicom_graph.store.ingest.shared_sets import Ids, SharedSets
+from dicom_graph.store.tables import Header, HeaderElement, Image, Series
+from dicom_graph.store.types import utc_now
+
+_IMAGE: Table = Image.__table__  # type: ignore[assignment]
+_HEADER: Table = Header.__table__  # type: ignore[assignment]
+_HEADER_ELEMENT: Table = HeaderElement.__table__  # type: ignore[assignment]
+_FIELDS = (
+    "uid", "number", "date", "time", "sop_class_uid", "number_of_frames", "rows", "columns",
+)  # fmt: skip
+_COLUMNS = (
+    "id", "created", "modified", "series_id", "transfer_syntax_uid", "warnings", *_FIELDS,
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Known:
+    """An image that the database holds."""
+
+    id: int
+    series_id: int | None
+    patient_id: int | None
+    mode: int
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of one file of a batch."""
+
+    image_id: int
+    outcome: Outcome
+
+
+class ImageWriter:
+    """Writes images with their headers; remembers the shared sets of their series."""
+
+    def __init__(self) -> None:
+        self._sets = SharedSets()
+
+    def forget(self) -> None:
+        """After a rollback: nothing remembered is sure to be in the database."""
+        self._sets.forget()
+
+    def write(
+        self,
+        connection: Connection,
+        files: Sequence[ReadFile],
+        places: Sequence[Place],
+        element_ids: dict[bytes, int],
+    ) -> list[Written]:
+        """Insert new images, complete headers that a fuller mode or a changed file gives."""
+        firsts: dict[str, int] = {}
+        for index, file in enumerate(files):
+            firsts.setdefault(file.entities.image.uid, index)
+        known = find_images(connection, list(firsts))
+        new = sorted((uid, index) for uid, index in firsts.items() if uid not in known)
+        created = self._insert(connection, [index for _, index in new], files, places)
+        if len(created) < len(new):
+            known.update(find_images(connection, [u for u, _ in new if u not in created]))
+        rewritten = self._rewrite(connection, firsts, known, files, places)
+        with_header = {firsts[uid]: id for uid, id in (created | rewritten).items()}
+        self._write_headers(connection, with_header, files, places, element_ids)
+        _warn_of_disagreement(connection, known, files, places)
+        return [
+            _written(index, file, firsts, created, rewritten, known)
+            for index, file in enumerate(files)
+        ]
+
+    def _insert(
+        self,
+        connection: Connection,
+        indexes: Sequence[int],
+        files: Sequence[ReadFile],
+        places: Sequence[Place],
+    ) -> dict[str, int]:
+        now = utc_now()
+        rows = []
+        for id, index in zip(allocate_ids(connection, _IMAGE, len(indexes)), indexes, strict=True):
+            file, place = files[index], places[index]
+            series_id = place.series.id if place.series else None
+            warnings = [*file.warnings, *_disagreements(file, place)] or None
+            fields = asdict(file.entities.image)
+            rows.append(
+                (id, now, now, series_id, file.transfer_syntax_uid, warnings,
+                 *[fields[name] for name in _FIELDS])
+            )  # fmt: skip
+        inserted = insert_new(connection, _IMAGE, _COLUMNS, rows, "uid")
+        place_of_uid = _COLUMNS.index("uid")
+        return {row[place_of_uid]: row[0] for row in rows if row[place_of_uid] in inserted}
+
+    def _rewrite(
+        self,
+        connection: Connection,
+        firsts: dict[str, int],
+        known: dict[str, Known],
+        files: Sequence[ReadFile],
+        places: Sequence[Place],
+    ) -> dict[str, int]:
+        """Drop headers that a fuller one replaces, and refresh the fields of changed files."""
+        rewritten = {}
+        for uid, image in known.items():
+            file = files[firsts[uid]]
+            if file.mode > image.mode or (file.changed and file.mode >= image.mode):
+                rewritten[uid] = image.id
+                fields = asdict(file.entities.image)
+                values = {name: fields[name] for name in _FIELDS}
+                values["transfer_syntax_uid"] = file.transfer_syntax_uid
+                if file.changed:
+                    image.warnings = [*file.warnings, *_disagreements(file, places[firsts[uid]])]
+                    values["warnings"] = image.warnings or None
+                connection.execute(update(Image).where(Image.id == image.id).values(values))
+        _drop_headers(connection, list(rewritten.values()))
+        return rewritten
+
+    def _write_headers(
+        self,
+        connection: Connection,
+        image_ids: dict[int, int],
+        files: Sequence[ReadFile],
+        places: Sequence[Place],
+        element_ids: dict[bytes, int],
+    ) -> None:
+        by_series: dict[int | None, list[int]] = defaultdict(list)
+        for index in sorted(image_ids):
+            if files[index].mode is not Mode.MINIMAL:
+                series = places[index].series
+                by_series[series.id if series else None].append(index)
+        headers: list[tuple[int, int | None, bytes, int]] = []
+        owns: list[Ids] = []
+        for series_id, indexes in by_series.items():
+            contents = [
+                frozenset([element_ids[element.digest] for element in files[index].elements])
+                for index in indexes
+            ]
+            choices = self._sets.choose(connection, series_id, contents)
+            for index, (set_id, own) in zip(indexes, choices, strict=True):
+                headers.append((image_ids[index], set_id, pack_ids(own), files[index].mode))
+                owns.append(own)
+        ids = allocate_ids(connection, _HEADER, len(headers))
+        rows = [(id, *header) for id, header in zip(ids, headers, strict=True)]
+        insert_rows(connection, _HEADER, ("id", "image_id", "shared_set_id", "own", "mode"), rows)
+        members = [(element, id) for id, own in zip(ids, owns, strict=True) for element in own]
+        insert_rows(connection, _HEADER_ELEMENT, ("element_id", "header_id"), sorted(members))
+
+
+def _drop_headers(connection: Connection, image_ids: list[int]) -> None:
+    if not image_ids:
+        return
+    condition = Header.image_id.in_(image_ids)
+    members = [
+        {"element": element, "header": header_id}
+        for header_id, own in connection.execute(select(Header.id, Header.own).where(condition))
+        for element in unpack_ids(own)
+    ]
+    if members:
+        columns = _HEADER_ELEMENT.c
+        statement = delete(_HEADER_ELEMENT).where(
+            columns.element_id == bindparam("element"), columns.header_id == bindparam("header")
+        )
+        connection.execute(statement, members)
+    connection.execute(delete(Header).where(condition))
+
+
+def find_images(connection: Connection, uids: list[str]) -> dict[str, Known]:
+    """The images of these uids that the database holds."""
+    found: dict[str, Known] = {}
+    for start in range(0, len(uids), 500):
+        statement = (
+            select(
+                Image.uid, Image.id, Image.series_id, Series.patient_id, Header.mode,
+                Image.warnings,
+            )
+            .outerjoin(Series, Series.id == Image.series_id)
+            .outerjoin(Header, Header.image_id == Image.id)
+            .where(Image.uid.in_(uids[start : start + 500]))
+        )  # fmt: skip
+        for uid, id, series_id, patient_id, mode, warnings in connection.execute(statement):
+            found[uid] = Known(id, series_id, patient_id, mode or 0, warnings or [])
+    return found
+
+
+def _written(
+    index: int,
+    file: ReadFile,
+    firsts: dict[str, int],
+    created: dict[str, int],
+    rewritten: dict[str, int],
+    known: dict[str, Known],
+) -> Written:
+    uid = file.entities.image.uid
+    is_first = firsts[uid] == index
+    if uid in created:
+        return Written(created[uid], Outcome.CREATED if is_first else Outcome.EXISTING)
+    outcome = Outcome.UPDATED if is_first and uid in rewritten else Outcome.EXISTING
+    return Written(known[uid].id, outcome)
+
+
+def _disagreements(file: ReadFile, place: Place) -> list[str]:
+    """Where a header contradicts the series that it names."""
+    series, fields = place.series, file.entities.series
+    if series is None or fields is None:
+        return []
+    pairs = (
+        ("PatientID", place.patient_id, series.patient_id),
+        ("StudyInstanceUID", place.study_id, series.study_id),
+        ("Modality", fields.modality, series.modality),
+    )
+    return [
+        f"{keyword} differs from that of the image's series"
+        for keyword, mine, theirs in pairs
+        if mine != theirs
+    ]
+
+
+def _warn_of_disagreement(
+    connection: Connection,
+    known: dict[str, Known],
+    files: Sequence[ReadFile],
+    places: Sequence[Place],
+) -> None:
+    """Keep a warning on an image of which another file with the same UID tells otherwise."""
+    for file, place in zip(files, places, strict=True):
+        image = known.get(file.entities.image.uid)
+        if image is None or file.changed:
+            continue
+        pairs = (
+            ("PatientID", place.patient_id, image.patient_id),
+            ("SeriesInstanceUID", place.series.id if place.series else None, image.series_id),
+        )
+        new = [
+            f"another file of the same SOPInstanceUID has another {keyword}"
+            for keyword, theirs, mine in pairs
+            if theirs != mine
+        ]
+        new = [warning for warning in new if warning not in image.warnings]
+        if new:
+            image.warnings = [*image.warnings, *new]
+            statement = update(Image).where(Image.id == image.id)
+            connection.execute(statement.values(warnings=image.warnings))

@@ -1,0 +1,45 @@
+"""One batch, one transaction."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from dicom_graph.store.ingest.batch import Outcome, ReadFile
+from dicom_graph.store.ingest.elements import ElementWriter
+from dicom_graph.store.ingest.entities import EntityWriter
+from dicom_graph.store.ingest.files import FileWriter
+from dicom_graph.store.ingest.images import ImageWriter
+
+
+class BatchWriter:
+    """Writes batches of read files, and remembers the ids that recur. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._elements = ElementWriter()
+        self._entities = EntityWriter()
+        self._images = ImageWriter()
+        self._files = FileWriter()
+
+    def write(
+        self, connection: Connection, files: Sequence[ReadFile], job_id: int | None
+    ) -> list[Outcome]:
+        """Write a batch inside the caller's transaction; gives what became of each file.
+
+        The caller calls `forget` where the transaction does not commit.
+        """
+        if not files:
+            return []
+        element_ids = self._elements.write(connection, (file.elements for file in files))
+        places = self._entities.write(connection, [file.entities for file in files])
+        written = self._images.write(connection, files, places, element_ids)
+        records = [
+            (file.file, image.image_id, image.outcome)
+            for file, image in zip(files, written, strict=True)
+        ]
+        self._files.write(connection, records, job_id)
+        return [image.outcome for image in written]
+
+    def forget(self) -> None:
+        """Drop what is remembered: after a rollback it may not be in the database."""
+        for part in (self._elements, self._entities, self._images, self._files):
+            part.forget()

@@ -1,0 +1,60 @@
+"""Bringing a database to the tables of this version, by the migrations beside the package."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from dicom_graph.store.dialect import is_sqlite
+from dicom_graph.store.engine import Database, DatabaseError
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_LOCK = 5_318_008_136
+
+
+def migrations_folder() -> Path:
+    """Inside the package as installed; beside it in a checkout."""
+    installed = _PACKAGE / "migrations"
+    return installed if installed.is_dir() else _PACKAGE.parent / "migrations"
+
+
+def upgrade(database: Database) -> None:
+    """Create or upgrade the tables. Safe to call from many processes at once."""
+    database.check()
+    with database.writer.begin() as connection:
+        if not is_sqlite(connection):
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def require_current(database: Database) -> None:
+    """Raises DatabaseError where the tables are not those of this version."""
+    database.check()
+    with database.read_sync() as connection:
+        found = revision(connection)
+    if found != head():
+        raise DatabaseError(
+            f"the tables of {database.safe_url} are at revision {found or 'none'}, this version "
+            f"needs {head()}: run `dicom-graph db upgrade`"
+        )
+
+
+def revision(connection: Connection) -> str | None:
+    """The revision of a database, None for an empty one."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def head() -> str:
+    """The revision of this version's tables."""
+    return str(ScriptDirectory.from_config(_config()).get_current_head())
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
+    return config

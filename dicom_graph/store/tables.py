@@ -1,0 +1,379 @@
+"""The tables. How a header is stored: interned elements, shared sets, and few own elements.
+
+What a header holds is one packed column (`store.idlist`), read in one go. The tables
+`header_element` and `element_set_member` say the same the other way round, from an element to
+the headers that hold it: filters go that way, from the value up.
+
+The bulk tables carry no foreign keys: they are written only by `store.ingest`, whole batches in
+one transaction, and the checks would double its time.
+"""
+
+import datetime as dt
+from typing import Any
+
+from sqlalchemy import (
+    Date,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    TextClause,
+    Time,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from dicom_graph.store.types import Bytes, Id, Int64, Json, Text, UtcDateTime, utc_now
+
+TEXT_KEY_LENGTH = 64
+"""Text is indexed by this many characters: PostgreSQL refuses index entries over 2.7 kB."""
+
+
+def _partial_index(
+    name: str, *columns: str | TextClause, where: str, unique: bool = False
+) -> Index:
+    condition = text(where)
+    return Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
+
+
+class Base(DeclarativeBase):
+    """The base of all tables."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_N_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012
+        str: Text,
+        bytes: Bytes,
+        float: Float(53),
+        dt.datetime: UtcDateTime,
+        dt.date: Date,
+        dt.time: Time,
+        list[str]: Json,
+        list[float]: Json,
+        dict[str, Any]: Json,
+    }
+
+
+class Entity(Base):
+    """What all entities have: a key that is never reused, and when they came and changed."""
+
+    __abstract__ = True
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, sort_order=-3)
+    created: Mapped[dt.datetime] = mapped_column(default=utc_now, sort_order=-2)
+    modified: Mapped[dt.datetime] = mapped_column(default=utc_now, onupdate=utc_now, sort_order=-1)
+
+
+class Patient(Entity):
+    __tablename__ = "patient"
+    __table_args__ = (
+        Index("ix_patient_order", "family_name", "given_name", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    uid: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str | None]
+    name_prefix: Mapped[str | None]
+    given_name: Mapped[str | None]
+    middle_name: Mapped[str | None]
+    family_name: Mapped[str | None]
+    name_suffix: Mapped[str | None]
+    sex: Mapped[str | None]
+    date_of_birth: Mapped[dt.date | None]
+
+
+class Study(Entity):
+    __tablename__ = "study"
+    __table_args__ = (
+        Index("ix_study_order", "date", "time", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    uid: Mapped[str] = mapped_column(unique=True)
+    description: Mapped[str | None]
+    date: Mapped[dt.date | None]
+    time: Mapped[dt.time | None]
+
+
+class Series(Entity):
+    __tablename__ = "series"
+    __table_args__ = (
+        Index("ix_series_study", "study_id", "patient_id"),
+        Index("ix_series_patient", "patient_id", "study_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    uid: Mapped[str] = mapped_column(unique=True)
+    study_id: Mapped[int | None] = mapped_column(ForeignKey("study.id"))
+    patient_id: Mapped[int | None] = mapped_column(ForeignKey("patient.id"))
+    number: Mapped[int | None] = mapped_column(Integer)
+    description: Mapped[str | None]
+    date: Mapped[dt.date | None]
+    time: Mapped[dt.time | None]
+    modality: Mapped[str | None]
+    body_part_examined: Mapped[str | None]
+    patient_position: Mapped[str | None]
+    protocol_name: Mapped[str | None]
+    manufacturer: Mapped[str | None]
+    manufacturer_model_name: Mapped[str | None]
+    device_serial_number: Mapped[str | None]
+    institution_name: Mapped[str | None]
+    operators_name: Mapped[str | None]
+    magnetic_field_strength: Mapped[float | None]
+    echo_time: Mapped[float | None]
+    echo_train_length: Mapped[int | None] = mapped_column(Integer)
+    inversion_time: Mapped[float | None]
+    repetition_time: Mapped[float | None]
+    flip_angle: Mapped[float | None]
+    slice_thickness: Mapped[float | None]
+    pixel_spacing: Mapped[list[float] | None]
+    scanning_sequence: Mapped[list[str] | None]
+    sequence_variant: Mapped[list[str] | None]
+    sequence_name: Mapped[str | None]
+    pulse_sequence_name: Mapped[str | None]
+    mr_acquisition_type: Mapped[str | None]
+    sequence_type: Mapped[str | None]
+
+
+class Image(Entity):
+    __tablename__ = "image"
+    __table_args__ = (
+        Index("ix_image_series", "series_id", "number", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    uid: Mapped[str] = mapped_column(unique=True)
+    series_id: Mapped[int | None] = mapped_column(ForeignKey("series.id"))
+    number: Mapped[int | None] = mapped_column(Integer)
+    date: Mapped[dt.date | None]
+    time: Mapped[dt.time | None]
+    sop_class_uid: Mapped[str | None]
+    transfer_syntax_uid: Mapped[str | None]
+    number_of_frames: Mapped[int | None] = mapped_column(Integer)
+    rows: Mapped[int | None] = mapped_column(Integer)
+    columns: Mapped[int | None] = mapped_column(Integer)
+    warnings: Mapped[list[str] | None]
+
+
+class Directory(Base):
+    """A folder that holds files; its path is stored once for all of them."""
+
+    __tablename__ = "directory"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    path: Mapped[str] = mapped_column(unique=True)
+
+
+class File(Base):
+    """A file of an image as it was when last read, by which import, and what it made of it."""
+
+    __tablename__ = "file"
+    __table_args__ = (Index("ix_file_image", "image_id"), {"sqlite_with_rowid": False})
+
+    directory_id: Mapped[int] = mapped_column(ForeignKey("directory.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    size: Mapped[int] = mapped_column(Int64)
+    mtime_ns: Mapped[int] = mapped_column(Int64)
+    image_id: Mapped[int] = mapped_column(ForeignKey("image.id"))
+    import_job_id: Mapped[int | None] = mapped_column(Id)
+    outcome: Mapped[int] = mapped_column(SmallInteger)
+
+
+class DataElementDefinition(Base):
+    """(tag, private creator, VR); the tag of a private element has 00 for its block."""
+
+    __tablename__ = "data_element_definition"
+    __table_args__ = (
+        UniqueConstraint("tag", "private_creator", "vr"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    tag: Mapped[int] = mapped_column(Int64)
+    private_creator: Mapped[str]
+    vr: Mapped[str]
+    keyword: Mapped[str]
+    name: Mapped[str]
+
+
+class ElementDigest(Base):
+    """Which content is which element: what makes an element be stored once."""
+
+    __tablename__ = "element_digest"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(Id)
+
+
+class DataElement(Base):
+    """One distinct element, never changed once written. `length` is in bytes.
+
+    `block`: of a private element, the block that its creator reserves (16 to 255), else 0.
+    Only elements without a row in `data_element_value` (`n_values` 0) are indexed by definition
+    here; the others are found through their values.
+
+    `packed` is null where the values give the bytes back, or where the file alone has them;
+    where it is shorter than `length` it is compressed (`dicom.packing`).
+    """
+
+    __tablename__ = "data_element"
+    __table_args__ = (
+        _partial_index("ix_data_element_without_values", "definition_id", where="n_values = 0"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    definition_id: Mapped[int] = mapped_column(Id)
+    block: Mapped[int] = mapped_column(SmallInteger)
+    vm: Mapped[int] = mapped_column(Integer)
+    n_values: Mapped[int] = mapped_column(Integer)
+    length: Mapped[int] = mapped_column(Int64)
+    packed: Mapped[bytes | None]
+    warning: Mapped[str | None]
+
+
+class DataElementValue(Base):
+    """One value of an element, in the column of its meaning. `index` counts from 0."""
+
+    __tablename__ = "data_element_value"
+    __table_args__ = (
+        _partial_index(
+            "ix_data_element_value_text",
+            "definition_id",
+            text(f"substr(text, 1, {TEXT_KEY_LENGTH})"),
+            where="text IS NOT NULL AND number IS NULL",
+        ),
+        *[
+            _partial_index(
+                f"ix_data_element_value_{column}",
+                "definition_id",
+                column,
+                where=f"{column} IS NOT NULL",
+            )
+            for column in ("number", "date", "time", "datetime")
+        ],
+        {"sqlite_with_rowid": False},
+    )
+
+    element_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    index: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    definition_id: Mapped[int] = mapped_column(Id)
+    text: Mapped[str | None]
+    number: Mapped[float | None]
+    date: Mapped[dt.date | None]
+    time: Mapped[dt.time | None]
+    datetime: Mapped[dt.datetime | None] = mapped_column(DateTime)
+    warning: Mapped[str | None]
+
+
+class ElementSet(Base):
+    """Elements that headers of one series have in common; always a subset of each of them."""
+
+    __tablename__ = "element_set"
+    __table_args__ = (
+        Index("ix_element_set_series", "series_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    series_id: Mapped[int] = mapped_column(Id)
+    members: Mapped[bytes]
+
+
+class ElementSetMember(Base):
+    """From an element to the shared sets that hold it."""
+
+    __tablename__ = "element_set_member"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    element_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    set_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+
+
+class Header(Base):
+    """A data set: of an image, or an item (`index` from 0) of a sequence element.
+
+    Its elements are the members of its shared set and its `own`.
+    """
+
+    __tablename__ = "header"
+    __table_args__ = (
+        _partial_index("ix_header_image", "image_id", where="image_id IS NOT NULL", unique=True),
+        _partial_index(
+            "ix_header_item", "element_id", "index", where="element_id IS NOT NULL", unique=True
+        ),
+        _partial_index("ix_header_shared_set", "shared_set_id", where="shared_set_id IS NOT NULL"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    image_id: Mapped[int | None] = mapped_column(Id)
+    element_id: Mapped[int | None] = mapped_column(Id)
+    index: Mapped[int | None] = mapped_column(Integer)
+    shared_set_id: Mapped[int | None] = mapped_column(Id)
+    own: Mapped[bytes]
+    mode: Mapped[int | None] = mapped_column(SmallInteger)
+
+
+class HeaderElement(Base):
+    """From an element to the headers that hold it beyond their shared set."""
+
+    __tablename__ = "header_element"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    element_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    header_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+
+
+class ImportJob(Base):
+    """An import and its report, from its start to its end. `owner`: the process that runs it."""
+
+    __tablename__ = "import_job"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    created: Mapped[dt.datetime] = mapped_column(default=utc_now)
+    status: Mapped[str]
+    origin: Mapped[str]
+    owner: Mapped[str | None]
+    paths: Mapped[list[str]]
+    mode: Mapped[str]
+    pattern: Mapped[str | None]
+    stop_on_error: Mapped[bool]
+    found: Mapped[int] = mapped_column(Int64, default=0)
+    images_created: Mapped[int] = mapped_column(Int64, default=0)
+    images_updated: Mapped[int] = mapped_column(Int64, default=0)
+    images_existing: Mapped[int] = mapped_column(Int64, default=0)
+    skipped: Mapped[int] = mapped_column(Int64, default=0)
+    failed: Mapped[int] = mapped_column(Int64, default=0)
+    error: Mapped[str | None]
+    started_at: Mapped[dt.datetime | None]
+    finished_at: Mapped[dt.datetime | None]
+    heartbeat_at: Mapped[dt.datetime | None]
+
+
+class ImportFailure(Base):
+    """A file that an import could not take, and why."""
+
+    __tablename__ = "import_failure"
+    __table_args__ = (
+        Index("ix_import_failure_job", "job_id", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    job_id: Mapped[int] = mapped_column(ForeignKey("import_job.id"))
+    path: Mapped[str]
+    message: Mapped[str]

@@ -1,0 +1,49 @@
+"""A headless Chromium for the pages, shared by the whole session."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1400,900",
+)
+
+
+def _program(variable: str, *names: str) -> str:
+    found = os.environ.get(variable) or next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        pytest.skip(f"no {names[0]} on PATH (Debian: apt-get install chromium chromium-driver)")
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """Chromium on a fresh profile, logging its network events and console.
+
+    Found on PATH, or by the variables CHROMIUM and CHROMEDRIVER.
+    """
+    driver = _program("CHROMEDRIVER", "chromedriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = _program("CHROMIUM", "chromium", "chromium-browser", "google-chrome")
+    profile = tmp_path_factory.mktemp("chromium")
+    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    chromium = webdriver.Chrome(options=options, service=Service(driver))
+    # Leaves Chromium's own start page, whose requests would be in the log.
+    chromium.get("about:blank")
+    yield chromium
+    chromium.quit()
