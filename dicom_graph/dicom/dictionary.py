@@ -1,9 +1,10 @@
 """What the data dictionaries say of a tag (PS3.6, and pydicom's private dictionary)."""
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
+from pydicom._dicom_dict import DicomDictionary
 from pydicom.datadict import (
     dictionary_description,
     dictionary_keyword,
@@ -67,6 +68,12 @@ def parse_tag(text: str) -> int:
 def keyword_tag(keyword: str) -> int | None:
     """The tag of a standard keyword such as `EchoTime`, or None where there is none."""
     return tag_for_keyword(keyword)
+
+
+@cache
+def keywords() -> tuple[str, ...]:
+    """All standard keywords (PS3.6)."""
+    return tuple(entry[4] for entry in DicomDictionary.values() if entry[4])
 
 
 @lru_cache(maxsize=65_536)

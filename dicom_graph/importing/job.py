@@ -72,6 +72,11 @@ class JobRun:
         self._last_save = time.monotonic()
         self._found = 0
 
+    @property
+    def counts(self) -> JobCounts:
+        """What became of the files so far."""
+        return self._counts
+
     def run(self) -> JobStatus:
         """Run to the end; gives how it ended. Errors of the database are raised, after marking."""
         ended = threading.Event()

@@ -205,13 +205,19 @@ def _sqlite_time(value: dt.time) -> str:
     return value.isoformat(timespec="microseconds")
 
 
-def id_table(sqlite: bool, ids: Sequence[int]) -> FromClause:
-    """The ids as a table with one column `id`, from one parameter whatever their number."""
+def parent_table(sqlite: bool, parents: Sequence[tuple[int, int | None]]) -> FromClause:
+    """Pairs as a table (`id`, `patient_id`), from one parameter whatever their number."""
+    pairs = [list(parent) for parent in parents]
+    columns: list[ColumnElement[Any]]
     if sqlite:
-        rows = func.json_each(literal(json.dumps(list(ids)))).table_valued("value", name="ids")
-        return select(cast(rows.c.value, BigInteger).label("id")).subquery("ids")
-    array = literal(list(ids), ARRAY(BigInteger))
-    return select(func.unnest(array).label("id")).subquery("ids")
+        rows = func.json_each(literal(json.dumps(pairs))).table_valued("value", name="pairs")
+        columns = [func.json_extract(rows.c.value, f"$[{n}]") for n in (0, 1)]
+    else:
+        elements = func.jsonb_array_elements(cast(literal(pairs, JSONB), JSONB))
+        rows = elements.table_valued("value", name="pairs")
+        columns = [rows.c.value.op("->>")(n) for n in (0, 1)]
+    id, patient_id = (cast(column, BigInteger) for column in columns)
+    return select(id.label("id"), patient_id.label("patient_id")).subquery("parents")
 
 
 def among(sqlite: bool, column: ColumnElement[Any], ids: Sequence[int]) -> ColumnElement[bool]:
@@ -239,17 +245,16 @@ def first_of_each(
     sqlite: bool,
     parents: FromClause,
     child: FromClause,
-    page_of_parent: Callable[[ColumnElement[int], FromClause], Select[Any]],
+    page_of_parent: Callable[[FromClause], Select[Any]],
 ) -> tuple[FromClause, FromClause]:
     """Join each parent to its page of children; gives the join and the child's columns.
 
-    `page_of_parent(parent_id, child)` selects one parent's page. PostgreSQL takes it as LATERAL;
-    SQLite, which has none, as a correlated IN. Both read just the page, which a window function
-    would not.
+    `page_of_parent(child)` selects one parent's page. PostgreSQL takes it as LATERAL; SQLite,
+    which has none, as a correlated IN. Both read just the page, which a window function would not.
     """
     if sqlite:
         inner = child.alias("page_child")
-        page = page_of_parent(parents.c.id, inner).with_only_columns(inner.c.id)
+        page = page_of_parent(inner).with_only_columns(inner.c.id)
         return parents.join(child, child.c.id.in_(page.correlate(parents))), child
-    page_table = page_of_parent(parents.c.id, child).correlate(parents).lateral("page")
+    page_table = page_of_parent(child).correlate(parents).lateral("page")
     return parents.join(page_table, true()), page_table

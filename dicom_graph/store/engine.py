@@ -38,10 +38,16 @@ class Database:
     def writer(self) -> Engine:
         """For writing. A transaction on SQLite takes the write lock at its start."""
         if not self.is_sqlite:
-            return create_engine(self.url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+            return create_engine(
+                self.url.set(drivername="postgresql+psycopg"),
+                pool_pre_ping=True,
+                hide_parameters=True,
+            )
         self._make_folder()
         engine = create_engine(
-            self.url.set(drivername="sqlite+pysqlite"), connect_args={"timeout": 60}
+            self.url.set(drivername="sqlite+pysqlite"),
+            connect_args={"timeout": 60},
+            hide_parameters=True,
         )
         event.listen(engine, "connect", tune_sqlite_connection)
         event.listen(engine, "begin", _begin_immediate)
@@ -62,6 +68,8 @@ class Database:
                 pool_size=self._pool_size,
                 max_overflow=0,
                 pool_pre_ping=True,
+                hide_parameters=True,
+                isolation_level="AUTOCOMMIT",
             )
         self._make_folder()
         engine = create_async_engine(
@@ -69,6 +77,7 @@ class Database:
             pool_size=self._pool_size,
             max_overflow=0,
             connect_args={"timeout": 60},
+            hide_parameters=True,
         )
         event.listen(engine.sync_engine, "connect", tune_sqlite_connection)
         return engine

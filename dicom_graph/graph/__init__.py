@@ -1,0 +1,1 @@
+"""The GraphQL schema: types, loaders, connections, mutations and subscriptions."""

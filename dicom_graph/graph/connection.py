@@ -1,0 +1,115 @@
+"""Relay connections over keyset pages."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Generic, TypeVar
+
+import strawberry
+
+from dicom_graph.graph.computed import computed
+from dicom_graph.graph.errors import BadInput
+from dicom_graph.store.read import Order, Page, PageRequest
+
+T = TypeVar("T")
+DEFAULT_PAGE_SIZE = 25
+
+First = Annotated[
+    int | None,
+    strawberry.argument(description="At most so many from the front; 25 if nothing is given."),
+]
+After = Annotated[
+    str | None, strawberry.argument(description="Only what follows this cursor of the same list.")
+]
+Last = Annotated[int | None, strawberry.argument(description="At most so many from the back.")]
+Before = Annotated[
+    str | None, strawberry.argument(description="Only what precedes this cursor of the same list.")
+]
+Offset = Annotated[
+    int | None,
+    strawberry.argument(
+        description="Skip so many from the front: for page numbers. Cursors are faster and stay "
+        "right while an import runs."
+    ),
+]
+
+
+@strawberry.type(description="Where a page lies in its list (Relay).")
+class PageInfo:
+    has_next_page: bool = strawberry.field(description="Whether more follows this page.")
+    has_previous_page: bool = strawberry.field(description="Whether something precedes this page.")
+    start_cursor: str | None = strawberry.field(description="The cursor of the first node.")
+    end_cursor: str | None = strawberry.field(
+        description="The cursor of the last node: give it as `after` to get the next page."
+    )
+
+
+@strawberry.type(description="A node and its cursor.")
+class Edge(Generic[T]):
+    node: T = strawberry.field(description="The object.")
+    cursor: str = strawberry.field(description="Its place in this list, opaque.")
+
+
+@strawberry.type(description="A page of a list.")
+class Connection(Generic[T]):
+    nodes: list[T] = strawberry.field(description="The objects of the page, in order.")
+    page: strawberry.Private[Page]
+    request: strawberry.Private[PageRequest]
+    count: strawberry.Private[Callable[[], Awaitable[int]]]
+
+    @computed("The objects of the page with their cursors.")
+    def edges(self) -> list[Edge[T]]:
+        return [
+            Edge(node=node, cursor=self.request.cursor(row))
+            for node, row in zip(self.nodes, self.page.rows, strict=True)
+        ]
+
+    @computed("Where the page lies in the list.")
+    def page_info(self) -> PageInfo:
+        rows = self.page.rows
+        return PageInfo(
+            has_next_page=self.page.has_next,
+            has_previous_page=self.page.has_previous,
+            start_cursor=self.request.cursor(rows[0]) if rows else None,
+            end_cursor=self.request.cursor(rows[-1]) if rows else None,
+        )
+
+    @computed("The length of the whole list; counted only when asked for.")
+    async def total_count(self) -> int:
+        return await self.count()
+
+
+def page_request(
+    order: tuple[Order, ...],
+    *,
+    first: int | None,
+    after: str | None,
+    last: int | None,
+    before: str | None,
+    offset: int | None,
+    max_size: int,
+) -> PageRequest:
+    """The request for a page. Raises BadInput for arguments that cannot go together."""
+    for name, number in (("first", first), ("last", last)):
+        if number is not None and not 0 <= number <= max_size:
+            raise BadInput(f"`{name}` is {number}; it must be from 0 to {max_size}")
+    if offset is not None and not 0 <= offset < 2**31:
+        raise BadInput(f"`offset` is {offset}; it must not be negative")
+    if first is not None and last is not None:
+        raise BadInput("give `first` or `last`, not both")
+    if offset and (after is not None or before is not None or last is not None):
+        raise BadInput("`offset` counts from the front: it goes with `first` alone")
+    if last is not None and after is not None and before is None:
+        raise BadInput("`last` goes with `before`, `first` with `after`")
+    if first is None and last is None:
+        first = min(DEFAULT_PAGE_SIZE, max_size)
+    return PageRequest(order, first, after, last, before, offset or 0)
+
+
+def make_connection(
+    make: Callable[[Any], T],
+    page: Page,
+    request: PageRequest,
+    count: Callable[[], Awaitable[int]],
+) -> Connection[T]:
+    """The connection of a page, each row made a node."""
+    nodes = [make(row) for row in page.rows]
+    return Connection(nodes=nodes, page=page, request=request, count=count)

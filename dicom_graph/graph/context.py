@@ -1,0 +1,139 @@
+"""What a request has at hand: the store, its loaders, and the importer."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import strawberry
+from strawberry.dataloader import DataLoader
+
+from dicom_graph.importing.runner import JobRunner
+from dicom_graph.store.read import Page, PageRequest, Parent, Store
+from dicom_graph.store.read.store import ElementQuery
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What lasts as long as the server."""
+
+    store: Store
+    runner: JobRunner
+    import_roots: tuple[Path, ...]
+    max_page_size: int = 10_000
+
+
+@dataclass(slots=True)
+class Loaders:
+    """One loader for each way from many parents to their children, made on first use.
+
+    Each sends one statement for all parents that are asked for at the same moment.
+    """
+
+    store: Store
+    _made: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict)
+
+    def pages(self, relation: str, request: PageRequest) -> DataLoader[Parent, Page]:
+        """Pages of a relation."""
+
+        async def load(parents: list[Parent]) -> Sequence[Page]:
+            found = await self.store.pages_of(relation, parents, request)
+            return [found[parent] for parent in parents]
+
+        return self._loader(("pages", relation, request), load)
+
+    def counts(self, relation: str) -> DataLoader[Parent, int]:
+        """Lengths of a relation."""
+
+        async def load(parents: list[Parent]) -> Sequence[int]:
+            found = await self.store.counts_of(relation, parents)
+            return [found[parent] for parent in parents]
+
+        return self._loader(("counts", relation), load)
+
+    def entity(self, name: str) -> DataLoader[int, Any]:
+        """Entities by id; None where there is none."""
+        return self._by_key(("entity", name), lambda ids: self.store.by_ids(name, ids))
+
+    def entity_by_uid(self, name: str) -> DataLoader[str, Any]:
+        """Entities by uid; None where there is none."""
+        return self._by_key(("uid", name), lambda uids: self.store.by_uids(name, uids))
+
+    @property
+    def header(self) -> DataLoader[int, Any]:
+        """Headers by id."""
+        return self._by_key("header", self.store.headers)
+
+    @property
+    def header_of_image(self) -> DataLoader[int, Any]:
+        """Headers by image."""
+        return self._by_key("header_of_image", self.store.headers_of_images)
+
+    @property
+    def element(self) -> DataLoader[int, Any]:
+        """Elements by id."""
+        return self._by_key("element", self.store.elements)
+
+    @property
+    def items(self) -> DataLoader[int, Any]:
+        """Items of sequence elements; None where there are none."""
+        return self._by_key("items", self.store.items)
+
+    @property
+    def files(self) -> DataLoader[int, Any]:
+        """Files of images."""
+        return self._by_key("files", self.store.files)
+
+    @property
+    def failures(self) -> DataLoader[int, Any]:
+        """Failures of import jobs."""
+        return self._by_key("failures", self.store.failures)
+
+    def forget_failures(self, job_id: int) -> None:
+        """A subscription's context outlives a job's changes."""
+        self.failures.clear(job_id)
+
+    def elements_of(self, query: ElementQuery) -> DataLoader[Any, Any]:
+        """The elements of headers (rows) that a query asks for."""
+
+        async def load(headers: list[Any]) -> Sequence[Any]:
+            return await self.store.elements_of(headers, query)
+
+        return self._loader(("elements_of", query), load, cache_key_fn=lambda header: header.id)
+
+    def _by_key(self, name: Any, find: Callable[[list[Any]], Any]) -> DataLoader[Any, Any]:
+        async def load(keys: list[Any]) -> Sequence[Any]:
+            found = await find(keys)
+            return [found.get(key) for key in keys]
+
+        return self._loader(name, load)
+
+    def _loader(self, name: Any, load: Any, **options: Any) -> DataLoader[Any, Any]:
+        loader = self._made.get(name)
+        if loader is None:
+            loader = self._made[name] = DataLoader(load, **options)
+        return loader
+
+
+@dataclass(slots=True)
+class Context:
+    """One request's context."""
+
+    service: Service
+    loaders: Loaders
+
+    @classmethod
+    def of(cls, service: Service) -> "Context":
+        """A new context, with loaders that no other request shares."""
+        return cls(service, Loaders(service.store))
+
+    @property
+    def store(self) -> Store:
+        """The database's read side."""
+        return self.service.store
+
+
+Info = strawberry.Info[Context, None]

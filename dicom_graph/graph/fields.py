@@ -1,0 +1,118 @@
+"""Fields that list or count entities, at the root and of a parent."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, cast
+
+import strawberry
+
+from dicom_graph.graph.connection import (
+    After,
+    Before,
+    Connection,
+    First,
+    Last,
+    Offset,
+    make_connection,
+    page_request,
+)
+from dicom_graph.graph.context import Info
+from dicom_graph.graph.errors import BadInput
+from dicom_graph.store.read import CursorError, PageRequest, Parent
+from dicom_graph.store.read.relations import DEFAULT_ORDERS, RELATIONS
+
+_TYPES = {"patient": "Patient", "study": "Study", "series": "Series", "image": "Image"}
+
+
+def root_list(entity: str, description: str) -> Any:
+    """A field that pages through all entities of a kind."""
+
+    async def resolve(
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        offset: Offset = None,
+    ) -> Connection[Any]:
+        request = _request(info, entity, first, after, last, before, offset)
+        store = info.context.store
+        try:
+            page = await store.page(entity, request)
+        except CursorError as error:
+            raise BadInput(str(error), "BAD_CURSOR") from None
+        return make_connection(_maker(entity), page, request, lambda: store.count(entity))
+
+    return strawberry.field(resolver=resolve, description=description)
+
+
+def related_list(relation: str, description: str) -> Any:
+    """A field that pages through the entities related to its object, batched over all objects.
+
+    The object's class has `as_parent()`.
+    """
+    child = RELATIONS[relation].child
+
+    async def resolve(
+        self: Any,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        offset: Offset = None,
+    ) -> Connection[Any]:
+        request = _request(info, child, first, after, last, before, offset)
+        loaders = info.context.loaders
+        parent: Parent = self.as_parent()
+        try:
+            page = await loaders.pages(relation, request).load(parent)
+        except CursorError as error:
+            raise BadInput(str(error), "BAD_CURSOR") from None
+        make = _maker(child)
+        count = loaders.counts(relation)
+        return make_connection(
+            lambda row: make(row, self), page, request, lambda: count.load(parent)
+        )
+
+    return strawberry.field(resolver=resolve, description=description)
+
+
+def related_count(relation: str, description: str) -> Any:
+    """A field that counts the entities related to its object, batched over all objects."""
+
+    async def resolve(self: Any, info: Info) -> int:
+        return await info.context.loaders.counts(relation).load(self.as_parent())
+
+    return strawberry.field(resolver=resolve, description=description)
+
+
+def columns(row: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    """The named columns of a row."""
+    mapping = row._mapping
+    return {name: mapping[name] for name in names}
+
+
+def _request(
+    info: Info,
+    entity: str,
+    first: int | None,
+    after: str | None,
+    last: int | None,
+    before: str | None,
+    offset: int | None,
+) -> PageRequest:
+    return page_request(
+        DEFAULT_ORDERS[entity],
+        first=first,
+        after=after,
+        last=last,
+        before=before,
+        offset=offset,
+        max_size=info.context.service.max_page_size,
+    )
+
+
+def _maker(entity: str) -> Callable[..., Any]:
+    module = import_module(f"dicom_graph.graph.types.{entity}")
+    return cast(Callable[..., Any], getattr(module, _TYPES[entity]).from_row)

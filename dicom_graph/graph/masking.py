@@ -1,0 +1,29 @@
+"""Errors as clients see them: expected ones in full, unexpected ones as an id to look up."""
+
+import logging
+import traceback
+import uuid
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.types import ExecutionContext
+
+log = logging.getLogger(__name__)
+
+
+class MaskedSchema(strawberry.Schema):
+    """A schema that tells clients nothing of an unexpected error but the id it was logged by."""
+
+    def process_errors(
+        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
+    ) -> None:
+        """Mask and log. The log has the place, not the message, which may hold patient data."""
+        for error in errors:
+            original = error.original_error
+            if original is None or isinstance(original, GraphQLError):
+                continue
+            error_id = uuid.uuid4().hex[:12]
+            place = "".join(traceback.format_tb(original.__traceback__))
+            log.error("internal error %s: %s\n%s", error_id, type(original).__name__, place)
+            error.message = f"internal error {error_id}: the server's log has the details"
+            error.extensions = {"code": "INTERNAL", "id": error_id}

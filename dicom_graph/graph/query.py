@@ -1,0 +1,121 @@
+"""The query root."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import strawberry
+
+from dicom_graph.graph.computed import computed
+from dicom_graph.graph.connection import Connection
+from dicom_graph.graph.context import Info
+from dicom_graph.graph.errors import BadInput
+from dicom_graph.graph.fields import root_list
+from dicom_graph.graph.node import Node, split_global_id
+from dicom_graph.graph.types.element import DataElement, DataElementDefinition
+from dicom_graph.graph.types.header import Header
+from dicom_graph.graph.types.image import Image
+from dicom_graph.graph.types.import_job import ImportJob
+from dicom_graph.graph.types.patient import Patient
+from dicom_graph.graph.types.series import Series
+from dicom_graph.graph.types.study import Study
+
+_MAX_NODES = 10_000
+Uid = Annotated[str, strawberry.argument(description="The UID, or the PatientID of a patient.")]
+Id = Annotated[strawberry.ID, strawberry.argument(description="A global id.")]
+
+
+def _entity(table: str, make: Callable[[Any], Node]) -> Callable[[Info, int], Awaitable[Any]]:
+    async def load(info: Info, key: int) -> Node | None:
+        row = await info.context.loaders.entity(table).load(key)
+        return make(row) if row is not None else None
+
+    return load
+
+
+async def _header(info: Info, key: int) -> Header | None:
+    row = await info.context.loaders.header.load(key)
+    return Header.from_row(row) if row is not None else None
+
+
+async def _element(info: Info, key: int) -> DataElement | None:
+    row = await info.context.loaders.element.load(key)
+    return DataElement.from_row(row) if row is not None else None
+
+
+async def _definition(info: Info, key: int) -> DataElementDefinition | None:
+    row = (await info.context.store.definitions()).get(key)
+    return DataElementDefinition.from_row(row) if row is not None else None
+
+
+_NODES: dict[str, Callable[[Info, int], Awaitable[Any]]] = {
+    "Patient": _entity("patient", Patient.from_row),
+    "Study": _entity("study", Study.from_row),
+    "Series": _entity("series", Series.from_row),
+    "Image": _entity("image", Image.from_row),
+    "ImportJob": _entity("import_job", ImportJob.from_row),
+    "Header": _header,
+    "DataElement": _element,
+    "DataElementDefinition": _definition,
+}
+
+
+async def load_node(info: Info, id: str) -> Node | None:
+    """The object of a global id, None where it is gone. Raises BadInput for any other text."""
+    type_name, key = split_global_id(id)
+    if type_name not in _NODES:
+        raise BadInput(f"{id[:100]!r} is not an id that this server gave")
+    node: Node | None = await _NODES[type_name](info, key)
+    return node
+
+
+@strawberry.type(description="Everything that can be asked.")
+class Query:
+    patients: Connection[Patient] = root_list("patient", "All patients, by family and given name.")
+    studies: Connection[Study] = root_list("study", "All studies, latest first.")
+    series: Connection[Series] = root_list("series", "All series, latest first.")
+    images: Connection[Image] = root_list("image", "All images, by series and number.")
+    import_jobs: Connection[ImportJob] = root_list("import_job", "All imports, latest first.")
+
+    @computed("The patient of a PatientID (0010,0020).")
+    async def patient_by_uid(self, info: Info, uid: Uid) -> Patient | None:
+        row = await info.context.loaders.entity_by_uid("patient").load(uid)
+        return Patient.from_row(row) if row is not None else None
+
+    @computed("The study of a StudyInstanceUID (0020,000D).")
+    async def study_by_uid(self, info: Info, uid: Uid) -> Study | None:
+        row = await info.context.loaders.entity_by_uid("study").load(uid)
+        return Study.from_row(row) if row is not None else None
+
+    @computed("The series of a SeriesInstanceUID (0020,000E).")
+    async def series_by_uid(self, info: Info, uid: Uid) -> Series | None:
+        row = await info.context.loaders.entity_by_uid("series").load(uid)
+        return Series.from_row(row) if row is not None else None
+
+    @computed("The image of a SOPInstanceUID (0008,0018).")
+    async def image_by_uid(self, info: Info, uid: Uid) -> Image | None:
+        row = await info.context.loaders.entity_by_uid("image").load(uid)
+        return Image.from_row(row) if row is not None else None
+
+    @computed("An import by its global id.")
+    async def import_job(self, info: Info, id: Id) -> ImportJob | None:
+        node = await load_node(info, id)
+        if node is not None and not isinstance(node, ImportJob):
+            raise BadInput(f"{id!r} is the id of a {type(node).__name__}, not of an import job")
+        return node
+
+    @computed("Any object by its global id; null where it is gone.")
+    async def node(self, info: Info, id: Id) -> Node | None:
+        return await load_node(info, id)
+
+    @computed("Objects by their global ids, in the same order; null where one is gone.")
+    async def nodes(
+        self,
+        info: Info,
+        ids: Annotated[
+            list[strawberry.ID], strawberry.argument(description="Up to 10,000 global ids.")
+        ],
+    ) -> list[Node | None]:
+        if len(ids) > _MAX_NODES:
+            raise BadInput(f"{len(ids)} ids; at most {_MAX_NODES} can be asked for at once")
+        return list(await asyncio.gather(*(load_node(info, id) for id in ids)))

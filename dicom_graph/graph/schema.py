@@ -1,0 +1,39 @@
+"""The schema, made once."""
+
+import strawberry
+from strawberry.extensions import ParserCache, ValidationCache
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types.scalar import ScalarDefinition
+
+from dicom_graph.graph.masking import MaskedSchema
+from dicom_graph.graph.mutation import Mutation
+from dicom_graph.graph.query import Query
+from dicom_graph.graph.scalars import SCALARS
+from dicom_graph.graph.subscription import Subscription
+from dicom_graph.graph.types.value import VALUE_TYPES
+
+__all__ = ["schema", "schema_text"]
+
+
+_PARSED = ParserCache(maxsize=1000)
+_VALIDATED = ValidationCache(maxsize=1000)
+
+
+def _make_schema() -> strawberry.Schema:
+    scalars: dict[object, ScalarDefinition] = dict(SCALARS)
+    return MaskedSchema(
+        query=Query,
+        mutation=Mutation,
+        subscription=Subscription,
+        types=list(VALUE_TYPES.values()),
+        config=StrawberryConfig(scalar_map=scalars),
+        extensions=[lambda: _PARSED, lambda: _VALIDATED],
+    )
+
+
+schema = _make_schema()
+
+
+def schema_text() -> str:
+    """The schema in GraphQL's schema language, as `schema.graphql` holds it."""
+    return schema.as_str() + "\n"

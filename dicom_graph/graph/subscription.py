@@ -1,0 +1,42 @@
+"""The subscription root."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Annotated
+
+import strawberry
+
+from dicom_graph.graph.computed import followed
+from dicom_graph.graph.context import Info
+from dicom_graph.graph.errors import BadInput
+from dicom_graph.graph.node import split_global_id
+from dicom_graph.graph.types.import_job import ImportJob
+from dicom_graph.store.jobs import JobStatus
+
+_LOOK_SECONDS = 0.25
+
+
+@strawberry.type(description="Everything that can be followed.")
+class Subscription:
+    @followed("An import each time it has moved on, first as it is now; ends with it.")
+    async def import_progress(
+        self,
+        info: Info,
+        job_id: Annotated[strawberry.ID, strawberry.argument(description="The job's global id.")],
+    ) -> AsyncGenerator[ImportJob, None]:
+        type_name, key = split_global_id(job_id)
+        if type_name != "ImportJob":
+            raise BadInput(f"{job_id!r} is the id of a {type_name}, not of an import job")
+        last = None
+        while True:
+            rows = await info.context.store.by_ids("import_job", [key])
+            if key not in rows:
+                raise BadInput("there is no such import job")
+            row = rows[key]
+            if row != last:
+                last = row
+                info.context.loaders.forget_failures(key)
+                yield ImportJob.from_row(row)
+            if JobStatus(row.status).is_final:
+                return
+            await asyncio.sleep(_LOOK_SECONDS)

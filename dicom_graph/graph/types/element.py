@@ -1,0 +1,110 @@
+"""DataElement and its definition."""
+
+from typing import TYPE_CHECKING, Annotated, cast
+
+import strawberry
+
+from dicom_graph.dicom.dictionary import format_tag
+from dicom_graph.graph.computed import computed
+from dicom_graph.graph.context import Info
+from dicom_graph.graph.node import Node, global_id
+from dicom_graph.graph.scalars import JSON, BigInt
+from dicom_graph.graph.types.value import DataElementValue, make_values, plain_value
+from dicom_graph.store.read.elements import DefinitionRow, ElementRow
+
+if TYPE_CHECKING:
+    from dicom_graph.graph.types.header import Header
+
+_field = strawberry.field
+
+
+@strawberry.type(
+    description="What an element is: tag, private creator and VR. A private element is the same "
+    "definition in whichever block it lies."
+)
+class DataElementDefinition(Node):
+    tag: str = _field(description="(gggg,eeee); of a private element (gggg,xxee), block open.")
+    private_creator: str | None = _field(
+        description="Who defines a private element; null for a standard one."
+    )
+    vr: str = _field(description="The value representation: two letters (PS3.5 6.2).")
+    keyword: str | None = _field(description="The standard's keyword; null for a private element.")
+    name: str = _field(description="The standard's name, or pydicom's for a private element.")
+
+    @classmethod
+    def from_row(cls, row: DefinitionRow) -> "DataElementDefinition":
+        """The definition of a row."""
+        return cls(
+            id=global_id("DataElementDefinition", row.id),
+            tag=format_tag(row.tag, any_block=bool(row.private_creator)),
+            private_creator=row.private_creator or None,
+            vr=row.vr,
+            keyword=row.keyword or None,
+            name=row.name,
+        )
+
+
+@strawberry.type(
+    description="One distinct data element. Equal elements are one object with one id, in "
+    "whichever headers they occur; it never changes."
+)
+class DataElement(Node):
+    row: strawberry.Private[ElementRow]
+    tag: str = _field(description="(gggg,eeee) as in the file.")
+    private_creator: str | None = _field(
+        description="Who defines a private element; null for a standard one."
+    )
+    vr: str = _field(description="The value representation: two letters (PS3.5 6.2).")
+    keyword: str | None = _field(description="The standard's keyword; null for a private element.")
+    name: str = _field(description="The standard's name, or pydicom's for a private element.")
+    vm: int = _field(description="The multiplicity: how many values; of a sequence, items.")
+    length: BigInt = _field(
+        description="The length of the value in the file, in bytes; 0 for a sequence of "
+        "undefined length."
+    )
+    warnings: list[str] = _field(description="What could not be read as the standard says.")
+
+    @classmethod
+    def from_row(cls, row: ElementRow) -> "DataElement":
+        """The element of a row."""
+        definition = row.definition
+        own = [row.warning] if row.warning else []
+        return cls(
+            id=global_id("DataElement", row.id),
+            row=row,
+            tag=format_tag(row.tag),
+            private_creator=definition.private_creator or None,
+            vr=definition.vr,
+            keyword=definition.keyword or None,
+            name=definition.name,
+            vm=row.vm,
+            length=BigInt(row.length),
+            warnings=own + [value.warning for value in row.values if value.warning],
+        )
+
+    @computed("What kind of element it is.")
+    def definition(self) -> DataElementDefinition:
+        return DataElementDefinition.from_row(self.row.definition)
+
+    @computed(
+        "The value as plain JSON: a scalar for one, a list for several, null for none. "
+        "Dates and times are ISO 8601, ages years, bytes base64 (null beyond 64 KiB), names and "
+        "codes text, 64-bit integers beyond 53 bits text. Null for a sequence: see `items`."
+    )
+    def value(self) -> JSON | None:
+        return cast(JSON | None, plain_value(self.row))
+
+    @computed("The values one by one, with type, raw text and warnings.")
+    def values(self) -> list[DataElementValue]:
+        return make_values(self.row)
+
+    @computed("The items of a sequence, in order; null for any other VR.")
+    async def items(
+        self, info: Info
+    ) -> list[Annotated["Header", strawberry.lazy("dicom_graph.graph.types.header")]] | None:
+        from dicom_graph.graph.types.header import Header
+
+        if self.vr != "SQ":
+            return None
+        rows = await info.context.loaders.items.load(self.row.id)
+        return [Header.from_row(row) for row in rows or ()]

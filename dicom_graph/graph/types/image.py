@@ -1,0 +1,80 @@
+"""Image."""
+
+import datetime as dt
+import os
+from typing import Any
+
+import strawberry
+
+from dicom_graph.graph.computed import computed
+from dicom_graph.graph.context import Info
+from dicom_graph.graph.fields import columns
+from dicom_graph.graph.node import Node, global_id
+from dicom_graph.graph.scalars import BigInt
+from dicom_graph.graph.types.header import Header
+from dicom_graph.graph.types.series import Series
+
+_COLUMNS = (
+    "uid", "number", "date", "time", "sop_class_uid", "transfer_syntax_uid",
+    "number_of_frames", "rows", "columns", "created", "modified",
+)  # fmt: skip
+_field = strawberry.field
+
+
+@strawberry.type(description="A file that holds an image, as it was when last read.")
+class ImageFile:
+    path: str = _field(description="The absolute path on the server.")
+    size: BigInt = _field(description="The size in bytes.")
+
+
+@strawberry.type(description="A SOP instance, known by SOPInstanceUID (0008,0018).")
+class Image(Node):
+    key: strawberry.Private[int]
+    series_key: strawberry.Private[int | None]
+    uid: str = _field(description="SOPInstanceUID (0008,0018).")
+    number: int | None = _field(description="InstanceNumber (0020,0013).")
+    date: dt.date | None = _field(description="InstanceCreationDate (0008,0012).")
+    time: dt.time | None = _field(description="InstanceCreationTime (0008,0013).")
+    sop_class_uid: str | None = _field(description="SOPClassUID (0008,0016).")
+    transfer_syntax_uid: str | None = _field(
+        description="TransferSyntaxUID (0002,0010); null for a file without file meta information."
+    )
+    number_of_frames: int | None = _field(description="NumberOfFrames (0028,0008).")
+    rows: int | None = _field(description="Rows (0028,0010): the height in pixels.")
+    columns: int | None = _field(description="Columns (0028,0011): the width in pixels.")
+    warnings: list[str] = _field(
+        description="What is odd about the image: where it contradicts its series or another file."
+    )
+    created: dt.datetime = _field(description="When it came into the database, UTC.")
+    modified: dt.datetime = _field(description="When its row last changed, UTC.")
+
+    @classmethod
+    def from_row(cls, row: Any, origin: object = None) -> "Image":
+        """The image of a row."""
+        return cls(
+            id=global_id("Image", row.id),
+            key=row.id,
+            series_key=row.series_id,
+            warnings=row.warnings or [],
+            **columns(row, _COLUMNS),
+        )
+
+    @computed("Its series; null where the header names none.")
+    async def series(self, info: Info) -> Series | None:
+        if self.series_key is None:
+            return None
+        row = await info.context.loaders.entity("series").load(self.series_key)
+        return Series.from_row(row) if row is not None else None
+
+    @computed("Its header; null if it was imported in minimal mode.")
+    async def header(self, info: Info) -> Header | None:
+        row = await info.context.loaders.header_of_image.load(self.key)
+        return Header.from_row(row) if row is not None else None
+
+    @computed("The files that hold it, by path; more than one for copies.")
+    async def files(self, info: Info) -> list[ImageFile]:
+        rows = await info.context.loaders.files.load(self.key)
+        return [
+            ImageFile(path=os.path.join(row.directory, row.name), size=BigInt(row.size))
+            for row in rows or ()
+        ]

@@ -1,0 +1,104 @@
+"""ImportJob: an import and its report."""
+
+import datetime as dt
+from enum import Enum
+from typing import Any
+
+import strawberry
+
+from dicom_graph.graph.computed import computed
+from dicom_graph.graph.context import Info
+from dicom_graph.graph.node import Node, global_id
+from dicom_graph.store.types import utc_now
+
+_field = strawberry.field
+_value = strawberry.enum_value
+
+
+@strawberry.enum(description="Where an import is in its life.")
+class ImportStatus(Enum):
+    PENDING = _value("PENDING", description="Waiting for its turn.")
+    RUNNING = _value("RUNNING", description="Reading and writing.")
+    INTERRUPTED = _value("INTERRUPTED", description="Stopped with its server; it will go on.")
+    COMPLETED = _value("COMPLETED", description="All files were dealt with.")
+    FAILED = _value("FAILED", description="Ended by an error: see `error`.")
+    CANCELLED = _value("CANCELLED", description="Ended on request.")
+
+
+@strawberry.enum(description="How much of a header an import keeps.")
+class ImportMode(Enum):
+    MINIMAL = _value("MINIMAL", description="Entities only: no header, no elements.")
+    NORMAL = _value("NORMAL", description="All standard elements, sequences too; none private.")
+    FULL = _value("FULL", description="Everything, private elements too.")
+
+
+@strawberry.type(description="A file that an import could not take.")
+class ImportFailure:
+    path: str = _field(description="The file, or the folder that could not be read.")
+    message: str = _field(description="What was wrong.")
+
+
+@strawberry.type(description="An import, from its request to its report.")
+class ImportJob(Node):
+    key: strawberry.Private[int]
+    status: ImportStatus = _field(description="Where it is in its life.")
+    paths: list[str] = _field(description="What it imports.")
+    mode: ImportMode = _field(description="How much of a header it keeps.")
+    pattern: str | None = _field(description="The glob that file names must match, if any.")
+    stop_on_error: bool = _field(description="Whether it ends at the first failure.")
+    found: int = _field(description="Files found so far; final once it is completed.")
+    processed: int = _field(description="Files dealt with: the sum of the five counts below.")
+    created: int = _field(description="Images that were new.")
+    updated: int = _field(description="Images whose header a fuller mode or changed file renewed.")
+    existing: int = _field(description="Files whose image was there already.")
+    skipped: int = _field(description="Files that are not DICOM images.")
+    failed: int = _field(description="Files that could not be taken: see `failures`.")
+    error: str | None = _field(description="Why it failed as a whole.")
+    created_at: dt.datetime = _field(description="When it was asked for, UTC.")
+    started_at: dt.datetime | None = _field(description="When it first began, UTC.")
+    finished_at: dt.datetime | None = _field(description="When it ended, UTC.")
+    images_per_second: float | None = _field(
+        description="Files dealt with per second since it began."
+    )
+
+    @classmethod
+    def from_row(cls, row: Any, origin: object = None) -> "ImportJob":
+        """The job of a row."""
+        processed = (
+            row.images_created + row.images_updated + row.images_existing + row.skipped
+            + row.failed
+        )  # fmt: skip
+        return cls(
+            id=global_id("ImportJob", row.id),
+            key=row.id,
+            status=ImportStatus[row.status],
+            paths=row.paths,
+            mode=ImportMode[row.mode],
+            pattern=row.pattern,
+            stop_on_error=row.stop_on_error,
+            found=row.found,
+            processed=processed,
+            created=row.images_created,
+            updated=row.images_updated,
+            existing=row.images_existing,
+            skipped=row.skipped,
+            failed=row.failed,
+            error=row.error,
+            created_at=row.created,
+            started_at=row.started_at,
+            finished_at=row.finished_at,
+            images_per_second=_rate(row, processed),
+        )
+
+    @computed("The files that it could not take, in the order of their appearance.")
+    async def failures(self, info: Info) -> list[ImportFailure]:
+        rows = await info.context.loaders.failures.load(self.key)
+        return [ImportFailure(path=row.path, message=row.message) for row in rows or ()]
+
+
+def _rate(row: Any, processed: int) -> float | None:
+    if row.started_at is None:
+        return None
+    end = row.finished_at or (utc_now() if row.status == "RUNNING" else row.heartbeat_at)
+    seconds = (end - row.started_at).total_seconds() if end else 0.0
+    return round(processed / seconds, 1) if seconds > 0 else None

@@ -1,0 +1,82 @@
+"""Patient."""
+
+import datetime as dt
+from typing import TYPE_CHECKING, Annotated, Any
+
+import strawberry
+
+from dicom_graph.graph.computed import computed
+from dicom_graph.graph.connection import Connection
+from dicom_graph.graph.fields import columns, related_count, related_list
+from dicom_graph.graph.node import Node, global_id
+from dicom_graph.store.read import Parent
+
+if TYPE_CHECKING:
+    from dicom_graph.graph.types.image import Image
+    from dicom_graph.graph.types.series import Series
+    from dicom_graph.graph.types.study import Study
+
+Lazy = strawberry.lazy
+_COLUMNS = (
+    "uid", "name", "name_prefix", "given_name", "middle_name", "family_name", "name_suffix",
+    "sex", "date_of_birth", "created", "modified",
+)  # fmt: skip
+
+
+@strawberry.type(
+    description="A person or animal that was imaged, known by PatientID (0010,0020). A file "
+    "without one has no patient; no two are merged."
+)
+class Patient(Node):
+    key: strawberry.Private[int]
+    uid: str = strawberry.field(description="PatientID (0010,0020).")
+    name: str | None = strawberry.field(
+        description="PatientName (0010,0010) as in the file, its parts separated by ^."
+    )
+    name_prefix: str | None = strawberry.field(description="Name prefix, the fourth part of PN.")
+    given_name: str | None = strawberry.field(description="Given name, the second part of PN.")
+    middle_name: str | None = strawberry.field(description="Middle name, the third part of PN.")
+    family_name: str | None = strawberry.field(description="Family name, the first part of PN.")
+    name_suffix: str | None = strawberry.field(description="Name suffix, the fifth part of PN.")
+    sex: str | None = strawberry.field(
+        description="PatientSex (0010,0040): M, F or O; null for anything else."
+    )
+    date_of_birth: dt.date | None = strawberry.field(description="PatientBirthDate (0010,0030).")
+    created: dt.datetime = strawberry.field(description="When it came into the database, UTC.")
+    modified: dt.datetime = strawberry.field(description="When its row last changed, UTC.")
+
+    @classmethod
+    def from_row(cls, row: Any, origin: object = None) -> "Patient":
+        """The patient of a row."""
+        return cls(id=global_id("Patient", row.id), key=row.id, **columns(row, _COLUMNS))
+
+    def as_parent(self) -> Parent:
+        """As a parent of lists."""
+        return Parent(self.key)
+
+    @computed("Given, middle and family name in one, with prefix and suffix.")
+    def full_name(self) -> str | None:
+        parts = (
+            self.name_prefix, self.given_name, self.middle_name, self.family_name,
+            self.name_suffix,
+        )  # fmt: skip
+        return " ".join(filter(None, parts)) or None
+
+    studies: Connection[Annotated["Study", Lazy("dicom_graph.graph.types.study")]] = related_list(
+        "patient.studies",
+        "The patient's studies, latest first; each lists only the series of this patient.",
+    )
+
+    series: Connection[Annotated["Series", Lazy("dicom_graph.graph.types.series")]] = related_list(
+        "patient.series", "The patient's series over all studies, latest first."
+    )
+
+    images: Connection[Annotated["Image", Lazy("dicom_graph.graph.types.image")]] = related_list(
+        "patient.images", "The patient's images over all series."
+    )
+
+    n_studies: int = related_count("patient.studies", "Number of studies.")
+
+    n_series: int = related_count("patient.series", "Number of series.")
+
+    n_images: int = related_count("patient.images", "Number of images.")

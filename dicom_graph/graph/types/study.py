@@ -1,0 +1,68 @@
+"""Study."""
+
+import datetime as dt
+from typing import TYPE_CHECKING, Annotated, Any
+
+import strawberry
+
+from dicom_graph.graph.connection import Connection
+from dicom_graph.graph.fields import columns, related_count, related_list
+from dicom_graph.graph.node import Node, global_id
+from dicom_graph.graph.types.patient import Patient
+from dicom_graph.store.read import Parent
+
+if TYPE_CHECKING:
+    from dicom_graph.graph.types.image import Image
+    from dicom_graph.graph.types.series import Series
+
+Lazy = strawberry.lazy
+_COLUMNS = ("uid", "description", "date", "time", "created", "modified")
+
+
+@strawberry.type(
+    description="An examination, known by StudyInstanceUID (0020,000D). Reached from a patient, "
+    "it lists and counts only the series of that patient."
+)
+class Study(Node):
+    key: strawberry.Private[int]
+    patient_key: strawberry.Private[int | None]
+    uid: str = strawberry.field(description="StudyInstanceUID (0020,000D).")
+    description: str | None = strawberry.field(description="StudyDescription (0008,1030).")
+    date: dt.date | None = strawberry.field(description="StudyDate (0008,0020).")
+    time: dt.time | None = strawberry.field(description="StudyTime (0008,0030).")
+    created: dt.datetime = strawberry.field(description="When it came into the database, UTC.")
+    modified: dt.datetime = strawberry.field(description="When its row last changed, UTC.")
+
+    @classmethod
+    def from_row(cls, row: Any, origin: object = None) -> "Study":
+        """The study of a row; where `origin` is a patient, as that patient's."""
+        return cls(
+            id=global_id("Study", row.id),
+            key=row.id,
+            patient_key=origin.key if isinstance(origin, Patient) else None,
+            **columns(row, _COLUMNS),
+        )
+
+    def as_parent(self) -> Parent:
+        """As a parent of lists, narrowed to the patient it was reached from."""
+        return Parent(self.key, self.patient_key)
+
+    patients: Connection[Patient] = related_list(
+        "study.patients", "The patients of the study's series: as a rule one."
+    )
+
+    series: Connection[Annotated["Series", Lazy("dicom_graph.graph.types.series")]] = related_list(
+        "study.series", "The study's series, latest first."
+    )
+
+    images: Connection[Annotated["Image", Lazy("dicom_graph.graph.types.image")]] = related_list(
+        "study.images", "The study's images over all series."
+    )
+
+    n_patients: int = related_count(
+        "study.patients", "Number of patients among the study's series."
+    )
+
+    n_series: int = related_count("study.series", "Number of series.")
+
+    n_images: int = related_count("study.images", "Number of images.")

@@ -1,0 +1,163 @@
+"""Elements as they are read back: immutable, so kept for the life of the process."""
+
+import datetime as dt
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dicom_graph.dicom.packing import unpack
+from dicom_graph.store.dialect import among
+from dicom_graph.store.tables import DataElement, DataElementDefinition, DataElementValue
+
+T = TypeVar("T")
+
+
+class DefinitionRow(NamedTuple):
+    """A row of `data_element_definition`."""
+
+    id: int
+    tag: int
+    private_creator: str
+    vr: str
+    keyword: str
+    name: str
+
+
+class ValueRow(NamedTuple):
+    """A row of `data_element_value`, in the columns that mean something."""
+
+    position: int
+    text: str | None
+    number: float | None
+    date: dt.date | None
+    time: dt.time | None
+    datetime: dt.datetime | None
+    warning: str | None
+
+
+class ElementRow(NamedTuple):
+    """An element with its definition and values; `raw` where the values do not give it."""
+
+    id: int
+    definition: DefinitionRow
+    tag: int
+    vm: int
+    length: int
+    raw: bytes | None
+    warning: str | None
+    values: tuple[ValueRow, ...]
+
+
+class Placed(NamedTuple):
+    """Where an element stands in a header: its tag, and which definition it has."""
+
+    tag: int
+    id: int
+    definition_id: int
+
+
+class ElementCache:
+    """The elements and definitions read lately; asks the database only for new ones."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._definitions: dict[int, DefinitionRow] = {}
+        self._elements: OrderedDict[int, ElementRow] = OrderedDict()
+        self._placed: OrderedDict[int, Placed] = OrderedDict()
+
+    @property
+    def known_definitions(self) -> dict[int, DefinitionRow]:
+        """The definitions of all elements read so far."""
+        return self._definitions
+
+    async def elements(
+        self, connection: AsyncConnection, ids: Iterable[int], sqlite: bool
+    ) -> dict[int, ElementRow]:
+        """The elements of these ids."""
+        wanted = set(ids)
+        found = {id: row for id in wanted if (row := self._elements.get(id)) is not None}
+        missing = sorted(wanted - found.keys())
+        if missing:
+            loaded = await self._load(connection, missing, sqlite)
+            found |= loaded
+            _remember(self._elements, loaded, self._size)
+        return found
+
+    async def placed(
+        self, connection: AsyncConnection, ids: Iterable[int], sqlite: bool
+    ) -> dict[int, Placed]:
+        """Tags and definitions of these elements, without their values."""
+        wanted = set(ids)
+        found = {id: row for id in wanted if (row := self._placed.get(id)) is not None}
+        missing = sorted(wanted - found.keys())
+        if missing:
+            columns = (DataElement.id, DataElement.definition_id, DataElement.block)
+            statement = select(*columns).where(among(sqlite, DataElement.id.expression, missing))
+            rows = (await connection.execute(statement)).all()
+            await self._ensure_definitions(connection, {row.definition_id for row in rows})
+            loaded = {
+                id: Placed(self._definitions[definition].tag | block << 8, id, definition)
+                for id, definition, block in rows
+            }
+            found |= loaded
+            _remember(self._placed, loaded, 10 * self._size)
+        return found
+
+    async def definitions(self, connection: AsyncConnection) -> dict[int, DefinitionRow]:
+        """All definitions: some thousands even in a large archive."""
+        statement = select(
+            DataElementDefinition.id, DataElementDefinition.tag,
+            DataElementDefinition.private_creator, DataElementDefinition.vr,
+            DataElementDefinition.keyword, DataElementDefinition.name,
+        )  # fmt: skip
+        self._definitions = {
+            row.id: DefinitionRow(*row) for row in await connection.execute(statement)
+        }
+        return self._definitions
+
+    async def _ensure_definitions(self, connection: AsyncConnection, ids: set[int]) -> None:
+        if not ids <= self._definitions.keys():
+            await self.definitions(connection)
+
+    async def _load(
+        self, connection: AsyncConnection, ids: Sequence[int], sqlite: bool
+    ) -> dict[int, ElementRow]:
+        value, element = DataElementValue, DataElement
+        statement = (
+            select(
+                element.id, element.definition_id, element.block, element.vm, element.length,
+                element.packed, element.warning,
+                value.index, value.text, value.number, value.date, value.time, value.datetime,
+                value.warning,
+            )
+            .outerjoin(value, value.element_id == element.id)
+            .where(among(sqlite, element.id.expression, ids))
+            .order_by(element.id, value.index)
+        )  # fmt: skip
+        rows = (await connection.execute(statement)).all()
+        await self._ensure_definitions(connection, {row.definition_id for row in rows})
+        heads: dict[int, Sequence[object]] = {}
+        values: dict[int, list[ValueRow]] = {}
+        for row in rows:
+            if row[0] not in heads:
+                heads[row[0]] = row[:7]
+                values[row[0]] = []
+            if row[7] is not None:
+                values[row[0]].append(ValueRow._make(row[7:]))
+        return {id: self._row(head, tuple(values[id])) for id, head in heads.items()}
+
+    def _row(self, head: Sequence[object], values: tuple[ValueRow, ...]) -> ElementRow:
+        id, definition_id, block, vm, length, packed, warning = head
+        definition = self._definitions[definition_id]  # type: ignore[index]
+        raw = unpack(packed, length) if packed is not None else None  # type: ignore[arg-type]
+        tag = definition.tag | block << 8  # type: ignore[operator]
+        return ElementRow(id, definition, tag, vm, length, raw, warning, values)  # type: ignore[arg-type]
+
+
+def _remember(cache: OrderedDict[int, T], rows: dict[int, T], size: int) -> None:
+    cache.update(rows)
+    while len(cache) > size:
+        cache.popitem(last=False)

@@ -1,0 +1,83 @@
+"""The tables of the entities, their default orders, and how one leads to another."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, FromClause, Table, or_, select
+
+from dicom_graph.store.read.pages import Order
+from dicom_graph.store.tables import Image, ImportJob, Patient, Series, Study
+
+ENTITY_TABLES: dict[str, Table] = {
+    "patient": Patient.__table__,  # type: ignore[dict-item]
+    "study": Study.__table__,  # type: ignore[dict-item]
+    "series": Series.__table__,  # type: ignore[dict-item]
+    "image": Image.__table__,  # type: ignore[dict-item]
+    "import_job": ImportJob.__table__,  # type: ignore[dict-item]
+}
+
+DEFAULT_ORDERS: dict[str, tuple[Order, ...]] = {
+    "patient": (Order("family_name"), Order("given_name"), Order("id")),
+    "study": (Order("date", True), Order("time", True), Order("id", True)),
+    "series": (Order("date", True), Order("time"), Order("number"), Order("id")),
+    "image": (Order("series_id"), Order("number"), Order("id")),
+    "import_job": (Order("id", True),),
+}
+
+
+class Parent(NamedTuple):
+    """A parent of a list; `patient_id` narrows a study reached from a patient to that patient."""
+
+    id: int
+    patient_id: int | None = None
+
+
+Condition = Callable[[FromClause, FromClause], ColumnElement[bool]]
+
+
+class Relation(NamedTuple):
+    """From a parent entity to a list of child entities."""
+
+    child: str
+    condition: Condition
+
+
+def _of_patient(column: Any, parents: FromClause) -> ColumnElement[bool]:
+    return or_(parents.c.patient_id.is_(None), column == parents.c.patient_id)
+
+
+def _studies_of_patient(study: FromClause, parents: FromClause) -> ColumnElement[bool]:
+    found = select(Series.study_id).where(Series.patient_id == parents.c.id)
+    return study.c.id.in_(found.correlate(parents))
+
+
+def _images_of_patient(image: FromClause, parents: FromClause) -> ColumnElement[bool]:
+    found = select(Series.id).where(Series.patient_id == parents.c.id)
+    return image.c.series_id.in_(found.correlate(parents))
+
+
+def _patients_of_study(patient: FromClause, parents: FromClause) -> ColumnElement[bool]:
+    found = select(Series.patient_id).where(Series.study_id == parents.c.id)
+    return patient.c.id.in_(found.correlate(parents))
+
+
+def _series_of_study(series: FromClause, parents: FromClause) -> ColumnElement[bool]:
+    return (series.c.study_id == parents.c.id) & _of_patient(series.c.patient_id, parents)
+
+
+def _images_of_study(image: FromClause, parents: FromClause) -> ColumnElement[bool]:
+    found = select(Series.id).where(
+        Series.study_id == parents.c.id, _of_patient(Series.patient_id, parents)
+    )
+    return image.c.series_id.in_(found.correlate(parents))
+
+
+RELATIONS: dict[str, Relation] = {
+    "patient.studies": Relation("study", _studies_of_patient),
+    "patient.series": Relation("series", lambda c, p: c.c.patient_id == p.c.id),
+    "patient.images": Relation("image", _images_of_patient),
+    "study.patients": Relation("patient", _patients_of_study),
+    "study.series": Relation("series", _series_of_study),
+    "study.images": Relation("image", _images_of_study),
+    "series.images": Relation("image", lambda c, p: c.c.series_id == p.c.id),
+}

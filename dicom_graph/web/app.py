@@ -1,0 +1,71 @@
+"""The Starlette application."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+
+from dicom_graph.graph.context import Service
+from dicom_graph.importing.roots import resolve_roots
+from dicom_graph.importing.runner import JobRunner
+from dicom_graph.settings import Settings
+from dicom_graph.store.engine import Database
+from dicom_graph.store.migrate import require_current, upgrade
+from dicom_graph.store.read import Store
+from dicom_graph.web.graphiql import STATIC_DIR
+from dicom_graph.web.graphql import GraphQLView
+from dicom_graph.web.health import healthz, readyz
+
+
+def create_app(settings: Settings, *, default_query: str | None = None) -> Starlette:
+    """The application. Its database is opened, and upgraded if embedded, when it starts.
+
+    `default_query` is what GraphiQL shows at first. Raises `DatabaseError` at its start for a
+    database that cannot be used.
+    """
+    database = Database(settings.database_url, pool_size=settings.database_pool_size)
+    roots = resolve_roots(settings.import_roots)
+    runner = JobRunner(database, roots=roots, batch_size=settings.batch_size)
+    store = Store(database, element_cache_size=settings.element_cache_size)
+    service = Service(store, runner, roots, settings.max_page_size)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await asyncio.to_thread(upgrade if database.is_sqlite else require_current, database)
+        runner.start()
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(runner.stop)
+            await database.close()
+
+    view = GraphQLView(service, default_query=default_query)
+    app = Starlette(
+        routes=[
+            Route("/", _to_graphiql),
+            Route("/graphql", view),
+            WebSocketRoute("/graphql", view),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Mount(
+                "/static",
+                StaticFiles(directory=STATIC_DIR),
+                middleware=[Middleware(GZipMiddleware)],
+            ),
+        ],
+        lifespan=lifespan,
+    )
+    app.state.database = database
+    app.state.runner = runner
+    return app
+
+
+async def _to_graphiql(request: Request) -> RedirectResponse:
+    return RedirectResponse("/graphql")
