@@ -28,8 +28,10 @@ from rich.progress import (
 
 from dicom_graph import demo
 from dicom_graph.graph.schema import schema_text
+from dicom_graph.importing.discover import printable
 from dicom_graph.importing.run import Report, run_import
 from dicom_graph.settings import Settings, SettingsError, load_settings
+from dicom_graph.store.dialect import DRIVER_ERRORS, describe_error
 from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs import JobCounts, JobOrigin, JobRequest, JobStatus
@@ -60,6 +62,8 @@ def main() -> None:
         app()
     except (SettingsError, DatabaseError) as error:
         _fail(str(error))
+    except DRIVER_ERRORS as error:
+        _fail(f"the database failed: {describe_error(error)}")
 
 
 @app.command("import")
@@ -79,8 +83,10 @@ def import_files(
 ) -> None:
     """Import DICOM files. Exit status: 0 all taken, 1 some failed, 2 wrong use, 130 interrupted."""
     for path in paths:
-        if not path.exists():
-            _fail(f"{path} does not exist")
+        if not os.path.exists(path):
+            _fail(f"{printable(str(path))} does not exist")
+        if printable(str(path)) != str(path):
+            _fail(f"{printable(str(path))} is not UTF-8: rename it")
     settings = _start(database)
     store = _open(settings)
     request = JobRequest(
@@ -111,6 +117,7 @@ def serve(
     database: Annotated[str | None, typer.Option(help="The database URL.")] = None,
 ) -> None:
     """Serve GraphQL and GraphiQL."""
+    _exit_on_signal()
     with tempfile.TemporaryDirectory(prefix="dicom-graph-") as folder:
         if with_demo:
             database = f"sqlite:///{folder}/demo.sqlite3"
@@ -120,7 +127,8 @@ def serve(
         listener = _listen(host, port)
         if with_demo:
             _import_demo(settings)
-        address = f"http://{host}:{listener.getsockname()[1]}/graphql"
+        shown_host = f"[{host}]" if ":" in host else host
+        address = f"http://{shown_host}:{listener.getsockname()[1]}/graphql"
         print(f"dicom-graph serves {address}", file=sys.stderr)  # noqa: T201
         application = create_app(settings, default_query=demo.QUERY if with_demo else None)
         config = uvicorn.Config(
@@ -188,6 +196,16 @@ def _stop_on_signal(stop: threading.Event) -> None:
         if stop.is_set():
             os._exit(130)
         stop.set()
+
+    signal.signal(signal.SIGINT, handle)
+    signal.signal(signal.SIGTERM, handle)
+
+
+def _exit_on_signal() -> None:
+    """End with status 0, cleaned up: uvicorn raises a signal again once it has shut down."""
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        sys.exit(0)
 
     signal.signal(signal.SIGINT, handle)
     signal.signal(signal.SIGTERM, handle)

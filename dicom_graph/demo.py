@@ -5,17 +5,16 @@ from pathlib import Path
 import pydicom.data
 
 QUERY = """\
-# The sample files of pydicom, down to the data element.
-# Press the button with the triangle, then change something.
-{
-  patients(first: 3) {
+# pydicom's sample files, from the patient to the values.
+# Press the triangle, then change something.
+query Demo {
+  patients(first: 3, offset: 4) {
     totalCount
     nodes {
-      uid
+      name
       studies {
         nodes {
           date
-          description
           series {
             nodes {
               modality
@@ -23,10 +22,10 @@ QUERY = """\
               nImages
               images(first: 1) {
                 nodes {
-                  number
                   header {
-                    element(keyword: "SOPClassUID") { tag vr value }
-                    elements(keywords: ["PatientName", "Rows", "Columns"]) {
+                    elements(
+                      keywords: ["ImageType", "EchoTime"]
+                    ) {
                       keyword
                       value
                     }

@@ -1,5 +1,6 @@
 """Configuration, from environment variables that start with DICOM_GRAPH_ and from `.env`."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -49,9 +50,9 @@ class Settings(BaseSettings):
     @field_validator("import_roots", mode="before")
     @classmethod
     def _split_paths(cls, value: object) -> object:
-        import os
-
-        return value.split(os.pathsep) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return [path for path in value.split(os.pathsep) if path]
 
     @field_validator("import_roots")
     @classmethod
@@ -66,6 +67,8 @@ class Settings(BaseSettings):
     def _known_database(cls, value: str) -> str:
         if not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
             raise ValueError("must start with sqlite:/// or postgresql://")
+        if value.partition("?")[0] in ("sqlite:///", "sqlite:///:memory:"):
+            raise ValueError("needs a file: a database in memory is lost between connections")
         return value
 
     @field_validator("log_level")

@@ -42,6 +42,14 @@ class CsaPathError(LookupError):
     """A path leads nowhere in a CSA header; the message names the part that failed."""
 
 
+class CsaPathSyntaxError(CsaPathError):
+    """The text is not a path."""
+
+
+class CsaTagError(CsaPathError):
+    """The path begins with a tag that the CSA header does not have."""
+
+
 def parse_csa(raw: bytes) -> dict[str, CsaTag]:
     """Read a CSA header of type 1 or 2 into ``{name: {"vr", "vm", "value"}}``, ready for JSON.
 
@@ -64,7 +72,7 @@ def csa_value(parsed: dict[str, CsaTag], path: str) -> Json:
     """
     name, *steps = _path_steps(path)
     if not isinstance(name, str) or name not in parsed:
-        raise CsaPathError(f"no tag {name!r} in the CSA header{_nearest(str(name), parsed)}")
+        raise CsaTagError(f"no tag {name!r} in the CSA header{_nearest(str(name), parsed)}")
     node, done = parsed[name]["value"], name
     for step in steps:
         node = _descend(node, step, done)
@@ -342,7 +350,7 @@ def _path_steps(path: str) -> list[Step]:
     try:
         return _steps(path)
     except _AssignmentError:
-        raise CsaPathError(
+        raise CsaPathSyntaxError(
             f"not a path: {path[:100]!r}; write Tag, Tag[0] or Tag.name[0].name"
         ) from None
 

@@ -1,11 +1,13 @@
 """Elements as contents: equal bytes with equal meaning are one object, known by its digest."""
 
 from collections.abc import Iterable
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 
-from dicom_graph.dicom.dictionary import Definition, definition, is_private
+from dicom_graph.dicom.csa import CSA_CREATOR
+from dicom_graph.dicom.dictionary import Definition, definition, format_tag, is_private
 from dicom_graph.dicom.packing import pack
 from dicom_graph.dicom.values import (
+    ALL_VRS,
     BYTES_VRS,
     CHARSET_VRS,
     NUMBER_FORMATS,
@@ -15,7 +17,9 @@ from dicom_graph.dicom.values import (
 
 DIGEST_SIZE = 12
 MAX_RAW = 65_536
-"""Binary values over this many bytes keep length and digest only; the file has them."""
+"""Bytes over this many keep length and SHA-256 only; the file has them."""
+MAX_RAW_OF_CSA = 4_194_304
+"""The same for Siemens CSA headers, whose text is asked for by path."""
 
 Item = tuple["Element", ...]
 """The elements of one sequence item, in the order of their tags."""
@@ -27,13 +31,14 @@ class Element:
     `digest` (12 bytes) covers all that decides the meaning: tag, private creator, VR, raw bytes,
     and where they matter the character set and the byte order; of a sequence, its items.
     `tag` is the tag in the file, block included. `length` is the number of raw bytes. `packed`
-    (see `packing`) is None where the values give the bytes back, or where they exceed `MAX_RAW`.
-    `items` is None unless the VR is SQ.
+    (see `packing`) is None where the values give the bytes back, or where they exceed `MAX_RAW`:
+    then `sha256` is theirs. `items` is None unless the VR is SQ. `has_warnings` says whether it,
+    one of its values or anything inside it has one.
     """
 
     __slots__ = (
-        "_standard", "definition", "digest", "items", "length", "packed", "tag", "values",
-        "vm", "warning",
+        "_standard", "definition", "digest", "has_warnings", "items", "length", "packed",
+        "sha256", "tag", "values", "vm", "warning",
     )  # fmt: skip
 
     def __init__(
@@ -45,6 +50,7 @@ class Element:
         values: tuple[Value, ...] = (),
         vm: int = 0,
         packed: bytes | None = None,
+        sha256: bytes | None = None,
         length: int = 0,
         warning: str | None = None,
         items: tuple[Item, ...] | None = None,
@@ -55,10 +61,16 @@ class Element:
         self.values = values
         self.vm = vm
         self.packed = packed
+        self.sha256 = sha256
         self.length = length
         self.warning = warning
         self.items = items
         self._standard: Element | None = None
+        self.has_warnings: bool = (
+            warning is not None
+            or any(value.warning is not None for value in values)
+            or any(element.has_warnings for item in items or () for element in item)
+        )
 
     def __repr__(self) -> str:
         return f"<Element {self.definition.keyword or self.definition.name} {self.definition.vr}>"
@@ -94,6 +106,26 @@ def standard_elements(elements: Iterable[Element]) -> Item:
     return tuple(e.without_private() for e in elements if not is_private(e.tag))
 
 
+def element_warnings(elements: Iterable[Element], limit: int = 100) -> list[str]:
+    """The warnings of a header's elements at any depth, each with its element, up to a limit."""
+    found: list[str] = []
+    _collect_warnings(elements, "", found)
+    if len(found) > limit:
+        return [*found[:limit], f"and {len(found) - limit} more"]
+    return found
+
+
+def _collect_warnings(elements: Iterable[Element], path: str, found: list[str]) -> None:
+    for element in elements:
+        if not element.has_warnings:
+            continue
+        name = f"{path}{format_tag(element.tag)} {element.definition.keyword}".rstrip()
+        own = [element.warning, *(value.warning for value in element.values)]
+        found += [f"{name}: {warning}" for warning in dict.fromkeys(own) if warning is not None]
+        for index, item in enumerate(element.items or ()):
+            _collect_warnings(item, f"{name}[{index}].", found)
+
+
 def make_element(
     tag: int,
     private_creator: str,
@@ -102,22 +134,31 @@ def make_element(
     encodings: list[str],
     little_endian: bool,
 ) -> Element:
-    """Parse one element that is not a sequence. Never raises."""
+    """Parse one element that is not a sequence. Never raises.
+
+    A VR that the standard does not know is read as UN, with a warning.
+    """
+    warning = None
+    if vr not in ALL_VRS:
+        vr, warning = "UN", f"unknown VR {vr[:8]!r}: read as UN"
     parsed = parse_values(vr, raw, encodings, little_endian)
     context = b""
     if vr in CHARSET_VRS and not (raw.isascii() and b"\x1b" not in raw):
         context = "\\".join(encodings).encode()
     elif not little_endian and (vr in NUMBER_FORMATS or vr in BYTES_VRS or vr == "AT"):
         context = b">"
+    limit = MAX_RAW_OF_CSA if private_creator == CSA_CREATOR else MAX_RAW
+    inline = len(raw) <= limit
     return Element(
         tag,
         definition(tag, private_creator, vr),
         _digest(tag, private_creator, vr, context, raw),
         values=parsed.values,
         vm=parsed.vm,
-        packed=pack(raw) if parsed.keep_raw and len(raw) <= MAX_RAW else None,
+        packed=pack(raw) if parsed.keep_raw and inline else None,
+        sha256=sha256(raw).digest() if parsed.keep_raw and not inline else None,
         length=len(raw),
-        warning=parsed.warning,
+        warning=warning or parsed.warning,
     )
 
 

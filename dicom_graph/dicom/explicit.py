@@ -6,7 +6,7 @@ reads the file. What it gives is the same as pydicom's, which a test compares ov
 
 from struct import Struct
 
-from pydicom.charset import convert_encodings, default_encoding
+from pydicom.charset import convert_encodings, default_encoding, python_encoding
 
 from dicom_graph.dicom.dictionary import PIXEL_DATA_TAGS, is_private_creator
 from dicom_graph.dicom.elements import Element, Item
@@ -50,6 +50,10 @@ class DataSet:
 
     def use_character_set(self, element: Element) -> None:
         names = list(element.texts)
+        # pydicom knows some misspelled names, and refuses others.
+        is_clean = element.definition.vr == "CS" and element.packed is None
+        if not is_clean or not python_encoding.keys() >= set(names):
+            raise NotUnderstood
         self.encodings = convert_encodings(names or None)
         self.context = self.interner.context(self.encodings, "")
 
@@ -184,7 +188,7 @@ def _sequence(
                 context.remember(chunk, element)
     else:
         items, stop = _items(buffer, position, end, parent, True, depth)
-        element = _make(buffer, start, items, stop - position, parent, context)
+        element = _make(buffer, start, items, 0, parent, context)
     parent.elements.append(element)
     return stop
 

@@ -1,6 +1,7 @@
 """From a path to an image's header. A DICOM file is known by its content, never by its name."""
 
 import os
+import zlib
 from dataclasses import dataclass
 from struct import Struct
 
@@ -19,6 +20,7 @@ from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.through_pydicom import intern_data_set, read_with_pydicom
 
 _FIRST_READ = 65_536
+_MAX_INFLATED = 128 << 20
 _META_ELEMENT = Struct("<HH2sH").unpack_from
 _META_LENGTH = Struct("<L").unpack_from
 _META_LONG = frozenset({b"OB", b"OW", b"OF", b"SQ", b"UT", b"UN", b"UC", b"UR"})
@@ -71,10 +73,11 @@ def _may_lack_preamble(buffer: bytes) -> bool:
 
 def _fast(descriptor: int, buffer: bytes, size: int, interner: Interner) -> Instance | None:
     """The instance by the fast walk, or None where pydicom has to read it."""
-    meta = _file_meta(buffer)
-    if meta is None:
+    syntax, start = _file_meta(buffer)
+    if syntax == DeflatedExplicitVRLittleEndian:
+        _refuse_deflate_bomb(descriptor, start)
+    if syntax in _NOT_EXPLICIT_LITTLE or not syntax.startswith(_STANDARD_SYNTAXES):
         return None
-    syntax, start = meta
     while True:
         try:
             return Instance(walk(buffer, start, interner, at_end=len(buffer) >= size), syntax)
@@ -83,16 +86,16 @@ def _fast(descriptor: int, buffer: bytes, size: int, interner: Interner) -> Inst
         except NeedMore:
             if len(buffer) >= size:
                 return None
-        more = os.pread(descriptor, max(len(buffer) * 7, 1 << 20), len(buffer))
+        more = os.pread(descriptor, min(len(buffer) * 7, size - len(buffer)), len(buffer))
         if not more:
             return None
         buffer += more
 
 
-def _file_meta(buffer: bytes) -> tuple[str, int] | None:
-    """The transfer syntax and where the data set starts, if it is explicit little endian."""
+def _file_meta(buffer: bytes) -> tuple[str, int]:
+    """The transfer syntax (empty where it cannot be told) and where the data set starts."""
     position = 132
-    syntax = None
+    syntax = ""
     while position + 12 <= len(buffer):
         group, number, vr, length = _META_ELEMENT(buffer, position)
         if group != 2:
@@ -101,16 +104,32 @@ def _file_meta(buffer: bytes) -> tuple[str, int] | None:
         if vr in _META_LONG:
             (length,) = _META_LENGTH(buffer, position)
             position += 4
+        value = buffer[position : position + length]
         if number == 0x10:
-            syntax = buffer[position : position + length].decode("ascii", "replace").rstrip("\0 ")
-        elif number == 2 and buffer[position:position + length].startswith(
-            MediaStorageDirectoryStorage.encode()
-        ):  # fmt: skip
-            return None
+            syntax = value.decode("ascii", "replace").rstrip("\0 ")
+        elif number == 2 and value.startswith(MediaStorageDirectoryStorage.encode()):
+            return "", position
         position += length
-    if syntax is None or syntax in _NOT_EXPLICIT_LITTLE:
-        return None
-    return (syntax, position) if syntax.startswith(_STANDARD_SYNTAXES) else None
+    return syntax, position
+
+
+def _refuse_deflate_bomb(descriptor: int, start: int) -> None:
+    """Inflate into nothing: pydicom would inflate a few bytes into all the memory there is."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflated, position, pending = 0, start, b""
+    while inflated <= _MAX_INFLATED and not inflater.eof:
+        if not pending:
+            pending = os.pread(descriptor, 1 << 20, position)
+            position += len(pending)
+            if not pending:
+                return
+        try:
+            inflated += len(inflater.decompress(pending, 1 << 22))
+        except zlib.error as error:
+            raise UnreadableFileError(f"the deflated data set is corrupt: {error}") from None
+        pending = inflater.unconsumed_tail
+    if inflated > _MAX_INFLATED:
+        raise UnreadableFileError(f"the deflated data set exceeds {_MAX_INFLATED >> 20} MiB")
 
 
 def _through_pydicom(path: str, interner: Interner, has_prefix: bool) -> Instance:

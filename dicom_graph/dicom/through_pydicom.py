@@ -138,9 +138,10 @@ def _read_element(
         return interner.sequence(tag, creator, items, 0)
     if source.tag != _CHARACTER_SET:
         raise UnreadableFileError(f"{_label(tag, creator)} cannot be read")
-    values = [source.value] if isinstance(source.value, str) else list(source.value or ())
-    raw = "\\".join(values).encode("iso8859")
-    return interner.element(tag, creator, "CS", raw + b" " * (len(raw) % 2), ["iso8859"], True)
+    values = source.value if source.VM > 1 else [source.value] * source.VM
+    raw = "\\".join(map(str, values)).encode("iso8859", "replace")
+    vr = str(source.VR)
+    return interner.element(tag, creator, vr, raw + b" " * (len(raw) % 2), ["iso8859"], True)
 
 
 def _encodings(data_set: Dataset) -> list[str]:
@@ -155,7 +156,10 @@ def _private_creator(data_set: Dataset, tag: int) -> str:
         element = data_set.get(BaseTag(private_block(tag)))
     except Exception:
         return ""
-    return str(element.value) if element is not None and element.VM == 1 else ""
+    if element is None or element.VM != 1:
+        return ""
+    # As in any text: PostgreSQL refuses NUL.
+    return str(element.value).replace("\x00", "\\x00")
 
 
 def _resolved_vr(data_set: Dataset, raw: RawDataElement, pixel_rep: int | None) -> str:

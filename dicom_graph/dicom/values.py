@@ -80,8 +80,6 @@ def parse_values(vr: str, raw: bytes, encodings: list[str], little_endian: bool)
         return Parsed((Value(text),) if text else (), 1, True)
     if vr == "AT":
         return _tags(raw, little_endian)
-    if vr not in ALL_VRS:
-        return Parsed((Value(),), 1, True, f"unknown VR {vr!r}: kept as bytes")
     return _texts(vr, raw, encodings)
 
 
@@ -188,21 +186,30 @@ def _decode(vr: str, raw: bytes, encodings: list[str]) -> tuple[str, str | None]
     if vr not in CHARSET_VRS:
         reason = f"{vr} holds bytes outside its character repertoire: read as ISO 8859-1"
         return raw.decode("iso8859"), reason
-    with config.disable_value_validation():
-        if vr == "PN":
-            text = _decode_name(raw, encodings)
-        else:
-            text = decode_bytes(raw, encodings, TEXT_VR_DELIMS)
+    try:
+        with config.disable_value_validation():
+            decode = _decode_name if vr == "PN" else _decode_text
+            text = decode(raw, encodings)
+    except Exception:
+        # Any of Python's codecs can be named as a character set, and some raise what they like.
+        reason = f"cannot be decoded as {' '.join(encodings)}: read as ISO 8859-1"
+        return raw.decode("iso8859"), reason
+    # Lone surrogates are no characters: neither database takes them.
+    text = text.encode("utf-8", "replace").decode()
     if "\ufffd" in text:
         return text, f"bytes that are not in the character set {' '.join(encodings)}: replaced"
     return text, None
+
+
+def _decode_text(raw: bytes, encodings: list[str]) -> str:
+    return decode_bytes(raw, encodings, TEXT_VR_DELIMS)
 
 
 def _decode_name(raw: bytes, encodings: list[str]) -> str:
     try:
         names = convert_PN(raw, encodings)
     except (ValueError, LookupError):
-        return decode_bytes(raw, encodings, TEXT_VR_DELIMS)
+        return _decode_text(raw, encodings)
     return str(names) if isinstance(names, PersonName) else "\\".join(map(str, names))
 
 

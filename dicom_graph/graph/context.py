@@ -9,8 +9,14 @@ import strawberry
 from strawberry.dataloader import DataLoader
 
 from dicom_graph.importing.runner import JobRunner
-from dicom_graph.store.read import Page, PageRequest, Parent, Store
-from dicom_graph.store.read.store import ElementQuery
+from dicom_graph.store.read import (
+    ElementQuery,
+    EntityFilter,
+    Page,
+    PageRequest,
+    Parent,
+    Store,
+)
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -36,23 +42,25 @@ class Loaders:
     store: Store
     _made: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict)
 
-    def pages(self, relation: str, request: PageRequest) -> DataLoader[Parent, Page]:
+    def pages(
+        self, relation: str, request: PageRequest, wanted: EntityFilter | None = None
+    ) -> DataLoader[Parent, Page]:
         """Pages of a relation."""
 
         async def load(parents: list[Parent]) -> Sequence[Page]:
-            found = await self.store.pages_of(relation, parents, request)
+            found = await self.store.pages_of(relation, parents, request, wanted)
             return [found[parent] for parent in parents]
 
-        return self._loader(("pages", relation, request), load)
+        return self._loader(("pages", relation, request, wanted), load)
 
-    def counts(self, relation: str) -> DataLoader[Parent, int]:
+    def counts(self, relation: str, wanted: EntityFilter | None = None) -> DataLoader[Parent, int]:
         """Lengths of a relation."""
 
         async def load(parents: list[Parent]) -> Sequence[int]:
-            found = await self.store.counts_of(relation, parents)
+            found = await self.store.counts_of(relation, parents, wanted)
             return [found[parent] for parent in parents]
 
-        return self._loader(("counts", relation), load)
+        return self._loader(("counts", relation, wanted), load)
 
     def entity(self, name: str) -> DataLoader[int, Any]:
         """Entities by id; None where there is none."""
@@ -88,13 +96,32 @@ class Loaders:
         return self._by_key("files", self.store.files)
 
     @property
+    def files_of_series(self) -> DataLoader[int, Any]:
+        """The paths of all files of series."""
+        return self._by_key("files_of_series", self.store.files_of_series)
+
+    @property
+    def series_contents(self) -> DataLoader[int, Any]:
+        """What the headers of series have in common; one statement a series."""
+
+        async def load(ids: list[int]) -> Sequence[Any]:
+            return [await self.store.series_contents(id) for id in ids]
+
+        return self._loader("series_contents", load)
+
+    @property
+    def tree(self) -> DataLoader[Any, Any]:
+        """All elements of headers (rows) with the nested ones."""
+        return self._loader("tree", self.store.trees, cache_key_fn=lambda header: header.id)
+
+    @property
     def failures(self) -> DataLoader[int, Any]:
         """Failures of import jobs."""
         return self._by_key("failures", self.store.failures)
 
-    def forget_failures(self, job_id: int) -> None:
+    def forget_failures(self) -> None:
         """A subscription's context outlives a job's changes."""
-        self.failures.clear(job_id)
+        self.failures.clear_all()
 
     def elements_of(self, query: ElementQuery) -> DataLoader[Any, Any]:
         """The elements of headers (rows) that a query asks for."""

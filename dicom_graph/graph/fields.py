@@ -1,8 +1,10 @@
 """Fields that list or count entities, at the root and of a parent."""
 
+import datetime as dt
+import inspect
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import strawberry
 
@@ -18,10 +20,17 @@ from dicom_graph.graph.connection import (
 )
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.errors import BadInput
+from dicom_graph.graph.filters import FILTERS, entity_filter
 from dicom_graph.store.read import CursorError, PageRequest, Parent
 from dicom_graph.store.read.relations import DEFAULT_ORDERS, RELATIONS
 
-_TYPES = {"patient": "Patient", "study": "Study", "series": "Series", "image": "Image"}
+_TYPES = {
+    "patient": "Patient",
+    "study": "Study",
+    "series": "Series",
+    "image": "Image",
+    "import_job": "ImportJob",
+}
 
 
 def root_list(entity: str, description: str) -> Any:
@@ -29,6 +38,7 @@ def root_list(entity: str, description: str) -> Any:
 
     async def resolve(
         info: Info,
+        filter: Any = None,
         first: First = None,
         after: After = None,
         last: Last = None,
@@ -36,14 +46,15 @@ def root_list(entity: str, description: str) -> Any:
         offset: Offset = None,
     ) -> Connection[Any]:
         request = _request(info, entity, first, after, last, before, offset)
+        wanted = entity_filter(filter)
         store = info.context.store
         try:
-            page = await store.page(entity, request)
+            page = await store.page(entity, request, wanted)
         except CursorError as error:
             raise BadInput(str(error), "BAD_CURSOR") from None
-        return make_connection(_maker(entity), page, request, lambda: store.count(entity))
+        return make_connection(_maker(entity), page, request, lambda: store.count(entity, wanted))
 
-    return strawberry.field(resolver=resolve, description=description)
+    return strawberry.field(resolver=_with_filter(resolve, entity), description=description)
 
 
 def related_list(relation: str, description: str) -> Any:
@@ -56,6 +67,7 @@ def related_list(relation: str, description: str) -> Any:
     async def resolve(
         self: Any,
         info: Info,
+        filter: Any = None,
         first: First = None,
         after: After = None,
         last: Last = None,
@@ -63,19 +75,37 @@ def related_list(relation: str, description: str) -> Any:
         offset: Offset = None,
     ) -> Connection[Any]:
         request = _request(info, child, first, after, last, before, offset)
+        wanted = entity_filter(filter)
         loaders = info.context.loaders
         parent: Parent = self.as_parent()
         try:
-            page = await loaders.pages(relation, request).load(parent)
+            page = await loaders.pages(relation, request, wanted).load(parent)
         except CursorError as error:
             raise BadInput(str(error), "BAD_CURSOR") from None
         make = _maker(child)
-        count = loaders.counts(relation)
+        count = loaders.counts(relation, wanted)
         return make_connection(
             lambda row: make(row, self), page, request, lambda: count.load(parent)
         )
 
-    return strawberry.field(resolver=resolve, description=description)
+    return strawberry.field(resolver=_with_filter(resolve, child), description=description)
+
+
+def _with_filter(resolver: Any, entity: str) -> Any:
+    """The resolver with its `filter` typed for the entity, or without where it has none."""
+    signature = inspect.signature(resolver)
+    parameters = dict(signature.parameters)
+    if entity in FILTERS:
+        argument = strawberry.argument(description="Which of them; all where it is not given.")
+        annotation = Annotated[FILTERS[entity] | None, argument]  # type: ignore[valid-type]
+        parameters["filter"] = parameters["filter"].replace(annotation=annotation)
+    else:
+        del parameters["filter"]
+    resolver.__signature__ = signature.replace(parameters=list(parameters.values()))
+    resolver.__annotations__ = {
+        name: parameter.annotation for name, parameter in parameters.items() if name != "self"
+    } | {"return": signature.return_annotation}
+    return resolver
 
 
 def related_count(relation: str, description: str) -> Any:
@@ -91,6 +121,11 @@ def columns(row: Any, names: tuple[str, ...]) -> dict[str, Any]:
     """The named columns of a row."""
     mapping = row._mapping
     return {name: mapping[name] for name in names}
+
+
+def combined(date: dt.date | None, time: dt.time | None) -> dt.datetime | None:
+    """Date and time in one; None where either is missing."""
+    return dt.datetime.combine(date, time) if date is not None and time is not None else None
 
 
 def _request(

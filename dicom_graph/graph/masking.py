@@ -3,16 +3,24 @@
 import logging
 import traceback
 import uuid
+from typing import Any
 
 import strawberry
 from graphql import GraphQLError
-from strawberry.types import ExecutionContext
+from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.graphql import OperationType
 
 log = logging.getLogger(__name__)
 
 
 class MaskedSchema(strawberry.Schema):
     """A schema that tells clients nothing of an unexpected error but the id it was logged by."""
+
+    async def execute(self, query: str | None, *args: Any, **options: Any) -> ExecutionResult:
+        """One result, so no subscription: those are refused here and go through `stream`."""
+        allowed = set(options.get("allowed_operation_types") or OperationType)
+        options["allowed_operation_types"] = allowed - {OperationType.SUBSCRIPTION}
+        return await super().execute(query, *args, **options)
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None

@@ -1,6 +1,7 @@
 """The mutation root."""
 
 import asyncio
+from typing import Annotated
 
 import strawberry
 
@@ -50,7 +51,13 @@ class Mutation:
         "Start to import a file or a folder with all below it, and return at once; follow it by "
         "`importProgress`. Importing again creates nothing twice."
     )
-    async def import_path(self, info: Info, input: ImportPathInput) -> ImportPathPayload:
+    async def import_path(
+        self,
+        info: Info,
+        input: Annotated[
+            ImportPathInput, strawberry.argument(description="What is to be imported, and how.")
+        ],
+    ) -> ImportPathPayload:
         service = info.context.service
         if input.pattern is not None and not 0 < len(input.pattern) <= _MAX_PATTERN:
             message = f"the pattern must have 1 to {_MAX_PATTERN} characters"

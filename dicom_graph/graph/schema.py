@@ -10,7 +10,7 @@ from dicom_graph.graph.mutation import Mutation
 from dicom_graph.graph.query import Query
 from dicom_graph.graph.scalars import SCALARS
 from dicom_graph.graph.subscription import Subscription
-from dicom_graph.graph.types.value import VALUE_TYPES
+from dicom_graph.graph.types.value import VALUE_TYPES, CsaHeaderValue
 
 __all__ = ["schema", "schema_text"]
 
@@ -25,7 +25,7 @@ def _make_schema() -> strawberry.Schema:
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
-        types=list(VALUE_TYPES.values()),
+        types=[*VALUE_TYPES.values(), CsaHeaderValue],
         config=StrawberryConfig(scalar_map=scalars),
         extensions=[lambda: _PARSED, lambda: _VALIDATED],
     )

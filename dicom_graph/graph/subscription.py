@@ -35,7 +35,7 @@ class Subscription:
             row = rows[key]
             if row != last:
                 last = row
-                info.context.loaders.forget_failures(key)
+                info.context.loaders.forget_failures()
                 yield ImportJob.from_row(row)
             if JobStatus(row.status).is_final:
                 return

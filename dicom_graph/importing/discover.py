@@ -50,6 +50,10 @@ class Discovery:
         except OSError as error:
             yield Folder(os.path.dirname(path), failures=[_failure(path, error)])
             return
+        if not self._allows(path):
+            outside = Failure(printable(path), "outside the import roots of this server")
+            yield Folder(os.path.dirname(path), failures=[outside])
+            return
         if stat.S_ISDIR(status.st_mode):
             visited.add((status.st_dev, status.st_ino))
             yield from self._walk(path, path, visited)

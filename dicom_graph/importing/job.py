@@ -1,14 +1,17 @@
 """Running one import job: discover, read, write in batches, report."""
 
 import logging
+import os
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from dicom_graph.importing.discover import Discovery, Folder
 from dicom_graph.importing.reader import FileReader
+from dicom_graph.store.dialect import REFUSED
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import (
     BatchWriter,
@@ -88,15 +91,25 @@ class JobRun:
             self._save()
             return self._finish(JobStatus.COMPLETED)
         except _Stopped as stopped:
-            self._save()
-            return self._finish(stopped.status, stopped.error)
+            return self._end(stopped)
         except Exception as error:
-            log.exception("import %s failed", self._job.id)
+            # Not the message: a database's may quote patient data.
+            place = "".join(traceback.format_tb(error.__traceback__))
+            log.error("import %s failed: %s\n%s", self._job.id, type(error).__name__, place)
             self._finish(JobStatus.FAILED, f"unexpected {type(error).__name__}; see the log")
             raise
         finally:
             ended.set()
             counter.join()
+
+    def _end(self, stopped: _Stopped) -> JobStatus:
+        """Write what was read before the stop, which may fail and so stop it another way."""
+        try:
+            self._save()
+        except _Stopped as failed:
+            stopped = failed
+            self._save()
+        return self._finish(stopped.status, stopped.error)
 
     def _count_ahead(self, ended: threading.Event) -> None:
         for found in self._discovery.count(lambda: ended.is_set() or self._stop.is_set()):
@@ -128,7 +141,7 @@ class JobRun:
             mine = known.import_job_id == self._job.id
             _count(self._counts, known.outcome if mine else Outcome.EXISTING)
             return
-        result = self._reader.read(file, changed=changed)
+        result = self._reader.read(file, replaces=known.mode if known and changed else None)
         if isinstance(result, ReadFile):
             self._batch.append(result)
         elif isinstance(result, Failure):
@@ -148,22 +161,38 @@ class JobRun:
         return self._unsaved >= 100 and time.monotonic() - self._last_save > _BATCH_SECONDS
 
     def _save(self) -> None:
-        """One transaction: the batch, its failures, and the job's counts."""
+        """The batch in one transaction; file by file where the database refuses one of them."""
+        batch, self._batch = self._batch, []
+        try:
+            self._write(batch)
+        except REFUSED:
+            for file in batch:
+                self._write_alone(file)
+            self._write([])
+        self._unsaved = 0
+        self._last_save = time.monotonic()
+        self._progress(self._counts)
+
+    def _write_alone(self, file: ReadFile) -> None:
+        try:
+            self._write([file])
+        except REFUSED as error:
+            path = os.path.join(file.file.directory, file.file.name)
+            self._fail(Failure(path, f"the database cannot hold it: {type(error).__name__}"))
+
+    def _write(self, batch: list[ReadFile]) -> None:
+        """One transaction: some files, the failures so far, and the job's counts."""
         counts = replace(self._counts, found=self._found)
         try:
             with self._database.writer.begin() as connection:
-                for outcome in self._writer.write(connection, self._batch, self._job.id):
+                for outcome in self._writer.write(connection, batch, self._job.id):
                     _count(counts, outcome)
                 save_progress(connection, self._job.id, counts, self._failures)
         except BaseException:
             self._writer.forget()
             raise
         self._counts = counts
-        self._batch.clear()
         self._failures.clear()
-        self._unsaved = 0
-        self._last_save = time.monotonic()
-        self._progress(self._counts)
 
     def _finish(self, status: JobStatus, error: str | None = None) -> JobStatus:
         if status is JobStatus.COMPLETED:

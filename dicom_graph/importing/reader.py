@@ -3,7 +3,7 @@
 import logging
 import os
 
-from dicom_graph.dicom.elements import standard_elements
+from dicom_graph.dicom.elements import element_warnings, standard_elements
 from dicom_graph.dicom.entities import EntityReader
 from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
 from dicom_graph.dicom.interning import Interner
@@ -22,13 +22,14 @@ class FileReader:
         self._interner = Interner()
         self._entities = EntityReader()
 
-    def read(self, file: FileRecord, *, changed: bool = False) -> ReadFile | Failure | None:
+    def read(self, file: FileRecord, *, replaces: Mode | None = None) -> ReadFile | Failure | None:
         """The file's content, or why it failed; None for what is not a DICOM image. Never raises
-        for a bad file.
+        for a bad file. `replaces`: how much is kept of the bytes that this path held before; of
+        the new ones no less is.
         """
         path = os.path.join(file.directory, file.name)
         try:
-            return self._read(path, file, changed)
+            return self._read(path, file, replaces)
         except NotDicomError:
             return None
         except UnreadableFileError as error:
@@ -39,19 +40,20 @@ class FileReader:
             log.debug("unexpected error in %s", path, exc_info=True)
             return Failure(path, f"unexpected {type(error).__name__} while reading it")
 
-    def _read(self, path: str, file: FileRecord, changed: bool) -> ReadFile:
+    def _read(self, path: str, file: FileRecord, replaces: Mode | None) -> ReadFile:
+        mode = max(self._mode, replaces or Mode.MINIMAL)
         instance = read_instance(path, self._interner)
         elements = instance.elements
-        if self._mode is Mode.NORMAL:
+        if mode is Mode.NORMAL:
             elements = standard_elements(elements)
-        elif self._mode is Mode.MINIMAL:
+        elif mode is Mode.MINIMAL:
             elements = ()
         return ReadFile(
             file=file,
             entities=self._entities.read(instance.elements),
             elements=elements,
-            mode=self._mode,
+            mode=mode,
             transfer_syntax_uid=instance.transfer_syntax_uid,
-            warnings=instance.warnings,
-            changed=changed,
+            warnings=(*instance.warnings, *element_warnings(elements)),
+            changed=replaces is not None,
         )

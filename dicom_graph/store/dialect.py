@@ -6,9 +6,11 @@ spells for each.
 
 import datetime as dt
 import json
+import sqlite3
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
+import psycopg
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -26,12 +28,28 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.exc import DataError, SQLAlchemyError
 from sqlalchemy.types import JSON, TypeEngine
 
 from dicom_graph.store.types import UtcDateTime, microseconds
 
 Row = Sequence[Any]
 _CHUNK = 500
+DRIVER_ERRORS = (SQLAlchemyError, sqlite3.Error, psycopg.Error)
+"""What any statement may raise: the bulk statements go to the drivers without SQLAlchemy."""
+REFUSED = (
+    DataError, sqlite3.DataError, psycopg.DataError, psycopg.errors.ProgramLimitExceeded,
+    psycopg.errors.DeadlockDetected, OverflowError, UnicodeError,
+)  # fmt: skip
+"""What a batch raises for values that the database cannot hold, where each alone may do."""
+
+
+def describe_error(error: BaseException) -> str:
+    """One line without values of rows, which the text of most errors may hold."""
+    original = getattr(error, "orig", None) or error
+    if isinstance(original, sqlite3.OperationalError | psycopg.OperationalError):
+        return str(original).strip().partition("\n")[0] or type(original).__name__
+    return type(original).__name__
 
 
 def tune_sqlite_connection(connection: Any, _record: Any) -> None:
@@ -126,19 +144,20 @@ def insert_rows(
 
 
 def insert_new(
-    connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Row], key: str
+    connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Row], *key: str
 ) -> set[Any]:
-    """Insert rows whose `key` may be written by somebody else at this moment.
+    """Insert rows whose `key`, of one column or several, may be written by somebody else now.
 
-    Gives the keys that were inserted; the others exist. Rows must be sorted by `key`, so that
-    two writers wait for each other in one order and never deadlock. Inside SQLite's write lock
-    no one else writes, so there all are new.
+    Gives the first column of the keys that were inserted; the others exist. They are inserted in
+    the order of the whole key, so that two writers wait for each other in one order and never
+    deadlock. Inside SQLite's write lock no one else writes, so there all are new.
     """
-    keys = [row[columns.index(key)] for row in rows]
+    keys = [row[columns.index(key[0])] for row in rows]
     if is_sqlite(connection) or not rows:
         insert_rows(connection, table, columns, rows)
         return set(keys)
     names = ", ".join(f'"{name}"' for name in columns)
+    order = ", ".join(f'"{name}"' for name in key)
     cursor = connection.connection.cursor()
     cursor.execute(
         f'CREATE TEMP TABLE IF NOT EXISTS "new_{table.name}" '
@@ -148,7 +167,7 @@ def insert_new(
     _copy(cursor, f'"new_{table.name}" ({names})', _adapted(connection, table, columns, rows))
     cursor.execute(
         f'INSERT INTO "{table.name}" ({names}) SELECT {names} FROM "new_{table.name}" '
-        f'ORDER BY "{key}" ON CONFLICT DO NOTHING RETURNING "{key}"'
+        f'ORDER BY {order} ON CONFLICT DO NOTHING RETURNING "{key[0]}"'
     )
     return {bytes(k) if isinstance(k, memoryview) else k for (k,) in cursor.fetchall()}
 

@@ -24,7 +24,7 @@ class Database:
         """Raises DatabaseError for a URL that cannot be read."""
         try:
             self.url: URL = make_url(url)
-        except ArgumentError:
+        except (ArgumentError, ValueError):
             raise DatabaseError("the database URL cannot be read") from None
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._pool_size = pool_size

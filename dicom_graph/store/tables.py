@@ -149,6 +149,7 @@ class Image(Entity):
     __tablename__ = "image"
     __table_args__ = (
         Index("ix_image_series", "series_id", "number", "id"),
+        _partial_index("ix_image_warnings", "series_id", where="warnings IS NOT NULL"),
         {"sqlite_autoincrement": True},
     )
 
@@ -224,8 +225,8 @@ class DataElement(Base):
     Only elements without a row in `data_element_value` (`n_values` 0) are indexed by definition
     here; the others are found through their values.
 
-    `packed` is null where the values give the bytes back, or where the file alone has them;
-    where it is shorter than `length` it is compressed (`dicom.packing`).
+    `packed` is null where the values give the bytes back, or where the file alone has them and
+    `sha256` is theirs; where it is shorter than `length` it is compressed (`dicom.packing`).
     """
 
     __tablename__ = "data_element"
@@ -241,6 +242,7 @@ class DataElement(Base):
     n_values: Mapped[int] = mapped_column(Integer)
     length: Mapped[int] = mapped_column(Int64)
     packed: Mapped[bytes | None]
+    sha256: Mapped[bytes | None]
     warning: Mapped[str | None]
 
 

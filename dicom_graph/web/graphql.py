@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from cross_web import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.websockets import WebSocket
@@ -32,6 +33,16 @@ class GraphQLView(GraphQL[Context, None]):
     ) -> Context:
         """A context of its own for each request."""
         return Context.of(self._service)
+
+    def parse_json(self, data: str | bytes) -> Any:
+        """An object or a list; any other body is the client's mistake."""
+        try:
+            parsed = self.decode_json(data)
+        except (ValueError, RecursionError):
+            raise HTTPException(400, "Unable to parse request body as JSON") from None
+        if not isinstance(parsed, dict | list | None):
+            raise HTTPException(400, "The request must be a JSON object")
+        return parsed or {}
 
     def should_render_graphql_ide(self, request: Any) -> bool:
         """For whoever asks for HTML by name, also with `?query=` in the address."""

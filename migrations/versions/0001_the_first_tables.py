@@ -28,6 +28,7 @@ def upgrade() -> None:
         sa.Column("n_values", sa.Integer(), nullable=False),
         sa.Column("length", ID, nullable=False),
         sa.Column("packed", sa.LargeBinary(), nullable=True),
+        sa.Column("sha256", sa.LargeBinary(), nullable=True),
         sa.Column("warning", TEXT, nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_data_element"),
         sqlite_autoincrement=True,
@@ -318,6 +319,14 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_image_series", "image", ["series_id", "number", "id"], unique=False)
+    op.create_index(
+        "ix_image_warnings",
+        "image",
+        ["series_id"],
+        unique=False,
+        sqlite_where=sa.text("warnings IS NOT NULL"),
+        postgresql_where=sa.text("warnings IS NOT NULL"),
+    )
     op.create_table(
         "file",
         sa.Column("directory_id", ID, nullable=False),
@@ -338,6 +347,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("ix_file_image", table_name="file")
     op.drop_table("file")
+    op.drop_index("ix_image_warnings", table_name="image")
     op.drop_index("ix_image_series", table_name="image")
     op.drop_table("image")
     op.drop_index("ix_series_study", table_name="series")

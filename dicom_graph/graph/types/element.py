@@ -9,7 +9,8 @@ from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.scalars import JSON, BigInt
-from dicom_graph.graph.types.value import DataElementValue, make_values, plain_value
+from dicom_graph.graph.types.value import DataElementValue
+from dicom_graph.graph.values import make_values, plain_value
 from dicom_graph.store.read.elements import DefinitionRow, ElementRow
 
 if TYPE_CHECKING:
@@ -68,7 +69,6 @@ class DataElement(Node):
     def from_row(cls, row: ElementRow) -> "DataElement":
         """The element of a row."""
         definition = row.definition
-        own = [row.warning] if row.warning else []
         return cls(
             id=global_id("DataElement", row.id),
             row=row,
@@ -79,7 +79,7 @@ class DataElement(Node):
             name=definition.name,
             vm=row.vm,
             length=BigInt(row.length),
-            warnings=own + [value.warning for value in row.values if value.warning],
+            warnings=row.warnings,
         )
 
     @computed("What kind of element it is.")
@@ -89,7 +89,8 @@ class DataElement(Node):
     @computed(
         "The value as plain JSON: a scalar for one, a list for several, null for none. "
         "Dates and times are ISO 8601, ages years, bytes base64 (null beyond 64 KiB), names and "
-        "codes text, 64-bit integers beyond 53 bits text. Null for a sequence: see `items`."
+        "codes text, 64-bit integers beyond 53 bits text, Siemens CSA headers an object. Null "
+        "for a sequence: see `items`."
     )
     def value(self) -> JSON | None:
         return cast(JSON | None, plain_value(self.row))

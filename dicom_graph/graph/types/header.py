@@ -1,21 +1,58 @@
 """Header: a data set, of an image or of a sequence item."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import strawberry
 
-from dicom_graph.dicom.dictionary import keyword_tag, keywords, parse_tag
+from dicom_graph.dicom.csa import CSA_CREATOR
+from dicom_graph.dicom.dictionary import format_tag
+from dicom_graph.graph import csa
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
-from dicom_graph.graph.errors import BadInput, nearest
+from dicom_graph.graph.element_path import Step, checked_keyword, checked_tag, parse_path
+from dicom_graph.graph.errors import BadInput
+from dicom_graph.graph.header_json import dicom_json
+from dicom_graph.graph.header_table import TableRow, header_html, table_rows
 from dicom_graph.graph.node import Node, global_id
+from dicom_graph.graph.scalars import JSON
 from dicom_graph.graph.types.element import DataElement
-from dicom_graph.store.read.store import ElementQuery
+from dicom_graph.store.read import ElementQuery
 
 if TYPE_CHECKING:
     from dicom_graph.graph.types.image import Image
 
 Lazy = strawberry.lazy
+
+
+@strawberry.type(description="One element in the flat list of a header.")
+class HeaderRow:
+    path: str = strawberry.field(
+        description="How to reach it: `element(path:)` of the same header takes it."
+    )
+    depth: int = strawberry.field(description="How many sequences are around it.")
+    tag: str = strawberry.field(description="(gggg,eeee) as in the file.")
+    private_creator: str | None = strawberry.field(description="Who defines a private element.")
+    keyword: str | None = strawberry.field(description="The standard's keyword, if it has one.")
+    name: str = strawberry.field(description="The standard's name, or pydicom's.")
+    vr: str = strawberry.field(description="The value representation.")
+    vm: int = strawberry.field(description="The multiplicity; of a sequence, its items.")
+    value: str = strawberry.field(description="The values in one text of up to 100 characters.")
+
+    @classmethod
+    def from_row(cls, row: TableRow) -> "HeaderRow":
+        """The row of the flat list."""
+        definition = row.element.definition
+        return cls(
+            path=row.path,
+            depth=row.depth,
+            tag=format_tag(row.element.tag),
+            private_creator=definition.private_creator or None,
+            keyword=definition.keyword or None,
+            name=definition.name,
+            vr=definition.vr,
+            vm=row.element.vm,
+            value=row.value,
+        )
 
 
 @strawberry.type(
@@ -70,16 +107,24 @@ class Header(Node):
             bool | None,
             strawberry.argument(description="Only private elements, or only standard ones."),
         ] = None,
+        has_warnings: Annotated[
+            bool | None,
+            strawberry.argument(description="Only elements with warnings, or only those without."),
+        ] = None,
     ) -> list[DataElement]:
         query = ElementQuery(
-            keywords=frozenset(map(_checked_keyword, keywords)) if keywords is not None else None,
-            tags=frozenset(map(_checked_tag, tags)) if tags is not None else None,
+            keywords=frozenset(map(checked_keyword, keywords)) if keywords is not None else None,
+            tags=frozenset(map(checked_tag, tags)) if tags is not None else None,
             private=private,
+            has_warnings=has_warnings,
         )
         rows = await info.context.loaders.elements_of(query).load(self.row)
         return [DataElement.from_row(row) for row in rows]
 
-    @computed("One element by keyword or tag; null where the header does not hold it.")
+    @computed(
+        "One element by keyword, tag or path; null where the header does not hold it. The first "
+        "item is taken where a path does not say which."
+    )
     async def element(
         self,
         info: Info,
@@ -94,27 +139,71 @@ class Header(Node):
             str | None,
             strawberry.argument(description="With a private tag: its creator, GEMS_ACQU_01."),
         ] = None,
+        path: Annotated[
+            str | None,
+            strawberry.argument(
+                description="Keywords or tags with item indexes: "
+                "SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing."
+            ),
+        ] = None,
     ) -> DataElement | None:
-        if (keyword is None) == (tag is None):
-            raise BadInput("give `keyword` or `tag`, one of them")
+        if sum(argument is not None for argument in (keyword, tag, path)) != 1:
+            raise BadInput("give `keyword`, `tag` or `path`, one of them")
+        if private_creator is not None and tag is None:
+            raise BadInput("`privateCreator` goes with `tag`")
+        if path is not None:
+            row = await _follow(info, self.row, parse_path(path))
+            return DataElement.from_row(row) if row is not None else None
         query = ElementQuery(
-            keywords=frozenset({_checked_keyword(keyword)}) if keyword is not None else None,
-            tags=frozenset({_checked_tag(tag)}) if tag is not None else None,
+            keywords=frozenset({checked_keyword(keyword)}) if keyword is not None else None,
+            tags=frozenset({checked_tag(tag)}) if tag is not None else None,
             private_creator=private_creator,
         )
         rows = await info.context.loaders.elements_of(query).load(self.row)
         return DataElement.from_row(rows[0]) if rows else None
 
+    @computed(
+        "A Siemens CSA header as JSON, or one value of it by a path such as "
+        "MrPhoenixProtocol.sSliceArray.lSize or B_value; null where the header has none or the "
+        "path leads nowhere. The image's header is looked into first, then the series'."
+    )
+    async def csa_header(
+        self,
+        info: Info,
+        path: Annotated[
+            str | None, strawberry.argument(description="A dotted path with [i] for lists.")
+        ] = None,
+    ) -> JSON | None:
+        query = ElementQuery(tags=csa.TAGS, private_creator=CSA_CREATOR)
+        rows = await info.context.loaders.elements_of(query).load(self.row)
+        return cast(JSON | None, csa.look_up(rows, path))
 
-def _checked_keyword(keyword: str) -> str:
-    if keyword_tag(keyword) is None:
-        hint = nearest(keyword, keywords())
-        raise BadInput(f"{keyword[:80]!r} is no keyword of the DICOM standard{hint}")
-    return keyword
+    @computed(
+        "All elements in the DICOM JSON Model (PS3.18 F.2), nested ones too; bytes beyond 64 KiB "
+        "are left out."
+    )
+    async def json(self, info: Info) -> JSON:
+        return cast(JSON, dicom_json(await info.context.loaders.tree.load(self.row)))
+
+    @computed("All elements as a flat list, each sequence followed by those of its items.")
+    async def table(self, info: Info) -> list[HeaderRow]:
+        tree = await info.context.loaders.tree.load(self.row)
+        return [HeaderRow.from_row(row) for row in table_rows(tree)]
+
+    @computed("All elements as an HTML table, escaped; items are tables inside it.")
+    async def html(self, info: Info) -> str:
+        return header_html(await info.context.loaders.tree.load(self.row))
 
 
-def _checked_tag(tag: str) -> int:
-    try:
-        return parse_tag(tag)
-    except ValueError as error:
-        raise BadInput(str(error)) from None
+async def _follow(info: Info, header: Any, steps: list[Step]) -> Any:
+    """The element at the end of the path, or None; batched with other headers' at each step."""
+    loaders = info.context.loaders
+    for place, step in enumerate(steps):
+        rows = await loaders.elements_of(step.query).load(header)
+        if not rows or place == len(steps) - 1:
+            return rows[0] if rows else None
+        items = await loaders.items.load(rows[0].id)
+        if not items or step.item >= len(items):
+            return None
+        header = items[step.item]
+    return None

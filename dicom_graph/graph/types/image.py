@@ -6,12 +6,15 @@ from typing import Any
 
 import strawberry
 
+from dicom_graph.dicom.paths import default_path
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
-from dicom_graph.graph.fields import columns
+from dicom_graph.graph.fields import columns, combined
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.scalars import BigInt
 from dicom_graph.graph.types.header import Header
+from dicom_graph.graph.types.patient import Patient
+from dicom_graph.graph.types.sequence_type import SequenceType
 from dicom_graph.graph.types.series import Series
 
 _COLUMNS = (
@@ -59,11 +62,43 @@ class Image(Node):
             **columns(row, _COLUMNS),
         )
 
-    @computed("Its series; null where the header names none.")
-    async def series(self, info: Info) -> Series | None:
+    @computed("Date and time of its creation in one; null where either is missing.")
+    def datetime(self) -> dt.datetime | None:
+        return combined(self.date, self.time)
+
+    @computed("The sequence type of its series.")
+    async def sequence_type(self, info: Info) -> SequenceType | None:
+        series = await self._series(info)
+        return SequenceType(series.sequence_type) if series and series.sequence_type else None
+
+    @computed("The patient of its series; null where the header has no PatientID.")
+    async def patient(self, info: Info) -> Patient | None:
+        series = await self._series(info)
+        if series is None or series.patient_id is None:
+            return None
+        row = await info.context.loaders.entity("patient").load(series.patient_id)
+        return Patient.from_row(row) if row is not None else None
+
+    @computed(
+        "Where a copy of its file belongs below a storage root: patient, study, series and image "
+        "by their UIDs, made safe for any file system."
+    )
+    async def default_path(self, info: Info) -> str:
+        loaders = info.context.loaders
+        series = await self._series(info)
+        study_id, patient_id = (series.study_id, series.patient_id) if series else (None, None)
+        study = await loaders.entity("study").load(study_id) if study_id else None
+        patient = await loaders.entity("patient").load(patient_id) if patient_id else None
+        return default_path(_uid(patient), _uid(study), _uid(series), self.uid)
+
+    async def _series(self, info: Info) -> Any:
         if self.series_key is None:
             return None
-        row = await info.context.loaders.entity("series").load(self.series_key)
+        return await info.context.loaders.entity("series").load(self.series_key)
+
+    @computed("Its series; null where the header names none.")
+    async def series(self, info: Info) -> Series | None:
+        row = await self._series(info)
         return Series.from_row(row) if row is not None else None
 
     @computed("Its header; null if it was imported in minimal mode.")
@@ -78,3 +113,7 @@ class Image(Node):
             ImageFile(path=os.path.join(row.directory, row.name), size=BigInt(row.size))
             for row in rows or ()
         ]
+
+
+def _uid(row: Any) -> str | None:
+    return row.uid if row is not None else None

@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
+from dicom_graph.dicom.coded import display_name
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.connection import Connection
-from dicom_graph.graph.fields import columns, related_count, related_list
+from dicom_graph.graph.context import Info
+from dicom_graph.graph.fields import columns, combined, related_count, related_list
 from dicom_graph.graph.node import Node, global_id
-from dicom_graph.store.read import Parent
+from dicom_graph.store.read import PageRequest, Parent
+from dicom_graph.store.read.relations import DEFAULT_ORDERS
 
 if TYPE_CHECKING:
     from dicom_graph.graph.types.image import Image
@@ -61,6 +64,17 @@ class Patient(Node):
             self.name_suffix,
         )  # fmt: skip
         return " ".join(filter(None, parts)) or None
+
+    @computed("What the code of `sex` means.")
+    def sex_display(self) -> str | None:
+        return display_name("PatientSex", self.sex)
+
+    @computed("Date and time of the latest study; midnight where it has no time.")
+    async def latest_study_time(self, info: Info) -> dt.datetime | None:
+        request = PageRequest(DEFAULT_ORDERS["study"], first=1)
+        pages = info.context.loaders.pages("patient.studies", request)
+        rows = (await pages.load(self.as_parent())).rows
+        return combined(rows[0].date, rows[0].time or dt.time()) if rows else None
 
     studies: Connection[Annotated["Study", Lazy("dicom_graph.graph.types.study")]] = related_list(
         "patient.studies",

@@ -1,20 +1,28 @@
 """Series."""
 
 import datetime as dt
+import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
+from dicom_graph.dicom.coded import display_name
+from dicom_graph.dicom.dictionary import format_tag
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.connection import Connection
 from dicom_graph.graph.context import Info
-from dicom_graph.graph.fields import columns, related_count, related_list
+from dicom_graph.graph.fields import columns, combined, related_count, related_list
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.types.patient import Patient
+from dicom_graph.graph.types.sequence_type import SequenceType
 from dicom_graph.graph.types.study import Study
-from dicom_graph.store.read import Parent
+from dicom_graph.store.read import PageRequest, Parent
+from dicom_graph.store.read.relations import DEFAULT_ORDERS
+from dicom_graph.store.read.summary import Varying
 
 if TYPE_CHECKING:
+    from dicom_graph.graph.types.element import DataElement, DataElementDefinition
+    from dicom_graph.graph.types.header import Header
     from dicom_graph.graph.types.image import Image
 
 Lazy = strawberry.lazy
@@ -27,6 +35,28 @@ _COLUMNS = (
     "sequence_name", "pulse_sequence_name", "mr_acquisition_type", "created", "modified",
 )  # fmt: skip
 _field = strawberry.field
+
+
+@strawberry.type(description="Elements of one definition that differ among a series' headers.")
+class VaryingElement:
+    tag: str = _field(description="(gggg,eeee) as in the files.")
+    definition: Annotated["DataElementDefinition", Lazy("dicom_graph.graph.types.element")] = (
+        _field(description="What kind of element it is.")
+    )
+    n_distinct: int = _field(description="How many distinct contents the headers hold of it.")
+    n_missing: int = _field(description="How many headers do not hold it at all.")
+
+    @classmethod
+    def from_row(cls, row: Varying, n_headers: int) -> "VaryingElement":
+        """What varies, of so many headers."""
+        from dicom_graph.graph.types.element import DataElementDefinition
+
+        return cls(
+            tag=format_tag(row.tag),
+            definition=DataElementDefinition.from_row(row.definition),
+            n_distinct=row.n_distinct,
+            n_missing=n_headers - row.n_headers,
+        )
 
 
 @strawberry.type(
@@ -76,6 +106,9 @@ class Series(Node):
         description="GE's (0019,xx9C) of GEMS_ACQU_01, else PulseSequenceName (0018,9005)."
     )
     mr_acquisition_type: str | None = _field(description="MRAcquisitionType (0018,0023): 2D or 3D.")
+    sequence_type: SequenceType | None = _field(
+        description="What an MR sequence is for, told from its codes; null where no rule matches."
+    )
     created: dt.datetime = _field(description="When it came into the database, UTC.")
     modified: dt.datetime = _field(description="When its row last changed, UTC.")
 
@@ -87,12 +120,75 @@ class Series(Node):
             key=row.id,
             study_key=row.study_id,
             patient_key=row.patient_id,
+            sequence_type=SequenceType(row.sequence_type) if row.sequence_type else None,
             **columns(row, _COLUMNS),
         )
 
     def as_parent(self) -> Parent:
         """As a parent of lists."""
         return Parent(self.key)
+
+    @computed("SeriesDate and SeriesTime in one; null where either is missing.")
+    def datetime(self) -> dt.datetime | None:
+        return combined(self.date, self.time)
+
+    @computed("Pixel spacing and slice thickness in mm; null where the header has neither.")
+    def spatial_resolution(self) -> list[float] | None:
+        thickness = [self.slice_thickness] if self.slice_thickness is not None else []
+        return [*(self.pixel_spacing or ()), *thickness] or None
+
+    @computed("What the code of `modality` means.")
+    def modality_display(self) -> str | None:
+        return display_name("Modality", self.modality)
+
+    @computed("What the code of `patientPosition` means.")
+    def patient_position_display(self) -> str | None:
+        return display_name("PatientPosition", self.patient_position)
+
+    @computed("What the codes of `scanningSequence` mean; null for an unknown one.")
+    def scanning_sequence_display(self) -> list[str | None] | None:
+        return _displays("ScanningSequence", self.scanning_sequence)
+
+    @computed("What the codes of `sequenceVariant` mean; null for an unknown one.")
+    def sequence_variant_display(self) -> list[str | None] | None:
+        return _displays("SequenceVariant", self.sequence_variant)
+
+    @computed("The paths of all files of its images, in order.")
+    async def file_paths(self, info: Info) -> list[str]:
+        return await info.context.loaders.files_of_series.load(self.key) or []
+
+    @computed("The folder that holds all files of its images; null where it has none.")
+    async def path(self, info: Info) -> str | None:
+        paths = await info.context.loaders.files_of_series.load(self.key)
+        return os.path.commonpath([os.path.dirname(path) for path in paths]) if paths else None
+
+    @computed("The header of its first image by number.")
+    async def sample_header(
+        self, info: Info
+    ) -> Annotated["Header", Lazy("dicom_graph.graph.types.header")] | None:
+        from dicom_graph.graph.types.header import Header
+
+        request = PageRequest(DEFAULT_ORDERS["image"], first=1)
+        loaders = info.context.loaders
+        page = await loaders.pages("series.images", request).load(self.as_parent())
+        if not page.rows:
+            return None
+        row = await loaders.header_of_image.load(page.rows[0].id)
+        return Header.from_row(row) if row is not None else None
+
+    @computed("The elements that the headers of all its images hold alike.")
+    async def constant_elements(
+        self, info: Info
+    ) -> list[Annotated["DataElement", Lazy("dicom_graph.graph.types.element")]]:
+        from dicom_graph.graph.types.element import DataElement
+
+        contents = await info.context.loaders.series_contents.load(self.key)
+        return [DataElement.from_row(row) for row in contents.constant]
+
+    @computed("What differs among the headers of its images, or is missing in some.")
+    async def varying_elements(self, info: Info) -> list[VaryingElement]:
+        contents = await info.context.loaders.series_contents.load(self.key)
+        return [VaryingElement.from_row(row, contents.n_headers) for row in contents.varying]
 
     @computed("The study it belongs to; null where the header names none.")
     async def study(self, info: Info) -> Study | None:
@@ -117,3 +213,7 @@ class Series(Node):
     )
 
     n_images: int = related_count("series.images", "Number of images.")
+
+
+def _displays(keyword: str, codes: list[str] | None) -> list[str | None] | None:
+    return [display_name(keyword, code) for code in codes] if codes is not None else None

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
+from dicom_graph.graph.computed import computed
 from dicom_graph.graph.connection import Connection
-from dicom_graph.graph.fields import columns, related_count, related_list
+from dicom_graph.graph.fields import columns, combined, related_count, related_list
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.types.patient import Patient
 from dicom_graph.store.read import Parent
@@ -46,6 +47,10 @@ class Study(Node):
     def as_parent(self) -> Parent:
         """As a parent of lists, narrowed to the patient it was reached from."""
         return Parent(self.key, self.patient_key)
+
+    @computed("StudyDate and StudyTime in one; null where either is missing.")
+    def datetime(self) -> dt.datetime | None:
+        return combined(self.date, self.time)
 
     patients: Connection[Patient] = related_list(
         "study.patients", "The patients of the study's series: as a rule one."

@@ -1,18 +1,17 @@
-"""DataElementValue: one type for each VR (PS3.5 6.2)."""
+"""DataElementValue: one type for each VR (PS3.5 6.2), and one for Siemens CSA headers."""
 
 import base64
 import datetime as dt
-from collections.abc import Callable
-from hashlib import sha256
+from struct import iter_unpack
 from typing import Annotated, Any
 
 import strawberry
 
-from dicom_graph.dicom.names import NameComponents, split_name
-from dicom_graph.dicom.values import BYTES_VRS, parse_datetime
+from dicom_graph.graph.bulk import load_bytes
 from dicom_graph.graph.computed import computed
-from dicom_graph.graph.scalars import BigInt
-from dicom_graph.store.read.elements import ElementRow, ValueRow
+from dicom_graph.graph.context import Info
+from dicom_graph.graph.scalars import JSON, BigInt
+from dicom_graph.store.read.elements import ElementRow
 
 _field = strawberry.field
 
@@ -38,37 +37,37 @@ class DataElementValue:
 
 
 @strawberry.type
-class _TextValue(DataElementValue):
+class TextKind(DataElementValue):
     value: str | None = _field(description="The text.")
 
 
 @strawberry.type
-class _FloatValue(DataElementValue):
+class FloatKind(DataElementValue):
     value: float | None = _field(description="The number; null where it cannot be read.")
 
 
 @strawberry.type
-class _IntValue(DataElementValue):
+class IntKind(DataElementValue):
     value: int | None = _field(description="The integer; null where it cannot be read.")
 
 
 @strawberry.type
-class _BigIntValue(DataElementValue):
+class BigIntKind(DataElementValue):
     value: BigInt | None = _field(description="The integer; null where it cannot be read.")
 
 
 @strawberry.type
-class _DateValue(DataElementValue):
+class DateKind(DataElementValue):
     value: dt.date | None = _field(description="The date; null where it cannot be read.")
 
 
 @strawberry.type
-class _TimeValue(DataElementValue):
+class TimeKind(DataElementValue):
     value: dt.time | None = _field(description="The time; null where it cannot be read.")
 
 
 @strawberry.type
-class _DateTimeValue(DataElementValue):
+class DateTimeKind(DataElementValue):
     value: dt.datetime | None = _field(
         description="The moment, with offset where the file gives one; null where it cannot be "
         "read."
@@ -92,54 +91,91 @@ class PersonName:
 
 
 @strawberry.type
-class _NameValue(DataElementValue):
+class NameKind(DataElementValue):
     value: PersonName | None = _field(description="The name by groups and components.")
 
 
 @strawberry.type
-class _BytesValue(DataElementValue):
-    value: str | None = _field(description="The bytes in base64; null beyond 64 KiB.")
-    length: BigInt = _field(description="How many bytes the file holds.")
-    digest: str | None = _field(
-        description="SHA-256 of the bytes, hexadecimal; null beyond 64 KiB."
+class CodeKind(DataElementValue):
+    value: str | None = _field(description="The code.")
+    display: str | None = _field(
+        description="What the code means, of Modality, PatientPosition, PatientSex, "
+        "ScanningSequence and SequenceVariant; null for other elements and unknown codes."
     )
 
 
-Typed = Callable[[ValueRow], Any]
+@strawberry.type
+class BytesKind(DataElementValue):
+    element: strawberry.Private[ElementRow]
+    value: str | None = _field(description="The bytes in base64; null beyond 64 KiB: see `bytes`.")
+    length: BigInt = _field(description="How many bytes the file holds.")
+    digest: str | None = _field(description="SHA-256 of the bytes, hexadecimal.")
+
+    @computed(
+        "The bytes in base64 whatever their number; more than 64 KiB are read from a file that "
+        "holds them."
+    )
+    async def bytes(
+        self,
+        info: Info,
+        limit: Annotated[
+            int, strawberry.argument(description="The most bytes to give; an error beyond.")
+        ] = 16_777_216,
+    ) -> str:
+        return base64.b64encode(await load_bytes(info, self.element, limit)).decode()
+
+
+@strawberry.type
+class WordsKind(BytesKind):
+    @computed("The bytes as unsigned 16-bit integers, read as little endian; null beyond 64 KiB.")
+    def words(self) -> list[int] | None:
+        raw = self.element.raw
+        return [word for (word,) in iter_unpack("<H", raw[: len(raw) // 2 * 2])] if raw else None
+
+
+@strawberry.type(description="A Siemens CSA header: private bytes that hold names and values.")
+class CsaHeaderValue(DataElementValue):
+    value: JSON | None = _field(
+        description="`{name: {vr, vm, value}}`; the value of MrPhoenixProtocol and MrProtocol is "
+        "their ASCCONV text as nested JSON. Null where it cannot be parsed: see `warnings`."
+    )
+    length: BigInt = _field(description="How many bytes the file holds.")
+
+
 _KINDS: dict[str, tuple[str, str, type[DataElementValue]]] = {
-    "AE": ("ApplicationEntity", "Application entity title", _TextValue),
-    "AS": ("AgeString", "Age in years: nY is n, nM n/12, nW n/52.1429, nD n/365.2422", _FloatValue),
-    "AT": ("AttributeTag", "A tag, as (gggg,eeee)", _TextValue),
-    "CS": ("CodeString", "Code, as in the file", _TextValue),
-    "DA": ("Date", "Date", _DateValue),
-    "DS": ("DecimalString", "Decimal number written as text", _FloatValue),
-    "DT": ("DateTime", "Date and time", _DateTimeValue),
-    "FD": ("FloatingPointDouble", "Floating point number, 64 bits", _FloatValue),
-    "FL": ("FloatingPointSingle", "Floating point number, 32 bits", _FloatValue),
-    "IS": ("IntegerString", "Integer written as text, 32 bits", _IntValue),
-    "LO": ("LongString", "Text of up to 64 characters", _TextValue),
-    "LT": ("LongText", "Text of up to 10,240 characters", _TextValue),
-    "OB": ("OtherByte", "Bytes", _BytesValue),
-    "OD": ("OtherDouble", "Bytes of 64-bit floating point numbers", _BytesValue),
-    "OF": ("OtherFloat", "Bytes of 32-bit floating point numbers", _BytesValue),
-    "OL": ("OtherLong", "Bytes of 32-bit words", _BytesValue),
-    "OV": ("OtherVeryLong", "Bytes of 64-bit words", _BytesValue),
-    "OW": ("OtherWord", "Bytes of 16-bit words", _BytesValue),
-    "PN": ("PersonName", "Name of a person", _NameValue),
-    "SH": ("ShortString", "Text of up to 16 characters", _TextValue),
-    "SL": ("SignedLong", "Signed integer, 32 bits", _IntValue),
-    "SS": ("SignedShort", "Signed integer, 16 bits", _IntValue),
-    "ST": ("ShortText", "Text of up to 1,024 characters", _TextValue),
-    "SV": ("SignedVeryLong", "Signed integer, 64 bits", _BigIntValue),
-    "TM": ("Time", "Time of day", _TimeValue),
-    "UC": ("UnlimitedCharacters", "Text of any length", _TextValue),
-    "UI": ("UniqueIdentifier", "UID", _TextValue),
-    "UL": ("UnsignedLong", "Unsigned integer, 32 bits", _BigIntValue),
-    "UN": ("Unknown", "Bytes of an unknown VR", _BytesValue),
-    "UR": ("UniversalResource", "URI or URL", _TextValue),
-    "US": ("UnsignedShort", "Unsigned integer, 16 bits", _IntValue),
-    "UT": ("UnlimitedText", "Text of any length", _TextValue),
-    "UV": ("UnsignedVeryLong", "Unsigned integer, 64 bits", _BigIntValue),
+    "AE": ("ApplicationEntity", "Application entity title", TextKind),
+    "AS": ("AgeString", "Age in years: nY is n, nM n/12, nW n/52.1429, nD n/365.2422", FloatKind),
+    "AT": ("AttributeTag", "A tag, as (gggg,eeee)", TextKind),
+    "CS": ("CodeString", "Code, as in the file", CodeKind),
+    "DA": ("Date", "Date", DateKind),
+    "DS": ("DecimalString", "Decimal number written as text", FloatKind),
+    "DT": ("DateTime", "Date and time", DateTimeKind),
+    "FD": ("FloatingPointDouble", "Floating point number, 64 bits", FloatKind),
+    "FL": ("FloatingPointSingle", "Floating point number, 32 bits", FloatKind),
+    "IS": ("IntegerString", "Integer written as text, 32 bits", IntKind),
+    "LO": ("LongString", "Text of up to 64 characters", TextKind),
+    "LT": ("LongText", "Text of up to 10,240 characters", TextKind),
+    "OB": ("OtherByte", "Bytes", BytesKind),
+    "OD": ("OtherDouble", "Bytes of 64-bit floating point numbers", BytesKind),
+    "OF": ("OtherFloat", "Bytes of 32-bit floating point numbers", BytesKind),
+    "OL": ("OtherLong", "Bytes of 32-bit words", BytesKind),
+    "OV": ("OtherVeryLong", "Bytes of 64-bit words", BytesKind),
+    "OW": ("OtherWord", "Bytes of 16-bit words", WordsKind),
+    "PN": ("PersonName", "Name of a person", NameKind),
+    "SH": ("ShortString", "Text of up to 16 characters", TextKind),
+    "SL": ("SignedLong", "Signed integer, 32 bits", IntKind),
+    "SS": ("SignedShort", "Signed integer, 16 bits", IntKind),
+    "ST": ("ShortText", "Text of up to 1,024 characters", TextKind),
+    "SV": ("SignedVeryLong", "Signed integer, 64 bits", BigIntKind),
+    "TM": ("Time", "Time of day", TimeKind),
+    "UC": ("UnlimitedCharacters", "Text of any length", TextKind),
+    "UI": ("UniqueIdentifier", "UID", TextKind),
+    "UL": ("UnsignedLong", "Unsigned integer, 32 bits", BigIntKind),
+    "UN": ("Unknown", "Bytes of an unknown VR", BytesKind),
+    "UR": ("UniversalResource", "URI or URL", TextKind),
+    "US": ("UnsignedShort", "Unsigned integer, 16 bits", IntKind),
+    "UT": ("UnlimitedText", "Text of any length", TextKind),
+    "UV": ("UnsignedVeryLong", "Unsigned integer, 64 bits", BigIntKind),
 }
 
 
@@ -152,114 +188,6 @@ VALUE_TYPES: dict[str, Any] = {vr: _make_type(vr, *kind) for vr, kind in _KINDS.
 """The type of the values of each VR."""
 
 
-def make_values(row: ElementRow) -> list[DataElementValue]:
-    """The values of an element, typed by its VR."""
-    vr = row.definition.vr
-    if vr in BYTES_VRS or vr not in VALUE_TYPES:
-        return [_bytes_value(row)] if row.vm else []
-    typed = _TYPED.get(_KINDS[vr][2], _text)
-    return [
-        VALUE_TYPES[vr](
-            index=value.position,
-            raw=_raw(value),
-            warnings=[value.warning] if value.warning else [],
-            value=typed(value),
-        )
-        for value in row.values
-    ]
-
-
-def plain_value(row: ElementRow) -> Any:
-    """The value of an element as JSON: a scalar for one, a list for several, None for none."""
-    vr = row.definition.vr
-    if vr in BYTES_VRS:
-        return _base64(row.raw) if row.vm else None
-    plain = _PLAIN.get(vr, _text)
-    values = [plain(value) for value in row.values]
-    return values[0] if len(values) == 1 else values or None
-
-
-def _text(value: ValueRow) -> str | None:
-    return value.text
-
-
-def _number(value: ValueRow) -> float | None:
-    return value.number if value.warning is None else None
-
-
-def _integer(value: ValueRow) -> int | None:
-    if value.warning is not None or value.number is None:
-        return None
-    # Beyond 53 bits the text is the exact number.
-    return int(value.text) if value.text and abs(value.number) >= 2**53 else int(value.number)
-
-
-def _safe_integer(value: ValueRow) -> int | str | None:
-    number = _integer(value)
-    return str(number) if number is not None and abs(number) > 2**53 else number
-
-
-def _tidy_number(value: ValueRow) -> float | int | None:
-    number = _number(value)
-    return int(number) if number is not None and number.is_integer() else number
-
-
-def _moment(value: ValueRow) -> dt.datetime | None:
-    return parse_datetime(value.text) if value.datetime is not None and value.text else None
-
-
-def _name(value: ValueRow) -> PersonName | None:
-    if value.text is None:
-        return None
-    return PersonName(*map(_name_group, split_name(value.text)))
-
-
-def _name_group(parts: NameComponents) -> PersonNameGroup:
-    return PersonNameGroup(**parts._asdict())
-
-
-def _iso(moment: dt.date | dt.time | None) -> str | None:
-    return moment.isoformat() if moment is not None else None
-
-
-def _raw(value: ValueRow) -> str | None:
-    if value.text is not None or value.number is None:
-        return value.text
-    number = value.number
-    return str(int(number)) if number.is_integer() else repr(number)
-
-
-def _base64(raw: bytes | None) -> str | None:
-    return base64.b64encode(raw).decode() if raw is not None else None
-
-
-def _bytes_value(row: ElementRow) -> DataElementValue:
-    made: DataElementValue = VALUE_TYPES.get(row.definition.vr, VALUE_TYPES["UN"])(
-        index=0,
-        raw=_base64(row.raw),
-        warnings=[row.warning] if row.warning else [],
-        value=_base64(row.raw),
-        length=BigInt(row.length),
-        digest=sha256(row.raw).hexdigest() if row.raw is not None else None,
-    )
-    return made
-
-
-_TYPED: dict[type[DataElementValue], Typed] = {
-    _FloatValue: _number,
-    _IntValue: _integer,
-    _BigIntValue: _integer,
-    _DateValue: lambda value: value.date,
-    _TimeValue: lambda value: value.time,
-    _DateTimeValue: _moment,
-    _NameValue: _name,
-}
-_PLAIN: dict[str, Typed] = {
-    "AS": _number,
-    "DA": lambda value: _iso(value.date),
-    "DS": _tidy_number,
-    "DT": lambda value: _iso(_moment(value)),
-    "FD": _number,
-    "FL": _number,
-    "TM": lambda value: _iso(value.time),
-} | dict.fromkeys(("IS", "SL", "SS", "SV", "UL", "US", "UV"), _safe_integer)
+def value_kind(vr: str) -> type[DataElementValue]:
+    """What the type of a VR's values derives from."""
+    return _KINDS[vr][2]

@@ -24,7 +24,17 @@ _VALUE: Table = DataElementValue.__table__  # type: ignore[assignment]
 _HEADER: Table = Header.__table__  # type: ignore[assignment]
 _HEADER_ELEMENT: Table = HeaderElement.__table__  # type: ignore[assignment]
 _DIGEST: Table = ElementDigest.__table__  # type: ignore[assignment]
-_ELEMENT_COLUMNS = ("id", "definition_id", "block", "vm", "n_values", "length", "packed", "warning")
+_ELEMENT_COLUMNS = (
+    "id",
+    "definition_id",
+    "block",
+    "vm",
+    "n_values",
+    "length",
+    "packed",
+    "sha256",
+    "warning",
+)
 _VALUE_COLUMNS = (
     "element_id", "index", "definition_id", "text", "number", "date", "time", "datetime",
     "warning",
@@ -88,7 +98,7 @@ class ElementWriter:
         rows = [
             (
                 ids[e.digest], self._definitions[e.definition], e.block, e.vm, len(e.values),
-                e.length, e.packed, e.warning,
+                e.length, e.packed, e.sha256, e.warning,
             )
             for e in elements
         ]  # fmt: skip
@@ -110,7 +120,7 @@ class ElementWriter:
             )
         ]
         columns = ("id", "tag", "private_creator", "vr", "keyword", "name")
-        insert_new(connection, _DEFINITION, columns, rows, "tag")
+        insert_new(connection, _DEFINITION, columns, rows, "tag", "private_creator", "vr")
         self._load_definitions(connection)
 
     def _load_definitions(self, connection: Connection) -> None:

@@ -67,7 +67,8 @@ class FileWriter:
         columns = (
             "directory_id", "name", "size", "mtime_ns", "image_id", "import_job_id", "outcome",
         )  # fmt: skip
-        insert_new(connection, _FILE, columns, [(*key, *rows[key]) for key in keys], "name")
+        rows_to_insert = [(*key, *rows[key]) for key in keys]
+        insert_new(connection, _FILE, columns, rows_to_insert, "directory_id", "name")
 
     def _directory_ids(self, connection: Connection, paths: set[str]) -> dict[str, int]:
         ids = {path: id for path in paths if (id := self._directories.get(path)) is not None}

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from operator import itemgetter
 
 from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
@@ -111,16 +112,18 @@ class ImageWriter:
     ) -> dict[str, int]:
         """Drop headers that a fuller one replaces, and refresh the fields of changed files."""
         rewritten = {}
-        for uid, image in known.items():
-            file = files[firsts[uid]]
+        # In one order, so that two writers never deadlock.
+        for uid, image in sorted(known.items(), key=itemgetter(0)):
+            file, place = files[firsts[uid]], places[firsts[uid]]
             if file.mode > image.mode or (file.changed and file.mode >= image.mode):
                 rewritten[uid] = image.id
                 fields = asdict(file.entities.image)
                 values = {name: fields[name] for name in _FIELDS}
                 values["transfer_syntax_uid"] = file.transfer_syntax_uid
+                image.warnings = [*file.warnings, *_disagreements(file, place)]
+                values["warnings"] = image.warnings or None
                 if file.changed:
-                    image.warnings = [*file.warnings, *_disagreements(file, places[firsts[uid]])]
-                    values["warnings"] = image.warnings or None
+                    values["series_id"] = place.series.id if place.series else None
                 connection.execute(update(Image).where(Image.id == image.id).values(values))
         _drop_headers(connection, list(rewritten.values()))
         return rewritten

@@ -47,8 +47,42 @@ class ElementRow(NamedTuple):
     vm: int
     length: int
     raw: bytes | None
+    sha256: bytes | None
     warning: str | None
     values: tuple[ValueRow, ...]
+
+    @property
+    def warnings(self) -> list[str]:
+        """The element's warning and those of its values."""
+        own = [self.warning] if self.warning is not None else []
+        return own + [value.warning for value in self.values if value.warning is not None]
+
+
+class ElementNode(NamedTuple):
+    """An element; of a sequence also its items, each a list of nodes in the order of tags."""
+
+    element: ElementRow
+    items: "Sequence[Sequence[ElementNode]] | None"
+
+
+class ElementQuery(NamedTuple):
+    """Which elements of a header; None means any. Tags have the block, or 00 for any block."""
+
+    keywords: frozenset[str] | None = None
+    tags: frozenset[int] | None = None
+    private_creator: str | None = None
+    private: bool | None = None
+    has_warnings: bool | None = None
+
+    def matches(self, definition: DefinitionRow, tag: int) -> bool:
+        """Whether an element of this definition at this tag is asked for."""
+        if self.keywords is not None and definition.keyword not in self.keywords:
+            return False
+        if self.tags is not None and not {tag, definition.tag} & self.tags:
+            return False
+        if self.private_creator is not None and definition.private_creator != self.private_creator:
+            return False
+        return self.private is None or self.private == bool(tag >> 16 & 1)
 
 
 class Placed(NamedTuple):
@@ -129,7 +163,7 @@ class ElementCache:
         statement = (
             select(
                 element.id, element.definition_id, element.block, element.vm, element.length,
-                element.packed, element.warning,
+                element.packed, element.sha256, element.warning,
                 value.index, value.text, value.number, value.date, value.time, value.datetime,
                 value.warning,
             )
@@ -143,18 +177,18 @@ class ElementCache:
         values: dict[int, list[ValueRow]] = {}
         for row in rows:
             if row[0] not in heads:
-                heads[row[0]] = row[:7]
+                heads[row[0]] = row[:8]
                 values[row[0]] = []
-            if row[7] is not None:
-                values[row[0]].append(ValueRow._make(row[7:]))
+            if row[8] is not None:
+                values[row[0]].append(ValueRow._make(row[8:]))
         return {id: self._row(head, tuple(values[id])) for id, head in heads.items()}
 
     def _row(self, head: Sequence[object], values: tuple[ValueRow, ...]) -> ElementRow:
-        id, definition_id, block, vm, length, packed, warning = head
+        id, definition_id, block, vm, length, packed, sha256, warning = head
         definition = self._definitions[definition_id]  # type: ignore[index]
         raw = unpack(packed, length) if packed is not None else None  # type: ignore[arg-type]
         tag = definition.tag | block << 8  # type: ignore[operator]
-        return ElementRow(id, definition, tag, vm, length, raw, warning, values)  # type: ignore[arg-type]
+        return ElementRow(id, definition, tag, vm, length, raw, sha256, warning, values)  # type: ignore[arg-type]
 
 
 def _remember(cache: OrderedDict[int, T], rows: dict[int, T], size: int) -> None:

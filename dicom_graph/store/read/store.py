@@ -1,37 +1,29 @@
 """What the schema asks of the database. Every method opens its own short connection."""
 
+import os
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import FromClause, Row, Select, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dicom_graph.store.dialect import among, first_of_each, parent_table, texts_among
 from dicom_graph.store.engine import Database
 from dicom_graph.store.idlist import unpack_ids
-from dicom_graph.store.read.elements import DefinitionRow, ElementCache, ElementRow
+from dicom_graph.store.read.elements import (
+    DefinitionRow,
+    ElementCache,
+    ElementNode,
+    ElementQuery,
+    ElementRow,
+)
+from dicom_graph.store.read.filters import EntityFilter, conditions
+from dicom_graph.store.read.holders import images_that_hold
 from dicom_graph.store.read.pages import Page, PageRequest, make_page, order_by, page_statement
 from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
-from dicom_graph.store.tables import Directory, ElementSet, File, Header, ImportFailure
-
-
-class ElementQuery(NamedTuple):
-    """Which elements of a header; None means any. Tags have the block, or 00 for any block."""
-
-    keywords: frozenset[str] | None = None
-    tags: frozenset[int] | None = None
-    private_creator: str | None = None
-    private: bool | None = None
-
-    def matches(self, definition: DefinitionRow, tag: int) -> bool:
-        """Whether an element of this definition at this tag is asked for."""
-        if self.keywords is not None and definition.keyword not in self.keywords:
-            return False
-        if self.tags is not None and not {tag, definition.tag} & self.tags:
-            return False
-        if self.private_creator is not None and definition.private_creator != self.private_creator:
-            return False
-        return self.private is None or self.private == bool(tag >> 16 & 1)
+from dicom_graph.store.read.summary import SeriesContents, count_elements, summarise
+from dicom_graph.store.tables import Directory, ElementSet, File, Header, Image, ImportFailure
 
 
 class Store:
@@ -42,33 +34,42 @@ class Store:
         self._sqlite = database.is_sqlite
         self._elements = ElementCache(element_cache_size)
 
-    async def page(self, entity: str, request: PageRequest) -> Page:
-        """One page of all entities of a kind. Raises CursorError."""
+    async def page(
+        self, entity: str, request: PageRequest, wanted: EntityFilter | None = None
+    ) -> Page:
+        """One page of the entities of a kind. Raises CursorError."""
         table = ENTITY_TABLES[entity]
-        statement = page_statement(select(table), table, request)
+        narrowed = select(table).where(*conditions(entity, table, wanted))
+        statement = page_statement(narrowed, table, request)
         async with self.database.read() as connection:
             return make_page((await connection.execute(statement)).all(), request)
 
-    async def count(self, entity: str) -> int:
+    async def count(self, entity: str, wanted: EntityFilter | None = None) -> int:
         """The number of entities of a kind."""
-        statement = select(func.count()).select_from(ENTITY_TABLES[entity])
+        table = ENTITY_TABLES[entity]
+        statement = select(func.count()).select_from(table)
+        statement = statement.where(*conditions(entity, table, wanted))
         async with self.database.read() as connection:
             return int((await connection.execute(statement)).scalar_one())
 
     async def pages_of(
-        self, relation: str, parents: Sequence[Parent], request: PageRequest
+        self,
+        relation: str,
+        parents: Sequence[Parent],
+        request: PageRequest,
+        wanted: EntityFilter | None = None,
     ) -> dict[Parent, Page]:
         """The same page of each parent's list, in one statement. Raises CursorError."""
         child_name, condition = RELATIONS[relation]
         keys = parent_table(self._sqlite, parents)
-        joined, child = first_of_each(
-            self._sqlite,
-            keys,
-            ENTITY_TABLES[child_name],
-            lambda table: page_statement(
-                select(table).where(condition(table, keys)), table, request
-            ),
-        )
+
+        def page_of_parent(table: FromClause) -> Select[Any]:
+            related = select(table).where(
+                condition(table, keys), *conditions(child_name, table, wanted)
+            )
+            return page_statement(related, table, request)
+
+        joined, child = first_of_each(self._sqlite, keys, ENTITY_TABLES[child_name], page_of_parent)
         statement = (
             select(keys.c.id.label("parent_id"), keys.c.patient_id.label("parent_patient_id"))
             .add_columns(*child.c)
@@ -81,12 +82,15 @@ class Store:
                 rows[Parent(row[0], row[1])].append(row)
         return {parent: make_page(rows.get(parent, ()), request) for parent in parents}
 
-    async def counts_of(self, relation: str, parents: Sequence[Parent]) -> dict[Parent, int]:
+    async def counts_of(
+        self, relation: str, parents: Sequence[Parent], wanted: EntityFilter | None = None
+    ) -> dict[Parent, int]:
         """The lengths of the parents' lists."""
         child_name, condition = RELATIONS[relation]
         keys = parent_table(self._sqlite, parents)
         child = ENTITY_TABLES[child_name]
-        count = select(func.count()).select_from(child).where(condition(child, keys))
+        related = condition(child, keys), *conditions(child_name, child, wanted)
+        count = select(func.count()).select_from(child).where(*related)
         statement = select(keys.c.id, keys.c.patient_id, count.correlate(keys).scalar_subquery())
         async with self.database.read() as connection:
             rows = await connection.execute(statement)
@@ -137,14 +141,7 @@ class Store:
     ) -> list[list[ElementRow]]:
         """The elements of each header that the query asks for, in the order of their tags."""
         async with self.database.read() as connection:
-            set_ids = sorted({h.shared_set_id for h in headers if h.shared_set_id is not None})
-            shared: dict[int | None, list[int]] = {None: []}
-            if set_ids:
-                statement = select(ElementSet.id, ElementSet.members).where(
-                    among(self._sqlite, ElementSet.id.expression, set_ids)
-                )
-                for id, members in await connection.execute(statement):
-                    shared[id] = unpack_ids(members)
+            shared = await self._set_members(connection, {h.shared_set_id for h in headers})
             contents = [[*shared[h.shared_set_id], *unpack_ids(h.own)] for h in headers]
             everything = {id for content in contents for id in content}
             placed = await self._elements.placed(connection, everything, self._sqlite)
@@ -155,10 +152,94 @@ class Store:
                 if query.matches(definitions[place.definition_id], place.tag)
             }
             rows = await self._elements.elements(connection, chosen, self._sqlite)
+        if query.has_warnings is not None:
+            chosen = {
+                id: place
+                for id, place in chosen.items()
+                if bool(rows[id].warnings) == query.has_warnings
+            }
         return [
             [rows[place.id] for place in sorted(chosen[id] for id in content if id in chosen)]
             for content in contents
         ]
+
+    async def trees(self, headers: Sequence[Row[Any]]) -> list[list[ElementNode]]:
+        """The headers' elements with all nested ones; four statements for each level."""
+        contents = await self.elements_of(headers, ElementQuery())
+        sequences = {e.id for content in contents for e in content if e.definition.vr == "SQ"}
+        if not sequences:
+            return [[ElementNode(element, None) for element in content] for content in contents]
+        items = await self.items(sorted(sequences))
+        rows = [row for id in sequences for row in items.get(id, ())]
+        nested = await self.trees(rows)
+        below = {row.id: tree for row, tree in zip(rows, nested, strict=True)}
+
+        def node(element: ElementRow) -> ElementNode:
+            if element.definition.vr != "SQ":
+                return ElementNode(element, None)
+            return ElementNode(element, [below[row.id] for row in items.get(element.id, ())])
+
+        return [[node(element) for element in content] for content in contents]
+
+    async def file_of_element(self, element_id: int) -> str | None:
+        """The path of a file that holds the element, at any depth."""
+        holder = images_that_hold(element_id).limit(1).scalar_subquery()
+        statement = (
+            select(Directory.path, File.name)
+            .join(File, File.directory_id == Directory.id)
+            .where(File.image_id == holder)
+            .limit(1)
+        )
+        async with self.database.read() as connection:
+            row = (await connection.execute(statement)).first()
+        return os.path.join(*row) if row is not None else None
+
+    async def series_contents(self, series_id: int) -> SeriesContents:
+        """What the headers of a series have in common, and what differs among them."""
+        statement = (
+            select(Header.id, Header.shared_set_id, Header.own)
+            .join(Image, Image.id == Header.image_id)
+            .where(Image.series_id == series_id)
+        )
+        async with self.database.read() as connection:
+            headers = (await connection.execute(statement)).all()
+            sets = await self._set_members(connection, {h.shared_set_id for h in headers})
+            counts = count_elements(headers, sets)
+            placed = await self._elements.placed(connection, counts, self._sqlite)
+            constant = [id for id, count in counts.items() if count == len(headers)]
+            rows = await self._elements.elements(connection, constant, self._sqlite)
+            definitions = self._elements.known_definitions
+        return summarise(len(headers), counts, placed, rows, definitions)
+
+    async def files_of_series(self, series_ids: Sequence[int]) -> dict[int, list[str]]:
+        """The paths of all files of series, in order."""
+        statement = (
+            select(Image.series_id, Directory.path, File.name)
+            .join(File, File.image_id == Image.id)
+            .join(Directory, Directory.id == File.directory_id)
+            .where(among(self._sqlite, Image.series_id.expression, series_ids))
+            .order_by(Directory.path, File.name)
+        )
+        found: dict[int, list[str]] = defaultdict(list)
+        async with self.database.read() as connection:
+            for series_id, directory, name in await connection.execute(statement):
+                if series_id is not None:
+                    found[series_id].append(os.path.join(directory, name))
+        return found
+
+    async def _set_members(
+        self, connection: AsyncConnection, ids: Iterable[int | None]
+    ) -> dict[int | None, list[int]]:
+        """The members of shared sets; those of no set are none."""
+        shared: dict[int | None, list[int]] = {None: []}
+        wanted = sorted(id for id in ids if id is not None)
+        if wanted:
+            statement = select(ElementSet.id, ElementSet.members).where(
+                among(self._sqlite, ElementSet.id.expression, wanted)
+            )
+            for id, members in await connection.execute(statement):
+                shared[id] = unpack_ids(members)
+        return shared
 
     async def elements(self, ids: Sequence[int]) -> dict[int, ElementRow]:
         """Elements by id."""

@@ -1,0 +1,1 @@
+"""Measurements: each module says at its top what it measures and how it is run."""

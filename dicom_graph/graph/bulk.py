@@ -1,0 +1,25 @@
+"""Bytes of an element, from the database or from a file that holds it."""
+
+import asyncio
+
+from dicom_graph.dicom.bulk import read_bulk_value
+from dicom_graph.dicom.errors import DicomError
+from dicom_graph.graph.context import Info
+from dicom_graph.graph.errors import BadInput
+from dicom_graph.store.read.elements import ElementRow
+
+
+async def load_bytes(info: Info, row: ElementRow, limit: int) -> bytes:
+    """The bytes of an element. Raises BadInput beyond the limit, or where the file is gone."""
+    if row.length > limit:
+        raise BadInput(f"the value has {row.length} bytes, more than the limit of {limit}")
+    if row.raw is not None:
+        return row.raw
+    path = await info.context.store.file_of_element(row.id)
+    if path is None or row.sha256 is None:
+        raise BadInput("no file holds this value any more", "FILE_GONE")
+    try:
+        return await asyncio.to_thread(read_bulk_value, path, row.tag, row.sha256)
+    except (DicomError, OSError):
+        message = f"{path} is gone or has changed: import it again"
+        raise BadInput(message, "FILE_GONE") from None

