@@ -97,7 +97,12 @@ def import_files(
     with _progress_bar() as show:
         _stop_on_signal(stop)
         report = run_import(
-            store, request, batch_size=settings.batch_size, stop=stop, progress=show
+            store,
+            request,
+            batch_size=settings.batch_size,
+            max_inline_bytes=settings.max_inline_bytes,
+            stop=stop,
+            progress=show,
         )
     print(_as_json(report) if as_json else _as_text(report))  # noqa: T201
     sys.exit(_exit_status(report))

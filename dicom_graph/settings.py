@@ -32,6 +32,13 @@ class Settings(BaseSettings):
     batch_size: int = Field(
         default=500, ge=1, le=10_000, description="Files written in one transaction."
     )
+    max_inline_bytes: int = Field(
+        default=65_536,
+        ge=0,
+        le=16_777_216,
+        description="Binary values of more bytes keep length and SHA-256 in the database; the "
+        "bytes are read from the file on demand.",
+    )
     max_page_size: int = Field(
         default=10_000, ge=1, le=10_000, description="The largest `first` or `last` of a page."
     )

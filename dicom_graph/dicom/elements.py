@@ -17,7 +17,7 @@ from dicom_graph.dicom.values import (
 
 DIGEST_SIZE = 12
 MAX_RAW = 65_536
-"""Bytes over this many keep length and SHA-256 only; the file has them."""
+"""By default, bytes over this many keep length and SHA-256 only; the file has them."""
 MAX_RAW_OF_CSA = 4_194_304
 """The same for Siemens CSA headers, whose text is asked for by path."""
 
@@ -31,7 +31,7 @@ class Element:
     `digest` (12 bytes) covers all that decides the meaning: tag, private creator, VR, raw bytes,
     and where they matter the character set and the byte order; of a sequence, its items.
     `tag` is the tag in the file, block included. `length` is the number of raw bytes. `packed`
-    (see `packing`) is None where the values give the bytes back, or where they exceed `MAX_RAW`:
+    (see `packing`) is None where the values give the bytes back, or where there are too many:
     then `sha256` is theirs. `items` is None unless the VR is SQ. `has_warnings` says whether it,
     one of its values or anything inside it has one.
     """
@@ -133,6 +133,7 @@ def make_element(
     raw: bytes,
     encodings: list[str],
     little_endian: bool,
+    max_raw: int = MAX_RAW,
 ) -> Element:
     """Parse one element that is not a sequence. Never raises.
 
@@ -147,7 +148,7 @@ def make_element(
         context = "\\".join(encodings).encode()
     elif not little_endian and (vr in NUMBER_FORMATS or vr in BYTES_VRS or vr == "AT"):
         context = b">"
-    limit = MAX_RAW_OF_CSA if private_creator == CSA_CREATOR else MAX_RAW
+    limit = max(max_raw, MAX_RAW_OF_CSA) if private_creator == CSA_CREATOR else max_raw
     inline = len(raw) <= limit
     return Element(
         tag,

@@ -24,6 +24,7 @@ _ITEM = Struct("<HHL").unpack_from
 
 _UNDEFINED = 0xFFFFFFFF
 _SPECIFIC_CHARACTER_SET = 0x00080005
+_FIRST_ITEM_TAG = 0xFFFE0000
 _ITEM_DELIMITER = 0xFFFEE00D
 _MAX_DEPTH = 64
 
@@ -94,14 +95,15 @@ def _walk(
         tag = group << 16 | number
         kind = _KIND.get(code)
         if kind is None:
-            if delimited and tag == _ITEM_DELIMITER:
+            # pydicom takes a delimiter whose length looks like a VR for longer.
+            if delimited and tag == _ITEM_DELIMITER and code == b"\0\0":
                 return position + 8
-            if code != b"SQ" or group == 0xFFFE:
+            if code != b"SQ":
                 raise NotUnderstood
             value_start = 12
         else:
             value_start = kind[0]
-        if tag <= last or group < 8:
+        if not last < tag < _FIRST_ITEM_TAG or group < 8:
             raise NotUnderstood
         last = tag
         if tag in PIXEL_DATA_TAGS:

@@ -2,7 +2,7 @@
 
 from typing import Generic, TypeVar
 
-from dicom_graph.dicom.elements import Element, Item, make_element, make_sequence
+from dicom_graph.dicom.elements import MAX_RAW, Element, Item, make_element, make_sequence
 
 Key = TypeVar("Key")
 
@@ -51,7 +51,9 @@ class Context:
         element = self.older.get(chunk)
         if element is None:
             raw = chunk[value_start:]
-            element = make_element(tag, self.creator, vr, raw, self.encodings, True)
+            element = make_element(
+                tag, self.creator, vr, raw, self.encodings, True, self.interner.max_raw
+            )
         if len(chunk) <= _LARGE:
             self.remember(chunk, element)
         return element
@@ -62,10 +64,14 @@ class Context:
 
 
 class Interner:
-    """The elements seen lately. Not thread-safe: one reader, one interner."""
+    """The elements seen lately. Not thread-safe: one reader, one interner.
 
-    def __init__(self, generation_size: int = 50_000) -> None:
+    `max_raw`: the most bytes of a binary value that an element keeps.
+    """
+
+    def __init__(self, generation_size: int = 50_000, max_raw: int = MAX_RAW) -> None:
         self.generation_size = generation_size
+        self.max_raw = max_raw
         self.grown = 0
         self._contexts: dict[tuple[str, ...], Context] = {}
         self._raw: RecentCache[tuple[object, ...]] = RecentCache(generation_size)
@@ -99,13 +105,14 @@ class Interner:
         little_endian: bool,
     ) -> Element:
         """The element of these bytes, in any encoding."""
-        if len(raw) > _LARGE:
-            return make_element(tag, private_creator, vr, raw, encodings, little_endian)
         key = (tag, private_creator, vr, raw, little_endian, *encodings)
-        element = self._raw.get(key)
+        element = self._raw.get(key) if len(raw) <= _LARGE else None
         if element is None:
-            element = make_element(tag, private_creator, vr, raw, encodings, little_endian)
-            self._raw.put(key, element)
+            element = make_element(
+                tag, private_creator, vr, raw, encodings, little_endian, self.max_raw
+            )
+            if len(raw) <= _LARGE:
+                self._raw.put(key, element)
         return element
 
     def sequence(

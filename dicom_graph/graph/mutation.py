@@ -59,8 +59,8 @@ class Mutation:
         ],
     ) -> ImportPathPayload:
         service = info.context.service
-        if input.pattern is not None and not 0 < len(input.pattern) <= _MAX_PATTERN:
-            message = f"the pattern must have 1 to {_MAX_PATTERN} characters"
+        if input.pattern is not None and not _is_pattern(input.pattern):
+            message = f"the pattern must have 1 to {_MAX_PATTERN} printable characters"
             return _refused(message, "pattern", "BAD_PATTERN")
         try:
             path = await asyncio.to_thread(check_path, input.path, service.import_roots)
@@ -70,6 +70,10 @@ class Mutation:
         job_id = await asyncio.to_thread(service.runner.submit, request)
         row = await info.context.loaders.entity("import_job").load(job_id)
         return ImportPathPayload(job=ImportJob.from_row(row), errors=[])
+
+
+def _is_pattern(text: str) -> bool:
+    return 0 < len(text) <= _MAX_PATTERN and text.isprintable()
 
 
 def _refused(message: str, field: str, code: str) -> ImportPathPayload:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.importing.discover import Discovery, Folder
 from dicom_graph.importing.reader import FileReader
 from dicom_graph.store.dialect import REFUSED
@@ -56,6 +57,7 @@ class JobRun:
         job: ClaimedJob,
         *,
         batch_size: int = 500,
+        max_inline_bytes: int = MAX_RAW,
         roots: tuple[Path, ...] | None = None,
         stop: threading.Event | None = None,
         progress: Progress | None = None,
@@ -66,7 +68,7 @@ class JobRun:
         self._stop = stop or threading.Event()
         self._progress = progress or (lambda counts: None)
         self._discovery = Discovery(job.request.paths, job.request.pattern, roots)
-        self._reader = FileReader(job.request.mode)
+        self._reader = FileReader(job.request.mode, max_inline_bytes)
         self._writer = BatchWriter()
         self._counts = job.counts
         self._batch: list[ReadFile] = []

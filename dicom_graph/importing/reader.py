@@ -3,7 +3,7 @@
 import logging
 import os
 
-from dicom_graph.dicom.elements import element_warnings, standard_elements
+from dicom_graph.dicom.elements import MAX_RAW, element_warnings, standard_elements
 from dicom_graph.dicom.entities import EntityReader
 from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
 from dicom_graph.dicom.interning import Interner
@@ -17,9 +17,9 @@ log = logging.getLogger(__name__)
 class FileReader:
     """Reads files in one mode. Not thread-safe: it interns what it reads."""
 
-    def __init__(self, mode: Mode) -> None:
+    def __init__(self, mode: Mode, max_inline_bytes: int = MAX_RAW) -> None:
         self._mode = mode
-        self._interner = Interner()
+        self._interner = Interner(max_raw=max_inline_bytes)
         self._entities = EntityReader()
 
     def read(self, file: FileRecord, *, replaces: Mode | None = None) -> ReadFile | Failure | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.importing.job import JobRun, Progress
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs import (
@@ -35,6 +36,7 @@ def run_import(
     request: JobRequest,
     *,
     batch_size: int = 500,
+    max_inline_bytes: int = MAX_RAW,
     stop: threading.Event | None = None,
     progress: Progress | None = None,
 ) -> Report:
@@ -43,7 +45,14 @@ def run_import(
         job = claim_job(connection, create_job(connection, request))
     if job is None:
         raise RuntimeError("another process took the import that was just made")
-    run = JobRun(database, job, batch_size=batch_size, stop=stop, progress=progress)
+    run = JobRun(
+        database,
+        job,
+        batch_size=batch_size,
+        max_inline_bytes=max_inline_bytes,
+        stop=stop,
+        progress=progress,
+    )
     status = run.run()
     with database.read_sync() as connection:
         statement = select(ImportFailure.path, ImportFailure.message)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.importing.job import JobRun
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs import JobOrigin, JobRequest, claim_job, claimable_jobs, create_job
@@ -17,10 +18,18 @@ _LOOK_SECONDS = 5.0
 class JobRunner:
     """One thread that takes waiting API jobs, also those that a crash or a stop left unfinished."""
 
-    def __init__(self, database: Database, *, roots: tuple[Path, ...], batch_size: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        roots: tuple[Path, ...],
+        batch_size: int = 500,
+        max_inline_bytes: int = MAX_RAW,
+    ) -> None:
         self._database = database
         self._roots = roots
         self._batch_size = batch_size
+        self._max_inline_bytes = max_inline_bytes
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._work, name="importer", daemon=True)
@@ -66,7 +75,12 @@ class JobRunner:
         if job is None:
             return
         run = JobRun(
-            self._database, job, batch_size=self._batch_size, roots=self._roots, stop=self._stop
+            self._database,
+            job,
+            batch_size=self._batch_size,
+            max_inline_bytes=self._max_inline_bytes,
+            roots=self._roots,
+            stop=self._stop,
         )
         try:
             status = run.run()

@@ -6,6 +6,7 @@ spells for each.
 
 import datetime as dt
 import json
+import re
 import sqlite3
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
@@ -35,6 +36,7 @@ from dicom_graph.store.types import UtcDateTime, microseconds
 
 Row = Sequence[Any]
 _CHUNK = 500
+_SURROGATE = re.compile("[\ud800-\udfff]")
 DRIVER_ERRORS = (SQLAlchemyError, sqlite3.Error, psycopg.Error)
 """What any statement may raise: the bulk statements go to the drivers without SQLAlchemy."""
 REFUSED = (
@@ -254,7 +256,9 @@ def texts_among(
     if sqlite:
         rows = func.json_each(literal(json.dumps(list(texts)))).table_valued("value")
         return column.in_(select(rows.c.value))
-    rows = func.jsonb_array_elements_text(cast(literal(list(texts), JSONB), JSONB)).table_valued(
+    # NUL and lone surrogates are in no text of PostgreSQL, and refused as parameters.
+    possible = [text for text in texts if "\x00" not in text and not _SURROGATE.search(text)]
+    rows = func.jsonb_array_elements_text(cast(literal(possible, JSONB), JSONB)).table_valued(
         "value"
     )
     return column.in_(select(rows.c.value))

@@ -32,7 +32,12 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
     """
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
     roots = resolve_roots(settings.import_roots)
-    runner = JobRunner(database, roots=roots, batch_size=settings.batch_size)
+    runner = JobRunner(
+        database,
+        roots=roots,
+        batch_size=settings.batch_size,
+        max_inline_bytes=settings.max_inline_bytes,
+    )
     store = Store(database, element_cache_size=settings.element_cache_size)
     service = Service(store, runner, roots, settings.max_page_size)
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from operator import itemgetter
 
 from sqlalchemy import Connection, Table, bindparam, delete, select, update
@@ -10,9 +10,10 @@ from sqlalchemy import Connection, Table, bindparam, delete, select, update
 from dicom_graph.store.dialect import allocate_ids, insert_new, insert_rows
 from dicom_graph.store.idlist import pack_ids, unpack_ids
 from dicom_graph.store.ingest.batch import Mode, Outcome, ReadFile
+from dicom_graph.store.ingest.duplicates import Known, find_images, warn_of_duplicates
 from dicom_graph.store.ingest.entities import Place
 from dicom_graph.store.ingest.shared_sets import Ids, SharedSets
-from dicom_graph.store.tables import Header, HeaderElement, Image, Series
+from dicom_graph.store.tables import Header, HeaderElement, Image
 from dicom_graph.store.types import utc_now
 
 _IMAGE: Table = Image.__table__  # type: ignore[assignment]
@@ -24,17 +25,6 @@ _FIELDS = (
 _COLUMNS = (
     "id", "created", "modified", "series_id", "transfer_syntax_uid", "warnings", *_FIELDS,
 )  # fmt: skip
-
-
-@dataclass(slots=True)
-class Known:
-    """An image that the database holds."""
-
-    id: int
-    series_id: int | None
-    patient_id: int | None
-    mode: int
-    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +64,7 @@ class ImageWriter:
         rewritten = self._rewrite(connection, firsts, known, files, places)
         with_header = {firsts[uid]: id for uid, id in (created | rewritten).items()}
         self._write_headers(connection, with_header, files, places, element_ids)
-        _warn_of_disagreement(connection, known, files, places)
+        warn_of_duplicates(connection, firsts, {*created, *rewritten}, files, places, element_ids)
         return [
             _written(index, file, firsts, created, rewritten, known)
             for index, file in enumerate(files)
@@ -177,24 +167,6 @@ def _drop_headers(connection: Connection, image_ids: list[int]) -> None:
     connection.execute(delete(Header).where(condition))
 
 
-def find_images(connection: Connection, uids: list[str]) -> dict[str, Known]:
-    """The images of these uids that the database holds."""
-    found: dict[str, Known] = {}
-    for start in range(0, len(uids), 500):
-        statement = (
-            select(
-                Image.uid, Image.id, Image.series_id, Series.patient_id, Header.mode,
-                Image.warnings,
-            )
-            .outerjoin(Series, Series.id == Image.series_id)
-            .outerjoin(Header, Header.image_id == Image.id)
-            .where(Image.uid.in_(uids[start : start + 500]))
-        )  # fmt: skip
-        for uid, id, series_id, patient_id, mode, warnings in connection.execute(statement):
-            found[uid] = Known(id, series_id, patient_id, mode or 0, warnings or [])
-    return found
-
-
 def _written(
     index: int,
     file: ReadFile,
@@ -226,30 +198,3 @@ def _disagreements(file: ReadFile, place: Place) -> list[str]:
         for keyword, mine, theirs in pairs
         if mine != theirs
     ]
-
-
-def _warn_of_disagreement(
-    connection: Connection,
-    known: dict[str, Known],
-    files: Sequence[ReadFile],
-    places: Sequence[Place],
-) -> None:
-    """Keep a warning on an image of which another file with the same UID tells otherwise."""
-    for file, place in zip(files, places, strict=True):
-        image = known.get(file.entities.image.uid)
-        if image is None or file.changed:
-            continue
-        pairs = (
-            ("PatientID", place.patient_id, image.patient_id),
-            ("SeriesInstanceUID", place.series.id if place.series else None, image.series_id),
-        )
-        new = [
-            f"another file of the same SOPInstanceUID has another {keyword}"
-            for keyword, theirs, mine in pairs
-            if theirs != mine
-        ]
-        new = [warning for warning in new if warning not in image.warnings]
-        if new:
-            image.warnings = [*image.warnings, *new]
-            statement = update(Image).where(Image.id == image.id)
-            connection.execute(statement.values(warnings=image.warnings))

@@ -1,0 +1,109 @@
+"""Images that the database holds, and other files that claim to be the same."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, select, update
+
+from dicom_graph.store.idlist import unpack_ids
+from dicom_graph.store.ingest.batch import Mode, ReadFile
+from dicom_graph.store.ingest.entities import Place
+from dicom_graph.store.tables import ElementSet, Header, Image, Series
+
+
+@dataclass(slots=True)
+class Known:
+    """An image that the database holds."""
+
+    id: int
+    series_id: int | None
+    patient_id: int | None
+    mode: int
+    warnings: list[str] = field(default_factory=list)
+
+
+def find_images(connection: Connection, uids: list[str]) -> dict[str, Known]:
+    """The images of these uids that the database holds."""
+    found: dict[str, Known] = {}
+    for start in range(0, len(uids), 500):
+        statement = (
+            select(
+                Image.uid, Image.id, Image.series_id, Series.patient_id, Header.mode,
+                Image.warnings,
+            )
+            .outerjoin(Series, Series.id == Image.series_id)
+            .outerjoin(Header, Header.image_id == Image.id)
+            .where(Image.uid.in_(uids[start : start + 500]))
+        )  # fmt: skip
+        for uid, id, series_id, patient_id, mode, warnings in connection.execute(statement):
+            found[uid] = Known(id, series_id, patient_id, mode or 0, warnings or [])
+    return found
+
+
+def warn_of_duplicates(
+    connection: Connection,
+    firsts: dict[str, int],
+    written: Collection[str],
+    files: Sequence[ReadFile],
+    places: Sequence[Place],
+    element_ids: dict[bytes, int],
+) -> None:
+    """Keep a warning on an image of which another file with the same UID tells otherwise.
+
+    `firsts`: the first file of each uid in the batch; `written`: the uids that it wrote.
+    """
+    others = [
+        index
+        for index, file in enumerate(files)
+        if firsts[uid := file.entities.image.uid] != index or uid not in written
+    ]
+    if not others:
+        return
+    images = find_images(connection, sorted({files[i].entities.image.uid for i in others}))
+    contents = _contents(connection, [image.id for image in images.values()])
+    for index in others:
+        file = files[index]
+        image = images[file.entities.image.uid]
+        ids = frozenset(element_ids[element.digest] for element in file.elements)
+        new = _differences(file, places[index], ids, image, contents.get(image.id))
+        if new:
+            image.warnings = [*image.warnings, *new]
+            statement = update(Image).where(Image.id == image.id)
+            connection.execute(statement.values(warnings=image.warnings))
+
+
+def _differences(
+    file: ReadFile,
+    place: Place,
+    ids: frozenset[int],
+    image: Known,
+    content: frozenset[int] | None,
+) -> list[str]:
+    """What the file says otherwise, as warnings that the image does not carry yet."""
+    comparable = file.mode is not Mode.MINIMAL and file.mode == image.mode
+    series_id = place.series.id if place.series else None
+    found = {
+        "another PatientID": place.patient_id != image.patient_id,
+        "another SeriesInstanceUID": series_id != image.series_id,
+        "other content": comparable and content is not None and ids != content,
+    }
+    warnings = [
+        f"another file of the same SOPInstanceUID has {what}"
+        for what, differs in found.items()
+        if differs
+    ]
+    return [warning for warning in warnings if warning not in image.warnings]
+
+
+def _contents(connection: Connection, image_ids: list[int]) -> dict[int, frozenset[int]]:
+    """The element ids of images' headers."""
+    statement = (
+        select(Header.image_id, Header.own, ElementSet.members)
+        .outerjoin(ElementSet, ElementSet.id == Header.shared_set_id)
+        .where(Header.image_id.in_(image_ids))
+    )
+    return {
+        image_id: frozenset([*unpack_ids(own), *unpack_ids(members or b"")])
+        for image_id, own, members in connection.execute(statement)
+        if image_id is not None
+    }
