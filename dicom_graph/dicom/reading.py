@@ -17,7 +17,7 @@ from dicom_graph.dicom.elements import Element, Item
 from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
 from dicom_graph.dicom.explicit import NeedMore, NotUnderstood, walk
 from dicom_graph.dicom.interning import Interner
-from dicom_graph.dicom.through_pydicom import intern_data_set, read_with_pydicom
+from dicom_graph.dicom.through_pydicom import intern_data_set, quiet_pydicom, read_with_pydicom
 
 _FIRST_READ = 65_536
 _MAX_INFLATED = 128 << 20
@@ -133,6 +133,11 @@ def _refuse_deflate_bomb(descriptor: int, start: int) -> None:
 
 
 def _through_pydicom(path: str, interner: Interner, has_prefix: bool) -> Instance:
+    with quiet_pydicom():
+        return _read_quietly(path, interner, has_prefix)
+
+
+def _read_quietly(path: str, interner: Interner, has_prefix: bool) -> Instance:
     try:
         data_set = read_with_pydicom(path, force=not has_prefix)
         _refuse_directory(data_set)
@@ -143,14 +148,22 @@ def _through_pydicom(path: str, interner: Interner, has_prefix: bool) -> Instanc
         raise NotDicomError("not a DICOM file") from None
     if not has_prefix and _find(elements, _SOP_CLASS) is None:
         raise NotDicomError("not a DICOM file")
-    syntax = data_set.file_meta.get("TransferSyntaxUID")
-    return Instance(elements, str(syntax) if syntax else None)
+    return Instance(elements, _meta(data_set, "TransferSyntaxUID"))
 
 
 def _refuse_directory(data_set: pydicom.FileDataset) -> None:
-    sop_class = data_set.file_meta.get("MediaStorageSOPClassUID")
+    sop_class = _meta(data_set, "MediaStorageSOPClassUID")
     if sop_class == MediaStorageDirectoryStorage or _DIRECTORY_RECORDS in data_set._dict:
         raise NotDicomError("a DICOMDIR")
+
+
+def _meta(data_set: pydicom.FileDataset, keyword: str) -> str | None:
+    try:
+        value = data_set.file_meta.get(keyword)
+    except Exception:
+        # pydicom decodes on access, and raises what it likes for what it cannot.
+        return None
+    return str(value) if value else None
 
 
 def _require_sop_instance(instance: Instance) -> None:

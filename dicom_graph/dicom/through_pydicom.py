@@ -1,6 +1,9 @@
 """Any data set that pydicom can read, as interned elements: the truth, and the slow way."""
 
+import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pydicom
 from pydicom import config
@@ -27,8 +30,18 @@ from dicom_graph.dicom.interning import Interner
 
 _UNDEFINED = 0xFFFFFFFF
 _MAX_DEPTH = 128
+_MAX_MESSAGE = 200
+_TAG = re.compile(r"\([0-9A-Fa-f]{4},[0-9A-Fa-f]{4}\)")
 _CHARACTER_SET = BaseTag(0x00080005)
 _PIXEL_REPRESENTATION = BaseTag(0x00280103)
+
+
+@contextmanager
+def quiet_pydicom() -> Iterator[list[warnings.WarningMessage]]:
+    """pydicom's warnings go into a list: they quote values, which are patient data."""
+    with warnings.catch_warnings(record=True) as caught, config.disable_value_validation():
+        warnings.simplefilter("always")
+        yield caught
 
 
 def read_with_pydicom(path: str, *, force: bool) -> pydicom.FileDataset:
@@ -37,17 +50,16 @@ def read_with_pydicom(path: str, *, force: bool) -> pydicom.FileDataset:
     Raises UnreadableFileError where pydicom refuses it or its end is missing.
     """
     try:
-        with warnings.catch_warnings(record=True) as caught, config.disable_value_validation():
-            warnings.simplefilter("always")
+        with quiet_pydicom() as caught:
             data_set = pydicom.dcmread(path, stop_before_pixels=True, force=force)
     except RecursionError:
         raise UnreadableFileError("sequences are nested too deeply") from None
     except OSError as error:
         if error.errno is not None:
             raise
-        raise UnreadableFileError(f"pydicom cannot read it: {error}") from error
+        raise UnreadableFileError(f"pydicom cannot read it: {_one_line(error)}") from error
     except Exception as error:
-        raise UnreadableFileError(f"pydicom cannot read it: {error}") from error
+        raise UnreadableFileError(f"pydicom cannot read it: {_one_line(error)}") from error
     for warning in caught:
         if str(warning.message).startswith("End of file reached"):
             raise UnreadableFileError("the file ends inside an element of undefined length")
@@ -59,8 +71,7 @@ def intern_data_set(data_set: Dataset, interner: Interner) -> Item:
 
     Raises UnreadableFileError for a value that the file cuts short, and for broken sequences.
     """
-    with warnings.catch_warnings(), config.disable_value_validation():
-        warnings.simplefilter("ignore")
+    with quiet_pydicom():
         try:
             return _intern(data_set, interner, None, 0)
         except RecursionError:
@@ -117,7 +128,7 @@ def _element(
         )
     except Exception as error:
         raise UnreadableFileError(
-            f"{_label(tag, creator)} at byte {source.value_tell}: {error}"
+            f"{_label(tag, creator)} at byte {source.value_tell}: {_one_line(error)}"
         ) from error
     interned = tuple(_intern(item, interner, pixel_rep, depth + 1) for item in items)
     return interner.sequence(tag, creator, interned, len(raw))
@@ -177,6 +188,15 @@ def _resolved_vr(data_set: Dataset, raw: RawDataElement, pixel_rep: int | None) 
         return "UN"
     resolved = str(corrected.VR)
     return "UN" if resolved in AMBIGUOUS_VR else resolved
+
+
+def _one_line(error: Exception) -> str:
+    """What pydicom says, without the bytes it may quote at length, but with the element."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if len(text) <= _MAX_MESSAGE:
+        return text
+    tag = _TAG.search(text, _MAX_MESSAGE)
+    return text[:_MAX_MESSAGE] + "…" + (f" in {tag[0]}" if tag else "")
 
 
 def _label(tag: int, creator: str) -> str:

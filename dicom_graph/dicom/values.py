@@ -7,6 +7,7 @@ import datetime as dt
 import math
 import re
 import struct
+import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -187,7 +188,8 @@ def _decode(vr: str, raw: bytes, encodings: list[str]) -> tuple[str, str | None]
         reason = f"{vr} holds bytes outside its character repertoire: read as ISO 8859-1"
         return raw.decode("iso8859"), reason
     try:
-        with config.disable_value_validation():
+        with warnings.catch_warnings(), config.disable_value_validation():
+            warnings.simplefilter("ignore")
             decode = _decode_name if vr == "PN" else _decode_text
             text = decode(raw, encodings)
     except Exception:

@@ -1,0 +1,24 @@
+"""The short form of `python -m tests.fuzz`: damaged files hurt nothing but themselves."""
+
+from pathlib import Path
+
+from tests import fuzz
+
+
+def test_damaged_files_end_as_images_skips_or_failures_and_good_ones_come_in(
+    tmp_path: Path,
+) -> None:
+    result = fuzz.run(400, seed=7, folder=tmp_path)
+    print(dict(result.outcomes))
+    assert result.outcomes.total() == 400
+    assert result.outcomes["unexpected error"] == 0
+    assert result.outcomes["image"] > 0
+    assert result.outcomes["failure"] > 0
+    assert result.good_files_lost == 0
+    assert not result.too_slow
+    assert not result.long_messages
+
+
+def test_sequences_nested_a_thousand_deep_and_a_deflate_bomb_are_refused(tmp_path: Path) -> None:
+    result = fuzz.run(3, seed=1, folder=tmp_path)
+    assert result.outcomes == {"failure": 3}
