@@ -3,12 +3,16 @@
 import gzip
 import io
 import os
+import warnings
+from collections import Counter
+from collections.abc import Iterable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom.uid import MRImageStorage, generate_uid
 
 _DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -72,3 +76,54 @@ def file_bytes(path: Path) -> bytes:
 def read_header(path: Path) -> pydicom.Dataset:
     """The header of a file, gzipped or not, as pydicom reads it."""
     return pydicom.dcmread(io.BytesIO(file_bytes(path)), stop_before_pixels=True)
+
+
+def sampled(paths: Iterable[Path], folder: str, size: int) -> list[Path]:
+    """The paths, but of the folders below `folder` no more than `size` files each."""
+    taken: Counter[Path] = Counter()
+    kept = []
+    for path in paths:
+        taken[path.parent] += 1
+        if folder not in path.parts or taken[path.parent] <= size:
+            kept.append(path)
+    return kept
+
+
+def is_image(path: Path) -> bool:
+    """Whether pydicom reads it as a data set that is an image's, not a directory's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            header = pydicom.dcmread(
+                io.BytesIO(file_bytes(path)), stop_before_pixels=True, force=True
+            )
+        except Exception:
+            return False
+    is_directory = "DirectoryRecordSequence" in header or path.name.startswith("DICOMDIR")
+    return not is_directory and ("SOPClassUID" in header or path in pydicom_files())
+
+
+def distinct_copies(paths: Iterable[Path], folder: Path) -> list[Path]:
+    """Copies of images, unzipped, in which no two are of one SOPInstanceUID, and none lacks it.
+
+    All else is byte for byte as in the original, but for those that lacked it: pydicom wrote them.
+    """
+    copies = []
+    seen = set()
+    for number, path in enumerate(filter(is_image, paths)):
+        copy = folder / f"{number:04}" / path.name.removesuffix(".gz")
+        copy.parent.mkdir(parents=True)
+        raw = file_bytes(path)
+        header = pydicom.dcmread(io.BytesIO(raw), force=True)
+        uid = header.get("SOPInstanceUID")
+        if uid is None:
+            header.SOPInstanceUID = generate_uid()
+            header.SOPClassUID = header.get("SOPClassUID", MRImageStorage)
+            header.save_as(copy)
+        elif uid in seen:
+            copy.write_bytes(raw.replace(uid.encode(), f"{uid[:-4]}{number:04}".encode()))
+        else:
+            copy.write_bytes(raw)
+        seen.add(uid)
+        copies.append(copy)
+    return copies

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 
@@ -35,6 +37,11 @@ def make_data_set(**elements: Any) -> Dataset:
         if value is not None:
             setattr(data_set, keyword, value)
     return data_set
+
+
+def put_raw(data_set: Dataset, tag: int, vr: str, raw: bytes) -> None:
+    """Add an element of these very bytes, whatever rules they break."""
+    data_set._dict[Tag(tag)] = RawDataElement(Tag(tag), vr, len(raw), raw, 0, False, True)
 
 
 def save(data_set: Dataset, path: Path, syntax: str = ExplicitVRLittleEndian) -> Path:

@@ -83,9 +83,7 @@ def test_every_module_stands_on_a_floor() -> None:
         ("cli", "from dicom_graph.demo import QUERY", []),
     ],
 )
-def test_the_check_finds_an_import_that_goes_up(
-    module: str, source: str, names: list[str]
-) -> None:
+def test_the_check_finds_an_import_that_goes_up(module: str, source: str, names: list[str]) -> None:
     assert violations(source, module) == [f"dicom_graph.{name}" for name in names]
 
 

@@ -102,7 +102,11 @@ def parse_time(text: str) -> dt.time:
         raise ValueError("not a time (HHMMSS.FFFFFF)")
     hour, minute, second, fraction = match.groups()
     micro = int((fraction or "").ljust(6, "0"))
-    return dt.time(int(hour), int(minute or 0), min(int(second or 0), 59), micro)
+    return dt.time(int(hour), int(minute or 0), _second(second), micro)
+
+
+def _second(text: str | None) -> int:
+    return 59 if text == "60" else int(text or 0)
 
 
 def parse_datetime(text: str) -> dt.datetime:
@@ -117,7 +121,7 @@ def parse_datetime(text: str) -> dt.datetime:
         zone = dt.timezone(delta if offset[0] == "+" else -delta)
     return dt.datetime(
         int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0),
-        min(int(second or 0), 59), int((fraction or "").ljust(6, "0")), zone,
+        _second(second), int((fraction or "").ljust(6, "0")), zone,
     )  # fmt: skip
 
 
@@ -228,6 +232,9 @@ _STRIPPED_VRS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"}
 
 def _same_bytes(vr: str, pieces: list[str], raw: bytes) -> bool:
     joined = "\\".join(pieces).encode("ascii")
+    if b"\x00" in joined:
+        # The values have it escaped.
+        return False
     if len(joined) % 2:
         joined += b"\x00" if vr == "UI" else b" "
     return joined == raw

@@ -10,8 +10,8 @@ from strawberry.dataloader import DataLoader
 
 from dicom_graph.importing.runner import JobRunner
 from dicom_graph.store.read import (
+    Condition,
     ElementQuery,
-    EntityFilter,
     Page,
     PageRequest,
     Parent,
@@ -43,7 +43,7 @@ class Loaders:
     _made: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict)
 
     def pages(
-        self, relation: str, request: PageRequest, wanted: EntityFilter | None = None
+        self, relation: str, request: PageRequest, wanted: Condition | None = None
     ) -> DataLoader[Parent, Page]:
         """Pages of a relation."""
 
@@ -53,7 +53,7 @@ class Loaders:
 
         return self._loader(("pages", relation, request, wanted), load)
 
-    def counts(self, relation: str, wanted: EntityFilter | None = None) -> DataLoader[Parent, int]:
+    def counts(self, relation: str, wanted: Condition | None = None) -> DataLoader[Parent, int]:
         """Lengths of a relation."""
 
         async def load(parents: list[Parent]) -> Sequence[int]:

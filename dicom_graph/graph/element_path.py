@@ -12,10 +12,22 @@ _MAX_STEPS = 100
 
 
 class Step(NamedTuple):
-    """One element on the way, and which of its items to enter (0 where the path does not say)."""
+    """One element on the way, by keyword or tag; which of its items to enter, None for any."""
 
-    query: ElementQuery
-    item: int
+    keyword: str | None
+    tag: int | None
+    item: int | None
+
+    @property
+    def query(self) -> ElementQuery:
+        """The elements of a header that the step names."""
+        if self.keyword is not None:
+            return ElementQuery(keywords=frozenset({self.keyword}))
+        return ElementQuery(tags=frozenset({self.tag or 0}))
+
+    def name(self) -> dict[str, str | int | None]:
+        """Keyword and tag by name."""
+        return {"keyword": self.keyword, "tag": self.tag}
 
 
 def parse_path(path: str) -> list[Step]:
@@ -33,7 +45,12 @@ def parse_path(path: str) -> list[Step]:
             )
         if match["index"] is not None and place == len(parts) - 1:
             raise BadInput(f"{part[:80]!r}: the last step is an element, it takes no item index")
-        steps.append(Step(_query(match["name"].strip()), int(match["index"] or 0)))
+        item = int(match["index"]) if match["index"] is not None else None
+        name = match["name"].strip()
+        if name[:1] in "(0123456789":
+            steps.append(Step(None, checked_tag(name), item))
+        else:
+            steps.append(Step(checked_keyword(name), None, item))
     return steps
 
 
@@ -51,9 +68,3 @@ def checked_tag(tag: str) -> int:
         return parse_tag(tag)
     except ValueError as error:
         raise BadInput(str(error)) from None
-
-
-def _query(name: str) -> ElementQuery:
-    if name[:1] in "(0123456789":
-        return ElementQuery(tags=frozenset({checked_tag(name)}))
-    return ElementQuery(keywords=frozenset({checked_keyword(name)}))

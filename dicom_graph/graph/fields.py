@@ -2,7 +2,7 @@
 
 import datetime as dt
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import Annotated, Any, cast
 
@@ -20,8 +20,8 @@ from dicom_graph.graph.connection import (
 )
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.errors import BadInput
-from dicom_graph.graph.filters import FILTERS, entity_filter
-from dicom_graph.store.read import CursorError, PageRequest, Parent
+from dicom_graph.graph.inputs.entities import FILTERS, condition_of
+from dicom_graph.store.read import CursorError, FilterError, Page, PageRequest, Parent
 from dicom_graph.store.read.relations import DEFAULT_ORDERS, RELATIONS
 
 _TYPES = {
@@ -46,12 +46,9 @@ def root_list(entity: str, description: str) -> Any:
         offset: Offset = None,
     ) -> Connection[Any]:
         request = _request(info, entity, first, after, last, before, offset)
-        wanted = entity_filter(filter)
+        wanted = condition_of(entity, filter)
         store = info.context.store
-        try:
-            page = await store.page(entity, request, wanted)
-        except CursorError as error:
-            raise BadInput(str(error), "BAD_CURSOR") from None
+        page = await _answered(store.page(entity, request, wanted))
         return make_connection(_maker(entity), page, request, lambda: store.count(entity, wanted))
 
     return strawberry.field(resolver=_with_filter(resolve, entity), description=description)
@@ -75,13 +72,10 @@ def related_list(relation: str, description: str) -> Any:
         offset: Offset = None,
     ) -> Connection[Any]:
         request = _request(info, child, first, after, last, before, offset)
-        wanted = entity_filter(filter)
+        wanted = condition_of(child, filter)
         loaders = info.context.loaders
         parent: Parent = self.as_parent()
-        try:
-            page = await loaders.pages(relation, request, wanted).load(parent)
-        except CursorError as error:
-            raise BadInput(str(error), "BAD_CURSOR") from None
+        page = await _answered(loaders.pages(relation, request, wanted).load(parent))
         make = _maker(child)
         count = loaders.counts(relation, wanted)
         return make_connection(
@@ -89,6 +83,16 @@ def related_list(relation: str, description: str) -> Any:
         )
 
     return strawberry.field(resolver=_with_filter(resolve, child), description=description)
+
+
+async def _answered(page: Awaitable[Page]) -> Page:
+    """The page; what the store says of bad arguments is said to the client."""
+    try:
+        return await page
+    except CursorError as error:
+        raise BadInput(str(error), "BAD_CURSOR") from None
+    except FilterError as error:
+        raise BadInput(str(error), "BAD_FILTER") from None
 
 
 def _with_filter(resolver: Any, entity: str) -> Any:

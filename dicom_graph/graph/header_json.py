@@ -32,16 +32,17 @@ def _element(node: ElementNode) -> dict[str, Any]:
 
 
 def _value(row: ElementRow, value: ValueRow) -> Any:
+    """The value in JSON; null for an empty name or number among others (PS3.18 F.2.5)."""
     vr = row.definition.vr
     if vr == "PN":
-        return _name(value.text or "")
+        return _name(value.text) if value.text else None
     if vr == "AT":
         return value.text[1:5] + value.text[6:10] if value.text else None
     if vr in _INTEGER_VRS:
         number = exact_integer(value)
-        return number if number is not None else raw_text(value)
+        return number if number is not None else raw_text(value) or None
     if vr in _FLOAT_VRS:
-        return value.number if value.number is not None else value.text
+        return value.number if value.number is not None else value.text or None
     return value.text
 
 

@@ -18,8 +18,11 @@ from sqlalchemy import (
     Connection,
     Date,
     DateTime,
+    Float,
     FromClause,
+    Integer,
     Select,
+    String,
     Table,
     Time,
     cast,
@@ -30,6 +33,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import DataError, SQLAlchemyError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import JSON, TypeEngine
 
 from dicom_graph.store.types import UtcDateTime, microseconds
@@ -71,8 +76,13 @@ def tune_sqlite_connection(connection: Any, _record: Any) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+    connection.create_function("fold_case", 1, _fold_case, deterministic=True)
     # sqlite3 would otherwise begin transactions by itself, and later than ours must.
     connection.isolation_level = None
+
+
+def _fold_case(text: str | None) -> str | None:
+    return text.lower() if isinstance(text, str) else text
 
 
 def is_sqlite(connection: Connection) -> bool:
@@ -281,3 +291,74 @@ def first_of_each(
         return parents.join(child, child.c.id.in_(page.correlate(parents))), child
     page_table = page_of_parent(child).correlate(parents).lateral("page")
     return parents.join(page_table, true()), page_table
+
+
+def fold_case(text: Any) -> ColumnElement[Any]:
+    """The text in lower case, letters beyond ASCII too."""
+    return _FoldCase(text)
+
+
+class _FoldCase(FunctionElement[str]):
+    type = String()
+    inherit_cache = True
+
+
+@compiles(_FoldCase, "sqlite")
+def _fold_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    return f"fold_case({compiler.process(element.clauses, **options)})"
+
+
+@compiles(_FoldCase, "postgresql")
+def _fold_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    # The columns' own collation knows ASCII only; before 17 the cluster's locale has to do.
+    is_modern = (compiler.dialect.server_version_info or (0,)) >= (17,)
+    collation = "pg_c_utf8" if is_modern else "default"
+    text = compiler.process(element.clauses, **options)
+    return f'lower(CAST({text} AS TEXT) COLLATE "{collation}")'
+
+
+def position_of(part: Any, text: ColumnElement[Any]) -> ColumnElement[int]:
+    """Where a part begins in the text, from 1; 0 where it does not occur."""
+    return _Position(text, part)
+
+
+class _Position(FunctionElement[int]):
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(_Position, "sqlite")
+def _instr(element: Any, compiler: Any, **options: Any) -> str:
+    return f"instr({compiler.process(element.clauses, **options)})"
+
+
+@compiles(_Position, "postgresql")
+def _strpos(element: Any, compiler: Any, **options: Any) -> str:
+    return f"strpos({compiler.process(element.clauses, **options)})"
+
+
+def matches_regex(text: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
+    """PostgreSQL's regular expressions."""
+    return text.regexp_match(pattern)
+
+
+def array_length(sqlite: bool, column: ColumnElement[Any]) -> ColumnElement[int]:
+    """The length of a JSON array; NULL where there is none."""
+    return func.json_array_length(column) if sqlite else func.jsonb_array_length(column)
+
+
+def array_items(
+    sqlite: bool,
+    column: ColumnElement[Any],
+    condition: Callable[[ColumnElement[Any]], ColumnElement[bool]],
+    *,
+    number: bool = False,
+) -> ColumnElement[bool]:
+    """Whether an item of a JSON array of texts (or numbers) fulfils the condition."""
+    if sqlite:
+        rows = func.json_each(column).table_valued("value", name="items")
+        item: ColumnElement[Any] = rows.c.value
+    else:
+        rows = func.jsonb_array_elements_text(column).table_valued("value", name="items")
+        item = cast(rows.c.value, Float(53)) if number else rows.c.value
+    return select(literal(1)).select_from(rows).where(condition(item)).exists()

@@ -42,7 +42,7 @@ class GraphQLView(GraphQL[Context, None]):
             raise HTTPException(400, "Unable to parse request body as JSON") from None
         if not isinstance(parsed, dict | list | None):
             raise HTTPException(400, "The request must be a JSON object")
-        return parsed or {}
+        return {} if parsed is None else parsed
 
     def should_render_graphql_ide(self, request: Any) -> bool:
         """For whoever asks for HTML by name, also with `?query=` in the address."""

@@ -112,9 +112,7 @@ async def test_elements_come_back_through_the_schema(
     assert {uid: [tag.strip("()") for tag in tags] for uid, tags in found.items()} == expected
 
 
-def test_an_image_alone_reuses_the_shared_set_that_fits(
-    database: Database, tmp_path: Path
-) -> None:
+def test_an_image_alone_reuses_the_shared_set_that_fits(database: Database, tmp_path: Path) -> None:
     *first, alone = make_series(tmp_path, 4)
     write(database, first)
     (shared,) = Tables(database)["element_set"]

@@ -203,7 +203,8 @@ async def _follow(info: Info, header: Any, steps: list[Step]) -> Any:
         if not rows or place == len(steps) - 1:
             return rows[0] if rows else None
         items = await loaders.items.load(rows[0].id)
-        if not items or step.item >= len(items):
+        index = step.item or 0
+        if not items or index >= len(items):
             return None
-        header = items[step.item]
+        header = items[index]
     return None

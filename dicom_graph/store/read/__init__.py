@@ -1,12 +1,13 @@
 """Questions to the database, each one statement whatever the number of parents."""
 
+from dicom_graph.store.read.compare import FilterError
+from dicom_graph.store.read.conditions import Condition
 from dicom_graph.store.read.elements import ElementQuery
-from dicom_graph.store.read.filters import EntityFilter
 from dicom_graph.store.read.pages import CursorError, Order, Page, PageRequest
 from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
 from dicom_graph.store.read.store import Store
 
 __all__ = [
-    "ENTITY_TABLES", "RELATIONS", "CursorError", "ElementQuery", "EntityFilter", "Order", "Page",
-    "PageRequest", "Parent", "Store",
+    "ENTITY_TABLES", "RELATIONS", "Condition", "CursorError", "ElementQuery", "FilterError",
+    "Order", "Page", "PageRequest", "Parent", "Store",
 ]  # fmt: skip

@@ -2,10 +2,10 @@
 
 import datetime as dt
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dicom_graph.dicom.packing import unpack
@@ -139,6 +139,13 @@ class ElementCache:
             found |= loaded
             _remember(self._placed, loaded, 10 * self._size)
         return found
+
+    async def current_definitions(self, connection: AsyncConnection) -> Mapping[int, DefinitionRow]:
+        """All definitions, read again only where an import has added some."""
+        newest = await connection.execute(select(func.max(DataElementDefinition.id)))
+        if newest.scalar_one() != max(self._definitions, default=None):
+            await self.definitions(connection)
+        return self._definitions
 
     async def definitions(self, connection: AsyncConnection) -> dict[int, DefinitionRow]:
         """All definitions: some thousands even in a large archive."""

@@ -1,34 +1,136 @@
-"""Conditions on lists, as SQL."""
+"""Conditions as SQL.
 
+Filters on lists and elements go from the child up, as `id IN (SELECT parent …)`: the planners of
+both databases start from whichever side is smaller, and nothing is read twice.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, select
+from sqlalchemy import ColumnElement, FromClause, Select, and_, false, func, or_, select, true
+from sqlalchemy.orm import aliased
 
+from dicom_graph.store.read.compare import compare
+from dicom_graph.store.read.conditions import (
+    And,
+    Condition,
+    Count,
+    Field,
+    HasElement,
+    Not,
+    Or,
+    Related,
+    Some,
+)
+from dicom_graph.store.read.elements import DefinitionRow
+from dicom_graph.store.read.holders import ElementMatcher
+from dicom_graph.store.read.relations import ENTITY_TABLES
 from dicom_graph.store.tables import Image, Series
 
 
 @dataclass(frozen=True, slots=True)
-class EntityFilter:
-    """What a list is narrowed to; None means no condition."""
+class Filters:
+    """Makes conditions into SQL for one database. `definitions` are all that it holds."""
 
-    has_warnings: bool | None = None
+    sqlite: bool
+    definitions: Mapping[int, DefinitionRow]
+
+    def where(self, entity: str, table: FromClause, condition: Condition) -> ColumnElement[bool]:
+        """The condition on an entity's table. Raises FilterError."""
+        match condition:
+            case And(parts):
+                return and_(true(), *(self.where(entity, table, part) for part in parts))
+            case Or(parts):
+                return or_(false(), *(self.where(entity, table, part) for part in parts))
+            case Not(part):
+                return self.where(entity, table, part).is_not(true())
+            case Field(name, test):
+                return compare(self.sqlite, table.c[name], test)
+            case Count(relation, test):
+                return compare(self.sqlite, count_of(relation, table).scalar_subquery(), test)
+            case Some(relation, part):
+                return self._some(relation, table, part)
+            case Related(column, related, part):
+                other = ENTITY_TABLES[related].alias()
+                found = select(other.c.id).where(self.where(related, other, part))
+                return table.c[column].in_(found)
+            case HasElement():
+                matcher = ElementMatcher(self.sqlite, self.definitions)
+                return table.c.id.in_(matcher.images(condition))
+
+    def _some(self, relation: str, table: FromClause, part: Condition) -> ColumnElement[bool]:
+        child = relation.partition(".")[2]
+        entity = _ENTITY_OF_LIST[child]
+        other = ENTITY_TABLES[entity].alias()
+        found = select(other.c.id).where(self.where(entity, other, part))
+        return table.c.id.in_(_PARENTS[relation](found))
 
 
-def conditions(
-    entity: str, table: FromClause, wanted: EntityFilter | None
-) -> list[ColumnElement[bool]]:
-    """The conditions of a filter on an entity's table."""
-    if wanted is None or wanted.has_warnings is None:
-        return []
-    condition = _has_warnings(entity, table)
-    return [condition if wanted.has_warnings else ~condition]
+def count_of(relation: str, table: FromClause) -> Select[tuple[int]]:
+    """The length of a list of each row of an entity's table, as a correlated subquery."""
+    return _COUNTS[relation](table)
 
 
-def _has_warnings(entity: str, table: FromClause) -> ColumnElement[bool]:
-    if entity == "image":
-        return table.c.warnings.is_not(None)
-    series = select(Image.series_id).where(Image.warnings.is_not(None))
-    if entity == "series":
-        return table.c.id.in_(series.where(Image.series_id.is_not(None)))
-    owner = Series.study_id if entity == "study" else Series.patient_id
-    return table.c.id.in_(select(owner).where(Series.id.in_(series), owner.is_not(None)))
+_ENTITY_OF_LIST = {
+    "patients": "patient", "studies": "study", "series": "series", "images": "image",
+}  # fmt: skip
+Ids = Select[Any]
+
+
+def _parents(owner: Any, column: Any) -> Callable[[Ids], Ids]:
+    """From ids in a column of series to what owns those series."""
+    return lambda ids: select(owner).where(column.in_(ids), owner.is_not(None))
+
+
+def _through_images(owner: Any) -> Callable[[Ids], Ids]:
+    """From ids of images to what owns their series."""
+
+    def parents(ids: Ids) -> Ids:
+        series = select(Image.series_id).where(Image.id.in_(ids))
+        return select(owner).where(Series.id.in_(series), owner.is_not(None))
+
+    return parents
+
+
+_PARENTS: dict[str, Callable[[Ids], Ids]] = {
+    "patient.studies": _parents(Series.patient_id, Series.study_id),
+    "patient.series": _parents(Series.patient_id, Series.id),
+    "patient.images": _through_images(Series.patient_id),
+    "study.patients": _parents(Series.study_id, Series.patient_id),
+    "study.series": _parents(Series.study_id, Series.id),
+    "study.images": _through_images(Series.study_id),
+    "series.images": lambda ids: select(Image.series_id).where(Image.id.in_(ids)),
+}
+
+
+def _count_series(key: str, distinct: str | None = None) -> Callable[[FromClause], Select[Any]]:
+    def count(table: FromClause) -> Select[Any]:
+        series = ENTITY_TABLES["series"].alias()
+        what = func.count(series.c[distinct].distinct()) if distinct else func.count()
+        return select(what).select_from(series).where(series.c[key] == table.c.id)
+
+    return count
+
+
+def _count_images(key: str | None) -> Callable[[FromClause], Select[Any]]:
+    def count(table: FromClause) -> Select[Any]:
+        image, series = aliased(Image), aliased(Series)
+        counted = select(func.count()).select_from(image)
+        if key is None:
+            return counted.where(image.series_id == table.c.id)
+        owner = getattr(series, key)
+        return counted.join(series, series.id == image.series_id).where(owner == table.c.id)
+
+    return count
+
+
+_COUNTS: dict[str, Callable[[FromClause], Select[Any]]] = {
+    "patient.studies": _count_series("patient_id", "study_id"),
+    "patient.series": _count_series("patient_id"),
+    "patient.images": _count_images("patient_id"),
+    "study.patients": _count_series("study_id", "patient_id"),
+    "study.series": _count_series("study_id"),
+    "study.images": _count_images("study_id"),
+    "series.images": _count_images(None),
+}

@@ -5,12 +5,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import FromClause, Row, Select, func, select
+from sqlalchemy import ColumnElement, FromClause, Row, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dicom_graph.store.dialect import among, first_of_each, parent_table, texts_among
 from dicom_graph.store.engine import Database
 from dicom_graph.store.idlist import unpack_ids
+from dicom_graph.store.read.conditions import Condition, asks_of_elements
 from dicom_graph.store.read.elements import (
     DefinitionRow,
     ElementCache,
@@ -18,7 +19,7 @@ from dicom_graph.store.read.elements import (
     ElementQuery,
     ElementRow,
 )
-from dicom_graph.store.read.filters import EntityFilter, conditions
+from dicom_graph.store.read.filters import Filters
 from dicom_graph.store.read.holders import images_that_hold
 from dicom_graph.store.read.pages import Page, PageRequest, make_page, order_by, page_statement
 from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
@@ -35,21 +36,23 @@ class Store:
         self._elements = ElementCache(element_cache_size)
 
     async def page(
-        self, entity: str, request: PageRequest, wanted: EntityFilter | None = None
+        self, entity: str, request: PageRequest, wanted: Condition | None = None
     ) -> Page:
         """One page of the entities of a kind. Raises CursorError."""
         table = ENTITY_TABLES[entity]
-        narrowed = select(table).where(*conditions(entity, table, wanted))
-        statement = page_statement(narrowed, table, request)
         async with self.database.read() as connection:
+            filters = await self._filters(connection, wanted)
+            narrowed = select(table).where(*_where(filters, entity, table, wanted))
+            statement = page_statement(narrowed, table, request)
             return make_page((await connection.execute(statement)).all(), request)
 
-    async def count(self, entity: str, wanted: EntityFilter | None = None) -> int:
+    async def count(self, entity: str, wanted: Condition | None = None) -> int:
         """The number of entities of a kind."""
         table = ENTITY_TABLES[entity]
-        statement = select(func.count()).select_from(table)
-        statement = statement.where(*conditions(entity, table, wanted))
         async with self.database.read() as connection:
+            filters = await self._filters(connection, wanted)
+            statement = select(func.count()).select_from(table)
+            statement = statement.where(*_where(filters, entity, table, wanted))
             return int((await connection.execute(statement)).scalar_one())
 
     async def pages_of(
@@ -57,44 +60,56 @@ class Store:
         relation: str,
         parents: Sequence[Parent],
         request: PageRequest,
-        wanted: EntityFilter | None = None,
+        wanted: Condition | None = None,
     ) -> dict[Parent, Page]:
         """The same page of each parent's list, in one statement. Raises CursorError."""
         child_name, condition = RELATIONS[relation]
         keys = parent_table(self._sqlite, parents)
 
-        def page_of_parent(table: FromClause) -> Select[Any]:
-            related = select(table).where(
-                condition(table, keys), *conditions(child_name, table, wanted)
-            )
-            return page_statement(related, table, request)
-
-        joined, child = first_of_each(self._sqlite, keys, ENTITY_TABLES[child_name], page_of_parent)
-        statement = (
-            select(keys.c.id.label("parent_id"), keys.c.patient_id.label("parent_patient_id"))
-            .add_columns(*child.c)
-            .select_from(joined)
-            .order_by(*order_by(child, request))
-        )
         rows: dict[Parent, list[Row[Any]]] = defaultdict(list)
         async with self.database.read() as connection:
+            filters = await self._filters(connection, wanted)
+
+            def page_of_parent(table: FromClause) -> Select[Any]:
+                narrowed = _where(filters, child_name, table, wanted)
+                related = select(table).where(condition(table, keys), *narrowed)
+                return page_statement(related, table, request)
+
+            joined, child = first_of_each(
+                self._sqlite, keys, ENTITY_TABLES[child_name], page_of_parent
+            )
+            statement = (
+                select(keys.c.id.label("parent_id"), keys.c.patient_id.label("parent_patient_id"))
+                .add_columns(*child.c)
+                .select_from(joined)
+                .order_by(*order_by(child, request))
+            )
             for row in await connection.execute(statement):
                 rows[Parent(row[0], row[1])].append(row)
         return {parent: make_page(rows.get(parent, ()), request) for parent in parents}
 
     async def counts_of(
-        self, relation: str, parents: Sequence[Parent], wanted: EntityFilter | None = None
+        self, relation: str, parents: Sequence[Parent], wanted: Condition | None = None
     ) -> dict[Parent, int]:
         """The lengths of the parents' lists."""
         child_name, condition = RELATIONS[relation]
         keys = parent_table(self._sqlite, parents)
         child = ENTITY_TABLES[child_name]
-        related = condition(child, keys), *conditions(child_name, child, wanted)
-        count = select(func.count()).select_from(child).where(*related)
-        statement = select(keys.c.id, keys.c.patient_id, count.correlate(keys).scalar_subquery())
         async with self.database.read() as connection:
+            filters = await self._filters(connection, wanted)
+            related = condition(child, keys), *_where(filters, child_name, child, wanted)
+            count = select(func.count()).select_from(child).where(*related)
+            statement = select(
+                keys.c.id, keys.c.patient_id, count.correlate(keys).scalar_subquery()
+            )
             rows = await connection.execute(statement)
             return {Parent(id, patient_id): total for id, patient_id, total in rows}
+
+    async def _filters(self, connection: AsyncConnection, wanted: Condition | None) -> Filters:
+        """What makes the condition into SQL; it needs the definitions only for elements."""
+        if not asks_of_elements(wanted):
+            return Filters(self._sqlite, {})
+        return Filters(self._sqlite, await self._elements.current_definitions(connection))
 
     async def by_ids(self, entity: str, ids: Sequence[int]) -> dict[int, Row[Any]]:
         """Entities by id."""
@@ -277,3 +292,9 @@ class Store:
             for row in await connection.execute(statement):
                 found[row.job_id].append(row)
         return found
+
+
+def _where(
+    filters: Filters, entity: str, table: FromClause, wanted: Condition | None
+) -> list[ColumnElement[bool]]:
+    return [] if wanted is None else [filters.where(entity, table, wanted)]

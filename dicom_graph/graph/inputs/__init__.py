@@ -1,0 +1,1 @@
+"""Filter inputs, and the store's conditions that they mean."""

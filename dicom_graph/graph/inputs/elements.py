@@ -1,0 +1,124 @@
+"""Filters on what headers hold: any element, standard or private, at any depth."""
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+import strawberry
+
+from dicom_graph.graph.element_path import Step, checked_keyword, checked_tag, parse_path
+from dicom_graph.graph.errors import BadInput
+from dicom_graph.graph.inputs.operators import (
+    DateFilter,
+    DateTimeFilter,
+    FloatFilter,
+    IntFilter,
+    StringFilter,
+    TimeFilter,
+    checked_text,
+    tests_of,
+)
+from dicom_graph.store.read.conditions import And, Condition, HasElement, Not, Or, Test
+
+_VALUE_COLUMNS = ("text", "number", "date", "time", "datetime")
+_Header = Annotated["HeaderFilter", strawberry.lazy("dicom_graph.graph.inputs.elements")]
+
+
+def _by(description: str, name: str | None = None) -> Any:
+    return strawberry.field(default=None, description=description, name=name)
+
+
+@strawberry.input(
+    description="Headers that hold an element. It is named by keyword, tag or path, or not at "
+    "all; one and the same value must pass all conditions on values."
+)
+class ElementFilter:
+    keyword: str | None = _by("A standard keyword, such as EchoTime.")
+    tag: str | None = _by("A tag: (0018,0081), 00180081, or (0019,xx9C) with any block.")
+    path: str | None = _by(
+        "Keywords or tags into sequences: PixelMeasuresSequence.SliceThickness; any item unless "
+        "an index says which, PixelMeasuresSequence[0].SliceThickness."
+    )
+    private_creator: str | None = _by("Who defines the private element: GEMS_ACQU_01.")
+    vr: str | None = _by("The value representation: two letters.")
+    text: StringFilter | None = _by("Conditions on the text of a value.")
+    number: FloatFilter | None = _by("Conditions on the number of a value; AS in years.")
+    date: DateFilter | None = _by("Conditions on the date of a value (DA).")
+    time: TimeFilter | None = _by("Conditions on the time of a value (TM).")
+    datetime: DateTimeFilter | None = _by("Conditions on the moment of a value (DT).")
+    exists: bool | None = _by("With false: headers that hold no such element.")
+    vm: IntFilter | None = _by("Conditions on the multiplicity; of a sequence, its items.")
+    has_warnings: bool | None = _by("Whether something in it could not be read.")
+    item: _Header | None = _by(
+        "An item of the sequence fulfils this: conditions on one and the same item."
+    )
+    anywhere: bool | None = _by("At any depth of the header, not only at its top level.")
+
+
+@strawberry.input(description="Which headers; all conditions must hold.")
+class HeaderFilter:
+    and_: list[_Header] | None = _by("All of these hold.", "and")
+    or_: list[_Header] | None = _by("At least one of these holds.", "or")
+    not_: _Header | None = _by("This does not hold.", "not")
+    element: ElementFilter | None = _by("Holds such an element.")
+    elements: list[ElementFilter] | None = _by("Holds all of these elements.")
+
+
+def header_condition(given: HeaderFilter) -> Condition:
+    """The condition of a header's filter. Raises BadInput."""
+    parts: list[Condition] = [header_condition(part) for part in given.and_ or ()]
+    if given.or_ is not None:
+        parts.append(Or(tuple(map(header_condition, given.or_))))
+    if given.not_ is not None:
+        parts.append(Not(header_condition(given.not_)))
+    wanted = [given.element] if given.element is not None else []
+    parts += map(_element_condition, [*wanted, *(given.elements or ())])
+    return And(tuple(parts))
+
+
+def _element_condition(given: ElementFilter) -> Condition:
+    if sum(name is not None for name in (given.keyword, given.tag, given.path)) > 1:
+        raise BadInput("an element is named by `keyword`, `tag` or `path`: one of them")
+    steps = parse_path(given.path) if given.path is not None else [_named(given)]
+    condition = replace(_element(given), keyword=steps[-1].keyword, tag=steps[-1].tag)
+    for step in reversed(steps[:-1]):
+        condition = HasElement(keyword=step.keyword, tag=step.tag, item=condition, index=step.item)
+    condition = replace(condition, anywhere=bool(given.anywhere))
+    return Not(condition) if given.exists is False else condition
+
+
+def _named(given: ElementFilter) -> Step:
+    keyword = checked_keyword(given.keyword) if given.keyword is not None else None
+    return Step(keyword, checked_tag(given.tag) if given.tag is not None else None, None)
+
+
+def _element(given: ElementFilter) -> HasElement:
+    """What is asked of the element itself, whatever its name."""
+    values = [
+        (column, _of_column(column, test))
+        for column in _VALUE_COLUMNS
+        if (tests := getattr(given, column)) is not None
+        for test in tests_of(tests)
+    ]
+    if given.item is not None and (values or given.vm or given.has_warnings is not None):
+        raise BadInput("`item` goes with the name of a sequence alone")
+    creator = given.private_creator
+    return HasElement(
+        private_creator=checked_text(creator) if creator is not None else None,
+        vr=given.vr,
+        values=tuple(values),
+        vm=tuple(tests_of(given.vm)) if given.vm is not None else (),
+        has_warnings=given.has_warnings,
+        item=header_condition(given.item) if given.item is not None else None,
+    )
+
+
+def _of_column(column: str, test: Test) -> Test:
+    """Moments of elements are kept without an offset, in UTC."""
+    if column != "datetime" or test.operator == "is_null":
+        return test
+    naive = (
+        tuple(value.replace(tzinfo=None) for value in test.value)
+        if isinstance(test.value, tuple)
+        else test.value.replace(tzinfo=None)
+    )
+    return Test(test.operator, naive)

@@ -1,0 +1,99 @@
+"""Operators as SQL, the same answer on both databases."""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from operator import eq
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, false, func, literal, or_
+
+from dicom_graph.store.dialect import (
+    array_items,
+    array_length,
+    fold_case,
+    matches_regex,
+    position_of,
+)
+from dicom_graph.store.read.conditions import Test
+
+
+class FilterError(ValueError):
+    """A condition that cannot be asked of this database; the message says why."""
+
+
+def compare(sqlite: bool, column: ColumnElement[Any], test: Test) -> ColumnElement[bool]:
+    """The test on a column. Raises FilterError."""
+    operator, value = test.operator, test.value
+    if operator == "is_null":
+        return column.is_(None) if value else column.is_not(None)
+    if operator == "regex":
+        return _regex(sqlite, column, value)
+    if operator == "ne":
+        return column.is_distinct_from(value)
+    if operator in ("exactly", "contains_all", "contains_any", "any", "length"):
+        return _list(sqlite, column, test)
+    if operator in _FOLDED:
+        return _FOLDED[operator](fold_case(column), fold_case(literal(value)))
+    return _PLAIN[operator](column, value)
+
+
+def _regex(sqlite: bool, column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
+    if sqlite:
+        raise FilterError("`regex` needs PostgreSQL; SQLite has no regular expressions")
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise FilterError(f"`regex` {pattern[:80]!r}: {error}") from None
+    return matches_regex(column, pattern)
+
+
+def _list(sqlite: bool, column: ColumnElement[Any], test: Test) -> ColumnElement[bool]:
+    if test.operator == "length":
+        return compare(sqlite, array_length(sqlite, column), test.value)
+    if test.operator == "any":
+        return array_items(
+            sqlite, column, lambda item: compare(sqlite, item, test.value), number=True
+        )
+    wanted = tuple(dict.fromkeys(test.value))
+    held = [array_items(sqlite, column, partial(eq, value)) for value in wanted]
+    if test.operator == "contains_any":
+        return or_(false(), *held)
+    everything = and_(column.is_not(None), *held)
+    if test.operator == "contains_all":
+        return everything
+    other = array_items(sqlite, column, lambda item: item.not_in(wanted))
+    return and_(everything, ~other)
+
+
+def _contains(column: ColumnElement[Any], value: Any) -> Any:
+    return position_of(value, column) > 0
+
+
+def _starts_with(column: ColumnElement[Any], value: Any) -> Any:
+    return func.substr(column, 1, func.length(value)) == value
+
+
+def _ends_with(column: ColumnElement[Any], value: str) -> Any:
+    if not value:
+        return column.is_not(None)
+    start = func.length(column) - len(value) + 1
+    return and_(start > 0, func.substr(column, start) == value)
+
+
+_PLAIN: dict[str, Callable[[ColumnElement[Any], Any], ColumnElement[bool]]] = {
+    "eq": lambda column, value: column == value,
+    "in": lambda column, value: column.in_(value),
+    "gt": lambda column, value: column > value,
+    "gte": lambda column, value: column >= value,
+    "lt": lambda column, value: column < value,
+    "lte": lambda column, value: column <= value,
+    "between": lambda column, value: column.between(*value),
+    "contains": _contains,
+    "starts_with": _starts_with,
+    "ends_with": _ends_with,
+}
+_FOLDED: dict[str, Callable[[ColumnElement[Any], Any], ColumnElement[bool]]] = {
+    "icontains": _contains,
+    "istarts_with": _starts_with,
+}

@@ -1,0 +1,114 @@
+"""Conditions on entities and elements, as plain values: what filters mean, before any SQL."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Operator = Literal[
+    "eq", "ne", "in", "gt", "gte", "lt", "lte", "between", "is_null",
+    "contains", "icontains", "starts_with", "istarts_with", "ends_with", "regex",
+    "exactly", "contains_all", "contains_any", "any", "length",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """An operator and what it compares with; a list is a tuple."""
+
+    operator: Operator
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All parts hold; without parts, always."""
+
+    parts: "tuple[Condition, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """At least one part holds; without parts, never."""
+
+    parts: "tuple[Condition, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The part does not hold."""
+
+    part: "Condition"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A column of the entity."""
+
+    name: str
+    test: Test
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """The length of a list of the entity, such as `series.images`."""
+
+    relation: str
+    test: Test
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """At least one of a list of the entity fulfils the part."""
+
+    relation: str
+    part: "Condition"
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """The one entity that a column leads to fulfils the part."""
+
+    column: str
+    entity: str
+    part: "Condition"
+
+
+@dataclass(frozen=True, slots=True)
+class HasElement:
+    """The header holds an element; of images and of sequence items.
+
+    `tag` may have any block as 00. `values`: tests by column that one and the same value passes.
+    `item`: a condition that an item of the sequence fulfils, at `index` if that is given.
+    `anywhere`: at any depth of the header.
+    """
+
+    keyword: str | None = None
+    tag: int | None = None
+    private_creator: str | None = None
+    vr: str | None = None
+    values: tuple[tuple[str, Test], ...] = ()
+    vm: tuple[Test, ...] = ()
+    has_warnings: bool | None = None
+    item: "Condition | None" = None
+    index: int | None = None
+    anywhere: bool = False
+
+
+Condition = And | Or | Not | Field | Count | Some | Related | HasElement
+"""What a list is narrowed by."""
+
+
+def asks_of_elements(condition: Condition | None) -> bool:
+    """Whether the condition, or a part of it, is about elements."""
+    match condition:
+        case HasElement():
+            return True
+        case And(parts) | Or(parts):
+            return any(map(asks_of_elements, parts))
+        case Not(part) | Some(_, part) | Related(_, _, part):
+            return asks_of_elements(part)
+    return False
+
+
+def every(relation: str, part: Condition) -> Condition:
+    """All of a list fulfil the part; so does an empty list."""
+    return Not(Some(relation, Not(part)))

@@ -1,0 +1,234 @@
+"""`header.json` against pydicom's own DICOM JSON, over real files."""
+
+import base64
+import json
+import struct
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+
+from dicom_graph.importing.run import Report
+from tests.conftest import Graph
+from tests.data import (
+    distinct_copies,
+    nibabel_dicom_files,
+    pydicom_files,
+    sampled,
+    shared_files,
+)
+from tests.make import make_data_set, put_raw, save
+
+Json = dict[str, Any]
+
+PIXEL_DATA = {"7FE00008", "7FE00009", "7FE00010"}
+INLINE_LIMIT = 65_536
+NOT_READABLE = {"rtplan_truncated.dcm"}
+"""Cut inside a sequence: pydicom drops what is left without a word, dicom-graph refuses it."""
+NOT_BY_PYDICOM = {"badVR.dcm": ["00280008"]}
+"""Elements for which pydicom raises: NumberOfFrames there is `1A`."""
+
+QUERY = "{ images(first: 10000) { nodes { files { path } header { json } } } }"
+
+
+async def test_json_of_the_files_in_wheels(
+    tmp_path: Path, import_files: Callable[..., Report], graph: Graph
+) -> None:
+    paths = (*pydicom_files(), *nibabel_dicom_files())
+    compared = await compare(paths, tmp_path / "files", import_files, graph)
+    assert compared["files"] > 85
+    assert compared["elements"] > 15_000
+
+
+@pytest.mark.skipif(not shared_files(), reason="no shared test data")
+async def test_json_of_the_shared_files(
+    tmp_path: Path, import_files: Callable[..., Report], graph: Graph
+) -> None:
+    paths = sampled(shared_files(), "20180918GE", 10)
+    compared = await compare(paths, tmp_path / "files", import_files, graph)
+    assert compared["files"] >= 138
+    assert compared["elements"] > 43_000
+
+
+async def compare(
+    paths: Iterable[Path], folder: Path, import_files: Callable[..., Report], graph: Graph
+) -> Counter[str]:
+    copies = distinct_copies(paths, folder)
+    import_files(folder)
+    data = await graph(QUERY)
+    ours = {
+        Path(file["path"]): image["header"]["json"]
+        for image in data["images"]["nodes"]
+        for file in image["files"]
+    }
+    assert {copy.name for copy in copies} - {path.name for path in ours} <= NOT_READABLE
+    compared: Counter[str] = Counter()
+    for path, found in ours.items():
+        compare_file(path, json.loads(json.dumps(found, allow_nan=False)), compared)
+    print(f"\nDICOM JSON: {dict(compared)}")
+    return compared
+
+
+def compare_file(path: Path, found: Json, compared: Counter[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # What follows the pixel data (padding, signatures) is not read by dicom-graph either.
+        header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+        expected, raised = without_bulk(json_by_pydicom(header)), raising(header)
+    assert raised == NOT_BY_PYDICOM.get(path.name, [])
+    found = without_bulk(found)
+    for tag in raised:
+        assert tag in found, "what pydicom cannot convert must not be lost"
+        del found[tag]
+    assert found == expected, path
+    compared["files"] += 1
+    compared["elements"] += count(expected)
+    compared["elements that pydicom cannot convert"] += len(raised)
+
+
+def json_by_pydicom(header: Dataset) -> Json:
+    """`to_json_dict`, element by element where it raises for one of them."""
+    try:
+        return header.to_json_dict()
+    except ValueError:
+        bad = raising(header)
+        return {
+            f"{tag:08X}": header[tag].to_json_dict(None, 0)
+            for tag in list(header.keys())
+            if f"{tag:08X}" not in bad
+        }
+
+
+def raising(header: Dataset) -> list[str]:
+    """The tags for which pydicom raises."""
+    found = []
+    for tag in list(header.keys()):
+        try:
+            header[tag].to_json_dict(None, 0)
+        except ValueError:
+            found.append(f"{tag:08X}")
+    return found
+
+
+def without_bulk(header: Json) -> Json:
+    """Without pixel data at any depth and large bytes; text without padding, which is no part of
+    a value (PS3.5 6.2): pydicom leaves it where it stands before a backslash."""
+    return {
+        tag: without_bulk_value(element)
+        for tag, element in header.items()
+        if tag not in PIXEL_DATA
+    }
+
+
+def without_bulk_value(element: Json) -> Json:
+    if element["vr"] == "SQ":
+        return {"vr": "SQ", "Value": [without_bulk(item) for item in element["Value"]]}
+    inline = element.get("InlineBinary", "")
+    if len(base64.b64decode(inline)) > INLINE_LIMIT:
+        return {"vr": element["vr"]}
+    if "Value" in element:
+        return element | {"Value": [unpadded(value) for value in element["Value"]]}
+    return element
+
+
+def unpadded(value: Any) -> Any:
+    return value.rstrip(" \0") if isinstance(value, str) else value
+
+
+def count(header: Json) -> int:
+    nested = (e.get("Value", []) for e in header.values() if e["vr"] == "SQ")
+    return len(header) + sum(count(item) for items in nested for item in items)
+
+
+def by_tag(tag: int) -> str:
+    return f"{tag:08X}"
+
+
+ODD_BUT_EQUAL: list[tuple[int, str, bytes]] = [
+    (0x00080008, "CS", b"A\\\\C "),
+    (0x00080012, "DA", b"20200101-"),
+    (0x00080013, "TM", b"12:30:00"),
+    (0x0008002A, "DT", b"2020"),
+    (0x00080090, "PN", b"A^B=I^J=="),
+    (0x00081030, "LO", b" before and after  "),
+    (0x00081050, "PN", b"^^^^"),
+    (0x00081060, "PN", b"=Ideo^X=Phon "),
+    (0x00080120, "UR", b"http://host/a b "),
+    (0x00101010, "AS", b"045Y"),
+    (0x00181271, "FL", struct.pack("<f", 1.1)),
+    (0x00189073, "FD", struct.pack("<2d", 1.1, -1e-300)),
+    (0x00201208, "IS", b" 3\\-4 "),
+    (0x00204000, "LT", b" back\\slash\r\n "),
+    (0x00280009, "AT", struct.pack("<4H", 0x18, 0x1063, 0x20, 0xAB)),
+    (0x00280106, "US", struct.pack("<2H", 1, 65535)),
+    (0x00281050, "DS", b"1e2\\-.5 "),
+    (0x00720082, "SV", struct.pack("<2q", -(2**63), 2**63 - 1)),
+    (0x00720083, "UV", struct.pack("<Q", 2**64 - 1)),
+    (0x00720065, "OB", b""),
+    (0x00190010, "LO", b"ACME"),
+    (0x00191001, "UN", b"text"),
+]
+
+
+async def test_odd_values_are_as_pydicom_has_them(
+    tmp_path: Path, import_files: Callable[..., Report], graph: Graph
+) -> None:
+    path = save(with_raw(ODD_BUT_EQUAL), tmp_path / "files" / "odd.dcm")
+    import_files(path)
+    found = await only_json(graph)
+    expected = pydicom.dcmread(path).to_json_dict()
+    for tag, *_ in ODD_BUT_EQUAL:
+        assert found[by_tag(tag)] == expected[by_tag(tag)]
+
+
+# What pydicom makes of these is not JSON (NaN), not what the file says (1.5 is no 1, and a person
+# gets the text to see), or an exception. An empty value among others is null (PS3.18 F.2.5).
+DELIBERATE: list[tuple[int, str, bytes, list[Any]]] = [
+    (0x00180081, "DS", b"1\\\\3 ", [1.0, None, 3.0]),
+    (0x00180082, "DS", b"abc ", ["abc"]),
+    (0x00181314, "DS", b"1e999 ", ["1e999"]),
+    (0x00189073, "FD", struct.pack("<3d", float("nan"), float("inf"), 1.5), ["nan", "inf", 1.5]),
+    (0x00200013, "IS", b"1.5 ", ["1.5"]),
+    (0x00201209, "IS", b"1\\\\3 ", [1, None, 3]),
+    (0x00081040, "LO", b"a\0b ", [r"a\x00b"]),
+    (0x00081070, "PN", b"A^B\\\\C^D", [{"Alphabetic": "A^B"}, None, {"Alphabetic": "C^D"}]),
+]
+
+
+async def test_what_pydicom_has_no_good_json_for(
+    tmp_path: Path, import_files: Callable[..., Report], graph: Graph
+) -> None:
+    header = with_raw([odd[:3] for odd in DELIBERATE])
+    import_files(save(header, tmp_path / "files" / "odd.dcm"))
+    found = json.loads(json.dumps(await only_json(graph), allow_nan=False))
+    for tag, vr, _, expected in DELIBERATE:
+        assert found[by_tag(tag)] == {"vr": vr, "Value": expected}
+
+
+async def test_large_bytes_are_left_out_and_their_neighbours_are_not(
+    tmp_path: Path, import_files: Callable[..., Report], graph: Graph
+) -> None:
+    small, large = b"\1" * INLINE_LIMIT, b"\1" * (INLINE_LIMIT + 2)
+    elements = [(0x00660023, "OW", small), (0x00660129, "OL", large + b"\1\1")]
+    import_files(save(with_raw(elements), tmp_path / "files" / "large.dcm"))
+    found = await only_json(graph)
+    assert base64.b64decode(found["00660023"]["InlineBinary"]) == small
+    assert found["00660129"] == {"vr": "OL"}
+
+
+async def only_json(graph: Graph) -> Json:
+    (image,) = (await graph(QUERY))["images"]["nodes"]
+    return image["header"]["json"]
+
+
+def with_raw(elements: Iterable[tuple[int, str, bytes]]) -> Dataset:
+    """A data set with these bytes, written as they are."""
+    header = make_data_set()
+    for tag, vr, raw in elements:
+        put_raw(header, tag, vr, raw)
+    return header

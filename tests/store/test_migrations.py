@@ -1,0 +1,235 @@
+"""The migrations make the tables that the code knows, whoever runs them and however often."""
+
+import re
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, Engine, inspect, text
+
+from dicom_graph.store.engine import Database, DatabaseError
+from dicom_graph.store.migrate import _config, head, require_current, revision, upgrade
+from dicom_graph.store.tables import Base
+
+ROOT = Path(__file__).resolve().parents[2]
+_PLACE = re.compile(r"\s+")
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Database]:
+    database = Database(url)
+    yield database
+    database.close_writer()
+
+
+@pytest.fixture
+def empty(empty_database_url: str) -> Iterator[Database]:
+    """A database without tables."""
+    with opened(empty_database_url) as database:
+        yield database
+
+
+def downgrade(database: Database) -> None:
+    config = _config()
+    with database.writer.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+
+
+def described(database: Database) -> dict[str, Any]:
+    """All that the database itself says of its tables, but for alembic's own."""
+    with database.writer.begin() as connection:
+        if database.is_sqlite:
+            return _described_by_sqlite(connection)
+        return _described_by_postgresql(connection)
+
+
+def _described_by_sqlite(connection: Connection) -> dict[str, Any]:
+    rows = connection.execute(
+        text("SELECT type, name, sql FROM sqlite_master WHERE tbl_name NOT LIKE 'alembic%'")
+    )
+    return {f"{kind} {name}": _normalised(sql or "") for kind, name, sql in rows}
+
+
+def _normalised(sql: str) -> str:
+    """Statements that differ in blanks, quotes and the order of a table's clauses are equal."""
+    flat = _PLACE.sub(" ", sql.replace('"', "")).replace("( ", "(").replace(" )", ")").strip()
+    if not flat.startswith("CREATE TABLE"):
+        return flat
+    start, _, rest = flat.partition("(")
+    body, _, options = rest.rpartition(")")
+    return f"{start}({sorted(re.split(r', (?![^(]*[)])', body))}){options}"
+
+
+_COLUMNS = """
+SELECT table_name, column_name, data_type, is_nullable, column_default, collation_name,
+       is_identity, numeric_precision, datetime_precision, udt_name
+FROM information_schema.columns WHERE table_schema = 'public' AND table_name NOT LIKE 'alembic%'
+"""
+_INDEXES = """
+SELECT tablename, indexname, indexdef FROM pg_indexes
+WHERE schemaname = 'public' AND tablename NOT LIKE 'alembic%'
+"""
+_CONSTRAINTS = """
+SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
+WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text NOT LIKE 'alembic%'
+  AND contype <> 'n'  -- is_nullable says it, and their names are PostgreSQL's own
+"""
+_SEQUENCES = """
+SELECT sequence_name, data_type FROM information_schema.sequences WHERE sequence_schema = 'public'
+"""
+
+
+def _described_by_postgresql(connection: Connection) -> dict[str, Any]:
+    statements = (_COLUMNS, _INDEXES, _CONSTRAINTS, _SEQUENCES)
+    return {
+        statement.split()[1] + str(number): sorted(map(repr, connection.execute(text(statement))))
+        for number, statement in enumerate(statements)
+    }
+
+
+def test_migrations_and_tables_agree(empty: Database) -> None:
+    upgrade(empty)
+    migrated = described(empty)
+    downgrade(empty)
+    assert inspect(empty.writer).get_table_names() in (["alembic_version"], [])
+    Base.metadata.create_all(empty.writer)
+    created = described(empty)
+    assert migrated.keys() == created.keys()
+    for name in created:
+        assert migrated[name] == created[name]
+    assert len(str(created)) > 5000
+
+
+@pytest.mark.filterwarnings("ignore:.*expression-based index")
+def test_alembic_finds_no_difference(empty: Database) -> None:
+    upgrade(empty)
+    with empty.writer.begin() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_a_second_upgrade_changes_nothing(empty: Database) -> None:
+    upgrade(empty)
+    before = described(empty)
+    with empty.writer.begin() as connection:
+        connection.execute(
+            text("INSERT INTO data_element_definition (tag, private_creator, vr, keyword, name) "
+                 "VALUES (1, '', 'CS', 'K', 'N')")
+        )  # fmt: skip
+    upgrade(empty)
+    assert described(empty) == before
+    with empty.writer.begin() as connection:
+        assert revision(connection) == head()
+        assert _count(connection, "data_element_definition") == 1
+
+
+def _count(connection: Connection, table: str) -> int:
+    return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
+
+
+def test_a_downgrade_to_base_leaves_nothing_and_can_be_upgraded(empty: Database) -> None:
+    upgrade(empty)
+    before = described(empty)
+    downgrade(empty)
+    assert _own_tables(empty.writer) == []
+    upgrade(empty)
+    assert described(empty) == before
+
+
+def _own_tables(engine: Engine) -> list[str]:
+    return [name for name in inspect(engine).get_table_names() if name != "alembic_version"]
+
+
+def test_upgrades_at_once_in_threads_all_succeed(empty_database_url: str) -> None:
+    start = threading.Barrier(4)
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            start.wait(timeout=30)
+            with opened(empty_database_url) as database:
+                upgrade(database)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert failures == []
+    assert not any(thread.is_alive() for thread in threads)
+    with opened(empty_database_url) as database:
+        require_current(database)
+
+
+_UPGRADE = """
+import sys
+from dicom_graph.store.engine import Database
+from dicom_graph.store.migrate import upgrade
+sys.stdin.readline()
+upgrade(Database(sys.argv[1]))
+"""
+
+
+def test_upgrades_at_once_in_processes_all_succeed(empty_database_url: str) -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", _UPGRADE, empty_database_url], stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(4)
+    ]  # fmt: skip
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    ended = [process.communicate(timeout=60) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, ended
+    with opened(empty_database_url) as database:
+        require_current(database)
+
+
+def test_an_empty_database_is_refused_with_what_to_do(empty: Database) -> None:
+    with pytest.raises(DatabaseError) as caught:
+        require_current(empty)
+    message = str(caught.value)
+    assert "revision none" in message
+    assert "`dicom-graph db upgrade`" in message
+    assert "\n" not in message
+    upgrade(empty)
+    require_current(empty)
+
+
+def test_a_database_of_a_newer_version_is_refused(empty: Database) -> None:
+    upgrade(empty)
+    with empty.writer.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(DatabaseError, match="revision 9999"):
+        require_current(empty)
+    with pytest.raises(DatabaseError, match="9999"):
+        upgrade(empty)
+
+
+def test_the_wheel_carries_the_migrations(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling", reason="hatchling is not installed")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=ROOT, check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    versions = [path.name for path in (ROOT / "migrations" / "versions").glob("*.py")]
+    assert versions
+    for name in ("env.py", *(f"versions/{version}" for version in versions)):
+        assert names.count(f"dicom_graph/migrations/{name}") == 1
+    assert not [name for name in names if name.startswith(("tests/", "migrations/"))]

