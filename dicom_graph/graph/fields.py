@@ -21,9 +21,24 @@ from dicom_graph.graph.connection import (
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.errors import BadInput
 from dicom_graph.graph.inputs.entities import FILTERS, condition_of
-from dicom_graph.store.read import CursorError, FilterError, Page, PageRequest, Parent
-from dicom_graph.store.read.relations import DEFAULT_ORDERS, RELATIONS
+from dicom_graph.graph.inputs.orders import ORDERS, order_of
+from dicom_graph.graph.inputs.search import narrowed
+from dicom_graph.store.read import (
+    CursorError,
+    FilterError,
+    Order,
+    Page,
+    PageRequest,
+    Parent,
+)
+from dicom_graph.store.read.relations import RELATIONS
 
+Search = Annotated[
+    str | None,
+    strawberry.argument(
+        description="Words that must all occur in the texts of an object, in either case."
+    ),
+]
 _TYPES = {
     "patient": "Patient",
     "study": "Study",
@@ -39,19 +54,22 @@ def root_list(entity: str, description: str) -> Any:
     async def resolve(
         info: Info,
         filter: Any = None,
+        search: Search = None,
+        order_by: Any = None,
         first: First = None,
         after: After = None,
         last: Last = None,
         before: Before = None,
         offset: Offset = None,
     ) -> Connection[Any]:
-        request = _request(info, entity, first, after, last, before, offset)
-        wanted = condition_of(entity, filter)
+        order = order_of(entity, order_by)
+        request = _request(info, order, first, after, last, before, offset)
+        wanted = narrowed(entity, condition_of(entity, filter), search)
         store = info.context.store
         page = await _answered(store.page(entity, request, wanted))
         return make_connection(_maker(entity), page, request, lambda: store.count(entity, wanted))
 
-    return strawberry.field(resolver=_with_filter(resolve, entity), description=description)
+    return strawberry.field(resolver=_with_inputs(resolve, entity), description=description)
 
 
 def related_list(relation: str, description: str) -> Any:
@@ -65,14 +83,17 @@ def related_list(relation: str, description: str) -> Any:
         self: Any,
         info: Info,
         filter: Any = None,
+        search: Search = None,
+        order_by: Any = None,
         first: First = None,
         after: After = None,
         last: Last = None,
         before: Before = None,
         offset: Offset = None,
     ) -> Connection[Any]:
-        request = _request(info, child, first, after, last, before, offset)
-        wanted = condition_of(child, filter)
+        order = order_of(child, order_by)
+        request = _request(info, order, first, after, last, before, offset)
+        wanted = narrowed(child, condition_of(child, filter), search)
         loaders = info.context.loaders
         parent: Parent = self.as_parent()
         page = await _answered(loaders.pages(relation, request, wanted).load(parent))
@@ -82,7 +103,7 @@ def related_list(relation: str, description: str) -> Any:
             lambda row: make(row, self), page, request, lambda: count.load(parent)
         )
 
-    return strawberry.field(resolver=_with_filter(resolve, child), description=description)
+    return strawberry.field(resolver=_with_inputs(resolve, child), description=description)
 
 
 async def _answered(page: Awaitable[Page]) -> Page:
@@ -95,16 +116,25 @@ async def _answered(page: Awaitable[Page]) -> Page:
         raise BadInput(str(error), "BAD_FILTER") from None
 
 
-def _with_filter(resolver: Any, entity: str) -> Any:
-    """The resolver with its `filter` typed for the entity, or without where it has none."""
+def _with_inputs(resolver: Any, entity: str) -> Any:
+    """The resolver with `filter` and `order_by` typed for the entity, or without all three
+    where it has none.
+    """
     signature = inspect.signature(resolver)
     parameters = dict(signature.parameters)
     if entity in FILTERS:
-        argument = strawberry.argument(description="Which of them; all where it is not given.")
-        annotation = Annotated[FILTERS[entity] | None, argument]  # type: ignore[valid-type]
-        parameters["filter"] = parameters["filter"].replace(annotation=annotation)
+        filters, orders = FILTERS[entity], ORDERS[entity]
+        which = strawberry.argument(description="Which of them; all where it is not given.")
+        how = strawberry.argument(description="What to sort by, the most important first.")
+        parameters["filter"] = parameters["filter"].replace(
+            annotation=Annotated[filters | None, which]
+        )
+        parameters["order_by"] = parameters["order_by"].replace(
+            annotation=Annotated[list[orders] | None, how]  # type: ignore[valid-type]
+        )
     else:
-        del parameters["filter"]
+        for name in ("filter", "search", "order_by"):
+            del parameters[name]
     resolver.__signature__ = signature.replace(parameters=list(parameters.values()))
     resolver.__annotations__ = {
         name: parameter.annotation for name, parameter in parameters.items() if name != "self"
@@ -134,7 +164,7 @@ def combined(date: dt.date | None, time: dt.time | None) -> dt.datetime | None:
 
 def _request(
     info: Info,
-    entity: str,
+    order: tuple[Order, ...],
     first: int | None,
     after: str | None,
     last: int | None,
@@ -142,7 +172,7 @@ def _request(
     offset: int | None,
 ) -> PageRequest:
     return page_request(
-        DEFAULT_ORDERS[entity],
+        order,
         first=first,
         after=after,
         last=last,

@@ -362,3 +362,9 @@ def array_items(
         rows = func.jsonb_array_elements_text(column).table_valued("value", name="items")
         item = cast(rows.c.value, Float(53)) if number else rows.c.value
     return select(literal(1)).select_from(rows).where(condition(item)).exists()
+
+
+def first_number(sqlite: bool, column: ColumnElement[Any]) -> ColumnElement[float]:
+    """The first item of a JSON array of numbers."""
+    item = func.json_extract(column, "$[0]") if sqlite else column.op("->>")(0)
+    return cast(item, Float(53))

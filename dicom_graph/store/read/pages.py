@@ -18,7 +18,6 @@ from sqlalchemy import (
     Date,
     DateTime,
     Float,
-    FromClause,
     Integer,
     Row,
     Select,
@@ -37,9 +36,9 @@ class CursorError(ValueError):
 
 
 class Order(NamedTuple):
-    """A column to sort by."""
+    """Something to sort by: a name that `orders.order_key` knows."""
 
-    column: str
+    name: str
     descending: bool = False
 
 
@@ -67,10 +66,15 @@ class PageRequest:
         """Whether the page is taken from the end."""
         return self.first is None and self.last is not None
 
+    @property
+    def signature(self) -> str:
+        """The order in short: a cursor is good for one order only."""
+        return ",".join("-" * order.descending + order.name for order in self.order)
+
     def cursor(self, row: Row[Any]) -> str:
         """The cursor of a row of this list."""
-        values = [_plain(row._mapping[order.column]) for order in self.order]
-        text = json.dumps(values, separators=(",", ":"))
+        values = [_plain(row._mapping[key_name(place)]) for place in range(len(self.order))]
+        text = json.dumps([self.signature, *values], separators=(",", ":"))
         return base64.urlsafe_b64encode(text.encode()).decode()
 
 
@@ -83,29 +87,42 @@ class Page:
     has_previous: bool
 
 
-def page_statement(statement: Select[Any], table: FromClause, request: PageRequest) -> Select[Any]:
+Keys = Sequence[ColumnElement[Any]]
+"""The expressions that a list is sorted by, in the order of its request."""
+
+
+def key_name(place: int) -> str:
+    """The name of the column that holds the key at a place of the order."""
+    return f"key_{place}"
+
+
+def page_statement(statement: Select[Any], keys: Keys, request: PageRequest) -> Select[Any]:
     """The statement narrowed and ordered to the page, with one row more to tell whether it ends.
 
-    Raises CursorError for a malformed cursor.
+    Its keys are added as columns. Raises CursorError for a malformed cursor.
     """
     if request.after is not None:
-        statement = statement.where(_beyond(table, request.order, request.after, after=True))
+        statement = statement.where(_beyond(keys, request, request.after, after=True))
     if request.before is not None:
-        statement = statement.where(_beyond(table, request.order, request.before, after=False))
+        statement = statement.where(_beyond(keys, request, request.before, after=False))
     return (
-        statement.order_by(*order_by(table, request))
+        statement.add_columns(*labelled(keys))
+        .order_by(*order_by(keys, request))
         .limit(request.size + 1)
         .offset(request.offset or None)
     )
 
 
-def order_by(table: FromClause, request: PageRequest) -> list[ColumnElement[Any]]:
+def labelled(keys: Keys) -> list[ColumnElement[Any]]:
+    """The keys as columns of a page's rows."""
+    return [key.label(key_name(place)) for place, key in enumerate(keys)]
+
+
+def order_by(keys: Keys, request: PageRequest) -> list[ColumnElement[Any]]:
     """The order in which the page's rows are read (the reverse of the list's for `last`)."""
     return [
-        _descending(table, order.column)
-        if order.descending != request.backwards
-        else _ascending(table, order.column)
-        for order in request.order
+        _descending(key) if order.descending != request.backwards else _ascending(key)
+        for order, key in zip(request.order, keys, strict=True)
     ]
 
 
@@ -118,34 +135,27 @@ def make_page(rows: Sequence[Row[Any]], request: PageRequest) -> Page:
     return Page(kept, has_more, request.after is not None or request.offset > 0)
 
 
-def _ascending(table: FromClause, column: str) -> ColumnElement[Any]:
-    element = table.c[column]
-    return element.asc().nulls_first() if _nullable(element) else element.asc()
+def _ascending(key: ColumnElement[Any]) -> ColumnElement[Any]:
+    return key.asc().nulls_first() if _nullable(key) else key.asc()
 
 
-def _descending(table: FromClause, column: str) -> ColumnElement[Any]:
-    element = table.c[column]
-    return element.desc().nulls_last() if _nullable(element) else element.desc()
+def _descending(key: ColumnElement[Any]) -> ColumnElement[Any]:
+    return key.desc().nulls_last() if _nullable(key) else key.desc()
 
 
 def _nullable(column: ColumnElement[Any]) -> bool:
     return bool(getattr(column, "nullable", True))
 
 
-def _beyond(
-    table: FromClause, order: Sequence[Order], cursor: str, *, after: bool
-) -> ColumnElement[bool]:
+def _beyond(keys: Keys, request: PageRequest, cursor: str, *, after: bool) -> ColumnElement[bool]:
     """Rows strictly behind (or before) the cursor's in the list's order."""
-    values = _decode(table, order, cursor)
+    values = _decode(keys, request, cursor)
     alternatives: list[ColumnElement[bool]] = []
     equal: list[ColumnElement[bool]] = []
-    for (name, descending), value in zip(order, values, strict=True):
-        column = table.c[name]
-        larger = after != descending
-        alternatives.append(
-            and_(*equal, _larger(column, value) if larger else _less(column, value))
-        )
-        equal.append(column.is_(None) if value is None else column == value)
+    for key, order, value in zip(keys, request.order, values, strict=True):
+        larger = after != order.descending
+        alternatives.append(and_(*equal, _larger(key, value) if larger else _less(key, value)))
+        equal.append(key.is_(None) if value is None else key == value)
     return or_(*alternatives)
 
 
@@ -163,16 +173,15 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, dt.date | dt.time) else value
 
 
-def _decode(table: FromClause, order: Sequence[Order], cursor: str) -> list[Any]:
+def _decode(keys: Keys, request: PageRequest, cursor: str) -> list[Any]:
     try:
-        values = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
-        if not isinstance(values, list) or len(values) != len(order):
+        content = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
+        signature, *values = content if isinstance(content, list) else [None]
+        if signature != request.signature or len(values) != len(keys):
             raise ValueError
         return [
-            None
-            if value is None and _nullable(table.c[o.column])
-            else _typed(table.c[o.column], value)
-            for o, value in zip(order, values, strict=True)
+            None if value is None and _nullable(key) else _typed(key, value)
+            for key, value in zip(keys, values, strict=True)
         ]
     except (ValueError, TypeError, binascii.Error, RecursionError):
         raise CursorError(

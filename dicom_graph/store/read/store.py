@@ -21,7 +21,17 @@ from dicom_graph.store.read.elements import (
 )
 from dicom_graph.store.read.filters import Filters
 from dicom_graph.store.read.holders import images_that_hold
-from dicom_graph.store.read.pages import Page, PageRequest, make_page, order_by, page_statement
+from dicom_graph.store.read.orders import order_key
+from dicom_graph.store.read.pages import (
+    Keys,
+    Page,
+    PageRequest,
+    key_name,
+    labelled,
+    make_page,
+    order_by,
+    page_statement,
+)
 from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
 from dicom_graph.store.read.summary import SeriesContents, count_elements, summarise
 from dicom_graph.store.tables import Directory, ElementSet, File, Header, Image, ImportFailure
@@ -43,7 +53,7 @@ class Store:
         async with self.database.read() as connection:
             filters = await self._filters(connection, wanted)
             narrowed = select(table).where(*_where(filters, entity, table, wanted))
-            statement = page_statement(narrowed, table, request)
+            statement = page_statement(narrowed, self._keys(entity, table, request), request)
             return make_page((await connection.execute(statement)).all(), request)
 
     async def count(self, entity: str, wanted: Condition | None = None) -> int:
@@ -73,16 +83,18 @@ class Store:
             def page_of_parent(table: FromClause) -> Select[Any]:
                 narrowed = _where(filters, child_name, table, wanted)
                 related = select(table).where(condition(table, keys), *narrowed)
-                return page_statement(related, table, request)
+                return page_statement(related, self._keys(child_name, table, request), request)
 
             joined, child = first_of_each(
                 self._sqlite, keys, ENTITY_TABLES[child_name], page_of_parent
             )
+            sort_keys = self._keys(child_name, child, request)
             statement = (
                 select(keys.c.id.label("parent_id"), keys.c.patient_id.label("parent_patient_id"))
-                .add_columns(*child.c)
+                .add_columns(*[child.c[column.name] for column in ENTITY_TABLES[child_name].c])
+                .add_columns(*labelled(sort_keys))
                 .select_from(joined)
-                .order_by(*order_by(child, request))
+                .order_by(*order_by(sort_keys, request))
             )
             for row in await connection.execute(statement):
                 rows[Parent(row[0], row[1])].append(row)
@@ -104,6 +116,12 @@ class Store:
             )
             rows = await connection.execute(statement)
             return {Parent(id, patient_id): total for id, patient_id, total in rows}
+
+    def _keys(self, entity: str, table: FromClause, request: PageRequest) -> Keys:
+        """What a page of the table is sorted by; a page that was read already has its keys."""
+        if key_name(0) in table.c:
+            return [table.c[key_name(place)] for place in range(len(request.order))]
+        return [order_key(self._sqlite, entity, table, order.name) for order in request.order]
 
     async def _filters(self, connection: AsyncConnection, wanted: Condition | None) -> Filters:
         """What makes the condition into SQL; it needs the definitions only for elements."""

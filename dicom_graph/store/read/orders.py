@@ -1,0 +1,33 @@
+"""What lists can be sorted by: columns, counts, and what hangs on an entity."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, String, cast, func, select
+
+from dicom_graph.store.dialect import first_number
+from dicom_graph.store.read.filters import count_of
+from dicom_graph.store.tables import Patient, Series, Study
+from dicom_graph.store.types import Text
+
+
+def order_key(sqlite: bool, entity: str, table: FromClause, name: str) -> ColumnElement[Any]:
+    """The expression that a list of the entity is sorted by under this name."""
+    if name == "latest_study_time":
+        return _latest_study_time(table)
+    if name == "study":
+        return select(Study.uid).where(Study.id == table.c.study_id).scalar_subquery()
+    if name == "patient":
+        return select(Patient.uid).where(Patient.id == table.c.patient_id).scalar_subquery()
+    if name.startswith("n_"):
+        return count_of(f"{entity}.{name[2:]}", table).scalar_subquery()
+    if name == "pixel_spacing":
+        return first_number(sqlite, table.c[name])
+    if name in ("scanning_sequence", "sequence_variant"):
+        return cast(table.c[name], Text)
+    return table.c[name]
+
+
+def _latest_study_time(patient: FromClause) -> ColumnElement[Any]:
+    moment = cast(Study.date, String) + " " + func.coalesce(cast(Study.time, String), "")
+    studies = select(Series.study_id).where(Series.patient_id == patient.c.id)
+    return select(func.max(moment)).where(Study.id.in_(studies)).scalar_subquery()

@@ -1,0 +1,205 @@
+"""The elements that the server returns are the elements that pydicom reads, at every depth."""
+
+import base64
+import math
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pydicom
+from pydicom.dataelem import DataElement
+from pydicom.multival import MultiValue
+
+from dicom_graph.importing.run import Report
+from tests.conftest import Graph
+from tests.data import (
+    distinct_copies,
+    needs_shared,
+    nibabel_dicom_files,
+    pydicom_files,
+    sampled,
+    shared_files,
+)
+
+PIXEL_DATA = {0x7FE00008, 0x7FE00009, 0x7FE00010}
+BYTES = {"OB", "OD", "OF", "OL", "OV", "OW", "UN"}
+NUMBERS = {"FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"}
+INLINE_LIMIT = 65_536
+"""Longer bytes stay in the file."""
+TRUNCATED = {"rtplan_truncated.dcm"}
+"""Cut inside a sequence: pydicom drops what is left without a word, dicom-graph refuses it."""
+DEPTH = 8
+PAGE = 40
+
+
+class Shape(NamedTuple):
+    """What is compared of an element. `items` is None unless it is a sequence."""
+
+    tag: str
+    vr: str
+    vm: int
+    private_creator: str | None
+    texts: tuple[str | None, ...]
+    items: tuple[tuple["Shape", ...], ...] | None
+
+
+def query() -> str:
+    """Pages of images with their elements, nested to a depth that no file here reaches."""
+    levels = "".join(
+        f"fragment L{level} on DataElement {{ ...Plain items {{ elements {{ ...L{level + 1} }} }} }}\n"
+        for level in range(DEPTH)
+    )
+    return f"""
+        query ($first: Int!, $after: String) {{
+          images(first: $first, after: $after) {{
+            pageInfo {{ hasNextPage endCursor }}
+            nodes {{ files {{ path }} header {{ elements {{ ...L0 }} }} }}
+          }}
+        }}
+        fragment Plain on DataElement {{ tag vr vm privateCreator values {{ raw }} }}
+        {levels}
+        fragment L{DEPTH} on DataElement {{ ...Plain }}
+    """
+
+
+async def headers(graph: Graph) -> dict[Path, list[dict[str, Any]]]:
+    """The elements of every image that the server has, by the path of its file."""
+    found = {}
+    after, more = None, True
+    while more:
+        page = (await graph(query(), first=PAGE, after=after))["images"]
+        for image in page["nodes"]:
+            found[Path(image["files"][0]["path"])] = image["header"]["elements"]
+        after, more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
+    return found
+
+
+def served(elements: list[dict[str, Any]]) -> tuple[Shape, ...]:
+    """The elements of an answer."""
+    return tuple(
+        Shape(
+            tag=element["tag"],
+            vr=element["vr"],
+            vm=element["vm"],
+            private_creator=element["privateCreator"],
+            texts=tuple(map(_stripped, (value["raw"] for value in element["values"]))),
+            items=_served_items(element.get("items")),
+        )
+        for element in elements
+    )
+
+
+def _served_items(items: list[dict[str, Any]] | None) -> tuple[tuple[Shape, ...], ...] | None:
+    return None if items is None else tuple(served(item["elements"]) for item in items)
+
+
+def expected(data_set: pydicom.Dataset) -> tuple[Shape, ...]:
+    """The elements that pydicom reads."""
+    return tuple(
+        _shape(data_set, data_set[tag]) for tag in sorted(data_set.keys()) if tag not in PIXEL_DATA
+    )
+
+
+def _shape(data_set: pydicom.Dataset, element: DataElement) -> Shape:
+    is_sequence = element.VR == "SQ"
+    creator = element.private_creator if element.tag.is_private else None
+    return Shape(
+        tag=f"({element.tag.group:04X},{element.tag.elem:04X})",
+        vr=element.VR,
+        vm=len(element.value) if is_sequence else element.VM,
+        private_creator=creator or None,
+        texts=() if is_sequence else tuple(_texts(element)),
+        items=tuple(expected(item) for item in element.value) if is_sequence else None,
+    )
+
+
+def _texts(element: DataElement) -> Iterator[str | None]:
+    """The text of each value, as pydicom has it."""
+    if element.VM == 0:
+        return
+    if element.VR in BYTES:
+        is_inline = len(element.value) <= INLINE_LIMIT
+        yield base64.b64encode(element.value).decode() if is_inline else None
+        return
+    is_many = isinstance(element.value, MultiValue | list)
+    for value in element.value if is_many else [element.value]:
+        yield _text(value, element.VR)
+
+
+def _text(value: Any, vr: str) -> str | None:
+    if vr in NUMBERS:
+        whole = math.isfinite(value) and value == int(value)
+        return str(int(value)) if whole else repr(value)
+    if vr == "AT":
+        return f"({value >> 16:04X},{value & 0xFFFF:04X})"
+    return _stripped(str(getattr(value, "original_string", value)))
+
+
+def _stripped(text: str | None) -> str | None:
+    return text.strip(" \0") if text is not None else None
+
+
+@cache
+def expected_of_bytes(raw: bytes) -> tuple[Shape, ...]:
+    """What pydicom reads, once for both databases."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # What follows the pixel data (padding, signatures) is not read by dicom-graph either.
+        return expected(
+            pydicom.dcmread(pydicom.filebase.DicomBytesIO(raw), stop_before_pixels=True, force=True)
+        )
+
+
+def count(elements: Iterable[Shape]) -> int:
+    """Elements at all depths."""
+    return sum(1 + sum(map(count, element.items or ())) for element in elements)
+
+
+def difference(ours: tuple[Shape, ...], theirs: tuple[Shape, ...]) -> object:
+    """The first elements that differ, for the message of a failure."""
+    for one, other in zip(ours, theirs, strict=False):
+        if one != other:
+            deeper = [
+                difference(*pair) for pair in zip(one.items or (), other.items or (), strict=False)
+            ]
+            return next(filter(None, deeper), (one, other))
+    return (len(ours), len(theirs)) if len(ours) != len(theirs) else None
+
+
+async def compare(
+    paths: Iterable[Path], folder: Path, import_files: Callable[..., Report], graph: Graph
+) -> tuple[int, int]:
+    """Import in full mode, ask for everything, compare; gives the counts of files and elements."""
+    copies = distinct_copies(paths, folder)
+    import_files(folder)
+    found = await headers(graph)
+    assert {path.name for path in set(copies) - found.keys()} <= TRUNCATED
+    n_elements = 0
+    for path, elements in found.items():
+        ours, theirs = served(elements), expected_of_bytes(path.read_bytes())
+        assert difference(ours, theirs) is None, path.name
+        n_elements += count(theirs)
+    print(f"\n{len(found)} files: {n_elements} elements are the same")
+    return len(found), n_elements
+
+
+async def test_the_files_of_the_wheels(
+    tmp_path: Path, import_files: Callable[..., Report], graph: Graph
+) -> None:
+    paths = (*pydicom_files(), *nibabel_dicom_files())
+    n_files, n_elements = await compare(paths, tmp_path / "files", import_files, graph)
+    assert n_files > 185
+    assert n_elements > 30_000
+
+
+@needs_shared
+async def test_the_shared_files(
+    tmp_path: Path, import_files: Callable[..., Report], graph: Graph
+) -> None:
+    # The 600 of GE differ in a handful of elements.
+    paths = sampled(shared_files(), "20180918GE", 10)
+    n_files, n_elements = await compare(paths, tmp_path / "files", import_files, graph)
+    assert n_files > 130
+    assert n_elements > 40_000

@@ -1,0 +1,299 @@
+"""The command line as a shell sees it: output, exit status, and one line for what is wrong."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from dicom_graph.demo import QUERY
+from dicom_graph.store.engine import Database
+from tests.contents import contents
+from tests.make import make_file, make_series
+from tests.waiting import until
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMAND = [sys.executable, "-c", "from dicom_graph.cli import main; main()"]
+BAD = bytes(128) + b"DICM" + b"\xff" * 99
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A home directory of its own, and no setting."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "temporary").mkdir()
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("DICOM_GRAPH_")}
+    return kept | {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "temporary")}
+
+
+@pytest.fixture
+def run(environment: dict[str, str], tmp_path: Path) -> Run:
+    """Run `dicom-graph` with arguments; settings as keywords."""
+
+    def run(*arguments: str | Path, **settings: str) -> subprocess.CompletedProcess[str]:
+        given = {f"DICOM_GRAPH_{name.upper()}": value for name, value in settings.items()}
+        return subprocess.run(
+            [*COMMAND, *map(str, arguments)], env=environment | given, cwd=tmp_path, text=True,
+            capture_output=True, check=False, timeout=60,
+        )  # fmt: skip
+
+    return run
+
+
+def assert_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    """Wrong use: status 2 and one line on standard error."""
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("dicom-graph: ")
+    assert all(word in done.stderr for word in words), done.stderr
+
+
+def test_import_reports_in_words_or_json(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    make_series(folder, 2)
+    (folder / "notes.txt").write_text("no DICOM")
+    url = f"sqlite:///{tmp_path / 'a.sqlite3'}"
+    done = run("import", folder, "--mode", "full", database_url=url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (
+        "completed: 3 files found, 2 images created, 0 updated, 0 existing, 1 files skipped, "
+        "0 failed\n"
+    )
+    (folder / "bad.dcm").write_bytes(BAD)
+    done = run("import", folder, "--json", "--database", url)
+    assert (done.returncode, done.stderr) == (1, "")
+    report = json.loads(done.stdout)
+    (failure,) = report.pop("failures")
+    assert failure["path"] == str(folder / "bad.dcm")
+    assert failure["message"]
+    assert report == {
+        "jobId": 2, "status": "COMPLETED", "found": 4, "processed": 4, "created": 0, "updated": 0,
+        "existing": 2, "skipped": 1, "failed": 1, "error": None,
+    }  # fmt: skip
+
+
+def test_import_names_failures_and_stops_at_the_first_if_told(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    make_series(folder, 2)
+    (folder / "0000.dcm").write_bytes(BAD)
+    done = run("import", folder, "--pattern", "*.dcm")
+    assert done.returncode == 1
+    assert "2 images created" in done.stdout
+    assert f"  {folder / '0000.dcm'}: " in done.stdout
+    done = run("import", folder, "--stop-on-error", "--json")
+    assert done.returncode == 1
+    report = json.loads(done.stdout)
+    assert (report["status"], report["existing"], report["failed"]) == ("FAILED", 0, 1)
+
+
+def test_import_goes_by_default_to_a_database_in_the_home_directory(
+    run: Run, tmp_path: Path
+) -> None:
+    make_file(tmp_path / "1.dcm")
+    assert run("import", "1.dcm").returncode == 0
+    database = Database(f"sqlite:///{tmp_path}/home/.dicom-graph/database.sqlite3")
+    assert contents(database)["files"].keys() == {(str(tmp_path), "1.dcm")}
+    database.close_writer()
+
+
+def test_import_that_is_interrupted_keeps_what_it_has(
+    environment: dict[str, str], run: Run, tmp_path: Path
+) -> None:
+    make_series(tmp_path / "a", 300)
+    url = f"sqlite:///{tmp_path / 'a.sqlite3'}"
+    settings = {"DICOM_GRAPH_DATABASE_URL": url, "DICOM_GRAPH_BATCH_SIZE": "1"}
+    run("db", "upgrade", database_url=url)
+    database = Database(url)
+    process = subprocess.Popen(
+        [*COMMAND, "import", str(tmp_path / "a"), "--json"], env=environment | settings,
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        until(lambda: len(contents(database)["files"]) > 0 or process.poll() is not None)
+        process.send_signal(signal.SIGINT)
+        report = json.loads(process.communicate(timeout=30)[0])
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert report["status"] == "INTERRUPTED"
+    assert 0 < report["created"] == len(contents(database)["files"]) < 300
+    assert json.loads(run("import", tmp_path / "a", "--json", database_url=url).stdout)[
+        "created"
+    ] == (300 - report["created"])
+    database.close_writer()
+
+
+def test_wrong_arguments_of_import(run: Run, tmp_path: Path) -> None:
+    assert_one_line(run("import", tmp_path / "nothing"), "nothing does not exist")
+    assert not (tmp_path / "home" / ".dicom-graph").exists()
+    done = run("import", tmp_path, "--mode", "everything")
+    assert done.returncode == 2
+    assert all(word in done.stderr for word in ("everything", "minimal", "normal", "full"))
+    assert "Traceback" not in done.stderr
+
+
+def test_a_path_that_is_not_utf8_is_refused(run: Run, tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.dcm")
+    try:
+        make_file(tmp_path / name)
+    except OSError:
+        pytest.skip("the file system takes no such name")
+    assert_one_line(run("import", name), "caf\\xe9.dcm", "UTF-8")
+
+
+@pytest.mark.parametrize("command", ["import", "serve", "db"])
+def test_wrong_settings_are_one_line(run: Run, tmp_path: Path, command: str) -> None:
+    arguments = {"import": ["import", tmp_path], "serve": ["serve"], "db": ["db", "upgrade"]}
+    done = run(*arguments[command], batch_size="many")
+    assert_one_line(done, "DICOM_GRAPH_BATCH_SIZE", "integer")
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("oracle://user:hunter2@host/name", ["DICOM_GRAPH_DATABASE_URL"]),
+        ("postgresql://user:hunter2@127.0.0.1:1/name", ["user:***@127.0.0.1:1", "refused"]),
+        ("postgresql://user:hunter2@host:port/name", ["cannot be read"]),
+        ("sqlite:////proc/nowhere/a.sqlite3", ["cannot open sqlite:////proc/nowhere/a.sqlite3"]),
+        ("sqlite:////etc/passwd", ["cannot open", "not a database"]),
+    ],
+)
+def test_databases_that_cannot_be_opened_are_one_line(run: Run, url: str, words: list[str]) -> None:
+    done = run("serve", "--port", "0", database_url=url)
+    assert_one_line(done, *words)
+    assert "hunter2" not in done.stderr
+
+
+def test_a_database_without_tables_says_what_to_do(run: Run, empty_database_url: str) -> None:
+    if empty_database_url.startswith("sqlite"):
+        pytest.skip("an embedded database is upgraded by itself")
+    assert_one_line(run("serve", "--port", "0", database_url=empty_database_url), "db upgrade")
+    assert_one_line(run("import", ".", database_url=empty_database_url), "db upgrade")
+    for _ in range(2):
+        done = run("db", "upgrade", database_url=empty_database_url)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert run("import", ".", database_url=empty_database_url).returncode == 0
+
+
+def test_a_port_in_use_or_a_wrong_host_is_one_line(run: Run) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        assert_one_line(run("serve", "--port", port), f"127.0.0.1:{port}", "in use")
+    assert_one_line(run("serve", "--port", "0", "--host", "no.such.invalid"), "no.such.invalid")
+    assert_one_line(run("serve", "--port", "99999"), "99999")
+    done = run("serve", "--port", "0", "--import-root", "nowhere")
+    assert_one_line(done, "DICOM_GRAPH_IMPORT_ROOTS", "nowhere is not a folder")
+
+
+def test_schema_prints_the_schema(run: Run) -> None:
+    done = run("schema")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (ROOT / "schema.graphql").read_text()
+
+
+@contextmanager
+def serving(
+    environment: dict[str, str], folder: Path, *arguments: str
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """`dicom-graph serve` on a free port: its address, from standard error, and the process."""
+    log = folder / "serve.log"
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            [*COMMAND, "serve", "--port", "0", *arguments], env=environment, cwd=folder,
+            stderr=stderr,
+        )  # fmt: skip
+    try:
+        until(lambda: "dicom-graph serves" in log.read_text() or process.poll() is not None)
+        (line,) = [line for line in log.read_text().splitlines() if " serves " in line]
+        address = line.rpartition(" ")[2]
+        until(lambda: answers(address))
+        yield address, process
+    finally:
+        process.kill()
+        process.wait(timeout=30)
+
+
+def answers(address: str) -> bool:
+    try:
+        return httpx.get(address.replace("/graphql", "/readyz")).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def ask(address: str, query: str, **variables: Any) -> Any:
+    answer = httpx.post(address, json={"query": query, "variables": variables}, timeout=30).json()
+    assert "errors" not in answer
+    return answer["data"]
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_the_demo_serves_its_query_and_leaves_nothing_behind(
+    environment: dict[str, str], tmp_path: Path, name: str
+) -> None:
+    with serving(environment, tmp_path, "--demo") as (address, process):
+        data = ask(address, QUERY)
+        assert data["patients"]["totalCount"] > 10
+        assert any(patient["studies"]["nodes"] for patient in data["patients"]["nodes"])
+        page = httpx.get(address, headers={"accept": "text/html"})
+        assert escape(QUERY) in page.text
+        assert list((tmp_path / "temporary").iterdir())
+        process.send_signal(getattr(signal, name))
+        assert process.wait(timeout=30) == 0
+    assert list((tmp_path / "temporary").iterdir()) == []
+    assert not (tmp_path / "home" / ".dicom-graph").exists()
+    assert "Traceback" not in (tmp_path / "serve.log").read_text()
+
+
+IMPORT = """
+mutation ($path: String!) {
+  importPath(input: { path: $path, mode: FULL }) { job { id } errors { message } }
+}
+"""
+JOB = "query ($id: ID!) { importJob(id: $id) { status created failed } }"
+
+
+def make_telling_files(folder: Path) -> None:
+    """Files whose values would be recognised anywhere, some of which make warnings and errors."""
+    telling = {"PatientName": "Qwxzname^Given", "PatientID": "QWXZ-id", "StudyDescription": "Qwxz"}
+    make_file(folder / "1.dcm", SOPInstanceUID="1.2.3", **telling)
+    damaged = make_file(folder / "2.dcm", **telling)
+    content = damaged.read_bytes().replace(b"19800229", b"Qwxz229 ")
+    damaged.write_bytes(content.replace(b"030405.678900", b"Qwxz05.678900"))
+    make_file(folder / "3.dcm", SOPInstanceUID="1.2.3", **(telling | {"PatientID": "QWXZ-other"}))
+    whole = make_file(folder / "4.dcm", **telling).read_bytes()
+    (folder / "4.dcm").write_bytes(whole[: whole.index(b"QWXZ-id") + 3])
+    strange = make_file(folder / "5.dcm", SpecificCharacterSet="ISO_IR 100", **telling)
+    strange.write_bytes(strange.read_bytes().replace(b"ISO_IR 100", b"Qwxz_IR 10"))
+
+
+def test_logs_hold_no_patient_data(environment: dict[str, str], run: Run, tmp_path: Path) -> None:
+    make_telling_files(tmp_path / "a")
+    done = run("import", tmp_path / "a", "--mode", "full", log_level="INFO")
+    assert "created" in done.stdout
+    assert "qwxz" not in (done.stdout + done.stderr).lower()
+    settings = {"DICOM_GRAPH_LOG_LEVEL": "INFO", "DICOM_GRAPH_DATABASE_URL": "sqlite:///b.sqlite3"}
+    with serving(environment | settings, tmp_path) as (address, process):
+        job_id = ask(address, IMPORT, path=str(tmp_path / "a"))["importPath"]["job"]["id"]
+        until(lambda: ask(address, JOB, id=job_id)["importJob"]["status"] == "COMPLETED")
+        assert ask(address, JOB, id=job_id)["importJob"]["created"] >= 3
+        httpx.get(address, params={"query": '{ patientByUid(uid: "QWXZ-id") { name } }'})
+        httpx.get(address, params={"query": "{ qwxz }"})
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+    log = (tmp_path / "serve.log").read_text()
+    assert "import 1: COMPLETED" in log
+    assert "qwxz" not in log.lower()
