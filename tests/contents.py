@@ -16,13 +16,14 @@ _NOT_CONTENT = frozenset({"id", "created", "modified"})
 
 
 class Tables:
-    """All rows of a database, at one moment."""
+    """All rows of a database at one moment, or those of some tables."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *names: str) -> None:
         with database.read_sync() as connection:
-            self.rows = {name: _rows(connection, name) for name in Base.metadata.tables}
-        self._digests = {row["id"]: row["digest"].hex() for row in self["element_digest"]}
-        self._sets = {row["id"]: unpack_ids(row["members"]) for row in self["element_set"]}
+            self.rows = {name: _rows(connection, name) for name in names or Base.metadata.tables}
+        digests, sets = self.rows.get("element_digest", ()), self.rows.get("element_set", ())
+        self._digests = {row["id"]: row["digest"].hex() for row in digests}
+        self._sets = {row["id"]: unpack_ids(row["members"]) for row in sets}
 
     def __getitem__(self, table: str) -> Rows:
         return self.rows[table]

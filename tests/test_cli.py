@@ -14,10 +14,11 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from dicom_graph.demo import QUERY
 from dicom_graph.store.engine import Database
-from tests.contents import contents
+from tests.contents import Tables, contents
 from tests.make import make_file, make_series
 from tests.waiting import until
 
@@ -297,3 +298,21 @@ def test_logs_hold_no_patient_data(environment: dict[str, str], run: Run, tmp_pa
     log = (tmp_path / "serve.log").read_text()
     assert "import 1: COMPLETED" in log
     assert "qwxz" not in log.lower()
+
+
+def test_a_database_that_fails_during_an_import_is_told_without_its_values(
+    run: Run, database_url: str, tmp_path: Path
+) -> None:
+    make_telling_files(tmp_path / "a")
+    database = Database(database_url)
+    with database.writer.begin() as connection:
+        connection.execute(text("ALTER TABLE data_element_value RENAME TO gone"))
+    done = run("import", tmp_path / "a", database_url=database_url)
+    (job,) = Tables(database, "import_job")["import_job"]
+    database.close_writer()
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("dicom-graph: the database failed: ")
+    assert "Traceback (most recent call last)" not in done.stderr
+    assert "qwxz" not in (done.stdout + done.stderr).lower()
+    assert job["status"] == "FAILED"
+    assert "unexpected" in job["error"]

@@ -4,7 +4,7 @@ import re
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from pydicom._dicom_dict import DicomDictionary
+from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom.datadict import (
     dictionary_description,
     dictionary_keyword,
@@ -16,6 +16,10 @@ _TAG = re.compile(r"^\(?\s*([0-9a-f]{4})\s*,?\s*([0-9a-fx]{2}[0-9a-f]{2})\s*\)?$
 
 PIXEL_DATA_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 """Float, Double Float and (integer) Pixel Data: never read, never an element."""
+
+
+ANY_BLOCK = 1 << 32
+"""Added to a private tag that is looked for in whichever block: (0019,xx9C)."""
 
 
 class Definition(NamedTuple):
@@ -55,14 +59,19 @@ def format_tag(tag: int, *, any_block: bool = False) -> str:
 
 
 def parse_tag(text: str) -> int:
-    """Read `(0010,0020)`, `0010,0020`, `00100020`; a private block may be `xx` (read as 00).
+    """Read `(0010,0020)`, `0010,0020`, `00100020`; a private block may be `xx` (`ANY_BLOCK`).
 
     Raises ValueError for anything else.
     """
     match = _TAG.match(text.strip())
     if match is None or ("x" in match[2].lower() and match[2][:2].lower() != "xx"):
         raise ValueError(f"{text!r} is not a tag; write it as (0010,0020) or 00100020")
-    return int(match[1], 16) << 16 | int(match[2].lower().replace("x", "0"), 16)
+    tag = int(match[1], 16) << 16 | int(match[2].lower().replace("x", "0"), 16)
+    if "x" not in match[2].lower():
+        return tag
+    if not is_private(tag):
+        raise ValueError(f"{text!r} is not a tag: only private ones, of odd groups, have a block")
+    return tag | ANY_BLOCK
 
 
 def keyword_tag(keyword: str) -> int | None:
@@ -71,9 +80,10 @@ def keyword_tag(keyword: str) -> int | None:
 
 
 @cache
-def keywords() -> tuple[str, ...]:
-    """All standard keywords (PS3.6)."""
-    return tuple(entry[4] for entry in DicomDictionary.values() if entry[4])
+def keywords() -> dict[str, None]:
+    """All standard keywords (PS3.6), also those that several tags share, such as OverlayRows."""
+    entries = (*DicomDictionary.values(), *RepeatersDictionary.values())
+    return dict.fromkeys(entry[4] for entry in entries if entry[4])
 
 
 @lru_cache(maxsize=65_536)

@@ -1,13 +1,16 @@
 """Relay connections over keyset pages."""
 
-from collections.abc import Awaitable, Callable
+import datetime as dt
 from typing import Annotated, Any, Generic, TypeVar
 
 import strawberry
 
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.errors import BadInput
-from dicom_graph.store.read import Order, Page, PageRequest
+from dicom_graph.graph.inputs.names import aggregate_field
+from dicom_graph.graph.listing import Listing
+from dicom_graph.graph.scalars import JSON
+from dicom_graph.store.read import Order, Page, PageRequest, Statistics
 
 T = TypeVar("T")
 DEFAULT_PAGE_SIZE = 25
@@ -48,33 +51,73 @@ class Edge(Generic[T]):
     cursor: str = strawberry.field(description="Its place in this list, opaque.")
 
 
+@strawberry.type(
+    description="Statistics of a field over a whole list, of the values that are there."
+)
+class Aggregate:
+    count: int = strawberry.field(description="How many objects have a value.")
+    min: JSON | None = strawberry.field(description="The least value; a date in ISO 8601.")
+    max: JSON | None = strawberry.field(description="The greatest value; a date in ISO 8601.")
+    avg: float | None = strawberry.field(description="The mean; null for dates and times.")
+    sum: float | None = strawberry.field(description="The sum; null for dates and times.")
+    distinct: int = strawberry.field(description="How many different values there are.")
+
+    @classmethod
+    def of(cls, statistics: Statistics) -> "Aggregate":
+        """The aggregate of the store's statistics."""
+        return cls(
+            count=statistics.count,
+            min=_json(statistics.minimum),
+            max=_json(statistics.maximum),
+            avg=statistics.average,
+            sum=statistics.total,
+            distinct=statistics.distinct,
+        )
+
+
+def _json(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, dt.date | dt.time) else value
+
+
 @strawberry.type(description="A page of a list.")
 class Connection(Generic[T]):
     nodes: list[T] = strawberry.field(description="The objects of the page, in order.")
     page: strawberry.Private[Page]
-    request: strawberry.Private[PageRequest]
-    count: strawberry.Private[Callable[[], Awaitable[int]]]
+    listing: strawberry.Private[Listing]
 
     @computed("The objects of the page with their cursors.")
     def edges(self) -> list[Edge[T]]:
         return [
-            Edge(node=node, cursor=self.request.cursor(row))
+            Edge(node=node, cursor=self.listing.request.cursor(row))
             for node, row in zip(self.nodes, self.page.rows, strict=True)
         ]
 
     @computed("Where the page lies in the list.")
     def page_info(self) -> PageInfo:
-        rows = self.page.rows
+        rows, request = self.page.rows, self.listing.request
         return PageInfo(
             has_next_page=self.page.has_next,
             has_previous_page=self.page.has_previous,
-            start_cursor=self.request.cursor(rows[0]) if rows else None,
-            end_cursor=self.request.cursor(rows[-1]) if rows else None,
+            start_cursor=request.cursor(rows[0]) if rows else None,
+            end_cursor=request.cursor(rows[-1]) if rows else None,
         )
 
     @computed("The length of the whole list; counted only when asked for.")
     async def total_count(self) -> int:
-        return await self.count()
+        return await self.listing.count()
+
+    @computed("Statistics of a numeric or date field, or of a count, over the whole list.")
+    async def aggregate(
+        self,
+        field: Annotated[
+            str,
+            strawberry.argument(
+                description="A field of the objects, such as echoTime, date or nImages."
+            ),
+        ],
+    ) -> Aggregate:
+        name = aggregate_field(self.listing.entity, field)
+        return Aggregate.of(await self.listing.statistics(name))
 
 
 def page_request(
@@ -102,14 +145,3 @@ def page_request(
     if first is None and last is None:
         first = min(DEFAULT_PAGE_SIZE, max_size)
     return PageRequest(order, first, after, last, before, offset or 0)
-
-
-def make_connection(
-    make: Callable[[Any], T],
-    page: Page,
-    request: PageRequest,
-    count: Callable[[], Awaitable[int]],
-) -> Connection[T]:
-    """The connection of a page, each row made a node."""
-    nodes = [make(row) for row in page.rows]
-    return Connection(nodes=nodes, page=page, request=request, count=count)

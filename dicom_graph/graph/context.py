@@ -15,6 +15,7 @@ from dicom_graph.store.read import (
     Page,
     PageRequest,
     Parent,
+    Statistics,
     Store,
 )
 
@@ -61,6 +62,17 @@ class Loaders:
             return [found[parent] for parent in parents]
 
         return self._loader(("counts", relation, wanted), load)
+
+    def statistics(
+        self, entity: str, relation: str | None, name: str, wanted: Condition | None
+    ) -> DataLoader[Parent | None, Statistics]:
+        """Statistics of a field over lists."""
+
+        async def load(parents: list[Parent | None]) -> Sequence[Statistics]:
+            found = await self.store.statistics(entity, relation, name, parents, wanted)
+            return [found.get(parent, Statistics()) for parent in parents]
+
+        return self._loader(("statistics", entity, relation, name, wanted), load)
 
     def entity(self, name: str) -> DataLoader[int, Any]:
         """Entities by id; None where there is none."""

@@ -16,17 +16,21 @@ from dicom_graph.dicom.csa import (
     csa_value,
     parse_csa,
 )
+from dicom_graph.dicom.dictionary import ANY_BLOCK
 from dicom_graph.graph.errors import BadInput
-from dicom_graph.store.read.elements import ElementRow
+from dicom_graph.store.read.elements import ElementQuery, ElementRow
 
-TAGS = frozenset({CSA_GROUP << 16 | low for low in (CSA_IMAGE_HEADER, CSA_SERIES_HEADER)})
-"""The tags of the image's and the series' CSA header, with any block."""
+_TAGS = frozenset({CSA_GROUP << 16 | low for low in (CSA_IMAGE_HEADER, CSA_SERIES_HEADER)})
+QUERY = ElementQuery(
+    tags=frozenset({tag | ANY_BLOCK for tag in _TAGS}), private_creator=CSA_CREATOR
+)
+"""The image's and the series' CSA header, in whichever block."""
 
 
 def is_csa_header(row: ElementRow) -> bool:
     """Whether the element is a CSA header with bytes in it."""
     definition = row.definition
-    return definition.private_creator == CSA_CREATOR and definition.tag in TAGS and bool(row.raw)
+    return definition.private_creator == CSA_CREATOR and definition.tag in _TAGS and bool(row.raw)
 
 
 def parsed(row: ElementRow) -> tuple[Any, str | None]:
@@ -41,21 +45,15 @@ def look_up(rows: Sequence[ElementRow], path: str | None) -> Any:
     tag that none of the headers has.
     """
     headers = [found for row in rows if (found := parsed(row)[0]) is not None]
-    if path is None:
-        return {name: tag for header in reversed(headers) for name, tag in header.items()} or None
-    unknown = []
-    for header in headers:
-        try:
-            return csa_value(header, path)
-        except CsaPathSyntaxError as error:
-            raise BadInput(str(error)) from None
-        except CsaTagError as error:
-            unknown.append(str(error))
-        except CsaPathError:
-            continue
-    if unknown and len(unknown) == len(headers):
-        raise BadInput(unknown[0])
-    return None
+    tags = {name: tag for header in reversed(headers) for name, tag in header.items()}
+    if path is None or not tags:
+        return tags or None
+    try:
+        return csa_value(tags, path)
+    except (CsaPathSyntaxError, CsaTagError) as error:
+        raise BadInput(str(error)) from None
+    except CsaPathError:
+        return None
 
 
 @lru_cache(maxsize=256)

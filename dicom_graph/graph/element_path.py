@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from dicom_graph.dicom.dictionary import keyword_tag, keywords, parse_tag
+from dicom_graph.dicom.dictionary import keywords, parse_tag
 from dicom_graph.graph.errors import BadInput, nearest
 from dicom_graph.store.read import ElementQuery
 
@@ -56,7 +56,7 @@ def parse_path(path: str) -> list[Step]:
 
 def checked_keyword(keyword: str) -> str:
     """The keyword, if the standard has it. Raises BadInput that names the nearest ones."""
-    if keyword_tag(keyword) is None:
+    if keyword not in keywords():
         hint = nearest(keyword, keywords())
         raise BadInput(f"{keyword[:80]!r} is no keyword of the DICOM standard{hint}")
     return keyword

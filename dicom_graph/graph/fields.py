@@ -2,9 +2,9 @@
 
 import datetime as dt
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import strawberry
 
@@ -15,21 +15,16 @@ from dicom_graph.graph.connection import (
     First,
     Last,
     Offset,
-    make_connection,
     page_request,
 )
 from dicom_graph.graph.context import Info
-from dicom_graph.graph.errors import BadInput
 from dicom_graph.graph.inputs.entities import FILTERS, condition_of
 from dicom_graph.graph.inputs.orders import ORDERS, order_of
 from dicom_graph.graph.inputs.search import narrowed
+from dicom_graph.graph.listing import Listing
 from dicom_graph.store.read import (
-    CursorError,
-    FilterError,
     Order,
-    Page,
     PageRequest,
-    Parent,
 )
 from dicom_graph.store.read.relations import RELATIONS
 
@@ -40,12 +35,15 @@ Search = Annotated[
     ),
 ]
 _TYPES = {
-    "patient": "Patient",
-    "study": "Study",
-    "series": "Series",
-    "image": "Image",
-    "import_job": "ImportJob",
-}
+    "patient": "Patient", "study": "Study", "series": "Series", "image": "Image",
+    "header": "Header", "data_element": "DataElement",
+    "data_element_definition": "DataElementDefinition", "import_job": "ImportJob",
+}  # fmt: skip
+_MODULES = {
+    "patient": "patient", "study": "study", "series": "series", "image": "image",
+    "header": "header", "data_element": "element", "data_element_definition": "element",
+    "import_job": "import_job",
+}  # fmt: skip
 
 
 def root_list(entity: str, description: str) -> Any:
@@ -65,9 +63,7 @@ def root_list(entity: str, description: str) -> Any:
         order = order_of(entity, order_by)
         request = _request(info, order, first, after, last, before, offset)
         wanted = narrowed(entity, condition_of(entity, filter), search)
-        store = info.context.store
-        page = await _answered(store.page(entity, request, wanted))
-        return make_connection(_maker(entity), page, request, lambda: store.count(entity, wanted))
+        return await _connection(Listing(info.context, entity, request, wanted), None)
 
     return strawberry.field(resolver=_with_inputs(resolve, entity), description=description)
 
@@ -94,26 +90,20 @@ def related_list(relation: str, description: str) -> Any:
         order = order_of(child, order_by)
         request = _request(info, order, first, after, last, before, offset)
         wanted = narrowed(child, condition_of(child, filter), search)
-        loaders = info.context.loaders
-        parent: Parent = self.as_parent()
-        page = await _answered(loaders.pages(relation, request, wanted).load(parent))
-        make = _maker(child)
-        count = loaders.counts(relation, wanted)
-        return make_connection(
-            lambda row: make(row, self), page, request, lambda: count.load(parent)
-        )
+        listing = Listing(info.context, child, request, wanted, relation, self.as_parent())
+        return await _connection(listing, self)
 
     return strawberry.field(resolver=_with_inputs(resolve, child), description=description)
 
 
-async def _answered(page: Awaitable[Page]) -> Page:
-    """The page; what the store says of bad arguments is said to the client."""
-    try:
-        return await page
-    except CursorError as error:
-        raise BadInput(str(error), "BAD_CURSOR") from None
-    except FilterError as error:
-        raise BadInput(str(error), "BAD_FILTER") from None
+async def _connection(listing: Listing, origin: Any) -> Connection[Any]:
+    page = await listing.page()
+    module = import_module(f"dicom_graph.graph.types.{_MODULES[listing.entity]}")
+    rows: Sequence[Any] = page.rows
+    if listing.entity == "data_element":
+        rows = await listing.context.loaders.element.load_many([row.id for row in rows])
+    make = getattr(module, _TYPES[listing.entity]).from_row
+    return Connection(nodes=[make(row, origin) for row in rows], page=page, listing=listing)
 
 
 def _with_inputs(resolver: Any, entity: str) -> Any:
@@ -180,8 +170,3 @@ def _request(
         offset=offset,
         max_size=info.context.service.max_page_size,
     )
-
-
-def _maker(entity: str) -> Callable[..., Any]:
-    module = import_module(f"dicom_graph.graph.types.{entity}")
-    return cast(Callable[..., Any], getattr(module, _TYPES[entity]).from_row)

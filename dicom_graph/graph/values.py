@@ -35,6 +35,8 @@ Typed = Callable[[ValueRow], Any]
 def make_values(row: ElementRow) -> list[DataElementValue]:
     """The values of an element, typed by its VR. A CSA header is parsed: see `graph.csa`."""
     vr = row.definition.vr
+    if vr == "SQ":
+        return []
     if csa.is_csa_header(row):
         return [_csa_value(row)]
     if vr in BYTES_VRS:

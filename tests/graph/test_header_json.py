@@ -6,6 +6,7 @@ import struct
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from dicom_graph.importing.run import Report
 from tests.conftest import Graph
 from tests.data import (
     distinct_copies,
+    needs_shared,
     nibabel_dicom_files,
     pydicom_files,
     sampled,
@@ -36,37 +38,48 @@ NOT_BY_PYDICOM = {"badVR.dcm": ["00280008"]}
 QUERY = "{ images(first: 10000) { nodes { files { path } header { json } } } }"
 
 
-async def test_json_of_the_files_in_wheels(
-    tmp_path: Path, import_files: Callable[..., Report], graph: Graph
-) -> None:
+@pytest.fixture(scope="module")
+def wheel_files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Copies of the images in the wheels."""
     paths = (*pydicom_files(), *nibabel_dicom_files())
-    compared = await compare(paths, tmp_path / "files", import_files, graph)
-    assert compared["files"] > 85
-    assert compared["elements"] > 15_000
+    return distinct_copies(paths, tmp_path_factory.mktemp("wheels"))
 
 
-@pytest.mark.skipif(not shared_files(), reason="no shared test data")
-async def test_json_of_the_shared_files(
-    tmp_path: Path, import_files: Callable[..., Report], graph: Graph
-) -> None:
+@pytest.fixture(scope="module")
+def shared_copies(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Copies of the shared images, ten of each of the GE series."""
     paths = sampled(shared_files(), "20180918GE", 10)
-    compared = await compare(paths, tmp_path / "files", import_files, graph)
+    return distinct_copies(paths, tmp_path_factory.mktemp("shared"))
+
+
+async def test_json_of_the_files_in_wheels(
+    wheel_files: list[Path], import_files: Callable[..., Report], graph: Graph
+) -> None:
+    compared = await compare(wheel_files, import_files, graph)
+    assert compared["files"] > 150
+    assert compared["elements"] > 25_000
+
+
+@needs_shared
+async def test_json_of_the_shared_files(
+    shared_copies: list[Path], import_files: Callable[..., Report], graph: Graph
+) -> None:
+    compared = await compare(shared_copies, import_files, graph)
     assert compared["files"] >= 138
     assert compared["elements"] > 43_000
 
 
 async def compare(
-    paths: Iterable[Path], folder: Path, import_files: Callable[..., Report], graph: Graph
+    files: list[Path], import_files: Callable[..., Report], graph: Graph
 ) -> Counter[str]:
-    copies = distinct_copies(paths, folder)
-    import_files(folder)
+    import_files(*files)
     data = await graph(QUERY)
     ours = {
         Path(file["path"]): image["header"]["json"]
         for image in data["images"]["nodes"]
         for file in image["files"]
     }
-    assert {copy.name for copy in copies} - {path.name for path in ours} <= NOT_READABLE
+    assert {file.name for file in set(files) - ours.keys()} <= NOT_READABLE
     compared: Counter[str] = Counter()
     for path, found in ours.items():
         compare_file(path, json.loads(json.dumps(found, allow_nan=False)), compared)
@@ -75,11 +88,7 @@ async def compare(
 
 
 def compare_file(path: Path, found: Json, compared: Counter[str]) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        # What follows the pixel data (padding, signatures) is not read by dicom-graph either.
-        header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
-        expected, raised = without_bulk(json_by_pydicom(header)), raising(header)
+    expected, raised = by_pydicom(path)
     assert raised == NOT_BY_PYDICOM.get(path.name, [])
     found = without_bulk(found)
     for tag in raised:
@@ -91,17 +100,17 @@ def compare_file(path: Path, found: Json, compared: Counter[str]) -> None:
     compared["elements that pydicom cannot convert"] += len(raised)
 
 
-def json_by_pydicom(header: Dataset) -> Json:
-    """`to_json_dict`, element by element where it raises for one of them."""
-    try:
-        return header.to_json_dict()
-    except ValueError:
-        bad = raising(header)
-        return {
-            f"{tag:08X}": header[tag].to_json_dict(None, 0)
-            for tag in list(header.keys())
-            if f"{tag:08X}" not in bad
-        }
+@cache
+def by_pydicom(path: Path) -> tuple[Json, list[str]]:
+    """The header in JSON, and the tags that it lacks because pydicom raises."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # What follows the pixel data (padding, signatures) is not read by dicom-graph either.
+        header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+        raised = raising(header)
+        for tag in raised:
+            del header[tag]
+        return without_bulk(header.to_json_dict()), raised
 
 
 def raising(header: Dataset) -> list[str]:
@@ -119,9 +128,7 @@ def without_bulk(header: Json) -> Json:
     """Without pixel data at any depth and large bytes; text without padding, which is no part of
     a value (PS3.5 6.2): pydicom leaves it where it stands before a backslash."""
     return {
-        tag: without_bulk_value(element)
-        for tag, element in header.items()
-        if tag not in PIXEL_DATA
+        tag: without_bulk_value(element) for tag, element in header.items() if tag not in PIXEL_DATA
     }
 
 

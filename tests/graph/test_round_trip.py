@@ -27,7 +27,7 @@ PIXEL_DATA = {0x7FE00008, 0x7FE00009, 0x7FE00010}
 BYTES = {"OB", "OD", "OF", "OL", "OV", "OW", "UN"}
 NUMBERS = {"FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"}
 INLINE_LIMIT = 65_536
-"""Longer bytes stay in the file."""
+"""Longer bytes stay in the file, but for those of Siemens CSA headers."""
 TRUNCATED = {"rtplan_truncated.dcm"}
 """Cut inside a sequence: pydicom drops what is left without a word, dicom-graph refuses it."""
 DEPTH = 8
@@ -48,7 +48,8 @@ class Shape(NamedTuple):
 def query() -> str:
     """Pages of images with their elements, nested to a depth that no file here reaches."""
     levels = "".join(
-        f"fragment L{level} on DataElement {{ ...Plain items {{ elements {{ ...L{level + 1} }} }} }}\n"
+        f"fragment L{level} on DataElement "
+        f"{{ ...Plain items {{ elements {{ ...L{level + 1} }} }} }}\n"
         for level in range(DEPTH)
     )
     return f"""
@@ -97,22 +98,24 @@ def _served_items(items: list[dict[str, Any]] | None) -> tuple[tuple[Shape, ...]
 
 def expected(data_set: pydicom.Dataset) -> tuple[Shape, ...]:
     """The elements that pydicom reads."""
-    return tuple(
-        _shape(data_set, data_set[tag]) for tag in sorted(data_set.keys()) if tag not in PIXEL_DATA
-    )
+    return tuple(_shape(data_set[tag]) for tag in sorted(data_set.keys()) if tag not in PIXEL_DATA)
 
 
-def _shape(data_set: pydicom.Dataset, element: DataElement) -> Shape:
+def _shape(element: DataElement) -> Shape:
     is_sequence = element.VR == "SQ"
-    creator = element.private_creator if element.tag.is_private else None
     return Shape(
         tag=f"({element.tag.group:04X},{element.tag.elem:04X})",
-        vr=element.VR,
+        vr=str(element.VR),
         vm=len(element.value) if is_sequence else element.VM,
-        private_creator=creator or None,
+        private_creator=_creator(element),
         texts=() if is_sequence else tuple(_texts(element)),
         items=tuple(expected(item) for item in element.value) if is_sequence else None,
     )
+
+
+def _creator(element: DataElement) -> str | None:
+    is_in_a_block = element.tag.is_private and element.tag.elem >= 0x1000
+    return element.private_creator or None if is_in_a_block else None
 
 
 def _texts(element: DataElement) -> Iterator[str | None]:
@@ -120,7 +123,8 @@ def _texts(element: DataElement) -> Iterator[str | None]:
     if element.VM == 0:
         return
     if element.VR in BYTES:
-        is_inline = len(element.value) <= INLINE_LIMIT
+        is_csa = element.private_creator == "SIEMENS CSA HEADER"
+        is_inline = is_csa or len(element.value) <= INLINE_LIMIT
         yield base64.b64encode(element.value).decode() if is_inline else None
         return
     is_many = isinstance(element.value, MultiValue | list)
@@ -134,7 +138,8 @@ def _text(value: Any, vr: str) -> str | None:
         return str(int(value)) if whole else repr(value)
     if vr == "AT":
         return f"({value >> 16:04X},{value & 0xFFFF:04X})"
-    return _stripped(str(getattr(value, "original_string", value)))
+    as_written = getattr(value, "original_string", value) if vr in ("DS", "IS") else value
+    return _stripped(str(as_written))
 
 
 def _stripped(text: str | None) -> str | None:

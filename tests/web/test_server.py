@@ -372,7 +372,7 @@ async def test_a_server_that_stops_during_an_import_leaves_it_to_the_next(
     database = Database(database_url)
 
     def job() -> dict[str, Any]:
-        return Tables(database)["import_job"][0]
+        return Tables(database, "import_job")["import_job"][0]
 
     with running_server(settings) as server:
         job_id = (await start_import(server, tmp_path / "a"))["job"]["id"]

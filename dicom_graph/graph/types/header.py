@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import strawberry
 
-from dicom_graph.dicom.csa import CSA_CREATOR
 from dicom_graph.dicom.dictionary import format_tag
 from dicom_graph.graph import csa
 from dicom_graph.graph.computed import computed
@@ -174,8 +173,7 @@ class Header(Node):
             str | None, strawberry.argument(description="A dotted path with [i] for lists.")
         ] = None,
     ) -> JSON | None:
-        query = ElementQuery(tags=csa.TAGS, private_creator=CSA_CREATOR)
-        rows = await info.context.loaders.elements_of(query).load(self.row)
+        rows = await info.context.loaders.elements_of(csa.QUERY).load(self.row)
         return cast(JSON | None, csa.look_up(rows, path))
 
     @computed(

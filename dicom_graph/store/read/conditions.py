@@ -76,8 +76,8 @@ class Related:
 class HasElement:
     """The header holds an element; of images and of sequence items.
 
-    `tag` may have any block as 00. `values`: tests by column that one and the same value passes.
-    `item`: a condition that an item of the sequence fulfils, at `index` if that is given.
+    A private `tag` may have `ANY_BLOCK`. `values`: tests by column that one and the same value
+    passes. `item`: a condition that an item of the sequence fulfils, at `index` if that is given.
     `anywhere`: at any depth of the header.
     """
 

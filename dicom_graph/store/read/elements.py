@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dicom_graph.dicom.dictionary import ANY_BLOCK
 from dicom_graph.dicom.packing import unpack
 from dicom_graph.store.dialect import among
 from dicom_graph.store.tables import DataElement, DataElementDefinition, DataElementValue
@@ -66,7 +67,7 @@ class ElementNode(NamedTuple):
 
 
 class ElementQuery(NamedTuple):
-    """Which elements of a header; None means any. Tags have the block, or 00 for any block."""
+    """Which elements of a header; None means any. A private tag has its block, or `ANY_BLOCK`."""
 
     keywords: frozenset[str] | None = None
     tags: frozenset[int] | None = None
@@ -78,8 +79,10 @@ class ElementQuery(NamedTuple):
         """Whether an element of this definition at this tag is asked for."""
         if self.keywords is not None and definition.keyword not in self.keywords:
             return False
-        if self.tags is not None and not {tag, definition.tag} & self.tags:
-            return False
+        if self.tags is not None and tag not in self.tags:
+            is_private = bool(definition.private_creator)
+            if not is_private or definition.tag | ANY_BLOCK not in self.tags:
+                return False
         if self.private_creator is not None and definition.private_creator != self.private_creator:
             return False
         return self.private is None or self.private == bool(tag >> 16 & 1)

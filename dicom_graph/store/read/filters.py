@@ -57,7 +57,7 @@ class Filters:
                 return table.c[column].in_(found)
             case HasElement():
                 matcher = ElementMatcher(self.sqlite, self.definitions)
-                return table.c.id.in_(matcher.images(condition))
+                return table.c.id.in_(_HOLDERS[entity](matcher, condition))
 
     def _some(self, relation: str, table: FromClause, part: Condition) -> ColumnElement[bool]:
         child = relation.partition(".")[2]
@@ -69,9 +69,13 @@ class Filters:
 
 def count_of(relation: str, table: FromClause) -> Select[tuple[int]]:
     """The length of a list of each row of an entity's table, as a correlated subquery."""
-    return _COUNTS[relation](table)
+    return COUNTED[relation](table)
 
 
+_HOLDERS: dict[str, Callable[[ElementMatcher, HasElement], Any]] = {
+    "image": ElementMatcher.images,
+    "data_element": ElementMatcher.elements,
+}
 _ENTITY_OF_LIST = {
     "patients": "patient", "studies": "study", "series": "series", "images": "image",
 }  # fmt: skip
@@ -125,7 +129,7 @@ def _count_images(key: str | None) -> Callable[[FromClause], Select[Any]]:
     return count
 
 
-_COUNTS: dict[str, Callable[[FromClause], Select[Any]]] = {
+COUNTED: dict[str, Callable[[FromClause], Select[Any]]] = {
     "patient.studies": _count_series("patient_id", "study_id"),
     "patient.series": _count_series("patient_id"),
     "patient.images": _count_images("patient_id"),

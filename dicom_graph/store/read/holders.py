@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.selectable import CTE, CompoundSelect
 
+from dicom_graph.dicom.dictionary import ANY_BLOCK
 from dicom_graph.store.read.compare import FilterError, compare
 from dicom_graph.store.read.conditions import And, Condition, HasElement, Not, Or, Test
 from dicom_graph.store.read.elements import DefinitionRow
@@ -161,16 +162,21 @@ class ElementMatcher:
 def _is_wanted(wanted: HasElement, definition: DefinitionRow) -> bool:
     if wanted.keyword is not None and definition.keyword != wanted.keyword:
         return False
-    if wanted.tag is not None and definition.tag != wanted.tag:
-        # (0019,109C) and (0019,xx9C) name the same private definition.
-        is_block = definition.private_creator and definition.tag == wanted.tag & 0xFFFF00FF
-        if not is_block:
-            return False
+    if wanted.tag is not None and not _is_tag(wanted.tag, definition):
+        return False
     if wanted.private_creator is not None and (
         definition.private_creator != wanted.private_creator
     ):
         return False
     return wanted.vr is None or definition.vr == wanted.vr
+
+
+def _is_tag(tag: int, definition: DefinitionRow) -> bool:
+    """(0019,109C) and (0019,xx9C) name the same private definition; (0019,0010) a creator."""
+    if not definition.private_creator:
+        return tag == definition.tag
+    has_block = bool(tag & (ANY_BLOCK | 0xF000))
+    return has_block and tag & 0xFFFF00FF == definition.tag
 
 
 def _indexed(column: ColumnElement[Any], test: Test) -> list[ColumnElement[bool]]:

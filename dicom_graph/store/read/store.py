@@ -33,6 +33,7 @@ from dicom_graph.store.read.pages import (
     page_statement,
 )
 from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
+from dicom_graph.store.read.statistics import Statistics, statistics_statement
 from dicom_graph.store.read.summary import SeriesContents, count_elements, summarise
 from dicom_graph.store.tables import Directory, ElementSet, File, Header, Image, ImportFailure
 
@@ -122,6 +123,23 @@ class Store:
         if key_name(0) in table.c:
             return [table.c[key_name(place)] for place in range(len(request.order))]
         return [order_key(self._sqlite, entity, table, order.name) for order in request.order]
+
+    async def statistics(
+        self,
+        entity: str,
+        relation: str | None,
+        name: str,
+        parents: Sequence[Parent | None],
+        wanted: Condition | None = None,
+    ) -> dict[Parent | None, Statistics]:
+        """Statistics of a field over each parent's list, or over all entities (parent None)."""
+        async with self.database.read() as connection:
+            filters = await self._filters(connection, wanted)
+            statement = statistics_statement(filters, entity, relation, name, parents, wanted)
+            return {
+                Parent(id, patient_id) if id is not None else None: Statistics(*values)
+                for id, patient_id, *values in await connection.execute(statement)
+            }
 
     async def _filters(self, connection: AsyncConnection, wanted: Condition | None) -> Filters:
         """What makes the condition into SQL; it needs the definitions only for elements."""

@@ -1,0 +1,65 @@
+"""One list of entities that was asked for: all of a kind, or those of a parent."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from dicom_graph.graph.context import Context
+from dicom_graph.graph.errors import BadInput
+from dicom_graph.store.read import (
+    Condition,
+    CursorError,
+    FilterError,
+    Page,
+    PageRequest,
+    Parent,
+    Statistics,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All entities of a kind, or through a relation those of one parent, batched with others'."""
+
+    context: Context
+    entity: str
+    request: PageRequest
+    wanted: Condition | None
+    relation: str | None = None
+    parent: Parent | None = None
+
+    async def page(self) -> Page:
+        """The page that was asked for. Raises BadInput."""
+        if self.relation is None:
+            return await answered(self.context.store.page(self.entity, self.request, self.wanted))
+        loader = self.context.loaders.pages(self.relation, self.request, self.wanted)
+        return await answered(loader.load(self._parent))
+
+    async def count(self) -> int:
+        """The length of the whole list."""
+        if self.relation is None:
+            return await answered(self.context.store.count(self.entity, self.wanted))
+        loader = self.context.loaders.counts(self.relation, self.wanted)
+        return await answered(loader.load(self._parent))
+
+    async def statistics(self, name: str) -> Statistics:
+        """What can be said of a field over the whole list."""
+        loader = self.context.loaders.statistics(self.entity, self.relation, name, self.wanted)
+        return await answered(loader.load(self.parent))
+
+    @property
+    def _parent(self) -> Parent:
+        assert self.parent is not None
+        return self.parent
+
+
+async def answered(answer: Awaitable[T]) -> T:
+    """The store's answer; what it says of bad arguments is said to the client."""
+    try:
+        return await answer
+    except CursorError as error:
+        raise BadInput(str(error), "BAD_CURSOR") from None
+    except FilterError as error:
+        raise BadInput(str(error), "BAD_FILTER") from None
