@@ -113,17 +113,21 @@ def _with_inputs(resolver: Any, entity: str) -> Any:
     signature = inspect.signature(resolver)
     parameters = dict(signature.parameters)
     if entity in FILTERS:
-        filters, orders = FILTERS[entity], ORDERS[entity]
+        filters = FILTERS[entity]
         which = strawberry.argument(description="Which of them; all where it is not given.")
         how = strawberry.argument(description="What to sort by, the most important first.")
         parameters["filter"] = parameters["filter"].replace(
             annotation=Annotated[filters | None, which]
         )
+    else:
+        del parameters["filter"]
+    if entity in ORDERS:
+        orders = ORDERS[entity]
         parameters["order_by"] = parameters["order_by"].replace(
             annotation=Annotated[list[orders] | None, how]  # type: ignore[valid-type]
         )
     else:
-        for name in ("filter", "search", "order_by"):
+        for name in ("search", "order_by"):
             del parameters[name]
     resolver.__signature__ = signature.replace(parameters=list(parameters.values()))
     resolver.__annotations__ = {

@@ -10,6 +10,7 @@ from dicom_graph.graph.computed import computed
 from dicom_graph.graph.connection import Connection
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.errors import BadInput
+from dicom_graph.graph.facets import FacetValue, facet
 from dicom_graph.graph.fields import root_list
 from dicom_graph.graph.node import Node, split_global_id
 from dicom_graph.graph.types.element import DataElement, DataElementDefinition
@@ -75,7 +76,19 @@ class Query:
     studies: Connection[Study] = root_list("study", "All studies, latest first.")
     series: Connection[Series] = root_list("series", "All series, latest first.")
     images: Connection[Image] = root_list("image", "All images, by series and number.")
+    data_elements: Connection[DataElement] = root_list(
+        "data_element", "All distinct elements, in the order in which they came."
+    )
+    data_element_definitions: Connection[DataElementDefinition] = root_list(
+        "data_element_definition", "All definitions that occur, by keyword; private ones first."
+    )
     import_jobs: Connection[ImportJob] = root_list("import_job", "All imports, latest first.")
+
+    facet: list[FacetValue] = strawberry.field(
+        resolver=facet,
+        description="The distinct values of a field of an entity, or of an element of the images' "
+        "headers, with how many have each; the most frequent first.",
+    )
 
     @computed("The patient of a PatientID (0010,0020).")
     async def patient_by_uid(self, info: Info, uid: Uid) -> Patient | None:

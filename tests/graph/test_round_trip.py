@@ -5,6 +5,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -163,14 +164,15 @@ def count(elements: Iterable[Shape]) -> int:
 
 
 def difference(ours: tuple[Shape, ...], theirs: tuple[Shape, ...]) -> object:
-    """The first elements that differ, for the message of a failure."""
-    for one, other in zip(ours, theirs, strict=False):
-        if one != other:
-            deeper = [
-                difference(*pair) for pair in zip(one.items or (), other.items or (), strict=False)
-            ]
-            return next(filter(None, deeper), (one, other))
-    return (len(ours), len(theirs)) if len(ours) != len(theirs) else None
+    """The first elements that differ, at whatever depth, for the message of a failure."""
+    for one, other in zip_longest(ours, theirs):
+        if one == other:
+            continue
+        if one is None or other is None or one._replace(items=None) != other._replace(items=None):
+            return one, other
+        pairs = zip_longest(one.items or (), other.items or (), fillvalue=())
+        return next(filter(None, (difference(*pair) for pair in pairs)))
+    return None
 
 
 async def compare(

@@ -17,7 +17,7 @@ from dicom_graph.graph.inputs.operators import (
     checked_text,
     tests_of,
 )
-from dicom_graph.store.read.conditions import And, Condition, HasElement, Not, Or, Test
+from dicom_graph.store.read.conditions import And, Condition, Field, HasElement, Not, Or, Test
 
 _VALUE_COLUMNS = ("text", "number", "date", "time", "datetime")
 _Header = Annotated["HeaderFilter", strawberry.lazy("dicom_graph.graph.inputs.elements")]
@@ -61,6 +61,41 @@ class HeaderFilter:
     not_: _Header | None = _by("This does not hold.", "not")
     element: ElementFilter | None = _by("Holds such an element.")
     elements: list[ElementFilter] | None = _by("Holds all of these elements.")
+
+
+@strawberry.input(description="Which definitions; all conditions must hold.")
+class DataElementDefinitionFilter:
+    keyword: StringFilter | None = _by("By keyword; a private element has none.")
+    tag: str | None = _by("A tag: (0018,0081), or (0019,xx9C).")
+    private_creator: StringFilter | None = _by("By private creator; empty for a standard one.")
+    vr: StringFilter | None = _by("By value representation.")
+    name: StringFilter | None = _by("By name.")
+    private: bool | None = _by("Only private elements, or only standard ones.")
+
+
+def definition_condition(given: DataElementDefinitionFilter) -> Condition:
+    """The condition of a definition's filter. Raises BadInput."""
+    parts: list[Condition] = [
+        Field(name, test)
+        for name in ("keyword", "private_creator", "vr", "name")
+        if (tests := getattr(given, name)) is not None
+        for test in tests_of(tests)
+    ]
+    if given.tag is not None:
+        tag = checked_tag(given.tag)
+        private = Field("private_creator", Test("ne", ""))
+        any_block = And((Field("tag", Test("eq", tag & 0xFFFF00FF)), private))
+        parts.append(Or((Field("tag", Test("eq", tag)), any_block)))
+    if given.private is not None:
+        parts.append(Field("is_private", Test("eq", given.private)))
+    return And(tuple(parts))
+
+
+def element_condition(given: ElementFilter) -> Condition:
+    """The condition of a filter on elements themselves. Raises BadInput."""
+    if given.path is not None or given.anywhere is not None or given.exists is not None:
+        raise BadInput("`path`, `anywhere` and `exists` are about headers, not about elements")
+    return _element_condition(given)
 
 
 def header_condition(given: HeaderFilter) -> Condition:

@@ -6,7 +6,14 @@ from typing import Annotated, Any
 import strawberry
 
 from dicom_graph.graph.errors import BadInput
-from dicom_graph.graph.inputs.elements import HeaderFilter, header_condition
+from dicom_graph.graph.inputs.elements import (
+    DataElementDefinitionFilter,
+    ElementFilter,
+    HeaderFilter,
+    definition_condition,
+    element_condition,
+    header_condition,
+)
 from dicom_graph.graph.inputs.operators import (
     DateFilter,
     DateTimeFilter,
@@ -199,6 +206,7 @@ class ImageFilter:
 
 FILTERS: dict[str, Any] = {
     "patient": PatientFilter, "study": StudyFilter, "series": SeriesFilter, "image": ImageFilter,
+    "data_element": ElementFilter, "data_element_definition": DataElementDefinitionFilter,
 }  # fmt: skip
 """The filter input of each entity."""
 
@@ -211,6 +219,10 @@ def condition_of(entity: str, given: Any) -> Condition | None:
     """The condition of an entity's filter; None where nothing is asked. Raises BadInput."""
     if given is None:
         return None
+    if isinstance(given, ElementFilter):
+        return element_condition(given)
+    if isinstance(given, DataElementDefinitionFilter):
+        return definition_condition(given)
     parts = [part for field in fields(given) for part in _parts(entity, field.name, given)]
     return And(tuple(parts)) if parts else None
 

@@ -6,17 +6,23 @@ import strawberry
 
 from dicom_graph.dicom.dictionary import format_tag
 from dicom_graph.graph.computed import computed
+from dicom_graph.graph.connection import Connection
 from dicom_graph.graph.context import Info
+from dicom_graph.graph.fields import related_list
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.scalars import JSON, BigInt
 from dicom_graph.graph.types.value import DataElementValue
 from dicom_graph.graph.values import make_values, plain_value
+from dicom_graph.store.read import Parent
 from dicom_graph.store.read.elements import DefinitionRow, ElementRow
 
 if TYPE_CHECKING:
     from dicom_graph.graph.types.header import Header
+    from dicom_graph.graph.types.image import Image
+    from dicom_graph.graph.types.series import Series
 
 _field = strawberry.field
+_HERE = "dicom_graph.graph.types.element"
 
 
 @strawberry.type(
@@ -24,6 +30,7 @@ _field = strawberry.field
     "definition in whichever block it lies."
 )
 class DataElementDefinition(Node):
+    key: strawberry.Private[int]
     tag: str = _field(description="(gggg,eeee); of a private element (gggg,xxee), block open.")
     private_creator: str | None = _field(
         description="Who defines a private element; null for a standard one."
@@ -33,9 +40,10 @@ class DataElementDefinition(Node):
     name: str = _field(description="The standard's name, or pydicom's for a private element.")
 
     @classmethod
-    def from_row(cls, row: DefinitionRow) -> "DataElementDefinition":
+    def from_row(cls, row: DefinitionRow, origin: object = None) -> "DataElementDefinition":
         """The definition of a row."""
         return cls(
+            key=row.id,
             id=global_id("DataElementDefinition", row.id),
             tag=format_tag(row.tag, any_block=bool(row.private_creator)),
             private_creator=row.private_creator or None,
@@ -43,6 +51,15 @@ class DataElementDefinition(Node):
             keyword=row.keyword or None,
             name=row.name,
         )
+
+    def as_parent(self) -> Parent:
+        """As a parent of lists."""
+        return Parent(self.key)
+
+    elements: Connection[Annotated["DataElement", strawberry.lazy(_HERE)]] = related_list(
+        "data_element_definition.elements",
+        "The distinct elements of this definition: all values that occur.",
+    )
 
 
 @strawberry.type(
@@ -66,7 +83,7 @@ class DataElement(Node):
     warnings: list[str] = _field(description="What could not be read as the standard says.")
 
     @classmethod
-    def from_row(cls, row: ElementRow) -> "DataElement":
+    def from_row(cls, row: ElementRow, origin: object = None) -> "DataElement":
         """The element of a row."""
         definition = row.definition
         return cls(
@@ -81,6 +98,20 @@ class DataElement(Node):
             length=BigInt(row.length),
             warnings=row.warnings,
         )
+
+    def as_parent(self) -> Parent:
+        """As a parent of lists."""
+        return Parent(self.row.id)
+
+    headers: Connection[Annotated["Header", strawberry.lazy("dicom_graph.graph.types.header")]] = (
+        related_list("data_element.headers", "The headers and sequence items that hold it.")
+    )
+    images: Connection[Annotated["Image", strawberry.lazy("dicom_graph.graph.types.image")]] = (
+        related_list("data_element.images", "The images whose headers hold it, at any depth.")
+    )
+    series: Connection[Annotated["Series", strawberry.lazy("dicom_graph.graph.types.series")]] = (
+        related_list("data_element.series", "The series of these images.")
+    )
 
     @computed("What kind of element it is.")
     def definition(self) -> DataElementDefinition:

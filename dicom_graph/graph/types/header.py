@@ -65,7 +65,7 @@ class Header(Node):
     )
 
     @classmethod
-    def from_row(cls, row: Any) -> "Header":
+    def from_row(cls, row: Any, origin: object = None) -> "Header":
         """The header of a row."""
         return cls(id=global_id("Header", row.id), row=row, index=row.index)
 

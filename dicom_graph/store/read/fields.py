@@ -8,7 +8,12 @@ from dicom_graph.store.read.filters import COUNTED
 from dicom_graph.store.read.relations import ENTITY_TABLES
 from dicom_graph.store.types import UtcDateTime
 
-_HIDDEN = frozenset({"id", "series_id", "study_id", "patient_id", "warnings"})
+_HIDDEN = frozenset(
+    {
+        "id", "series_id", "study_id", "patient_id", "warnings", "definition_id", "block",
+        "n_values", "packed", "sha256", "image_id", "element_id", "shared_set_id", "own", "mode",
+    }
+)  # fmt: skip
 
 
 @cache

@@ -45,6 +45,12 @@ class Filters:
                 return or_(false(), *(self.where(entity, table, part) for part in parts))
             case Not(part):
                 return self.where(entity, table, part).is_not(true())
+            case Field("is_private", test):
+                # The lowest bit of the group tells (PS3.5 7.8).
+                odd: ColumnElement[bool] = table.c.tag.op("/")(0x10000).op("%")(2) == int(
+                    test.value
+                )
+                return odd
             case Field(name, test):
                 return compare(self.sqlite, table.c[name], test)
             case Count(relation, test):

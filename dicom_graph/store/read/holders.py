@@ -17,9 +17,10 @@ from sqlalchemy import (
     true,
     union_all,
 )
-from sqlalchemy.sql.selectable import CTE, CompoundSelect
+from sqlalchemy.sql.selectable import CompoundSelect
 
 from dicom_graph.dicom.dictionary import ANY_BLOCK
+from dicom_graph.store.read.climb import enclosing_elements
 from dicom_graph.store.read.compare import FilterError, compare
 from dicom_graph.store.read.conditions import And, Condition, HasElement, Not, Or, Test
 from dicom_graph.store.read.elements import DefinitionRow
@@ -35,18 +36,6 @@ from dicom_graph.store.tables import (
 _NUMBER_TEXT_VRS = frozenset({"AS", "DS", "IS"})
 """VRs whose text is not indexed where it is a number."""
 Ids = Select[Any] | CompoundSelect[Any]
-
-
-def enclosing_elements(elements: Select[Any]) -> CTE:
-    """The elements and all sequence elements that hold them, at any depth, as `(id)`."""
-    start = elements.cte("enclosing", recursive=True)
-    above = (
-        select(Header.element_id)
-        .join(HeaderElement, HeaderElement.header_id == Header.id)
-        .join(start, start.c.id == HeaderElement.element_id)
-        .where(Header.element_id.is_not(None))
-    )
-    return start.union(above)
 
 
 def images_with(elements: Ids) -> CompoundSelect[Any]:
@@ -84,7 +73,7 @@ class ElementMatcher:
 
     def elements(self, wanted: HasElement) -> Select[Any]:
         """The ids of such elements, as `(id)`."""
-        definitions = [d for d in self.definitions.values() if _is_wanted(wanted, d)]
+        definitions = [d for d in self.definitions.values() if is_wanted(wanted, d)]
         if wanted.item is not None:
             return self._sequences(wanted, definitions)
         if wanted.values:
@@ -159,7 +148,8 @@ class ElementMatcher:
                 raise FilterError("a sequence item has elements only")
 
 
-def _is_wanted(wanted: HasElement, definition: DefinitionRow) -> bool:
+def is_wanted(wanted: HasElement, definition: DefinitionRow) -> bool:
+    """Whether the condition names this definition."""
     if wanted.keyword is not None and definition.keyword != wanted.keyword:
         return False
     if wanted.tag is not None and not _is_tag(wanted.tag, definition):

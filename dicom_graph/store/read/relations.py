@@ -3,16 +3,31 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, FromClause, Table, or_, select
+from sqlalchemy import ColumnElement, FromClause, Table, or_, select, union_all
 
+from dicom_graph.store.read.climb import images_of_elements
 from dicom_graph.store.read.pages import Order
-from dicom_graph.store.tables import Image, ImportJob, Patient, Series, Study
+from dicom_graph.store.tables import (
+    DataElement,
+    DataElementDefinition,
+    ElementSetMember,
+    Header,
+    HeaderElement,
+    Image,
+    ImportJob,
+    Patient,
+    Series,
+    Study,
+)
 
 ENTITY_TABLES: dict[str, Table] = {
     "patient": Patient.__table__,  # type: ignore[dict-item]
     "study": Study.__table__,  # type: ignore[dict-item]
     "series": Series.__table__,  # type: ignore[dict-item]
     "image": Image.__table__,  # type: ignore[dict-item]
+    "header": Header.__table__,  # type: ignore[dict-item]
+    "data_element": DataElement.__table__,  # type: ignore[dict-item]
+    "data_element_definition": DataElementDefinition.__table__,  # type: ignore[dict-item]
     "import_job": ImportJob.__table__,  # type: ignore[dict-item]
 }
 
@@ -21,6 +36,15 @@ DEFAULT_ORDERS: dict[str, tuple[Order, ...]] = {
     "study": (Order("date", True), Order("time", True), Order("id", True)),
     "series": (Order("date", True), Order("time"), Order("number"), Order("id")),
     "image": (Order("series_id"), Order("number"), Order("id")),
+    "header": (Order("id"),),
+    "data_element": (Order("id"),),
+    "data_element_definition": (
+        Order("keyword"),
+        Order("tag"),
+        Order("private_creator"),
+        Order("vr"),
+        Order("id"),
+    ),
     "import_job": (Order("id", True),),
 }
 
@@ -72,6 +96,29 @@ def _images_of_study(image: FromClause, parents: FromClause) -> ColumnElement[bo
     return image.c.series_id.in_(found.correlate(parents))
 
 
+def _headers_of_element(header: FromClause, parents: FromClause) -> ColumnElement[bool]:
+    own = select(HeaderElement.header_id).where(HeaderElement.element_id == parents.c.id)
+    sets = select(ElementSetMember.set_id).where(ElementSetMember.element_id == parents.c.id)
+    shared = select(Header.id).where(Header.shared_set_id.in_(sets.correlate(parents)))
+    return header.c.id.in_(union_all(own.correlate(parents), shared.correlate(parents)))
+
+
+def _images_of_element(image: FromClause, parents: FromClause) -> ColumnElement[bool]:
+    holders = images_of_elements(parents)
+    found = select(holders.c.image_id).where(holders.c.root == parents.c.id)
+    return image.c.id.in_(found.correlate(parents))
+
+
+def _series_of_element(series: FromClause, parents: FromClause) -> ColumnElement[bool]:
+    holders = images_of_elements(parents)
+    found = (
+        select(Image.series_id)
+        .join(holders, holders.c.image_id == Image.id)
+        .where(holders.c.root == parents.c.id)
+    )
+    return series.c.id.in_(found.correlate(parents))
+
+
 RELATIONS: dict[str, Relation] = {
     "patient.studies": Relation("study", _studies_of_patient),
     "patient.series": Relation("series", lambda c, p: c.c.patient_id == p.c.id),
@@ -80,4 +127,10 @@ RELATIONS: dict[str, Relation] = {
     "study.series": Relation("series", _series_of_study),
     "study.images": Relation("image", _images_of_study),
     "series.images": Relation("image", lambda c, p: c.c.series_id == p.c.id),
+    "data_element_definition.elements": Relation(
+        "data_element", lambda c, p: c.c.definition_id == p.c.id
+    ),
+    "data_element.headers": Relation("header", _headers_of_element),
+    "data_element.images": Relation("image", _images_of_element),
+    "data_element.series": Relation("series", _series_of_element),
 }

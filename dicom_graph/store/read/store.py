@@ -1,17 +1,18 @@
 """What the schema asks of the database. Every method opens its own short connection."""
 
+import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Row, Select, func, select
+from sqlalchemy import JSON, ColumnElement, FromClause, Row, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dicom_graph.store.dialect import among, first_of_each, parent_table, texts_among
 from dicom_graph.store.engine import Database
 from dicom_graph.store.idlist import unpack_ids
-from dicom_graph.store.read.conditions import Condition, asks_of_elements
+from dicom_graph.store.read.conditions import Condition, HasElement, asks_of_elements
 from dicom_graph.store.read.elements import (
     DefinitionRow,
     ElementCache,
@@ -19,6 +20,7 @@ from dicom_graph.store.read.elements import (
     ElementQuery,
     ElementRow,
 )
+from dicom_graph.store.read.facets import FacetValue, element_facet, field_facet
 from dicom_graph.store.read.filters import Filters
 from dicom_graph.store.read.holders import images_that_hold
 from dicom_graph.store.read.orders import order_key
@@ -140,6 +142,28 @@ class Store:
                 Parent(id, patient_id) if id is not None else None: Statistics(*values)
                 for id, patient_id, *values in await connection.execute(statement)
             }
+
+    async def field_facet(
+        self, entity: str, name: str, wanted: Condition | None, limit: int
+    ) -> list[FacetValue]:
+        """The values of a column. Raises FilterError."""
+        async with self.database.read() as connection:
+            filters = await self._filters(connection, wanted)
+            statement = field_facet(filters, entity, name, wanted, limit)
+            rows = [FacetValue(*row) for row in await connection.execute(statement)]
+        if isinstance(ENTITY_TABLES[entity].c[name].type, JSON):
+            return [row._replace(value=json.loads(row.value or "null")) for row in rows]
+        return rows
+
+    async def element_facet(
+        self, entity: str, path: Sequence[HasElement], wanted: Condition | None, limit: int
+    ) -> list[FacetValue]:
+        """The values of the element at the end of a path of names. Raises FilterError."""
+        async with self.database.read() as connection:
+            definitions = await self._elements.current_definitions(connection)
+            filters = Filters(self._sqlite, definitions)
+            statement = element_facet(filters, entity, path, wanted, limit)
+            return [FacetValue(*row) for row in await connection.execute(statement)]
 
     async def _filters(self, connection: AsyncConnection, wanted: Condition | None) -> Filters:
         """What makes the condition into SQL; it needs the definitions only for elements."""

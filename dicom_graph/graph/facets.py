@@ -1,0 +1,122 @@
+"""Facets: the distinct values of a field or an element, with their counts."""
+
+import datetime as dt
+from enum import Enum
+from typing import Annotated, Any
+
+import strawberry
+
+from dicom_graph.graph.context import Info
+from dicom_graph.graph.element_path import checked_keyword, parse_path
+from dicom_graph.graph.errors import BadInput
+from dicom_graph.graph.inputs.entities import (
+    ImageFilter,
+    PatientFilter,
+    SeriesFilter,
+    StudyFilter,
+    condition_of,
+)
+from dicom_graph.graph.inputs.names import facet_field
+from dicom_graph.graph.listing import answered
+from dicom_graph.graph.scalars import JSON
+from dicom_graph.store.read import FacetValue as Row
+from dicom_graph.store.read.conditions import Condition, HasElement
+
+_field = strawberry.field
+_MAX_VALUES = 10_000
+
+
+@strawberry.enum(description="What a facet counts.")
+class FacetEntity(Enum):
+    PATIENT = strawberry.enum_value("patient", description="Patients.")
+    STUDY = strawberry.enum_value("study", description="Studies.")
+    SERIES = strawberry.enum_value("series", description="Series.")
+    IMAGE = strawberry.enum_value("image", description="Images.")
+
+
+@strawberry.input(description="Which entities a facet counts: the filter of that entity.")
+class FacetFilter:
+    patient: PatientFilter | None = _field(default=None, description="With PATIENT.")
+    study: StudyFilter | None = _field(default=None, description="With STUDY.")
+    series: SeriesFilter | None = _field(default=None, description="With SERIES.")
+    image: ImageFilter | None = _field(default=None, description="With IMAGE.")
+
+
+@strawberry.type(description="A value, and how many have it.")
+class FacetValue:
+    value: JSON | None = _field(description="The value; null where it is missing.")
+    count: int = _field(description="How many of the counted entities have it.")
+
+
+Entity = Annotated[FacetEntity, strawberry.argument(description="What to count.")]
+FieldName = Annotated[
+    str | None, strawberry.argument(description="A field of the entity, such as manufacturer.")
+]
+Keyword = Annotated[str | None, strawberry.argument(description="A keyword, such as EchoTime.")]
+Path = Annotated[
+    str | None,
+    strawberry.argument(description="A path into sequences, or a tag with any block: (0019,xx9C)."),
+]
+Creator = Annotated[
+    str | None, strawberry.argument(description="With the tag of a private element: its creator.")
+]
+Filter = Annotated[
+    FacetFilter | None, strawberry.argument(description="Which entities; all if not given.")
+]
+First = Annotated[
+    int, strawberry.argument(description="At most so many values, the most frequent first.")
+]
+
+
+async def facet(
+    info: Info,
+    entity: Entity,
+    field: FieldName = None,
+    keyword: Keyword = None,
+    path: Path = None,
+    private_creator: Creator = None,
+    filter: Filter = None,
+    first: First = 100,
+) -> list[FacetValue]:
+    """The values of a field of an entity, or of an element of the images' headers."""
+    if sum(name is not None for name in (field, keyword, path)) != 1:
+        raise BadInput("give `field`, `keyword` or `path`, one of them")
+    if not 0 <= first <= _MAX_VALUES:
+        raise BadInput(f"`first` is {first}; it must be from 0 to {_MAX_VALUES}")
+    counted = str(entity.value)
+    wanted = _condition(counted, filter)
+    store = info.context.store
+    if field is not None:
+        name = facet_field(counted, field)
+        rows = await answered(store.field_facet(counted, name, wanted, first))
+    else:
+        names = _names(keyword, path, private_creator)
+        rows = await answered(store.element_facet(counted, names, wanted, first))
+    return [FacetValue(value=_json(row), count=row.n_entities) for row in rows]
+
+
+def _condition(entity: str, given: FacetFilter | None) -> Condition | None:
+    if given is None:
+        return None
+    for name in ("patient", "study", "series", "image"):
+        if name != entity and getattr(given, name) is not None:
+            raise BadInput(f"the facet counts {entity.upper()}: give `filter.{entity}`")
+    return condition_of(entity, getattr(given, entity))
+
+
+def _names(keyword: str | None, path: str | None, creator: str | None) -> list[HasElement]:
+    if keyword is not None:
+        return [HasElement(keyword=checked_keyword(keyword), private_creator=creator)]
+    steps = parse_path(path or "")
+    names = [HasElement(keyword=s.keyword, tag=s.tag, index=s.item) for s in steps[:-1]]
+    last = steps[-1]
+    return [*names, HasElement(keyword=last.keyword, tag=last.tag, private_creator=creator)]
+
+
+def _json(row: Row) -> Any:
+    value = row.value
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    return value

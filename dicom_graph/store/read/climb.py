@@ -1,0 +1,43 @@
+"""From elements up to the images that hold them, at any depth."""
+
+from sqlalchemy import FromClause, Select, select, union_all
+from sqlalchemy.sql.selectable import CTE
+
+from dicom_graph.store.tables import ElementSetMember, Header, HeaderElement
+
+
+def enclosing_elements(elements: Select[tuple[int]]) -> CTE:
+    """The elements and all sequence elements that hold them, at any depth, as `(id)`."""
+    start = elements.cte("enclosing", recursive=True)
+    above = (
+        select(Header.element_id)
+        .join(HeaderElement, HeaderElement.header_id == Header.id)
+        .join(start, start.c.id == HeaderElement.element_id)
+        .where(Header.element_id.is_not(None))
+    )
+    return start.union(above)
+
+
+def images_of_elements(elements: FromClause) -> CTE:
+    """For each element (`id`) the images whose headers hold it, as `(root, image_id)`."""
+    seeds = select(elements.c.id.label("root"), elements.c.id.label("id"))
+    start = seeds.cte("climb", recursive=True)
+    above = (
+        select(start.c.root, Header.element_id)
+        .join(HeaderElement, HeaderElement.element_id == start.c.id)
+        .join(Header, Header.id == HeaderElement.header_id)
+        .where(Header.element_id.is_not(None))
+    )
+    climbed = start.union(above)
+    own = (
+        select(climbed.c.root, Header.image_id)
+        .join(HeaderElement, HeaderElement.element_id == climbed.c.id)
+        .join(Header, Header.id == HeaderElement.header_id)
+        .where(Header.image_id.is_not(None))
+    )
+    shared = (
+        select(climbed.c.root, Header.image_id)
+        .join(ElementSetMember, ElementSetMember.element_id == climbed.c.id)
+        .join(Header, Header.shared_set_id == ElementSetMember.set_id)
+    )
+    return union_all(own, shared).cte("holders")
