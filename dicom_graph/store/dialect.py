@@ -32,6 +32,7 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DataError, SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
@@ -83,6 +84,17 @@ def tune_sqlite_connection(connection: Any, _record: Any) -> None:
 
 def _fold_case(text: str | None) -> str | None:
     return text.lower() if isinstance(text, str) else text
+
+
+class FilterError(ValueError):
+    """A condition that cannot be asked of this database; the message says why."""
+
+
+def refuse_pattern(context: ExceptionContext) -> None:
+    """Listens to errors: says what PostgreSQL has against a regular expression."""
+    error = context.original_exception
+    if isinstance(error, psycopg.errors.InvalidRegularExpression):
+        raise FilterError(f"`regex`: {error.diag.message_primary}") from None
 
 
 def is_sqlite(connection: Connection) -> bool:

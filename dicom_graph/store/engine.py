@@ -10,7 +10,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from dicom_graph.store.dialect import tune_sqlite_connection
+from dicom_graph.store.dialect import refuse_pattern, tune_sqlite_connection
 
 
 class DatabaseError(Exception):
@@ -63,7 +63,7 @@ class Database:
     def reader(self) -> AsyncEngine:
         """For questions."""
         if not self.is_sqlite:
-            return create_async_engine(
+            engine = create_async_engine(
                 self.url.set(drivername="postgresql+psycopg"),
                 pool_size=self._pool_size,
                 max_overflow=0,
@@ -71,6 +71,8 @@ class Database:
                 hide_parameters=True,
                 isolation_level="AUTOCOMMIT",
             )
+            event.listen(engine.sync_engine, "handle_error", refuse_pattern)
+            return engine
         self._make_folder()
         engine = create_async_engine(
             self.url.set(drivername="sqlite+aiosqlite"),

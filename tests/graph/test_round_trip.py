@@ -99,24 +99,29 @@ def _served_items(items: list[dict[str, Any]] | None) -> tuple[tuple[Shape, ...]
 
 def expected(data_set: pydicom.Dataset) -> tuple[Shape, ...]:
     """The elements that pydicom reads."""
-    return tuple(_shape(data_set[tag]) for tag in sorted(data_set.keys()) if tag not in PIXEL_DATA)
+    return tuple(
+        _shape(data_set, data_set[tag]) for tag in sorted(data_set.keys()) if tag not in PIXEL_DATA
+    )
 
 
-def _shape(element: DataElement) -> Shape:
+def _shape(data_set: pydicom.Dataset, element: DataElement) -> Shape:
     is_sequence = element.VR == "SQ"
     return Shape(
         tag=f"({element.tag.group:04X},{element.tag.elem:04X})",
         vr=str(element.VR),
         vm=len(element.value) if is_sequence else element.VM,
-        private_creator=_creator(element),
+        private_creator=_creator(data_set, element),
         texts=() if is_sequence else tuple(_texts(element)),
         items=tuple(expected(item) for item in element.value) if is_sequence else None,
     )
 
 
-def _creator(element: DataElement) -> str | None:
-    is_in_a_block = element.tag.is_private and element.tag.elem >= 0x1000
-    return element.private_creator or None if is_in_a_block else None
+def _creator(data_set: pydicom.Dataset, element: DataElement) -> str | None:
+    # `element.private_creator` lacks it for sequences of undefined length.
+    if not element.tag.is_private or element.tag.elem < 0x1000:
+        return None
+    found = data_set.get((element.tag.group, element.tag.elem >> 8))
+    return found.value if found is not None else None
 
 
 def _texts(element: DataElement) -> Iterator[str | None]:
@@ -168,8 +173,8 @@ def difference(ours: tuple[Shape, ...], theirs: tuple[Shape, ...]) -> object:
     for one, other in zip_longest(ours, theirs):
         if one == other:
             continue
-        if one is None or other is None or one._replace(items=None) != other._replace(items=None):
-            return one, other
+        if one is None or other is None or one[:-1] != other[:-1]:
+            return one and one[:-1], other and other[:-1]
         pairs = zip_longest(one.items or (), other.items or (), fillvalue=())
         return next(filter(None, (difference(*pair) for pair in pairs)))
     return None

@@ -127,7 +127,9 @@ def tests_of(given: Any) -> list[Test]:
         if value is None:
             continue
         operator = cast(Operator, field.name.rstrip("_"))
-        if isinstance(value, IntFilter | FloatFilter):
+        if operator == "any":
+            tests.append(Test(operator, tuple(tests_of(value))))
+        elif isinstance(value, IntFilter | FloatFilter):
             tests += [Test(operator, test) for test in tests_of(value)]
         else:
             tests.append(Test(operator, _checked(operator, value)))
@@ -150,10 +152,17 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return checked_text(value)
     if isinstance(value, dt.datetime):
-        return value.astimezone(dt.UTC) if value.tzinfo else value.replace(tzinfo=dt.UTC)
+        return _in_utc(value)
     if isinstance(value, dt.time) and value.tzinfo is not None:
         raise BadInput("a DICOM time of day has no offset")
     return value
+
+
+def _in_utc(moment: dt.datetime) -> dt.datetime:
+    try:
+        return moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    except OverflowError:
+        raise BadInput(f"{moment.isoformat()} is before year 1 or after 9999 in UTC") from None
 
 
 def checked_text(text: str) -> str:

@@ -103,7 +103,10 @@ def order_of(entity: str, given: list[Any] | None) -> tuple[Order, ...]:
     if not given:
         return DEFAULT_ORDERS[entity]
     orders = [Order(order.field.value, order.direction is OrderDirection.DESC) for order in given]
-    unique = tuple({order.name: order for order in reversed(orders)}.values())[::-1]
+    named: dict[str, Order] = {}
+    for order in orders:
+        named.setdefault(order.name, order)
+    unique = tuple(named.values())
     if any(order.name == "id" for order in unique):
         return unique
     return (*unique, Order("id", unique[-1].descending))

@@ -1,6 +1,6 @@
 """Questions to the database, each one statement whatever the number of parents."""
 
-from dicom_graph.store.read.compare import FilterError
+from dicom_graph.store.dialect import FilterError
 from dicom_graph.store.read.conditions import Condition
 from dicom_graph.store.read.elements import ElementQuery
 from dicom_graph.store.read.facets import FacetValue

@@ -8,7 +8,7 @@ from dicom_graph.store.tables import ElementSetMember, Header, HeaderElement
 
 def enclosing_elements(elements: Select[tuple[int]]) -> CTE:
     """The elements and all sequence elements that hold them, at any depth, as `(id)`."""
-    start = elements.cte("enclosing", recursive=True)
+    start = elements.cte(recursive=True)
     above = (
         select(Header.element_id)
         .join(HeaderElement, HeaderElement.header_id == Header.id)

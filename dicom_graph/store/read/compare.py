@@ -1,14 +1,14 @@
 """Operators as SQL, the same answer on both databases."""
 
-import re
 from collections.abc import Callable
 from functools import partial
 from operator import eq
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, func, literal, or_
+from sqlalchemy import ColumnElement, and_, false, func, literal, or_, true
 
 from dicom_graph.store.dialect import (
+    FilterError,
     array_items,
     array_length,
     fold_case,
@@ -16,10 +16,6 @@ from dicom_graph.store.dialect import (
     position_of,
 )
 from dicom_graph.store.read.conditions import Test
-
-
-class FilterError(ValueError):
-    """A condition that cannot be asked of this database; the message says why."""
 
 
 def compare(sqlite: bool, column: ColumnElement[Any], test: Test) -> ColumnElement[bool]:
@@ -41,10 +37,6 @@ def compare(sqlite: bool, column: ColumnElement[Any], test: Test) -> ColumnEleme
 def _regex(sqlite: bool, column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
     if sqlite:
         raise FilterError("`regex` needs PostgreSQL; SQLite has no regular expressions")
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise FilterError(f"`regex` {pattern[:80]!r}: {error}") from None
     return matches_regex(column, pattern)
 
 
@@ -53,7 +45,10 @@ def _list(sqlite: bool, column: ColumnElement[Any], test: Test) -> ColumnElement
         return compare(sqlite, array_length(sqlite, column), test.value)
     if test.operator == "any":
         return array_items(
-            sqlite, column, lambda item: compare(sqlite, item, test.value), number=True
+            sqlite,
+            column,
+            lambda item: and_(true(), *(compare(sqlite, item, part) for part in test.value)),
+            number=True,
         )
     wanted = tuple(dict.fromkeys(test.value))
     held = [array_items(sqlite, column, partial(eq, value)) for value in wanted]

@@ -15,7 +15,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import JSON
 
-from dicom_graph.store.read.compare import FilterError
+from dicom_graph.store.dialect import FilterError
 from dicom_graph.store.read.conditions import Condition, HasElement
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.filters import Filters
@@ -24,6 +24,7 @@ from dicom_graph.store.read.relations import ENTITY_TABLES
 from dicom_graph.store.tables import (
     DataElement,
     DataElementValue,
+    ElementSet,
     ElementSetMember,
     Header,
     HeaderElement,
@@ -75,20 +76,25 @@ def element_facet(
     """
     leaves = _named(filters.definitions, path[-1])
     column = _value_column(leaves)
-    holders = _holders(filters.definitions, leaves, path[:-1])
-    table, owner, joined = _owners(entity, holders)
-    narrowed = [] if wanted is None else [filters.where(entity, table, wanted)]
-    count = func.count(distinct(owner))
-    return (
-        select(column, count)
-        .select_from(joined.join(DataElementValue, DataElementValue.element_id == holders.c.leaf))
+    values = (
+        select(DataElementValue.element_id.label("leaf"), column.label("value"))
         .where(
-            DataElementValue.definition_id.in_([leaf.id for leaf in leaves]),
-            column.is_not(None),
-            *narrowed,
+            DataElementValue.definition_id.in_([leaf.id for leaf in leaves]), column.is_not(None)
         )
-        .group_by(column)
-        .order_by(count.desc(), column)
+        .distinct()
+        .subquery("leaf_values")
+    )
+    holders = _holders(filters.definitions, leaves, path[:-1], images=entity == "image")
+    joined, owner = _owners(filters, entity, holders, wanted)
+    # A header holds a standard element once; in sequences and private blocks it may recur.
+    is_once = entity == "image" and len(path) == 1 and not any(x.private_creator for x in leaves)
+    count = func.count() if is_once else func.count(distinct(owner))
+    return (
+        select(values.c.value, count)
+        .select_from(joined.join(values, values.c.leaf == holders.c.leaf))
+        .where(owner.is_not(None))
+        .group_by(values.c.value)
+        .order_by(count.desc(), values.c.value)
         .limit(limit)
     )
 
@@ -110,8 +116,13 @@ def _holders(
     definitions: Mapping[int, DefinitionRow],
     leaves: Sequence[DefinitionRow],
     path: Sequence[HasElement],
+    *,
+    images: bool,
 ) -> FromClause:
-    """Which images hold which elements, through the sequences of the path: `(leaf, image_id)`."""
+    """Which images (or series) hold which elements, through the sequences of the path.
+
+    Gives `(leaf, holder)`: the id of an image, or of a series.
+    """
     found = (
         select(DataElementValue.element_id.label("leaf"), DataElementValue.element_id.label("at"))
         .where(DataElementValue.definition_id.in_([leaf.id for leaf in leaves]))
@@ -131,27 +142,42 @@ def _holders(
             above = above.where(Header.index == step.index)
         found = above.distinct().cte(f"step_{place}")
     own = (
-        select(found.c.leaf, Header.image_id)
+        select(found.c.leaf, (Header.image_id if images else Image.series_id).label("holder"))
         .join(HeaderElement, HeaderElement.element_id == found.c.at)
         .join(Header, Header.id == HeaderElement.header_id)
         .where(Header.image_id.is_not(None))
     )
-    shared = (
-        select(found.c.leaf, Header.image_id)
-        .join(ElementSetMember, ElementSetMember.element_id == found.c.at)
-        .join(Header, Header.shared_set_id == ElementSetMember.set_id)
-    )
+    member = ElementSetMember.element_id == found.c.at
+    if images:
+        shared = (
+            select(found.c.leaf, Header.image_id.label("holder"))
+            .join(ElementSetMember, member)
+            .join(Header, Header.shared_set_id == ElementSetMember.set_id)
+        )
+    else:
+        own = own.join(Image, Image.id == Header.image_id)
+        # A set is of one series: no need to look at all headers that use it, one is enough.
+        in_use = select(Header.id).where(Header.shared_set_id == ElementSet.id).exists()
+        shared = (
+            select(found.c.leaf, ElementSet.series_id.label("holder"))
+            .join(ElementSetMember, member)
+            .join(ElementSet, ElementSet.id == ElementSetMember.set_id)
+            .where(in_use)
+        )
     return union_all(own, shared).subquery("holders")
 
 
-def _owners(entity: str, holders: FromClause) -> tuple[FromClause, ColumnElement[Any], FromClause]:
-    """The entity's table, the entity of a holder, and the join that leads there."""
-    table = ENTITY_TABLES[entity]
-    if entity == "image":
-        return table, table.c.id, holders.join(table, table.c.id == holders.c.image_id)
-    images = holders.join(Image, Image.id == holders.c.image_id)
-    if entity == "series":
-        return table, table.c.id, images.join(table, table.c.id == Image.series_id)
-    owner = Series.study_id if entity == "study" else Series.patient_id
-    series = images.join(Series, Series.id == Image.series_id)
-    return table, table.c.id, series.join(table, table.c.id == owner)
+def _owners(
+    filters: Filters, entity: str, holders: FromClause, wanted: Condition | None
+) -> tuple[FromClause, ColumnElement[Any]]:
+    """The join from holders to the counted entities, and their id in it."""
+    joined: FromClause = holders
+    owner: ColumnElement[Any] = holders.c.holder
+    if entity in ("study", "patient"):
+        joined = holders.join(Series, Series.id == holders.c.holder)
+        owner = (Series.study_id if entity == "study" else Series.patient_id).expression
+    if wanted is not None:
+        table = ENTITY_TABLES[entity].alias("counted")
+        condition = filters.where(entity, table, wanted)
+        joined = joined.join(table, (table.c.id == owner) & condition)
+    return joined, owner

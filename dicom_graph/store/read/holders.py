@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Integer,
     Select,
@@ -20,8 +21,9 @@ from sqlalchemy import (
 from sqlalchemy.sql.selectable import CompoundSelect
 
 from dicom_graph.dicom.dictionary import ANY_BLOCK
+from dicom_graph.store.dialect import FilterError
 from dicom_graph.store.read.climb import enclosing_elements
-from dicom_graph.store.read.compare import FilterError, compare
+from dicom_graph.store.read.compare import compare
 from dicom_graph.store.read.conditions import And, Condition, HasElement, Not, Or, Test
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.tables import (
@@ -33,7 +35,7 @@ from dicom_graph.store.tables import (
     HeaderElement,
 )
 
-_NUMBER_TEXT_VRS = frozenset({"AS", "DS", "IS"})
+_NUMBER_TEXT_VRS = frozenset({"AS", "AT", "DS", "IS", "SV", "UV"})
 """VRs whose text is not indexed where it is a number."""
 Ids = Select[Any] | CompoundSelect[Any]
 
@@ -52,7 +54,7 @@ def images_with(elements: Ids) -> CompoundSelect[Any]:
 
 def images_that_hold(element_id: int) -> CompoundSelect[Any]:
     """The ids of images whose header holds the element, at any depth."""
-    enclosing = enclosing_elements(select(literal(element_id).label("id")))
+    enclosing = enclosing_elements(select(literal(element_id, BigInteger()).label("id")))
     return images_with(select(enclosing.c.id))
 
 
@@ -107,7 +109,7 @@ class ElementMatcher:
         for name, test in wanted.values:
             column = getattr(value, name).expression
             conditions.append(compare(self.sqlite, column, test))
-            if name == "text" and texts:
+            if name == "text" and texts and test.operator not in ("ne", "is_null"):
                 # Words the condition so that the index of texts, a partial one, can serve it.
                 conditions += [column.is_not(None), value.number.is_(None)]
                 conditions += _indexed(column, test)

@@ -23,7 +23,8 @@ def order_key(sqlite: bool, entity: str, table: FromClause, name: str) -> Column
     if name == "pixel_spacing":
         return first_number(sqlite, table.c[name])
     if name in ("scanning_sequence", "sequence_variant"):
-        return cast(table.c[name], Text)
+        # Without the last bracket, so that a list comes before those that it begins.
+        return func.rtrim(cast(table.c[name], Text), "]", type_=Text)
     return table.c[name]
 
 

@@ -256,18 +256,17 @@ class Store:
 
         return [[node(element) for element in content] for content in contents]
 
-    async def file_of_element(self, element_id: int) -> str | None:
-        """The path of a file that holds the element, at any depth."""
-        holder = images_that_hold(element_id).limit(1).scalar_subquery()
+    async def files_of_element(self, element_id: int, limit: int) -> list[str]:
+        """The paths of some files that hold the element, at any depth."""
+        holders = images_that_hold(element_id).limit(limit).subquery()
         statement = (
             select(Directory.path, File.name)
             .join(File, File.directory_id == Directory.id)
-            .where(File.image_id == holder)
-            .limit(1)
+            .where(File.image_id.in_(select(holders.c.image_id)))
+            .limit(limit)
         )
         async with self.database.read() as connection:
-            row = (await connection.execute(statement)).first()
-        return os.path.join(*row) if row is not None else None
+            return [os.path.join(*row) for row in await connection.execute(statement)]
 
     async def series_contents(self, series_id: int) -> SeriesContents:
         """What the headers of a series have in common, and what differs among them."""
