@@ -15,7 +15,6 @@ from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
-import uvicorn
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -27,7 +26,6 @@ from rich.progress import (
 )
 
 from dicom_graph import demo
-from dicom_graph.graph.schema import schema_text
 from dicom_graph.importing.discover import printable
 from dicom_graph.importing.run import Report, run_import
 from dicom_graph.settings import Settings, SettingsError, load_settings
@@ -36,7 +34,6 @@ from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs import JobCounts, JobOrigin, JobRequest, JobStatus
 from dicom_graph.store.migrate import require_current, upgrade
-from dicom_graph.web.app import create_app
 
 app = typer.Typer(
     help="Index DICOM trees and query every data element over GraphQL.",
@@ -122,6 +119,11 @@ def serve(
     database: Annotated[str | None, typer.Option(help="The database URL.")] = None,
 ) -> None:
     """Serve GraphQL and GraphiQL."""
+    # Here, since an import has no need of them and should not wait for them.
+    import uvicorn
+
+    from dicom_graph.web.app import create_app
+
     _exit_on_signal()
     with tempfile.TemporaryDirectory(prefix="dicom-graph-") as folder:
         if with_demo:
@@ -145,6 +147,8 @@ def serve(
 @app.command()
 def schema() -> None:
     """Print the schema in GraphQL's schema language."""
+    from dicom_graph.graph.schema import schema_text
+
     print(schema_text(), end="")  # noqa: T201
 
 

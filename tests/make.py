@@ -40,7 +40,7 @@ def make_data_set(**elements: Any) -> Dataset:
 
 
 def put_raw(data_set: Dataset, tag: int, vr: str, raw: bytes) -> None:
-    """Add an element of these very bytes, whatever rules they break."""
+    """Add an element of these bytes, whatever rules they break, if pydicom can write them."""
     data_set._dict[Tag(tag)] = RawDataElement(Tag(tag), vr, len(raw), raw, 0, False, True)
 
 

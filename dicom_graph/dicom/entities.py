@@ -11,7 +11,15 @@ from typing import Any, TypeVar
 
 from pydicom.datadict import tag_for_keyword
 
-from dicom_graph.dicom.csa import CSA_CREATOR, CsaError, CsaPathError, csa_value, parse_csa
+from dicom_graph.dicom.csa import (
+    CSA_CREATOR,
+    CSA_GROUP,
+    CSA_IMAGE_HEADER,
+    CsaError,
+    CsaPathError,
+    csa_value,
+    parse_csa,
+)
 from dicom_graph.dicom.elements import Element, Item
 from dicom_graph.dicom.names import split_name
 from dicom_graph.dicom.packing import unpack
@@ -206,16 +214,16 @@ _PATIENT_ID, _PATIENT_NAME = _tag("PatientID"), _tag("PatientName")
 _PATIENT_SEX, _BIRTH_DATE = _tag("PatientSex"), _tag("PatientBirthDate")
 _PATIENT_TAGS = (_PATIENT_ID, _PATIENT_NAME, _PATIENT_SEX, _BIRTH_DATE)
 _PULSE_SEQUENCE_NAME = _tag("PulseSequenceName")
-_GE_PULSE_SEQUENCE = tuple(0x0019009C | block << 8 for block in range(0x10, 0x14))
+_GE_PULSE_SEQUENCE = 0x0019009C
 _MODALITY, _IMAGE_TYPE = _tag("Modality"), _tag("ImageType")
 _SCANNING_SEQUENCE, _SEQUENCE_VARIANT = _tag("ScanningSequence"), _tag("SequenceVariant")
 _SCAN_OPTIONS = _tag("ScanOptions")
 _IN_PLANE_PHASE_ENCODING = _tag("InPlanePhaseEncodingDirection")
-_CSA_IMAGE_HEADER = tuple(0x00290010 | block << 8 for block in range(0x10, 0x14))
+_CSA_IMAGE_HEADER = CSA_GROUP << 16 | CSA_IMAGE_HEADER
 _STUDY_TAGS = tuple(tag for tag, _ in _STUDY.values())
 _SERIES_TAGS = (
-    *(tag for tag, _ in _SERIES.values()), _PULSE_SEQUENCE_NAME, *_GE_PULSE_SEQUENCE,
-    _IMAGE_TYPE, _SCAN_OPTIONS, _IN_PLANE_PHASE_ENCODING,
+    *(tag for tag, _ in _SERIES.values()), _PULSE_SEQUENCE_NAME, _IMAGE_TYPE, _SCAN_OPTIONS,
+    _IN_PLANE_PHASE_ENCODING,
 )  # fmt: skip
 
 
@@ -312,10 +320,10 @@ def _sequence_type_inputs(by_tag: Elements) -> SequenceTypeInputs:
 def _phase_encoding_direction(by_tag: Elements) -> str | None:
     """From InPlanePhaseEncodingDirection and the sign in a Siemens CSA image header."""
     in_plane = _text(by_tag.get(_IN_PLANE_PHASE_ENCODING))
-    csa = next((e for tag in _CSA_IMAGE_HEADER if (e := by_tag.get(tag)) is not None), None)
-    if in_plane is None or csa is None or csa.definition.private_creator != CSA_CREATOR:
+    if in_plane is None:
         return None
-    if csa.packed is None:
+    csa = _private(by_tag, CSA_CREATOR, _CSA_IMAGE_HEADER)
+    if csa is None or csa.packed is None:
         return None
     try:
         positive = csa_value(
@@ -327,8 +335,13 @@ def _phase_encoding_direction(by_tag: Elements) -> str | None:
 
 
 def _pulse_sequence_name(by_tag: Elements) -> str | None:
-    for tag in _GE_PULSE_SEQUENCE:
-        element = by_tag.get(tag)
-        if element is not None and element.definition.private_creator == "GEMS_ACQU_01":
-            return _text(element)
-    return _text(by_tag.get(_PULSE_SEQUENCE_NAME))
+    of_ge = _private(by_tag, "GEMS_ACQU_01", _GE_PULSE_SEQUENCE)
+    return _text(of_ge if of_ge is not None else by_tag.get(_PULSE_SEQUENCE_NAME))
+
+
+def _private(by_tag: Elements, creator: str, tag: int) -> Element | None:
+    """The private element of a creator in whichever block; `tag` has 00 for it."""
+    for element in by_tag.values():
+        if element.definition.tag == tag and element.definition.private_creator == creator:
+            return element
+    return None

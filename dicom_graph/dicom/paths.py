@@ -22,6 +22,6 @@ def safe_name(text: str) -> str:
     """The text as a file name; what had to change gets a digest, so that no two meet."""
     name = _UNSAFE.sub("_", text)[:_MAX_LENGTH]
     if name != text or name.strip(".") != name or not name or _RESERVED.fullmatch(name):
-        stem = name.strip("._") or "x"
+        stem = name.strip("._").replace(".", "_") or "x"
         return f"{stem}-{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
     return name

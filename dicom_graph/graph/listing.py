@@ -63,3 +63,5 @@ async def answered(answer: Awaitable[T]) -> T:
         raise BadInput(str(error), "BAD_CURSOR") from None
     except FilterError as error:
         raise BadInput(str(error), "BAD_FILTER") from None
+    except RecursionError:
+        raise BadInput("the filter is nested too deeply", "BAD_FILTER") from None

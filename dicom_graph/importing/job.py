@@ -23,6 +23,7 @@ from dicom_graph.store.ingest import (
     known_files,
 )
 from dicom_graph.store.jobs import (
+    STALE_AFTER,
     ClaimedJob,
     Failure,
     JobCounts,
@@ -34,6 +35,7 @@ from dicom_graph.store.jobs import (
 log = logging.getLogger(__name__)
 Progress = Callable[[JobCounts], None]
 _BATCH_SECONDS = 1.0
+_MAX_SILENCE = STALE_AFTER.total_seconds() / 3
 
 
 class _Stopped(Exception):
@@ -127,6 +129,8 @@ class JobRun:
             self._take_file(file, known)
             if self._is_due():
                 self._save()
+        if self._is_silent():
+            self._save()
 
     def _with_known(self, folder: Folder) -> Iterator[tuple[FileRecord, KnownFile | None]]:
         if not folder.files:
@@ -160,7 +164,13 @@ class JobRun:
     def _is_due(self) -> bool:
         if len(self._batch) >= self._batch_size:
             return True
+        if self._is_silent():
+            return True
         return self._unsaved >= 100 and time.monotonic() - self._last_save > _BATCH_SECONDS
+
+    def _is_silent(self) -> bool:
+        """Whether others could soon take the job for dead."""
+        return time.monotonic() - self._last_save > _MAX_SILENCE
 
     def _save(self) -> None:
         """The batch in one transaction; file by file where the database refuses one of them."""

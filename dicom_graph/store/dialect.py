@@ -90,11 +90,19 @@ class FilterError(ValueError):
     """A condition that cannot be asked of this database; the message says why."""
 
 
-def refuse_pattern(context: ExceptionContext) -> None:
-    """Listens to errors: says what PostgreSQL has against a regular expression."""
+_TOO_LARGE = re.compile(
+    "parser stack overflow|Expression tree is too large|too many SQL variables|"
+    "number of parameters must be between"
+)
+
+
+def refuse_condition(context: ExceptionContext) -> None:
+    """Listens to errors: says what the database has against a condition."""
     error = context.original_exception
     if isinstance(error, psycopg.errors.InvalidRegularExpression):
         raise FilterError(f"`regex`: {error.diag.message_primary}") from None
+    if isinstance(error, DRIVER_ERRORS) and _TOO_LARGE.search(str(error)):
+        raise FilterError("the filter has more parts than the database takes") from None
 
 
 def is_sqlite(connection: Connection) -> bool:

@@ -10,7 +10,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from dicom_graph.store.dialect import refuse_pattern, tune_sqlite_connection
+from dicom_graph.store.dialect import refuse_condition, tune_sqlite_connection
 
 
 class DatabaseError(Exception):
@@ -71,7 +71,7 @@ class Database:
                 hide_parameters=True,
                 isolation_level="AUTOCOMMIT",
             )
-            event.listen(engine.sync_engine, "handle_error", refuse_pattern)
+            event.listen(engine.sync_engine, "handle_error", refuse_condition)
             return engine
         self._make_folder()
         engine = create_async_engine(
@@ -82,6 +82,7 @@ class Database:
             hide_parameters=True,
         )
         event.listen(engine.sync_engine, "connect", tune_sqlite_connection)
+        event.listen(engine.sync_engine, "handle_error", refuse_condition)
         return engine
 
     @asynccontextmanager

@@ -28,6 +28,8 @@ from tests.make import make_data_set, put_raw, save
 
 Json = dict[str, Any]
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+
 PIXEL_DATA = {"7FE00008", "7FE00009", "7FE00010"}
 INLINE_LIMIT = 65_536
 NOT_READABLE = {"rtplan_truncated.dcm"}

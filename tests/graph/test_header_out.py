@@ -106,11 +106,12 @@ async def test_a_path_of_the_list_leads_to_the_same_element(
     headers = [image["header"] for image in data["images"]["nodes"]]
     assert len(headers) == 1 + len(NESTED)
     for header in headers:
+        paths = [row["path"] for row in header["table"]]
+        assert len(set(paths)) == len(paths)
         found = await by_path(graph, header)
         for row, element in zip(header["table"], found, strict=True):
             keys = ("tag", "privateCreator", "keyword", "vr", "vm")
             assert {key: element[key] for key in keys} == {key: row[key] for key in keys}, row
-    await assert_every_element_is_there(graph, headers)
 
 
 async def by_path(graph: Graph, header: dict[str, Any]) -> list[dict[str, Any]]:
@@ -121,13 +122,6 @@ async def by_path(graph: Graph, header: dict[str, Any]) -> list[dict[str, Any]]:
     )
     query = "query ($id: ID!) { node(id: $id) { ... on Header { %s } } }"
     return list((await graph(query % fields, id=header["id"]))["node"].values())
-
-
-async def assert_every_element_is_there(graph: Graph, headers: list[dict[str, Any]]) -> None:
-    """Paths are distinct, so that as many elements as rows were reached."""
-    for header in headers:
-        paths = [row["path"] for row in header["table"]]
-        assert len(set(paths)) == len(paths)
 
 
 async def test_repeating_groups_have_keywords_too(
@@ -147,6 +141,8 @@ async def test_repeating_groups_have_keywords_too(
     )
     assert [row["value"] for row in found["elements"]] == [5, 7]
     assert (found["first"]["value"], found["second"]["value"]) == (5, 7)
+    assert await count_images(graph, 'keyword: "OverlayRows", number: {eq: 7}') == 1
+    assert await count_images(graph, 'keyword: "OverlayRows", number: {eq: 6}') == 0
 
 
 # --- HTML
@@ -258,6 +254,16 @@ async def test_private_element_by_creator_whatever_its_block(
     assert found["creator"] == {"tag": "(0019,0011)", "value": "OTHER"}
     assert found["creators"] == [{"tag": "(0019,0010)", "value": "ACME"}]
     assert len(found["private"]) == 4
+    assert await count_images(graph, 'tag: "(0019,xx10)", text: {eq: "of OTHER"}') == 1
+    assert await count_images(graph, 'tag: "(0019,0011)", text: {eq: "OTHER"}') == 1
+    assert await count_images(graph, 'tag: "(0019,xx11)", text: {eq: "OTHER"}') == 0
+    assert await count_images(graph, 'tag: "(0019,0010)", text: {eq: "of ACME"}') == 0
+
+
+async def count_images(graph: Graph, element: str) -> int:
+    """How many images hold such an element."""
+    query = f"{{ images(filter: {{header: {{element: {{ {element} }}}}}}) {{ totalCount }} }}"
+    return (await graph(query))["images"]["totalCount"]
 
 
 REFUSED = {

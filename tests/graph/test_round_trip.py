@@ -1,7 +1,6 @@
 """The elements that the server returns are the elements that pydicom reads, at every depth."""
 
 import base64
-import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
@@ -26,7 +25,6 @@ from tests.data import (
 
 PIXEL_DATA = {0x7FE00008, 0x7FE00009, 0x7FE00010}
 BYTES = {"OB", "OD", "OF", "OL", "OV", "OW", "UN"}
-NUMBERS = {"FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"}
 INLINE_LIMIT = 65_536
 """Longer bytes stay in the file, but for those of Siemens CSA headers."""
 TRUNCATED = {"rtplan_truncated.dcm"}
@@ -86,7 +84,7 @@ def served(elements: list[dict[str, Any]]) -> tuple[Shape, ...]:
             vr=element["vr"],
             vm=element["vm"],
             private_creator=element["privateCreator"],
-            texts=tuple(map(_stripped, (value["raw"] for value in element["values"]))),
+            texts=tuple(_normal(value["raw"], element["vr"]) for value in element["values"]),
             items=_served_items(element.get("items")),
         )
         for element in elements
@@ -139,17 +137,18 @@ def _texts(element: DataElement) -> Iterator[str | None]:
 
 
 def _text(value: Any, vr: str) -> str | None:
-    if vr in NUMBERS:
-        whole = math.isfinite(value) and value == int(value)
-        return str(int(value)) if whole else repr(value)
     if vr == "AT":
         return f"({value >> 16:04X},{value & 0xFFFF:04X})"
     as_written = getattr(value, "original_string", value) if vr in ("DS", "IS") else value
-    return _stripped(str(as_written))
+    return _normal(str(as_written), vr)
 
 
-def _stripped(text: str | None) -> str | None:
-    return text.strip(" \0") if text is not None else None
+def _normal(text: str | None, vr: str) -> str | None:
+    """Without padding; a floating point number in one of the ways to write it."""
+    if text is None or vr in BYTES:
+        return text
+    # Plus 0: -0 is 0.
+    return repr(float(text) + 0.0) if vr in ("FD", "FL") else text.strip(" \0")
 
 
 @cache

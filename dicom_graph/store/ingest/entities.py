@@ -50,8 +50,9 @@ class EntityWriter:
 
     def write(self, connection: Connection, entities: list[Entities]) -> list[Place]:
         """The places of images; what the database lacks is inserted."""
-        patients = {e.patient.uid: e.patient for e in entities if e.patient}
-        studies = {e.study.uid: e.study for e in entities if e.study}
+        # Reversed: of several headers of a patient or study, the first stays.
+        patients = {e.patient.uid: e.patient for e in reversed(entities) if e.patient}
+        studies = {e.study.uid: e.study for e in reversed(entities) if e.study}
         self._write(connection, _PATIENT, self._patients, patients)
         self._write(connection, _STUDY, self._studies, studies)
         self._write_series(connection, entities)

@@ -1,7 +1,8 @@
 """Conditions as SQL.
 
 Filters on lists and elements go from the child up, as `id IN (SELECT parent …)`: the planners of
-both databases start from whichever side is smaller, and nothing is read twice.
+both databases start from whichever side is smaller, and nothing is read twice. The children are
+written beside the statement (WITH), not into it, as SQLite's parser takes little nesting.
 """
 
 from collections.abc import Callable, Mapping
@@ -59,8 +60,8 @@ class Filters:
                 return self._some(relation, table, part)
             case Related(column, related, part):
                 other = ENTITY_TABLES[related].alias()
-                found = select(other.c.id).where(self.where(related, other, part))
-                return table.c[column].in_(found)
+                found = select(other.c.id).where(self.where(related, other, part)).cte()
+                return table.c[column].in_(select(found.c.id))
             case HasElement():
                 matcher = ElementMatcher(self.sqlite, self.definitions)
                 return table.c.id.in_(_HOLDERS[entity](matcher, condition))
@@ -69,8 +70,8 @@ class Filters:
         child = relation.partition(".")[2]
         entity = _ENTITY_OF_LIST[child]
         other = ENTITY_TABLES[entity].alias()
-        found = select(other.c.id).where(self.where(entity, other, part))
-        return table.c.id.in_(_PARENTS[relation](found))
+        found = select(other.c.id).where(self.where(entity, other, part)).cte()
+        return table.c.id.in_(_PARENTS[relation](select(found.c.id)))
 
 
 def count_of(relation: str, table: FromClause) -> Select[tuple[int]]:

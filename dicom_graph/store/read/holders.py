@@ -142,8 +142,9 @@ class ElementMatcher:
                 if condition.anywhere:
                     enclosing = enclosing_elements(elements)
                     elements = select(enclosing.c.id)
+                found = elements.cte()
                 holders = select(HeaderElement.header_id).where(
-                    HeaderElement.element_id.in_(elements)
+                    HeaderElement.element_id.in_(select(found.c.id))
                 )
                 return Header.id.in_(holders)
             case _:

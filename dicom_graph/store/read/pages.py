@@ -192,11 +192,17 @@ def _decode(keys: Keys, request: PageRequest, cursor: str) -> list[Any]:
 def _typed(column: ColumnElement[Any], value: Any) -> Any:
     kind = column.type
     if isinstance(kind, UtcDateTime | DateTime):
-        return dt.datetime.fromisoformat(value)
+        moment = dt.datetime.fromisoformat(value)
+        if isinstance(kind, UtcDateTime) != (moment.tzinfo is not None):
+            raise ValueError
+        return moment
     if isinstance(kind, Date):
         return dt.date.fromisoformat(value)
     if isinstance(kind, Time):
-        return dt.time.fromisoformat(value)
+        time = dt.time.fromisoformat(value)
+        if time.tzinfo is not None:
+            raise ValueError
+        return time
     expected: tuple[type, ...] = (str,)
     if isinstance(kind, Boolean):
         expected = (bool,)
@@ -208,6 +214,9 @@ def _typed(column: ColumnElement[Any], value: Any) -> Any:
         raise ValueError
     if not isinstance(value, expected) or isinstance(value, bool) != (expected == (bool,)):
         raise ValueError
-    if (isinstance(value, int) and abs(value) >= 2**63) or value == "\x00":
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise ValueError
+    # A lone surrogate cannot be encoded; PostgreSQL's text refuses NUL.
+    if isinstance(value, str) and b"\x00" in value.encode():
         raise ValueError
     return value
