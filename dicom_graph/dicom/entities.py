@@ -155,9 +155,10 @@ def _texts(element: Element | None) -> list[str] | None:
 
 
 def _numbers(element: Element | None) -> list[float] | None:
-    if element is None:
-        return None
-    return [value.number for value in element.values if value.number is not None] or None
+    """All values as numbers; None where one of them is none."""
+    values = element.values if element is not None else ()
+    numbers = [value.number for value in values if value.number is not None]
+    return numbers if numbers and len(numbers) == len(values) else None
 
 
 def _sex(element: Element | None) -> str | None:

@@ -39,6 +39,8 @@ def _value(row: ElementRow, value: ValueRow) -> Any:
     if vr == "AT":
         return value.text[1:5] + value.text[6:10] if value.text else None
     if vr in _INTEGER_VRS:
+        if value.number is not None and abs(value.number) < 2**53:
+            return int(value.number)
         number = exact_integer(value)
         return number if number is not None else raw_text(value) or None
     if vr in _FLOAT_VRS:

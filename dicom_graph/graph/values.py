@@ -8,7 +8,7 @@ from typing import Any
 
 from dicom_graph.dicom.coded import display_name
 from dicom_graph.dicom.names import NameComponents, split_name
-from dicom_graph.dicom.values import BYTES_VRS, parse_datetime
+from dicom_graph.dicom.values import BYTES_VRS, NUMBER_FORMATS, parse_datetime
 from dicom_graph.graph import csa
 from dicom_graph.graph.scalars import BigInt
 from dicom_graph.graph.types.value import (
@@ -50,7 +50,10 @@ def make_values(row: ElementRow) -> list[DataElementValue]:
         if kind is CodeKind:
             fields["display"] = display_name(row.definition.keyword, value.text)
         warnings = [value.warning] if value.warning else []
-        result.append(made(index=value.position, raw=raw_text(value), warnings=warnings, **fields))
+        raw = raw_text(value)
+        if raw is None and vr in NUMBER_FORMATS:
+            raw = _base64(row.raw)
+        result.append(made(index=value.position, raw=raw, warnings=warnings, **fields))
     return result
 
 

@@ -178,7 +178,7 @@ class Header(Node):
 
     @computed(
         "All elements in the DICOM JSON Model (PS3.18 F.2), nested ones too; bytes beyond 64 KiB "
-        "are left out."
+        "are left out, but for Siemens CSA headers."
     )
     async def json(self, info: Info) -> JSON:
         return cast(JSON, dicom_json(await info.context.loaders.tree.load(self.row)))

@@ -21,7 +21,8 @@ class DataElementValue:
     index: int = _field(description="Its place among the element's values, from 0.")
     raw: str | None = _field(
         description="As in the file: of a text VR its characters without padding, of a number its "
-        "decimal digits, of bytes base64 (null beyond 64 KiB)."
+        "decimal digits, of bytes, and of bytes that are no whole numbers, base64 (null beyond 64 "
+        "KiB)."
     )
     warnings: list[str] = _field(description="Why there is no typed value, or what is odd.")
 
