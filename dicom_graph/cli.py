@@ -137,6 +137,7 @@ def serve(
         shown_host = f"[{host}]" if ":" in host else host
         address = f"http://{shown_host}:{listener.getsockname()[1]}/graphql"
         print(f"dicom-graph serves {address}", file=sys.stderr)  # noqa: T201
+        settings.allowed_hosts.append(shown_host)
         application = create_app(settings, default_query=demo.QUERY if with_demo else None)
         config = uvicorn.Config(
             application, log_config=None, timeout_graceful_shutdown=10, server_header=False
@@ -288,7 +289,7 @@ def _as_json(report: Report) -> str:
 
 
 def _exit_status(report: Report) -> int:
-    if report.status is JobStatus.INTERRUPTED:
+    if report.status is JobStatus.CANCELLED:
         return 130
     return 1 if report.counts.failed or report.status is JobStatus.FAILED else 0
 

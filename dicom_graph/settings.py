@@ -29,6 +29,11 @@ class Settings(BaseSettings):
         description="Folders that `importPath` may read, separated by `:` (`;` on Windows); "
         "symbolic links are resolved first.",
     )
+    allowed_hosts: Annotated[list[str], NoDecode] = Field(
+        default_factory=lambda: ["localhost", "127.0.0.1", "[::1]"],
+        description="Names under which the server may be addressed, separated by commas; `*` for "
+        "any. The address of `serve --host` is always one.",
+    )
     batch_size: int = Field(
         default=500, ge=1, le=10_000, description="Files written in one transaction."
     )
@@ -42,10 +47,11 @@ class Settings(BaseSettings):
     max_page_size: int = Field(
         default=10_000, ge=1, le=10_000, description="The largest `first` or `last` of a page."
     )
-    element_cache_size: int = Field(
-        default=100_000,
-        ge=0,
-        description="Data elements that a server keeps in memory (about 1 kB each).",
+    element_cache_megabytes: int = Field(
+        default=128,
+        ge=1,
+        le=1_000_000,
+        description="Memory that a server gives to the data elements it read lately, about.",
     )
     database_pool_size: int = Field(
         default=10, ge=1, le=1000, description="Database connections that a server holds."
@@ -53,6 +59,13 @@ class Settings(BaseSettings):
     log_level: str = Field(
         default="INFO", description="DEBUG, INFO, WARNING or ERROR; no patient data above DEBUG."
     )
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return [host.strip() for host in value.split(",") if host.strip()]
 
     @field_validator("import_roots", mode="before")
     @classmethod

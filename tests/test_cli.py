@@ -129,7 +129,7 @@ def test_import_that_is_interrupted_keeps_what_it_has(
     finally:
         process.kill()
     assert process.returncode == 130
-    assert report["status"] == "INTERRUPTED"
+    assert report["status"] == "CANCELLED"
     assert 0 < report["created"] == len(Tables(database, "file")["file"]) < 300
     rest = json.loads(run("import", tmp_path / "a", "--json", database_url=url).stdout)
     assert (rest["created"], rest["existing"]) == (300 - report["created"], report["created"])

@@ -33,6 +33,7 @@ NEVER_EMPTY = {"nodes", "elements", "items", "values", "files"}
 DEFAULTS_IN_WORDS = {
     "database_url": "`.dicom-graph/database.sqlite3` in your home directory",
     "import_roots": "your home directory and the current one",
+    "allowed_hosts": "`localhost`, `127.0.0.1` and `[::1]`",
 }
 
 

@@ -42,7 +42,7 @@ WRONG = [
     ("BATCH_SIZE", "10001", "less than or equal to 10000"),
     ("BATCH_SIZE", "many", "integer"),
     ("MAX_PAGE_SIZE", "0", "greater than or equal to 1"),
-    ("ELEMENT_CACHE_SIZE", "-1", "greater than or equal to 0"),
+    ("ELEMENT_CACHE_MEGABYTES", "0", "greater than or equal to 1"),
     ("DATABASE_POOL_SIZE", "0", "greater than or equal to 1"),
     ("MAX_INLINE_BYTES", "-1", "greater than or equal to 0"),
     ("LOG_LEVEL", "LOUD", "DEBUG, INFO, WARNING or ERROR"),

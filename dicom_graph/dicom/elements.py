@@ -97,7 +97,7 @@ class Element:
         if self._standard is None:
             items = tuple(standard_elements(item) for item in self.items)
             same = items == self.items
-            self._standard = self if same else make_sequence(self.tag, "", items, self.length)
+            self._standard = self if same else make_sequence(self.tag, "", items)
         return self._standard
 
 
@@ -106,7 +106,7 @@ def standard_elements(elements: Iterable[Element]) -> Item:
     return tuple(e.without_private() for e in elements if not is_private(e.tag))
 
 
-def element_warnings(elements: Iterable[Element], limit: int = 100) -> list[str]:
+def element_warnings(elements: Iterable[Element], limit: int = 10_000) -> list[str]:
     """The warnings of a header's elements at any depth, each with its element, up to a limit."""
     found: list[str] = []
     _collect_warnings(elements, "", found)
@@ -163,9 +163,29 @@ def make_element(
     )
 
 
-def make_sequence(
-    tag: int, private_creator: str, items: tuple[Item, ...], length: int = 0
+def make_streamed_element(
+    tag: int, private_creator: str, vr: str, chunks: Iterable[bytes], little_endian: bool
 ) -> Element:
+    """An element of bytes too many to hold at once; the same as `make_element` gives of them."""
+    context = b"" if little_endian else b">"
+    content = blake2b(_head(tag, private_creator, vr, context), digest_size=DIGEST_SIZE)
+    whole = sha256()
+    length = 0
+    for chunk in chunks:
+        content.update(chunk)
+        whole.update(chunk)
+        length += len(chunk)
+    return Element(
+        tag,
+        definition(tag, private_creator, vr),
+        content.digest(),
+        vm=1,
+        sha256=whole.digest(),
+        length=length,
+    )
+
+
+def make_sequence(tag: int, private_creator: str, items: tuple[Item, ...]) -> Element:
     """A sequence element of these items; equal items give an equal digest, however encoded."""
     content = b"".join(
         len(item).to_bytes(4, "big") + b"".join([element.digest for element in item])
@@ -176,11 +196,14 @@ def make_sequence(
         definition(tag, private_creator, "SQ"),
         _digest(tag, private_creator, "SQ", b"", content),
         vm=len(items),
-        length=length,
         items=items,
     )
 
 
 def _digest(tag: int, private_creator: str, vr: str, context: bytes, content: bytes) -> bytes:
-    head = b"\x00".join((b"%08X" % tag, private_creator.encode(), vr.encode(), context, b""))
+    head = _head(tag, private_creator, vr, context)
     return blake2b(head + content, digest_size=DIGEST_SIZE).digest()
+
+
+def _head(tag: int, private_creator: str, vr: str, context: bytes) -> bytes:
+    return b"\x00".join((b"%08X" % tag, private_creator.encode(), vr.encode(), context, b""))

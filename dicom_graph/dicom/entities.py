@@ -168,13 +168,13 @@ def _sex(element: Element | None) -> str | None:
 
 Read = Callable[[Element | None], Any]
 _STUDY: dict[str, tuple[int, Read]] = {
-    "uid": (_tag("StudyInstanceUID"), _text),
+    "uid": (_tag("StudyInstanceUID"), _joined),
     "description": (_tag("StudyDescription"), _text),
     "date": (_tag("StudyDate"), _date),
     "time": (_tag("StudyTime"), _time),
 }
 _SERIES: dict[str, tuple[int, Read]] = {
-    "uid": (_tag("SeriesInstanceUID"), _text),
+    "uid": (_tag("SeriesInstanceUID"), _joined),
     "number": (_tag("SeriesNumber"), _integer),
     "description": (_tag("SeriesDescription"), _text),
     "date": (_tag("SeriesDate"), _date),
@@ -202,7 +202,7 @@ _SERIES: dict[str, tuple[int, Read]] = {
     "mr_acquisition_type": (_tag("MRAcquisitionType"), _text),
 }
 _IMAGE: dict[str, tuple[int, Read]] = {
-    "uid": (_tag("SOPInstanceUID"), _text),
+    "uid": (_tag("SOPInstanceUID"), _joined),
     "number": (_tag("InstanceNumber"), _integer),
     "date": (_tag("InstanceCreationDate"), _date),
     "time": (_tag("InstanceCreationTime"), _time),
@@ -268,7 +268,7 @@ def _fields(by_tag: Elements, readers: dict[str, tuple[int, Read]]) -> dict[str,
 
 
 def _patient(by_tag: Elements) -> PatientFields | None:
-    uid = _text(by_tag.get(_PATIENT_ID))
+    uid = _joined(by_tag.get(_PATIENT_ID))
     if uid is None:
         return None
     name = _text(by_tag.get(_PATIENT_NAME))

@@ -11,6 +11,7 @@ from pydicom.charset import convert_encodings, default_encoding, python_encoding
 from dicom_graph.dicom.dictionary import PIXEL_DATA_TAGS, is_private_creator
 from dicom_graph.dicom.elements import Element, Item
 from dicom_graph.dicom.interning import Context, Interner
+from dicom_graph.dicom.values import BYTES_VRS
 
 _LONG = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SV", b"UC", b"UR", b"UT", b"UV"}
 _SHORT = {
@@ -27,6 +28,8 @@ _SPECIFIC_CHARACTER_SET = 0x00080005
 _FIRST_ITEM_TAG = 0xFFFE0000
 _ITEM_DELIMITER = 0xFFFEE00D
 _MAX_DEPTH = 64
+_LARGE = 4 << 20
+_REMEMBERED = 4096
 
 
 class NotUnderstood(Exception):
@@ -35,6 +38,18 @@ class NotUnderstood(Exception):
 
 class NeedMore(Exception):
     """The buffer ends before the data set does."""
+
+
+class LargeValue(Exception):
+    """Bytes too many to hold: the caller reads them piece by piece, and goes on after them."""
+
+    def __init__(self, tag: int, vr: str, start: int, length: int, data_set: "DataSet") -> None:
+        super().__init__(tag)
+        self.tag = tag
+        self.vr = vr
+        self.start = start
+        self.length = length
+        self.data_set = data_set
 
 
 class DataSet:
@@ -48,6 +63,17 @@ class DataSet:
         self.context: Context = interner.context(encodings, "")
         self.blocks: dict[int, Context] = {}
         self.elements: list[Element] = []
+
+    def creator_of(self, tag: int) -> str:
+        """The private creator of an element, empty for a standard one."""
+        block = self.blocks.get(tag >> 8) if tag >> 16 & 1 else None
+        return block.creator if block is not None else ""
+
+    def rest(self) -> "DataSet":
+        """The same data set, for the elements that follow."""
+        rest = DataSet(self.interner, self.encodings)
+        rest.blocks = self.blocks
+        return rest
 
     def use_character_set(self, element: Element) -> None:
         names = list(element.texts)
@@ -66,28 +92,44 @@ class DataSet:
         self.blocks[block] = self.interner.context(self.encodings, element.text or "")
 
 
-def walk(buffer: bytes, start: int, interner: Interner, *, at_end: bool) -> Item:
+def walk(
+    buffer: bytes,
+    start: int,
+    interner: Interner,
+    *,
+    at_end: bool,
+    after: LargeValue | None = None,
+) -> Item:
     """The elements of the data set at `start`, up to the pixel data or the end of the file.
 
-    `at_end` says that `buffer` reaches the end of the file. Raises NotUnderstood where pydicom
-    has to read it, NeedMore where `buffer` is cut.
+    `at_end` says that `buffer` reaches the end of the file; `after`, that the data set began
+    before a large value. Raises NotUnderstood where pydicom has to read it, NeedMore where
+    `buffer` is cut, LargeValue at bytes over 4 MiB.
     """
-    data_set = DataSet(interner, [default_encoding])
-    position = _walk(buffer, start, len(buffer), data_set, False, 0)
+    if after is None:
+        data_set, last = DataSet(interner, [default_encoding]), -1
+    else:
+        data_set, last = after.data_set.rest(), after.tag
+    position = _walk(buffer, start, len(buffer), data_set, False, 0, last)
     if position == len(buffer) and not at_end:
         raise NeedMore
     return tuple(data_set.elements)
 
 
 def _walk(
-    buffer: bytes, position: int, end: int, data_set: DataSet, delimited: bool, depth: int
+    buffer: bytes,
+    position: int,
+    end: int,
+    data_set: DataSet,
+    delimited: bool,
+    depth: int,
+    last: int = -1,
 ) -> int:
     """Fill `data_set` from `position`; gives the position after it."""
     append = data_set.elements.append
     context = data_set.context
     known = context.known
     block = -1
-    last = -1
     while position < end:
         if position + 8 > end:
             raise NeedMore
@@ -133,6 +175,8 @@ def _walk(
         if length == _UNDEFINED:
             raise NotUnderstood
         stop = position + value_start + length
+        if length > _LARGE and depth == 0 and kind[1] in BYTES_VRS:
+            raise LargeValue(tag, kind[1], position + value_start, length, data_set)
         if stop > end:
             raise NeedMore
         chunk = buffer[position:stop]
@@ -185,22 +229,21 @@ def _sequence(
         element = context.known.get(chunk) or context.older.get(chunk)
         if element is None:
             items = _items(buffer, position, stop, parent, False, depth)[0]
-            element = _make(buffer, start, items, length, parent, context)
-            if length <= 65_536:
+            element = _make(buffer, start, items, parent, context)
+            if length <= _REMEMBERED:
                 context.remember(chunk, element)
     else:
         items, stop = _items(buffer, position, end, parent, True, depth)
-        element = _make(buffer, start, items, 0, parent, context)
+        element = _make(buffer, start, items, parent, context)
     parent.elements.append(element)
     return stop
 
 
 def _make(
-    buffer: bytes, start: int, items: tuple[Item, ...], length: int, parent: DataSet,
-    context: Context,
-) -> Element:  # fmt: skip
+    buffer: bytes, start: int, items: tuple[Item, ...], parent: DataSet, context: Context
+) -> Element:
     group, number = _ITEM(buffer, start)[:2]
-    return parent.interner.sequence(group << 16 | number, context.creator, items, length)
+    return parent.interner.sequence(group << 16 | number, context.creator, items)
 
 
 def _items(

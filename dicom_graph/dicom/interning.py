@@ -7,6 +7,7 @@ from dicom_graph.dicom.elements import MAX_RAW, Element, Item, make_element, mak
 Key = TypeVar("Key")
 
 _LARGE = 4096
+_MANY = 100
 
 
 class RecentCache(Generic[Key]):
@@ -115,11 +116,11 @@ class Interner:
                 self._raw.put(key, element)
         return element
 
-    def sequence(
-        self, tag: int, private_creator: str, items: tuple[Item, ...], length: int
-    ) -> Element:
-        """The sequence of these items."""
-        element = make_sequence(tag, private_creator, items, length)
+    def sequence(self, tag: int, private_creator: str, items: tuple[Item, ...]) -> Element:
+        """The sequence of these items; large ones are not remembered."""
+        element = make_sequence(tag, private_creator, items)
+        if sum(map(len, items)) > _MANY:
+            return element
         known = self._sequences.get((element.digest,))
         if known is None:
             self._sequences.put((element.digest,), element)

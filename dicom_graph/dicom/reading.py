@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from struct import Struct
 
 import pydicom
+from pydicom.dataelem import RawDataElement
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -13,11 +14,17 @@ from pydicom.uid import (
     MediaStorageDirectoryStorage,
 )
 
-from dicom_graph.dicom.elements import Element, Item
+from dicom_graph.dicom.elements import Element, Item, make_streamed_element
 from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
-from dicom_graph.dicom.explicit import NeedMore, NotUnderstood, walk
+from dicom_graph.dicom.explicit import LargeValue, NeedMore, NotUnderstood, walk
 from dicom_graph.dicom.interning import Interner
-from dicom_graph.dicom.through_pydicom import intern_data_set, quiet_pydicom, read_with_pydicom
+from dicom_graph.dicom.through_pydicom import (
+    element_label,
+    intern_data_set,
+    quiet_pydicom,
+    read_in_chunks,
+    read_with_pydicom,
+)
 
 _FIRST_READ = 65_536
 _MAX_INFLATED = 128 << 20
@@ -35,11 +42,14 @@ _DIRECTORY_RECORDS = 0x00041220
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One file's image: its header (all elements, private ones too), and its transfer syntax."""
+    """One file's image: its header (all elements, private ones too), and its transfer syntax.
+
+    `weight`: about how many bytes of memory its elements take.
+    """
 
     elements: Item
     transfer_syntax_uid: str | None
-    warnings: tuple[str, ...] = ()
+    weight: int = 0
 
 
 def read_instance(path: str | bytes, interner: Interner) -> Instance:
@@ -78,18 +88,49 @@ def _fast(descriptor: int, buffer: bytes, size: int, interner: Interner) -> Inst
         _refuse_deflate_bomb(descriptor, start)
     if syntax in _NOT_EXPLICIT_LITTLE or not syntax.startswith(_STANDARD_SYNTAXES):
         return None
+    return _walk_file(descriptor, buffer, start, size, interner, syntax)
+
+
+def _walk_file(
+    descriptor: int, buffer: bytes, start: int, size: int, interner: Interner, syntax: str
+) -> Instance | None:
+    """Walk with a growing buffer; large values are read in pieces and never held."""
+    before: Item = ()
+    after: LargeValue | None = None
+    offset = 0
     while True:
         try:
-            return Instance(walk(buffer, start, interner, at_end=len(buffer) >= size), syntax)
+            at_end = offset + len(buffer) >= size
+            elements = walk(buffer, start, interner, at_end=at_end, after=after)
+            return Instance(before + elements, syntax, weight=len(buffer))
         except NotUnderstood:
             return None
+        except LargeValue as large:
+            value_start = offset + large.start
+            element = _streamed(descriptor, large, value_start, size)
+            before += (*large.data_set.elements, element)
+            after, offset, start = large, value_start + large.length, 0
+            buffer = os.pread(descriptor, _FIRST_READ, offset)
+            continue
         except NeedMore:
-            if len(buffer) >= size:
+            held = offset + len(buffer)
+            if held >= size:
                 return None
-        more = os.pread(descriptor, min(len(buffer) * 7, size - len(buffer)), len(buffer))
+        more = os.pread(descriptor, min(len(buffer) * 7, size - held), held)
         if not more:
             return None
         buffer += more
+
+
+def _streamed(descriptor: int, large: LargeValue, start: int, size: int) -> Element:
+    creator = large.data_set.creator_of(large.tag)
+    if start + large.length > size:
+        raise UnreadableFileError(
+            f"the file ends at byte {size}, inside {element_label(large.tag, creator)}, whose "
+            f"value needs {large.length} bytes"
+        )
+    chunks = read_in_chunks(descriptor, start, large.length)
+    return make_streamed_element(large.tag, creator, large.vr, chunks, True)
 
 
 def _file_meta(buffer: bytes) -> tuple[str, int]:
@@ -143,12 +184,38 @@ def _read_quietly(path: str, interner: Interner, has_prefix: bool) -> Instance:
         _refuse_directory(data_set)
         elements = intern_data_set(data_set, interner)
     except UnreadableFileError:
-        if has_prefix:
+        if has_prefix or _says_what_it_is(path):
             raise
         raise NotDicomError("not a DICOM file") from None
     if not has_prefix and _find(elements, _SOP_CLASS) is None:
         raise NotDicomError("not a DICOM file")
-    return Instance(elements, _meta(data_set, "TransferSyntaxUID"))
+    _refuse_stray_bytes(data_set, path)
+    weight = min(os.path.getsize(path), _MAX_INFLATED)
+    return Instance(elements, _meta(data_set, "TransferSyntaxUID"), weight)
+
+
+def _says_what_it_is(path: str) -> bool:
+    """Whether a file without prefix begins as a DICOM image does, however it ends."""
+    try:
+        data_set = pydicom.dcmread(path, specific_tags=[_SOP_CLASS], force=True)
+        return data_set.get(_SOP_CLASS) is not None
+    except Exception:
+        return False
+
+
+def _refuse_stray_bytes(data_set: pydicom.FileDataset, path: str) -> None:
+    """pydicom stops silently at a file that ends inside the 8 bytes before a value."""
+    if not data_set._dict or _meta(data_set, "TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        return
+    ends = [
+        element.value_tell + element.length
+        for element in data_set._dict.values()
+        if isinstance(element, RawDataElement) and element.length != 0xFFFFFFFF
+    ]
+    size = os.path.getsize(path)
+    last = data_set._dict[max(data_set._dict)]
+    if ends and isinstance(last, RawDataElement) and 0 < size - max(ends) < 8:
+        raise UnreadableFileError(f"the file ends at byte {size}, inside an element's header")
 
 
 def _refuse_directory(data_set: pydicom.FileDataset) -> None:

@@ -1,5 +1,6 @@
 """Any data set that pydicom can read, as interned elements: the truth, and the slow way."""
 
+import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -24,12 +25,14 @@ from dicom_graph.dicom.dictionary import (
     is_private_creator,
     private_block,
 )
-from dicom_graph.dicom.elements import Element, Item
+from dicom_graph.dicom.elements import Element, Item, make_streamed_element
 from dicom_graph.dicom.errors import UnreadableFileError
 from dicom_graph.dicom.interning import Interner
+from dicom_graph.dicom.values import BYTES_VRS
 
 _UNDEFINED = 0xFFFFFFFF
 _MAX_DEPTH = 128
+_DEFERRED = 4 << 20
 _MAX_MESSAGE = 200
 _TAG = re.compile(r"\([0-9A-Fa-f]{4},[0-9A-Fa-f]{4}\)")
 _CHARACTER_SET = BaseTag(0x00080005)
@@ -51,7 +54,9 @@ def read_with_pydicom(path: str, *, force: bool) -> pydicom.FileDataset:
     """
     try:
         with quiet_pydicom() as caught:
-            data_set = pydicom.dcmread(path, stop_before_pixels=True, force=force)
+            data_set = pydicom.dcmread(
+                path, stop_before_pixels=True, force=force, defer_size=_DEFERRED
+            )
     except RecursionError:
         raise UnreadableFileError("sequences are nested too deeply") from None
     except OSError as error:
@@ -112,10 +117,15 @@ def _element(
     creator = _private_creator(data_set, tag)
     if isinstance(source, DataElement):
         return _read_element(data_set, source, creator, interner, pixel_rep, depth)
+    if source.value is None and 0 < source.length < _UNDEFINED:
+        deferred = _deferred(data_set, source, creator, pixel_rep)
+        if isinstance(deferred, Element):
+            return deferred
+        source = deferred
     if source.length != _UNDEFINED and len(source.value or b"") < source.length:
         raise UnreadableFileError(
             f"the file ends at byte {source.value_tell + len(source.value or b'')}, inside "
-            f"{_label(tag, creator)}, whose value needs {source.length} bytes"
+            f"{element_label(tag, creator)}, whose value needs {source.length} bytes"
         )
     vr = _resolved_vr(data_set, source, pixel_rep)
     raw = source.value or b""
@@ -128,10 +138,33 @@ def _element(
         )
     except Exception as error:
         raise UnreadableFileError(
-            f"{_label(tag, creator)} at byte {source.value_tell}: {_one_line(error)}"
+            f"{element_label(tag, creator)} at byte {source.value_tell}: {_one_line(error)}"
         ) from error
     interned = tuple(_intern(item, interner, pixel_rep, depth + 1) for item in items)
-    return interner.sequence(tag, creator, interned, len(raw))
+    return interner.sequence(tag, creator, interned)
+
+
+def _deferred(
+    data_set: Dataset, source: RawDataElement, creator: str, pixel_rep: int | None
+) -> Element | RawDataElement:
+    """A value that pydicom left in the file: bytes in pieces as an element, others as raw."""
+    vr = _resolved_vr(data_set, source, pixel_rep)
+    with open(str(data_set.filename), "rb", buffering=0) as file:
+        descriptor = file.fileno()
+        chunks = read_in_chunks(descriptor, source.value_tell, source.length)
+        missing = source.value_tell + source.length > os.fstat(descriptor).st_size
+        if vr in BYTES_VRS and not missing:
+            tag = int(source.tag)
+            return make_streamed_element(tag, creator, vr, chunks, source.is_little_endian)
+        return source._replace(value=b"".join(chunks))
+
+
+def read_in_chunks(descriptor: int, start: int, length: int) -> Iterator[bytes]:
+    """Bytes of an open file, a mebibyte at a time; fewer where it ends."""
+    end = start + length
+    while start < end and (chunk := os.pread(descriptor, min(1 << 20, end - start), start)):
+        start += len(chunk)
+        yield chunk
 
 
 def _read_element(
@@ -146,9 +179,9 @@ def _read_element(
     tag = int(source.tag)
     if source.VR == "SQ":
         items = tuple(_intern(item, interner, pixel_rep, depth + 1) for item in source.value)
-        return interner.sequence(tag, creator, items, 0)
+        return interner.sequence(tag, creator, items)
     if source.tag != _CHARACTER_SET:
-        raise UnreadableFileError(f"{_label(tag, creator)} cannot be read")
+        raise UnreadableFileError(f"{element_label(tag, creator)} cannot be read")
     values = source.value if source.VM > 1 else [source.value] * source.VM
     raw = "\\".join(map(str, values)).encode("iso8859", "replace")
     vr = str(source.VR)
@@ -199,6 +232,7 @@ def _one_line(error: Exception) -> str:
     return text[:_MAX_MESSAGE] + "…" + (f" in {tag[0]}" if tag else "")
 
 
-def _label(tag: int, creator: str) -> str:
+def element_label(tag: int, creator: str) -> str:
+    """An element for a message: tag and keyword, or name."""
     known = definition(tag, creator, "")
     return f"{format_tag(tag)} {known.keyword or known.name}"

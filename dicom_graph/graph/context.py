@@ -114,12 +114,13 @@ class Loaders:
 
     @property
     def series_contents(self) -> DataLoader[int, Any]:
-        """What the headers of series have in common; one statement a series."""
+        """What the headers of series have in common."""
+        return self._by_key("series_contents", self.store.series_contents)
 
-        async def load(ids: list[int]) -> Sequence[Any]:
-            return [await self.store.series_contents(id) for id in ids]
-
-        return self._loader("series_contents", load)
+    @property
+    def definition(self) -> DataLoader[int, Any]:
+        """Definitions by id."""
+        return self._by_key("definition", self.store.definitions)
 
     @property
     def tree(self) -> DataLoader[Any, Any]:
@@ -130,10 +131,6 @@ class Loaders:
     def failures(self) -> DataLoader[int, Any]:
         """Failures of import jobs."""
         return self._by_key("failures", self.store.failures)
-
-    def forget_failures(self) -> None:
-        """A subscription's context outlives a job's changes."""
-        self.failures.clear_all()
 
     def elements_of(self, query: ElementQuery) -> DataLoader[Any, Any]:
         """The elements of headers (rows) that a query asks for."""

@@ -56,7 +56,7 @@ def look_up(rows: Sequence[ElementRow], path: str | None) -> Any:
         return None
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)
 def _parsed(raw: bytes) -> tuple[Any, str | None]:
     try:
         return parse_csa(raw), None

@@ -10,6 +10,8 @@ from graphql import GraphQLError
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
+from dicom_graph.graph.context import Context
+
 log = logging.getLogger(__name__)
 
 
@@ -20,6 +22,10 @@ class MaskedSchema(strawberry.Schema):
         """One result, so no subscription: those are refused here and go through `stream`."""
         allowed = set(options.get("allowed_operation_types") or OperationType)
         options["allowed_operation_types"] = allowed - {OperationType.SUBSCRIPTION}
+        context = options.get("context_value")
+        if isinstance(context, Context):
+            # A WebSocket has one context for all its operations; what one loaded is stale soon.
+            options["context_value"] = Context.of(context.service)
         return await super().execute(query, *args, **options)
 
     def process_errors(

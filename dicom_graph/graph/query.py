@@ -45,7 +45,7 @@ async def _element(info: Info, key: int) -> DataElement | None:
 
 
 async def _definition(info: Info, key: int) -> DataElementDefinition | None:
-    row = (await info.context.store.definitions()).get(key)
+    row = await info.context.loaders.definition.load(key)
     return DataElementDefinition.from_row(row) if row is not None else None
 
 

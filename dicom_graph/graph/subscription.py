@@ -7,7 +7,7 @@ from typing import Annotated
 import strawberry
 
 from dicom_graph.graph.computed import followed
-from dicom_graph.graph.context import Info
+from dicom_graph.graph.context import Info, Loaders
 from dicom_graph.graph.errors import BadInput
 from dicom_graph.graph.node import split_global_id
 from dicom_graph.graph.types.import_job import ImportJob
@@ -35,7 +35,7 @@ class Subscription:
             row = rows[key]
             if row != last:
                 last = row
-                info.context.loaders.forget_failures()
+                info.context.loaders = Loaders(info.context.store)
                 yield ImportJob.from_row(row)
             if JobStatus(row.status).is_final:
                 return

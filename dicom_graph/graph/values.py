@@ -25,6 +25,7 @@ from dicom_graph.graph.types.value import (
     PersonName,
     PersonNameGroup,
     TimeKind,
+    UnknownKind,
     value_kind,
 )
 from dicom_graph.store.read.elements import ElementRow, ValueRow
@@ -51,7 +52,7 @@ def make_values(row: ElementRow) -> list[DataElementValue]:
             fields["display"] = display_name(row.definition.keyword, value.text)
         warnings = [value.warning] if value.warning else []
         raw = raw_text(value)
-        if raw is None and vr in NUMBER_FORMATS:
+        if raw is None and (vr in NUMBER_FORMATS or vr == "AT"):
             raw = _base64(row.raw)
         result.append(made(index=value.position, raw=raw, warnings=warnings, **fields))
     return result
@@ -132,15 +133,19 @@ def _base64(raw: bytes | None) -> str | None:
 
 def _bytes_value(row: ElementRow) -> DataElementValue:
     digest = sha256(row.raw).digest() if row.raw is not None else row.sha256
-    made: DataElementValue = VALUE_TYPES[row.definition.vr](
-        index=0,
-        raw=_base64(row.raw),
-        warnings=row.warnings,
-        element=row,
-        value=_base64(row.raw),
-        length=BigInt(row.length),
-        digest=digest.hex() if digest is not None else None,
-    )
+    vr = row.definition.vr
+    fields: dict[str, Any] = {
+        "index": 0,
+        "raw": _base64(row.raw),
+        "warnings": row.warnings,
+        "element": row,
+        "value": _base64(row.raw),
+        "length": BigInt(row.length),
+        "digest": digest.hex() if digest is not None else None,
+    }
+    if value_kind(vr) is UnknownKind:
+        fields["text"] = row.values[0].text if row.values else None
+    made: DataElementValue = VALUE_TYPES[vr](**fields)
     return made
 
 

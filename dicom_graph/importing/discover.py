@@ -55,8 +55,10 @@ class Discovery:
             yield Folder(os.path.dirname(path), failures=[outside])
             return
         if stat.S_ISDIR(status.st_mode):
-            visited.add((status.st_dev, status.st_ino))
-            yield from self._walk(path, path, visited)
+            key = (status.st_dev, status.st_ino)
+            if key not in visited:
+                visited.add(key)
+                yield from self._walk(path, path, visited)
             return
         folder = Folder(os.path.dirname(path))
         self._add(folder, path, os.path.basename(path), status)

@@ -27,6 +27,7 @@ from dicom_graph.store.jobs import (
     ClaimedJob,
     Failure,
     JobCounts,
+    JobOrigin,
     JobStatus,
     finish_job,
     save_progress,
@@ -35,6 +36,7 @@ from dicom_graph.store.jobs import (
 log = logging.getLogger(__name__)
 Progress = Callable[[JobCounts], None]
 _BATCH_SECONDS = 1.0
+_MAX_WEIGHT = 32 << 20
 _MAX_SILENCE = STALE_AFTER.total_seconds() / 3
 
 
@@ -76,6 +78,7 @@ class JobRun:
         self._batch: list[ReadFile] = []
         self._failures: list[Failure] = []
         self._unsaved = 0
+        self._weight = 0
         self._last_save = time.monotonic()
         self._found = 0
 
@@ -125,7 +128,8 @@ class JobRun:
         self._counts.skipped += folder.others
         for file, known in self._with_known(folder):
             if self._stop.is_set():
-                raise _Stopped(JobStatus.INTERRUPTED)
+                goes_on = self._job.request.origin is JobOrigin.API
+                raise _Stopped(JobStatus.INTERRUPTED if goes_on else JobStatus.CANCELLED)
             self._take_file(file, known)
             if self._is_due():
                 self._save()
@@ -144,12 +148,13 @@ class JobRun:
         self._unsaved += 1
         changed = known is not None and (known.size, known.mtime_ns) != (file.size, file.mtime_ns)
         if known is not None and not changed and known.mode >= self._job.request.mode:
-            mine = known.import_job_id == self._job.id
+            mine = self._job.is_resumed and known.import_job_id == self._job.id
             _count(self._counts, known.outcome if mine else Outcome.EXISTING)
             return
         result = self._reader.read(file, replaces=known.mode if known and changed else None)
         if isinstance(result, ReadFile):
             self._batch.append(result)
+            self._weight += result.weight
         elif isinstance(result, Failure):
             self._fail(result)
         else:
@@ -162,7 +167,7 @@ class JobRun:
             raise _Stopped(JobStatus.FAILED, f"stopped at the first failure: {failure.path}")
 
     def _is_due(self) -> bool:
-        if len(self._batch) >= self._batch_size:
+        if len(self._batch) >= self._batch_size or self._weight > _MAX_WEIGHT:
             return True
         if self._is_silent():
             return True
@@ -174,7 +179,7 @@ class JobRun:
 
     def _save(self) -> None:
         """The batch in one transaction; file by file where the database refuses one of them."""
-        batch, self._batch = self._batch, []
+        batch, self._batch, self._weight = self._batch, [], 0
         try:
             self._write(batch)
         except REFUSED:

@@ -54,6 +54,7 @@ class FileReader:
             elements=elements,
             mode=mode,
             transfer_syntax_uid=instance.transfer_syntax_uid,
-            warnings=(*instance.warnings, *element_warnings(elements)),
+            warnings=tuple(element_warnings(elements)),
+            weight=instance.weight,
             changed=replaces is not None,
         )

@@ -14,6 +14,7 @@ from dicom_graph.store.jobs import (
     JobCounts,
     JobRequest,
     JobStatus,
+    bury_dead_jobs,
     claim_job,
     create_job,
 )
@@ -42,6 +43,7 @@ def run_import(
 ) -> Report:
     """Run an import to its end, or until `stop` is set. Bad files are failures in the report."""
     with database.writer.begin() as connection:
+        bury_dead_jobs(connection)
         job = claim_job(connection, create_job(connection, request))
     if job is None:
         raise RuntimeError("another process took the import that was just made")

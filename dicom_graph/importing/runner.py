@@ -9,7 +9,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.importing.job import JobRun
 from dicom_graph.store.engine import Database
-from dicom_graph.store.jobs import JobOrigin, JobRequest, claim_job, claimable_jobs, create_job
+from dicom_graph.store.jobs import (
+    JobOrigin,
+    JobRequest,
+    bury_dead_jobs,
+    claim_job,
+    claimable_jobs,
+    create_job,
+)
 
 log = logging.getLogger(__name__)
 _LOOK_SECONDS = 5.0
@@ -62,6 +69,10 @@ class JobRunner:
             self._wake.clear()
 
     def _run_waiting(self) -> None:
+        with self._database.writer.begin() as connection:
+            bury_dead_jobs(connection)
+        with self._database.writer.begin() as connection:
+            bury_dead_jobs(connection)
         with self._database.read_sync() as connection:
             waiting = claimable_jobs(connection, JobOrigin.API)
         for job_id in waiting:

@@ -79,11 +79,11 @@ class Failure:
 
 @dataclass(slots=True)
 class ClaimedJob:
-    """A job that this process runs now."""
+    """A job that this process runs now; `is_resumed` if another process began it."""
 
     id: int
     request: JobRequest
-    started_at: dt.datetime
+    is_resumed: bool = False
     counts: JobCounts = field(default_factory=JobCounts)
 
 
@@ -121,6 +121,23 @@ def claimable_jobs(connection: Connection, origin: JobOrigin) -> list[int]:
     ]
 
 
+def bury_dead_jobs(connection: Connection) -> None:
+    """Mark as failed what no process runs and none will: dead imports of the CLI and of scripts."""
+    statement = select(ImportJob.id, ImportJob.owner, ImportJob.heartbeat_at).where(
+        ImportJob.origin != JobOrigin.API, ImportJob.status == JobStatus.RUNNING
+    )
+    dead = [
+        id for id, owner, heartbeat in connection.execute(statement) if _is_dead(owner, heartbeat)
+    ]
+    if dead:
+        values = {
+            "status": JobStatus.FAILED,
+            "error": "its process died; importing the same paths again completes it",
+            "finished_at": utc_now(),
+        }
+        connection.execute(update(ImportJob).where(ImportJob.id.in_(dead)).values(values))
+
+
 def claim_job(connection: Connection, job_id: int) -> ClaimedJob | None:
     """Take a job over, from its beginning; None where another process was faster.
 
@@ -139,7 +156,7 @@ def claim_job(connection: Connection, job_id: int) -> ClaimedJob | None:
         .where(ImportJob.id == job_id, ImportJob.status == row["status"], unchanged)
         .values(
             status=JobStatus.RUNNING, owner=process_name(), heartbeat_at=now, started_at=started,
-            finished_at=None, error=None,
+            resumed_at=now, finished_at=None, error=None,
         )
     )  # fmt: skip
     if taken.rowcount != 1:
@@ -149,7 +166,7 @@ def claim_job(connection: Connection, job_id: int) -> ClaimedJob | None:
         tuple(row["paths"]), Mode[row["mode"]], row["pattern"], row["stop_on_error"],
         JobOrigin(row["origin"]),
     )  # fmt: skip
-    return ClaimedJob(job_id, request, now)
+    return ClaimedJob(job_id, request, is_resumed=row["started_at"] is not None)
 
 
 def save_progress(
@@ -189,10 +206,12 @@ def _count_values(counts: JobCounts) -> dict[str, object]:
 
 
 def _is_dead(owner: str | None, heartbeat: dt.datetime | None) -> bool:
-    if owner is None or heartbeat is None or utc_now() - heartbeat > STALE_AFTER:
+    if owner is None or heartbeat is None:
         return True
     host, _, pid = owner.rpartition(":")
-    return host == socket.gethostname() and not _is_alive(int(pid))
+    if host == socket.gethostname():
+        return not _is_alive(int(pid))
+    return utc_now() - heartbeat > STALE_AFTER
 
 
 def _is_alive(pid: int) -> bool:

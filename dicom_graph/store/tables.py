@@ -232,6 +232,7 @@ class DataElement(Base):
     __tablename__ = "data_element"
     __table_args__ = (
         _partial_index("ix_data_element_without_values", "definition_id", where="n_values = 0"),
+        _partial_index("ix_data_element_warned", "definition_id", where="has_warnings"),
         {"sqlite_autoincrement": True},
     )
 
@@ -240,6 +241,7 @@ class DataElement(Base):
     block: Mapped[int] = mapped_column(SmallInteger)
     vm: Mapped[int] = mapped_column(Integer)
     n_values: Mapped[int] = mapped_column(Integer)
+    has_warnings: Mapped[bool]
     length: Mapped[int] = mapped_column(Int64)
     packed: Mapped[bytes | None]
     sha256: Mapped[bytes | None]
@@ -362,6 +364,7 @@ class ImportJob(Base):
     failed: Mapped[int] = mapped_column(Int64, default=0)
     error: Mapped[str | None]
     started_at: Mapped[dt.datetime | None]
+    resumed_at: Mapped[dt.datetime | None]
     finished_at: Mapped[dt.datetime | None]
     heartbeat_at: Mapped[dt.datetime | None]
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -38,7 +39,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         batch_size=settings.batch_size,
         max_inline_bytes=settings.max_inline_bytes,
     )
-    store = Store(database, element_cache_size=settings.element_cache_size)
+    store = Store(database, element_cache_bytes=settings.element_cache_megabytes << 20)
     service = Service(store, runner, roots, settings.max_page_size)
 
     @asynccontextmanager
@@ -64,6 +65,12 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
                 StaticFiles(directory=STATIC_DIR),
                 middleware=[Middleware(GZipMiddleware)],
             ),
+        ],
+        middleware=[
+            # Against DNS rebinding: a page elsewhere must not reach this server by its own name.
+            Middleware(
+                TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts, www_redirect=False
+            )
         ],
         lifespan=lifespan,
     )

@@ -26,12 +26,21 @@ def upgrade() -> None:
         sa.Column("block", sa.SmallInteger(), nullable=False),
         sa.Column("vm", sa.Integer(), nullable=False),
         sa.Column("n_values", sa.Integer(), nullable=False),
+        sa.Column("has_warnings", sa.Boolean(), nullable=False),
         sa.Column("length", ID, nullable=False),
         sa.Column("packed", sa.LargeBinary(), nullable=True),
         sa.Column("sha256", sa.LargeBinary(), nullable=True),
         sa.Column("warning", TEXT, nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_data_element"),
         sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_data_element_warned",
+        "data_element",
+        ["definition_id"],
+        unique=False,
+        sqlite_where=sa.text("has_warnings"),
+        postgresql_where=sa.text("has_warnings"),
     )
     op.create_index(
         "ix_data_element_without_values",
@@ -203,6 +212,7 @@ def upgrade() -> None:
         sa.Column("failed", ID, nullable=False),
         sa.Column("error", TEXT, nullable=True),
         sa.Column("started_at", MOMENT, nullable=True),
+        sa.Column("resumed_at", MOMENT, nullable=True),
         sa.Column("finished_at", MOMENT, nullable=True),
         sa.Column("heartbeat_at", MOMENT, nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_import_job"),
@@ -378,4 +388,5 @@ def downgrade() -> None:
     op.drop_table("data_element_value")
     op.drop_table("data_element_definition")
     op.drop_index("ix_data_element_without_values", table_name="data_element")
+    op.drop_index("ix_data_element_warned", table_name="data_element")
     op.drop_table("data_element")

@@ -1,5 +1,6 @@
 """Filters on the elements of headers, standard and private, at any depth."""
 
+import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from functools import cache
@@ -10,6 +11,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from sqlalchemy import event
 
 from dicom_graph.importing.run import Report
 from dicom_graph.store.engine import Database
@@ -618,3 +620,34 @@ async def test_codes_in_the_sequences_of_the_files_in_a_wheel(
     for path, text in sorted(expected)[::4]:
         wanted = {"header": element(path=path, text={"eq": text})}
         assert await holders(graph, wanted) == expected[path, text], (path, text)
+
+
+SELECTIVE = [
+    {"text": {"eq": "1.2.1"}},
+    {"text": {"in": ["1.2.1"]}},
+    {"text": {"in": ["1.2.1", "1.2.2"]}},
+    {"text": {"startsWith": "1.2.1"}},
+]
+
+
+@pytest.mark.parametrize("tests", SELECTIVE)
+async def test_a_text_is_looked_up_in_its_index(tests: Filter, archive: Graph) -> None:
+    """Not among all texts of its definition: there are as many UIDs as images."""
+    if not archive.database.is_sqlite:
+        pytest.skip("PostgreSQL plans by the size of tables")
+    statements: list[tuple[str, Any]] = []
+
+    def record(_c: Any, _cursor: Any, statement: str, values: Any, *_rest: Any) -> None:
+        if "data_element_value" in statement:
+            statements.append((statement, values))
+
+    event.listen(archive.database.reader.sync_engine, "before_cursor_execute", record)
+    await holders(archive, {"header": element(keyword="SOPInstanceUID", **tests)})
+    event.remove(archive.database.reader.sync_engine, "before_cursor_execute", record)
+    assert statements
+    for statement, values in statements:
+        async with archive.database.read() as connection:
+            rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+            plan = "\n".join(row[3] for row in rows)
+        assert "ix_data_element_value_text (definition_id=? AND <expr>" in plan
+        assert not re.search(r"SCAN (image|header|data_element|series)\b", plan)

@@ -40,6 +40,10 @@ STUDIES: dict[str, Filter] = {
         "StudyInstanceUID": "1.2.4", "StudyDescription": None, "StudyDate": None,
         "StudyTime": None,
     },
+    "alone": {
+        "StudyInstanceUID": "1.2.5", "StudyDescription": None, "StudyDate": None,
+        "StudyTime": None,
+    },
 }  # fmt: skip
 SERIES: dict[str, tuple[str | None, str | None, int, Filter]] = {
     "mprage": ("A-1", "brain", 3, {
@@ -82,7 +86,7 @@ SERIES: dict[str, tuple[str | None, str | None, int, Filter]] = {
     "empty": ("d.4", "bare", 1, {
         "SeriesNumber": None, "SeriesDescription": None, "Modality": "OT", "EchoTime": None,
     }),
-    "orphan": (None, "bare", 1, {"SeriesNumber": 9, "SeriesDescription": "no patient"}),
+    "orphan": (None, "alone", 1, {"SeriesNumber": 9, "SeriesDescription": "no patient"}),
     "loose": ("B_2", None, 1, {"SeriesNumber": 10, "SeriesDescription": "no study"}),
 }  # fmt: skip
 SERIES_UIDS = {label: f"1.3.{number}" for number, label in enumerate(SERIES, 1)}
@@ -238,25 +242,26 @@ STUDY_CASES = cases(
     ({"description": {"contains": "100%"}}, "brain"),
     ({"description": {"contains": "n_2"}}, "mixed"),
     ({"description": {"icontains": "links"}}, "knee"),
-    ({"description": {"isNull": True}}, "bare"),
+    ({"description": {"isNull": True}}, "bare alone"),
     ({"date": {"between": ["2019-01-01", "2019-12-31"]}}, "brain mixed"),
     ({"date": {"gte": "2020-02-29"}}, "knee"),
     ({"date": {"in": ["2020-02-29", "2019-01-01"]}}, "brain knee"),
     ({"time": {"between": ["08:00:00", "12:30:00"]}}, "brain"),
     ({"time": {"eq": "12:30:00.500"}}, "mixed"),
     ({"time": {"lte": "12:30:00.500000"}}, "brain mixed"),
-    ({"time": {"isNull": True}}, "knee bare"),
+    ({"time": {"isNull": True}}, "knee bare alone"),
     ({"nPatients": {"gte": 2}}, "mixed"),
-    ({"nSeries": {"eq": 2}}, "brain mixed bare"),
-    ({"nImages": {"between": [2, 4]}}, "mixed bare"),
-    ({"nImages": {"ne": 2}}, "brain knee"),
+    ({"nPatients": {"eq": 0}}, "alone"),
+    ({"nSeries": {"eq": 2}}, "brain mixed"),
+    ({"nImages": {"between": [2, 4]}}, "mixed"),
+    ({"nImages": {"ne": 2}}, "brain knee bare alone"),
     ({"patients": {"some": {"sex": {"eq": "F"}}}}, "mixed"),
-    ({"patients": {"none": {"sex": {"eq": "M"}}}}, "knee bare"),
-    ({"patients": {"every": {"sex": {"eq": "M"}}}}, "brain"),
+    ({"patients": {"none": {"sex": {"eq": "M"}}}}, "knee bare alone"),
+    ({"patients": {"every": {"sex": {"eq": "M"}}}}, "brain alone"),
     ({"series": {"some": {"modality": {"eq": "CT"}}}}, "mixed"),
-    ({"images": {"every": {"numberOfFrames": {"isNull": True}}}}, "mixed knee bare"),
+    ({"images": {"every": {"numberOfFrames": {"isNull": True}}}}, "mixed knee bare alone"),
     ({"anyImage": {"series": {"number": {"eq": 2}}}}, "brain"),
-    ({"hasWarnings": False}, "brain mixed knee"),
+    ({"hasWarnings": False}, "brain mixed knee alone"),
 )
 SERIES_CASES = cases(
     "Series",
@@ -265,7 +270,7 @@ SERIES_CASES = cases(
     ({"number": {"isNull": True}}, "empty"),
     ({"number": {"ne": 1}}, "bold ge pd empty orphan loose"),
     ({"patient": {"uid": {"eq": "B_2"}}}, "ct loose"),
-    ({"study": {"uid": {"eq": "1.2.4"}}}, "empty orphan"),
+    ({"study": {"uid": {"in": ["1.2.4", "1.2.5"]}}}, "empty orphan"),
     (
         {"or": [{"study": {"description": {"icontains": t}}} for t in ("LINKS", "Brain_")]},
         "ge ct pd",
@@ -464,21 +469,14 @@ async def test_patients_by_the_id_of_a_study_and_series_by_that_of_a_patient(gra
     assert await found(graph, "Series", {"patient": {"id": {"eq": patient}}}) == {"ct", "loose"}
 
 
-async def test_every_and_some_of_an_empty_list(graph: Graph) -> None:
-    """No series of these studies has a patient that was born before 1900."""
-    born = {"dateOfBirth": {"lt": "1900-01-01"}}
-    some = await found(graph, "Study", {"patients": {"some": born}})
-    every = await found(graph, "Study", {"patients": {"every": born}})
-    none = await found(graph, "Study", {"patients": {"none": born}})
-    assert (some, every, none) == (set(), set(), set(STUDIES))
-
-
-async def test_an_object_without_any_of_a_list(tmp_path: Path, graph: Graph) -> None:
-    """The study `bare` has one patient; within its orphaned series it has none."""
-    orphaned = {"study": {"patients": {"every": {"uid": {"eq": "d.4"}}}}}
-    assert await found(graph, "Series", orphaned) == {"empty", "orphan"}
-    nothing = {"patient": {"series": {"every": {"number": {"eq": -1}}}}}
-    assert await found(graph, "Series", nothing) == set()
+async def test_every_some_and_none_of_an_empty_list(graph: Graph) -> None:
+    """The series of the study `alone` has no patient."""
+    nobody = {"uid": {"eq": "nobody"}}
+    assert await found(graph, "Study", {"patients": {"every": nobody}}) == {"alone"}
+    assert await found(graph, "Study", {"patients": {"some": nobody}}) == set()
+    assert await found(graph, "Study", {"patients": {"none": nobody}}) == set(STUDIES)
+    assert await found(graph, "Study", {"patients": {"some": {}}}) == set(STUDIES) - {"alone"}
+    assert await found(graph, "Study", {"patients": {"none": {}}}) == {"alone"}
 
 
 NESTED = """

@@ -1,10 +1,12 @@
 """DataElement and its definition."""
 
+import base64
 from typing import TYPE_CHECKING, Annotated, cast
 
 import strawberry
 
 from dicom_graph.dicom.dictionary import format_tag
+from dicom_graph.graph.bulk import load_bytes
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.connection import Connection
 from dicom_graph.graph.context import Info
@@ -77,8 +79,8 @@ class DataElement(Node):
     name: str = _field(description="The standard's name, or pydicom's for a private element.")
     vm: int = _field(description="The multiplicity: how many values; of a sequence, items.")
     length: BigInt = _field(
-        description="The length of the value in the file, in bytes; 0 for a sequence of "
-        "undefined length."
+        description="The length of the value in the file, in bytes; 0 for a sequence, whose "
+        "length depends on how it is encoded."
     )
     warnings: list[str] = _field(description="What could not be read as the standard says.")
 
@@ -125,6 +127,21 @@ class DataElement(Node):
     )
     def value(self) -> JSON | None:
         return cast(JSON | None, plain_value(self.row))
+
+    @computed(
+        "The bytes in base64, exactly as in the file, of bytes and of texts with odd characters "
+        "or padding; null where the values say it all."
+    )
+    async def bytes(
+        self,
+        info: Info,
+        limit: Annotated[
+            int, strawberry.argument(description="The most bytes to give; an error beyond.")
+        ] = 16_777_216,
+    ) -> str | None:
+        if self.row.raw is None and self.row.sha256 is None:
+            return None
+        return base64.b64encode(await load_bytes(info, self.row, limit)).decode()
 
     @computed("The values one by one, with type, raw text and warnings.")
     def values(self) -> list[DataElementValue]:

@@ -1,5 +1,6 @@
 """Header: a data set, of an image or of a sequence item."""
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import strawberry
@@ -174,23 +175,27 @@ class Header(Node):
         ] = None,
     ) -> JSON | None:
         rows = await info.context.loaders.elements_of(csa.QUERY).load(self.row)
-        return cast(JSON | None, csa.look_up(rows, path))
+        return cast(JSON | None, await asyncio.to_thread(csa.look_up, rows, path))
 
     @computed(
         "All elements in the DICOM JSON Model (PS3.18 F.2), nested ones too; bytes beyond 64 KiB "
         "are left out, but for Siemens CSA headers."
     )
     async def json(self, info: Info) -> JSON:
-        return cast(JSON, dicom_json(await info.context.loaders.tree.load(self.row)))
+        tree = await info.context.loaders.tree.load(self.row)
+        return cast(JSON, await asyncio.to_thread(dicom_json, tree))
 
     @computed("All elements as a flat list, each sequence followed by those of its items.")
     async def table(self, info: Info) -> list[HeaderRow]:
         tree = await info.context.loaders.tree.load(self.row)
-        return [HeaderRow.from_row(row) for row in table_rows(tree)]
+        return await asyncio.to_thread(
+            lambda: [HeaderRow.from_row(row) for row in table_rows(tree)]
+        )
 
     @computed("All elements as an HTML table, escaped; items are tables inside it.")
     async def html(self, info: Info) -> str:
-        return header_html(await info.context.loaders.tree.load(self.row))
+        tree = await info.context.loaders.tree.load(self.row)
+        return await asyncio.to_thread(header_html, tree)
 
 
 async def _follow(info: Info, header: Any, steps: list[Step]) -> Any:

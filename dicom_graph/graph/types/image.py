@@ -46,7 +46,8 @@ class Image(Node):
     rows: int | None = _field(description="Rows (0028,0010): the height in pixels.")
     columns: int | None = _field(description="Columns (0028,0011): the width in pixels.")
     warnings: list[str] = _field(
-        description="What is odd about the image: where it contradicts its series or another file."
+        description="All that is odd: elements that cannot be read as the standard says, where it "
+        "contradicts its series, its patient, or another file of its UID."
     )
     created: dt.datetime = _field(description="When it came into the database, UTC.")
     modified: dt.datetime = _field(description="When its row last changed, UTC.")

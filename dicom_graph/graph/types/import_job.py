@@ -22,7 +22,7 @@ class ImportStatus(Enum):
     INTERRUPTED = _value("INTERRUPTED", description="Stopped with its server; it will go on.")
     COMPLETED = _value("COMPLETED", description="All files were dealt with.")
     FAILED = _value("FAILED", description="Ended by an error: see `error`.")
-    CANCELLED = _value("CANCELLED", description="Ended on request.")
+    CANCELLED = _value("CANCELLED", description="Ended on request, by Ctrl+C for one.")
 
 
 @strawberry.enum(description="How much of a header an import keeps.")
@@ -58,7 +58,7 @@ class ImportJob(Node):
     started_at: dt.datetime | None = _field(description="When it first began, UTC.")
     finished_at: dt.datetime | None = _field(description="When it ended, UTC.")
     images_per_second: float | None = _field(
-        description="Files dealt with per second since it began."
+        description="Files dealt with per second since it began, or last went on."
     )
 
     @classmethod
@@ -97,8 +97,9 @@ class ImportJob(Node):
 
 
 def _rate(row: Any, processed: int) -> float | None:
-    if row.started_at is None:
+    start = row.resumed_at or row.started_at
+    if start is None:
         return None
     end = row.finished_at or (utc_now() if row.status == "RUNNING" else row.heartbeat_at)
-    seconds = (end - row.started_at).total_seconds() if end else 0.0
+    seconds = (end - start).total_seconds() if end else 0.0
     return round(processed / seconds, 1) if seconds > 0 else None

@@ -127,6 +127,13 @@ class BytesKind(DataElementValue):
 
 
 @strawberry.type
+class UnknownKind(BytesKind):
+    text: str | None = _field(
+        description="The bytes as text, where they are nothing but printable ASCII."
+    )
+
+
+@strawberry.type
 class WordsKind(BytesKind):
     @computed("The bytes as unsigned 16-bit integers, read as little endian; null beyond 64 KiB.")
     def words(self) -> list[int] | None:
@@ -172,7 +179,7 @@ _KINDS: dict[str, tuple[str, str, type[DataElementValue]]] = {
     "UC": ("UnlimitedCharacters", "Text of any length", TextKind),
     "UI": ("UniqueIdentifier", "UID", TextKind),
     "UL": ("UnsignedLong", "Unsigned integer, 32 bits", BigIntKind),
-    "UN": ("Unknown", "Bytes of an unknown VR", BytesKind),
+    "UN": ("Unknown", "Bytes of an unknown VR", UnknownKind),
     "UR": ("UniversalResource", "URI or URL", TextKind),
     "US": ("UnsignedShort", "Unsigned integer, 16 bits", IntKind),
     "UT": ("UnlimitedText", "Text of any length", TextKind),

@@ -37,7 +37,8 @@ class FileRecord:
 class ReadFile:
     """A file and what its header says. `elements` are those that `mode` keeps.
 
-    `changed` says that this path held other bytes when it was last read.
+    `weight` is about how many bytes of memory it takes. `changed` says that this path held other
+    bytes when it was last read.
     """
 
     file: FileRecord
@@ -46,4 +47,5 @@ class ReadFile:
     mode: Mode
     transfer_syntax_uid: str | None
     warnings: tuple[str, ...] = ()
+    weight: int = 0
     changed: bool = False

@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, select, update
 
+from dicom_graph.dicom.dictionary import is_private
 from dicom_graph.store.idlist import unpack_ids
 from dicom_graph.store.ingest.batch import Mode, ReadFile
 from dicom_graph.store.ingest.entities import Place
 from dicom_graph.store.tables import ElementSet, Header, Image, Series
+
+ANOTHER_FILE = "another file of the same SOPInstanceUID has"
 
 
 @dataclass(slots=True)
@@ -60,42 +63,50 @@ def warn_of_duplicates(
     if not others:
         return
     images = find_images(connection, sorted({files[i].entities.image.uid for i in others}))
-    contents = _contents(connection, [image.id for image in images.values()])
+    contents = header_contents(connection, [image.id for image in images.values()])
     for index in others:
-        file = files[index]
-        image = images[file.entities.image.uid]
-        ids = frozenset(element_ids[element.digest] for element in file.elements)
-        new = _differences(file, places[index], ids, image, contents.get(image.id))
+        image = images[files[index].entities.image.uid]
+        content = contents.get(image.id)
+        found = differences(files[index], places[index], image, content, element_ids)
+        new = [warning for warning in found if warning not in image.warnings]
         if new:
             image.warnings = [*image.warnings, *new]
             statement = update(Image).where(Image.id == image.id)
             connection.execute(statement.values(warnings=image.warnings))
 
 
-def _differences(
+def differences(
     file: ReadFile,
     place: Place,
-    ids: frozenset[int],
     image: Known,
     content: frozenset[int] | None,
+    element_ids: dict[bytes, int],
 ) -> list[str]:
-    """What the file says otherwise, as warnings that the image does not carry yet."""
-    comparable = file.mode is not Mode.MINIMAL and file.mode == image.mode
+    """What a file says otherwise than the image of its UID, as warnings."""
     series_id = place.series.id if place.series else None
     found = {
         "another PatientID": place.patient_id != image.patient_id,
         "another SeriesInstanceUID": series_id != image.series_id,
-        "other content": comparable and content is not None and ids != content,
+        "other content": content is not None and _is_other(file, image.mode, content, element_ids),
     }
-    warnings = [
-        f"another file of the same SOPInstanceUID has {what}"
-        for what, differs in found.items()
-        if differs
-    ]
-    return [warning for warning in warnings if warning not in image.warnings]
+    return [f"{ANOTHER_FILE} {what}" for what, differs in found.items() if differs]
 
 
-def _contents(connection: Connection, image_ids: list[int]) -> dict[int, frozenset[int]]:
+def _is_other(
+    file: ReadFile, mode: int, content: frozenset[int], element_ids: dict[bytes, int]
+) -> bool:
+    """Whether the file's header is not the one with this content, as far as both modes tell."""
+    if file.mode is Mode.MINIMAL or mode == Mode.MINIMAL:
+        return False
+    if file.mode == mode:
+        return frozenset(element_ids[element.digest] for element in file.elements) != content
+    # In the other mode sequences differ, since their private elements are there or not.
+    standard = [element for element in file.elements if not is_private(element.tag)]
+    plain = {element_ids[element.digest] for element in standard if element.items is None}
+    return not plain <= content or (mode == Mode.NORMAL and len(standard) != len(content))
+
+
+def header_contents(connection: Connection, image_ids: list[int]) -> dict[int, frozenset[int]]:
     """The element ids of images' headers."""
     statement = (
         select(Header.image_id, Header.own, ElementSet.members)

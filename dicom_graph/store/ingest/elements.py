@@ -30,6 +30,7 @@ _ELEMENT_COLUMNS = (
     "block",
     "vm",
     "n_values",
+    "has_warnings",
     "length",
     "packed",
     "sha256",
@@ -98,6 +99,7 @@ class ElementWriter:
         rows = [
             (
                 ids[e.digest], self._definitions[e.definition], e.block, e.vm, len(e.values),
+                e.has_warnings,
                 e.length, e.packed, e.sha256, e.warning,
             )
             for e in elements

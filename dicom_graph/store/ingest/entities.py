@@ -1,19 +1,30 @@
 """Patients, studies and series: get or create by their UIDs. The first header seen decides."""
 
+import datetime as dt
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, func, select, update
 
 from dicom_graph.dicom.entities import Entities, PatientFields, SeriesFields, StudyFields
 from dicom_graph.store.dialect import allocate_ids, ids_by_key, insert_new
 from dicom_graph.store.ingest.ids import Recent
-from dicom_graph.store.tables import Patient, Series, Study
+from dicom_graph.store.tables import Image, Patient, Series, Study
 from dicom_graph.store.types import utc_now
 
 _PATIENT: Table = Patient.__table__  # type: ignore[assignment]
 _STUDY: Table = Study.__table__  # type: ignore[assignment]
 _SERIES: Table = Series.__table__  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, slots=True)
+class PatientRow:
+    """What an image is compared with: the patient as the database has it."""
+
+    id: int
+    name: str | None
+    sex: str | None
+    date_of_birth: dt.date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +39,23 @@ class SeriesRow:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an image belongs, by the ids of what its header names; `series` is None without one."""
+    """Where an image belongs, by what its header names; all None where it names no series."""
 
-    patient_id: int | None
+    patient: PatientRow | None
     study_id: int | None
     series: SeriesRow | None
+
+    @property
+    def patient_id(self) -> int | None:
+        """The id of the patient that the header names."""
+        return self.patient.id if self.patient is not None else None
 
 
 class EntityWriter:
     """The ids of patients, studies and series lately written."""
 
     def __init__(self) -> None:
-        self._patients: Recent[str, int] = Recent(20_000)
+        self._patients: Recent[str, PatientRow] = Recent(20_000)
         self._studies: Recent[str, int] = Recent(20_000)
         self._series: Recent[str, SeriesRow] = Recent(20_000)
 
@@ -50,35 +66,62 @@ class EntityWriter:
 
     def write(self, connection: Connection, entities: list[Entities]) -> list[Place]:
         """The places of images; what the database lacks is inserted."""
+        # Patient and study hang on the series: without one there is nothing to hang on.
+        linked = [e for e in reversed(entities) if e.series]
         # Reversed: of several headers of a patient or study, the first stays.
-        patients = {e.patient.uid: e.patient for e in reversed(entities) if e.patient}
-        studies = {e.study.uid: e.study for e in reversed(entities) if e.study}
-        self._write(connection, _PATIENT, self._patients, patients)
-        self._write(connection, _STUDY, self._studies, studies)
+        patients = {e.patient.uid: e.patient for e in linked if e.patient}
+        studies = {e.study.uid: e.study for e in linked if e.study}
+        self._write_patients(connection, patients)
+        self._write_studies(connection, studies)
         self._write_series(connection, entities)
         return [self._place(e) for e in entities]
 
+    def refresh(self, connection: Connection, entities: Entities, image_id: int) -> None:
+        """After a file has changed: the fields of what takes them from this image, its first."""
+        place = self._place(entities)
+        if place.series is None or entities.series is None:
+            return
+        images = select(func.min(Image.id)).join(Series, Series.id == Image.series_id)
+        owners = (
+            (_SERIES, place.series.id, entities.series, Series.id),
+            (_STUDY, place.study_id, entities.study, Series.study_id),
+            (_PATIENT, place.patient_id, entities.patient, Series.patient_id),
+        )
+        for table, id, fields, column in owners:
+            first = connection.execute(images.where(column == id)).scalar_one()
+            if id is not None and fields is not None and first == image_id:
+                values = asdict(fields) | {"modified": utc_now()}
+                connection.execute(update(table).where(table.c.id == id).values(values))
+        self.forget()
+
     def _place(self, entities: Entities) -> Place:
+        if entities.series is None:
+            return Place(None, None, None)
         return Place(
             self._patients.get(entities.patient.uid) if entities.patient else None,
             self._studies.get(entities.study.uid) if entities.study else None,
             self._series.get(entities.series.uid) if entities.series else None,
         )
 
-    def _write(
-        self,
-        connection: Connection,
-        table: Table,
-        known: Recent[str, int],
-        wanted: dict[str, PatientFields] | dict[str, StudyFields],
-    ) -> None:
-        unknown = [uid for uid in wanted if known.get(uid) is None]
+    def _write_patients(self, connection: Connection, wanted: dict[str, PatientFields]) -> None:
+        unknown = [uid for uid in wanted if self._patients.get(uid) is None]
         if not unknown:
             return
-        found = ids_by_key(connection, table, "uid", unknown)
+        found = _find_patients(connection, unknown)
         missing = {uid: asdict(wanted[uid]) for uid in unknown if uid not in found}
-        found.update(_insert(connection, table, missing))
-        known.update(found.items())
+        if missing:
+            _insert(connection, _PATIENT, missing)
+            found.update(_find_patients(connection, list(missing)))
+        self._patients.update(found.items())
+
+    def _write_studies(self, connection: Connection, wanted: dict[str, StudyFields]) -> None:
+        unknown = [uid for uid in wanted if self._studies.get(uid) is None]
+        if not unknown:
+            return
+        found = ids_by_key(connection, _STUDY, "uid", unknown)
+        missing = {uid: asdict(wanted[uid]) for uid in unknown if uid not in found}
+        found.update(_insert(connection, _STUDY, missing))
+        self._studies.update(found.items())
 
     def _write_series(self, connection: Connection, entities: list[Entities]) -> None:
         wanted: dict[str, tuple[SeriesFields, Entities]] = {}
@@ -105,6 +148,14 @@ class EntityWriter:
             columns.uid, columns.id, columns.study_id, columns.patient_id, columns.modality
         ).where(columns.uid.in_(uids))
         return {uid: SeriesRow(*fields) for uid, *fields in connection.execute(statement)}
+
+
+def _find_patients(connection: Connection, uids: list[str]) -> dict[str, PatientRow]:
+    columns = _PATIENT.c
+    statement = select(
+        columns.uid, columns.id, columns.name, columns.sex, columns.date_of_birth
+    ).where(columns.uid.in_(uids))
+    return {uid: PatientRow(*fields) for uid, *fields in connection.execute(statement)}
 
 
 def _insert(

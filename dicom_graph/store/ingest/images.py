@@ -1,7 +1,7 @@
 """Images and their headers."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from operator import itemgetter
 
@@ -10,7 +10,14 @@ from sqlalchemy import Connection, Table, bindparam, delete, select, update
 from dicom_graph.store.dialect import allocate_ids, insert_new, insert_rows
 from dicom_graph.store.idlist import pack_ids, unpack_ids
 from dicom_graph.store.ingest.batch import Mode, Outcome, ReadFile
-from dicom_graph.store.ingest.duplicates import Known, find_images, warn_of_duplicates
+from dicom_graph.store.ingest.duplicates import (
+    ANOTHER_FILE,
+    Known,
+    differences,
+    find_images,
+    header_contents,
+    warn_of_duplicates,
+)
 from dicom_graph.store.ingest.entities import Place
 from dicom_graph.store.ingest.shared_sets import Ids, SharedSets
 from dicom_graph.store.tables import Header, HeaderElement, Image
@@ -61,7 +68,7 @@ class ImageWriter:
         created = self._insert(connection, [index for _, index in new], files, places)
         if len(created) < len(new):
             known.update(find_images(connection, [u for u, _ in new if u not in created]))
-        rewritten = self._rewrite(connection, firsts, known, files, places)
+        rewritten = self._rewrite(connection, firsts, known, files, places, element_ids)
         with_header = {firsts[uid]: id for uid, id in (created | rewritten).items()}
         self._write_headers(connection, with_header, files, places, element_ids)
         warn_of_duplicates(connection, firsts, {*created, *rewritten}, files, places, element_ids)
@@ -99,18 +106,25 @@ class ImageWriter:
         known: dict[str, Known],
         files: Sequence[ReadFile],
         places: Sequence[Place],
+        element_ids: dict[bytes, int],
     ) -> dict[str, int]:
         """Drop headers that a fuller one replaces, and refresh the fields of changed files."""
         rewritten = {}
+        contents = header_contents(connection, [image.id for image in known.values()])
         # In one order, so that two writers never deadlock.
         for uid, image in sorted(known.items(), key=itemgetter(0)):
             file, place = files[firsts[uid]], places[firsts[uid]]
-            if file.mode > image.mode or (file.changed and file.mode >= image.mode):
+            content = contents.get(image.id)
+            fuller = file.mode > image.mode and not differences(
+                file, place, image, content, element_ids
+            )
+            if fuller or (file.changed and file.mode >= image.mode):
                 rewritten[uid] = image.id
                 fields = asdict(file.entities.image)
                 values = {name: fields[name] for name in _FIELDS}
                 values["transfer_syntax_uid"] = file.transfer_syntax_uid
-                image.warnings = [*file.warnings, *_disagreements(file, place)]
+                of_others = [w for w in image.warnings if w.startswith(ANOTHER_FILE)]
+                image.warnings = [*file.warnings, *_disagreements(file, place), *of_others]
                 values["warnings"] = image.warnings or None
                 if file.changed:
                     values["series_id"] = place.series.id if place.series else None
@@ -184,17 +198,26 @@ def _written(
 
 
 def _disagreements(file: ReadFile, place: Place) -> list[str]:
-    """Where a header contradicts the series that it names."""
+    """Where a header contradicts the series and the patient that it names."""
     series, fields = place.series, file.entities.series
     if series is None or fields is None:
         return []
-    pairs = (
+    of_series = (
         ("PatientID", place.patient_id, series.patient_id),
         ("StudyInstanceUID", place.study_id, series.study_id),
         ("Modality", fields.modality, series.modality),
     )
-    return [
-        f"{keyword} differs from that of the image's series"
-        for keyword, mine, theirs in pairs
-        if mine != theirs
-    ]
+    warnings = [f"{name} differs from that of the image's series" for name in _unlike(of_series)]
+    row, patient = place.patient, file.entities.patient
+    if row is not None and patient is not None:
+        of_patient = (
+            ("PatientName", patient.name, row.name),
+            ("PatientSex", patient.sex, row.sex),
+            ("PatientBirthDate", patient.date_of_birth, row.date_of_birth),
+        )
+        warnings += [f"{name} differs from that of the patient" for name in _unlike(of_patient)]
+    return warnings
+
+
+def _unlike(pairs: Iterable[tuple[str, object, object]]) -> list[str]:
+    return [keyword for keyword, mine, theirs in pairs if mine != theirs]

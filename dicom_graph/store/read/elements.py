@@ -2,8 +2,8 @@
 
 import datetime as dt
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Generic, NamedTuple, TypeVar
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,6 +13,7 @@ from dicom_graph.dicom.packing import unpack
 from dicom_graph.store.dialect import among
 from dicom_graph.store.tables import DataElement, DataElementDefinition, DataElementValue
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -49,6 +50,7 @@ class ElementRow(NamedTuple):
     length: int
     raw: bytes | None
     sha256: bytes | None
+    has_warnings: bool
     warning: str | None
     values: tuple[ValueRow, ...]
 
@@ -96,14 +98,43 @@ class Placed(NamedTuple):
     definition_id: int
 
 
-class ElementCache:
-    """The elements and definitions read lately; asks the database only for new ones."""
+class Recent(Generic[K, T]):
+    """The values used lately, up to a total weight."""
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    def __init__(self, max_weight: int, weight: Callable[[T], int]) -> None:
+        self._max_weight = max_weight
+        self._weight_of = weight
+        self._weight = 0
+        self._values: OrderedDict[K, tuple[T, int]] = OrderedDict()
+
+    def get(self, key: K) -> T | None:
+        found = self._values.get(key)
+        if found is None:
+            return None
+        self._values.move_to_end(key)
+        return found[0]
+
+    def update(self, values: Mapping[K, T]) -> None:
+        for key, value in values.items():
+            weight = self._weight_of(value)
+            if key in self._values or weight > self._max_weight // 100:
+                continue
+            self._values[key] = (value, weight)
+            self._weight += weight
+        while self._weight > self._max_weight:
+            self._weight -= self._values.popitem(last=False)[1][1]
+
+
+class ElementCache:
+    """The elements and definitions read lately; asks the database only for new ones.
+
+    `max_bytes` bounds the memory that elements take, about; large ones are not kept.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
         self._definitions: dict[int, DefinitionRow] = {}
-        self._elements: OrderedDict[int, ElementRow] = OrderedDict()
-        self._placed: OrderedDict[int, Placed] = OrderedDict()
+        self._elements: Recent[int, ElementRow] = Recent(max_bytes * 3 // 4, _weight)
+        self._placed: Recent[int, Placed] = Recent(max_bytes // 4, lambda placed: 250)
 
     @property
     def known_definitions(self) -> dict[int, DefinitionRow]:
@@ -120,7 +151,7 @@ class ElementCache:
         if missing:
             loaded = await self._load(connection, missing, sqlite)
             found |= loaded
-            _remember(self._elements, loaded, self._size)
+            self._elements.update(loaded)
         return found
 
     async def placed(
@@ -140,13 +171,15 @@ class ElementCache:
                 for id, definition, block in rows
             }
             found |= loaded
-            _remember(self._placed, loaded, 10 * self._size)
+            self._placed.update(loaded)
         return found
 
     async def current_definitions(self, connection: AsyncConnection) -> Mapping[int, DefinitionRow]:
         """All definitions, read again only where an import has added some."""
-        newest = await connection.execute(select(func.max(DataElementDefinition.id)))
-        if newest.scalar_one() != max(self._definitions, default=None):
+        # Not the newest id alone: a lower one may be committed after a higher one.
+        table = DataElementDefinition
+        state = await connection.execute(select(func.max(table.id), func.count()))
+        if tuple(state.one()) != (max(self._definitions, default=None), len(self._definitions)):
             await self.definitions(connection)
         return self._definitions
 
@@ -173,7 +206,7 @@ class ElementCache:
         statement = (
             select(
                 element.id, element.definition_id, element.block, element.vm, element.length,
-                element.packed, element.sha256, element.warning,
+                element.packed, element.sha256, element.has_warnings, element.warning,
                 value.index, value.text, value.number, value.date, value.time, value.datetime,
                 value.warning,
             )
@@ -187,21 +220,22 @@ class ElementCache:
         values: dict[int, list[ValueRow]] = {}
         for row in rows:
             if row[0] not in heads:
-                heads[row[0]] = row[:8]
+                heads[row[0]] = row[:9]
                 values[row[0]] = []
-            if row[8] is not None:
-                values[row[0]].append(ValueRow._make(row[8:]))
+            if row[9] is not None:
+                values[row[0]].append(ValueRow._make(row[9:]))
         return {id: self._row(head, tuple(values[id])) for id, head in heads.items()}
 
     def _row(self, head: Sequence[object], values: tuple[ValueRow, ...]) -> ElementRow:
-        id, definition_id, block, vm, length, packed, sha256, warning = head
+        id, definition_id, block, vm, length, packed, sha256, has_warnings, warning = head
         definition = self._definitions[definition_id]  # type: ignore[index]
         raw = unpack(packed, length) if packed is not None else None  # type: ignore[arg-type]
         tag = definition.tag | block << 8  # type: ignore[operator]
-        return ElementRow(id, definition, tag, vm, length, raw, sha256, warning, values)  # type: ignore[arg-type]
+        rest = (vm, length, raw, sha256, has_warnings, warning)
+        return ElementRow(id, definition, tag, *rest, values)  # type: ignore[arg-type]
 
 
-def _remember(cache: OrderedDict[int, T], rows: dict[int, T], size: int) -> None:
-    cache.update(rows)
-    while len(cache) > size:
-        cache.popitem(last=False)
+def _weight(row: ElementRow) -> int:
+    """About the bytes of memory that an element takes."""
+    texts = sum(len(value.text) for value in row.values if value.text is not None)
+    return 500 + len(row.raw or b"") + 250 * len(row.values) + 2 * texts

@@ -87,7 +87,7 @@ class ElementMatcher:
             conditions = [self._defined(definitions)]
         conditions += [compare(self.sqlite, DataElement.vm.expression, t) for t in wanted.vm]
         if wanted.has_warnings is not None:
-            conditions.append(_warned() if wanted.has_warnings else ~_warned())
+            conditions.append(DataElement.has_warnings.is_(wanted.has_warnings))
         return select(DataElement.id.label("id")).where(*conditions)
 
     def _defined(self, definitions: Sequence[DefinitionRow]) -> ColumnElement[bool]:
@@ -108,7 +108,8 @@ class ElementMatcher:
         texts = all(definition.vr not in _NUMBER_TEXT_VRS for definition in definitions)
         for name, test in wanted.values:
             column = getattr(value, name).expression
-            conditions.append(compare(self.sqlite, column, test))
+            asked = _as_range(test) if name == "text" else (test,)
+            conditions += [compare(self.sqlite, column, part) for part in asked]
             if name == "text" and texts and test.operator not in ("ne", "is_null"):
                 # Words the condition so that the index of texts, a partial one, can serve it.
                 conditions += [column.is_not(None), value.number.is_(None)]
@@ -172,6 +173,17 @@ def _is_tag(tag: int, definition: DefinitionRow) -> bool:
     return has_block and tag & 0xFFFF00FF == definition.tag
 
 
+def _as_range(test: Test) -> tuple[Test, ...]:
+    """Equality as a range: SQLite would put the text of `=` in place of the column everywhere, and
+    not know the index's expression again.
+    """
+    if test.operator == "eq":
+        return Test("gte", test.value), Test("lte", test.value)
+    if test.operator == "in" and len(test.value) == 1:
+        return Test("gte", test.value[0]), Test("lte", test.value[0])
+    return (test,)
+
+
 def _indexed(column: ColumnElement[Any], test: Test) -> list[ColumnElement[bool]]:
     """What a test on a text says of its indexed beginning."""
     key = func.substr(column, literal(1, literal_execute=True, type_=Integer()),
@@ -184,8 +196,3 @@ def _indexed(column: ColumnElement[Any], test: Test) -> list[ColumnElement[bool]
         start = test.value[:TEXT_KEY_LENGTH]
         return [key >= start, key < start + "\U0010ffff"]
     return []
-
-
-def _warned() -> ColumnElement[bool]:
-    warned = select(DataElementValue.element_id).where(DataElementValue.warning.is_not(None))
-    return or_(DataElement.warning.is_not(None), DataElement.id.in_(warned))

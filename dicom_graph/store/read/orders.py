@@ -30,5 +30,5 @@ def order_key(sqlite: bool, entity: str, table: FromClause, name: str) -> Column
 
 def _latest_study_time(patient: FromClause) -> ColumnElement[Any]:
     moment = cast(Study.date, String) + " " + func.coalesce(cast(Study.time, String), "")
-    studies = select(Series.study_id).where(Series.patient_id == patient.c.id)
+    studies = select(Series.study_id).where(Series.patient_id == patient.c.id).correlate(patient)
     return select(func.max(moment)).where(Study.id.in_(studies)).scalar_subquery()

@@ -43,10 +43,10 @@ from dicom_graph.store.tables import Directory, ElementSet, File, Header, Image,
 class Store:
     """The read side of one database."""
 
-    def __init__(self, database: Database, *, element_cache_size: int = 100_000) -> None:
+    def __init__(self, database: Database, *, element_cache_bytes: int = 128 << 20) -> None:
         self.database = database
         self._sqlite = database.is_sqlite
-        self._elements = ElementCache(element_cache_size)
+        self._elements = ElementCache(element_cache_bytes)
 
     async def page(
         self, entity: str, request: PageRequest, wanted: Condition | None = None
@@ -231,7 +231,7 @@ class Store:
             chosen = {
                 id: place
                 for id, place in chosen.items()
-                if bool(rows[id].warnings) == query.has_warnings
+                if rows[id].has_warnings == query.has_warnings
             }
         return [
             [rows[place.id] for place in sorted(chosen[id] for id in content if id in chosen)]
@@ -268,22 +268,35 @@ class Store:
         async with self.database.read() as connection:
             return [os.path.join(*row) for row in await connection.execute(statement)]
 
-    async def series_contents(self, series_id: int) -> SeriesContents:
-        """What the headers of a series have in common, and what differs among them."""
+    async def series_contents(self, series_ids: Sequence[int]) -> dict[int, SeriesContents]:
+        """What the headers of each series have in common, and what differs among them."""
         statement = (
-            select(Header.id, Header.shared_set_id, Header.own)
+            select(Image.series_id, Header.id, Header.shared_set_id, Header.own)
             .join(Image, Image.id == Header.image_id)
-            .where(Image.series_id == series_id)
+            .where(among(self._sqlite, Image.series_id.expression, series_ids))
         )
+        headers: dict[int | None, list[Any]] = {id: [] for id in series_ids}
         async with self.database.read() as connection:
-            headers = (await connection.execute(statement)).all()
-            sets = await self._set_members(connection, {h.shared_set_id for h in headers})
-            counts = count_elements(headers, sets)
-            placed = await self._elements.placed(connection, counts, self._sqlite)
-            constant = [id for id, count in counts.items() if count == len(headers)]
+            for row in await connection.execute(statement):
+                headers[row.series_id].append(row)
+            set_ids = {row.shared_set_id for rows in headers.values() for row in rows}
+            sets = await self._set_members(connection, set_ids)
+            counts = {id: count_elements(rows, sets) for id, rows in headers.items()}
+            everything = {element for count in counts.values() for element in count}
+            placed = await self._elements.placed(connection, everything, self._sqlite)
+            constant = {
+                element
+                for id, count in counts.items()
+                for element, uses in count.items()
+                if uses == len(headers[id])
+            }
             rows = await self._elements.elements(connection, constant, self._sqlite)
             definitions = self._elements.known_definitions
-        return summarise(len(headers), counts, placed, rows, definitions)
+        return {
+            id: summarise(len(headers[id]), count, placed, rows, definitions)
+            for id, count in counts.items()
+            if id is not None
+        }
 
     async def files_of_series(self, series_ids: Sequence[int]) -> dict[int, list[str]]:
         """The paths of all files of series, in order."""
@@ -320,10 +333,11 @@ class Store:
         async with self.database.read() as connection:
             return await self._elements.elements(connection, ids, self._sqlite)
 
-    async def definitions(self) -> dict[int, DefinitionRow]:
-        """All definitions by id."""
+    async def definitions(self, ids: Sequence[int]) -> dict[int, DefinitionRow]:
+        """Definitions by id."""
         async with self.database.read() as connection:
-            return await self._elements.definitions(connection)
+            known = await self._elements.current_definitions(connection)
+        return {id: known[id] for id in ids if id in known}
 
     async def files(self, image_ids: Sequence[int]) -> dict[int, list[Any]]:
         """The files of images, in the order of their paths."""

@@ -44,14 +44,17 @@ def summarise(
     rows: Mapping[int, ElementRow],
     definitions: Mapping[int, DefinitionRow],
 ) -> SeriesContents:
-    """Sort the counted elements into those of all headers (`rows`) and the others."""
+    """Sort the counted elements into those of all headers and the others."""
     varying: dict[tuple[int, int], list[int]] = defaultdict(list)
     for id, count in counts.items():
         if count < n_headers:
             varying[placed[id].tag, placed[id].definition_id].append(count)
     return SeriesContents(
         n_headers,
-        sorted(rows.values(), key=lambda row: row.tag),
+        sorted(
+            (rows[id] for id, count in counts.items() if count == n_headers),
+            key=lambda row: row.tag,
+        ),
         [
             Varying(definitions[definition_id], tag, len(uses), sum(uses))
             for (tag, definition_id), uses in sorted(varying.items())

@@ -1,0 +1,585 @@
+"""Order, pages and search: lists come as Python sorts the facts that the files were made of."""
+
+import base64
+import datetime as dt
+import random
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from graphql import GraphQLEnumType
+
+from dicom_graph.graph.schema import schema
+from dicom_graph.store.engine import Database
+from tests.conftest import Graph, filled_database
+from tests.make import make_file
+
+Facts = dict[str, Any]
+ROOTS = {"Patient": "patients", "Study": "studies", "Series": "series", "Image": "images"}
+TEXTS = ["", "a", "A", "B", "Ångström", "ångström", "z", "10", "9", None]
+FAMILIES = ["Ångström", "berg", "Berg", None, "Adams"]
+CODES = [None, ["GR"], ["GR", "IR"], ["GR", "IR", "SE"], ["EP"], ["SE"], ["GR2"]]
+DATES = [None, "20190101", "20190102", "20200229"]
+TIMES = ["000001", "120000", "120000.5", None]
+
+
+@cache
+def facts() -> tuple[Facts, ...]:
+    """The elements of every file, by their keywords; 40 images of 18 series."""
+    dice = random.Random(7)
+    made = []
+    for number in range(18):
+        of_series = _series_facts(dice, number)
+        for place in range(dice.randint(1, 4)):
+            made.append(of_series | _image_facts(dice, f"1.3.{number}.{place}"))
+    return tuple(made)
+
+
+def _series_facts(dice: random.Random, number: int) -> Facts:
+    study, patient = (number * 7) % 5, number % 8 if number < 12 else 3
+    # A study belongs to whatever patients its series say; some series lack one or the other.
+    return {
+        **_patient_facts(patient if number % 9 else None),
+        **_study_facts(study if number % 8 else None),
+        "SeriesInstanceUID": f"1.3.{number}",
+        "SeriesNumber": dice.choice([None, 1, 2, 10, -3]),
+        "SeriesDate": dice.choice(DATES),
+        "SeriesTime": dice.choice(TIMES),
+        "SeriesDescription": dice.choice(TEXTS),
+        "Modality": dice.choice(["MR", "CT", None]),
+        "ProtocolName": dice.choice(TEXTS),
+        "ScanningSequence": dice.choice(CODES),
+        "SequenceVariant": dice.choice(CODES),
+        "PixelSpacing": dice.choice([None, [0.5, 2], [0.5, 1], [10, 1], [2, 2]]),
+        "Manufacturer": dice.choice(TEXTS),
+        "ManufacturerModelName": dice.choice(TEXTS),
+        "DeviceSerialNumber": dice.choice(TEXTS),
+        "InstitutionName": dice.choice(TEXTS),
+        **{keyword: dice.choice([None, 0, 2.5, 10, 9.75]) for keyword in _NUMBERS},
+        **dice.choice(_TYPED),
+    }
+
+
+_NUMBERS = (
+    "SliceThickness", "EchoTime", "InversionTime", "RepetitionTime", "FlipAngle",
+    "MagneticFieldStrength",
+)  # fmt: skip
+_TYPED: list[Facts] = [
+    {},
+    {"ScanningSequence": ["SE", "IR"], "SequenceVariant": ["SK", "SP", "MP"], "Modality": "MR"},
+    {"ScanningSequence": ["SE"], "SequenceVariant": ["SK", "SP"], "Modality": "MR"},
+]
+"""Nothing, the codes of a flair, and those of a t2w."""
+
+
+def _patient_facts(patient: int | None) -> Facts:
+    if patient is None:
+        return {"PatientID": None, "PatientName": None}
+    family = FAMILIES[patient % len(FAMILIES)]
+    return {
+        "PatientID": f"p{patient * 37 % 101}",
+        "PatientName": f"{family}^{'AbC'[patient % 3]}" if family else None,
+        "PatientSex": ["F", "M", None][patient % 3],
+        "PatientBirthDate": DATES[patient % 4],
+    }
+
+
+def _study_facts(study: int | None) -> Facts:
+    if study is None:
+        return {"StudyInstanceUID": None}
+    return {
+        "StudyInstanceUID": f"1.2.{study * 37 % 11}",
+        "StudyDate": DATES[study % 4],
+        "StudyTime": TIMES[study % 3],
+        "StudyDescription": TEXTS[study * 3 % 10],
+    }
+
+
+def _image_facts(dice: random.Random, uid: str) -> Facts:
+    return {
+        "SOPInstanceUID": uid,
+        "InstanceNumber": dice.choice([None, 1, 2, 3]),
+        "InstanceCreationDate": dice.choice(DATES),
+        "InstanceCreationTime": dice.choice(TIMES),
+    }
+
+
+def fill(folder: Path) -> None:
+    for elements in facts():
+        make_file(folder / f"{elements['SOPInstanceUID']}.dcm", **elements)
+
+
+IDENTITY = {
+    "Patient": "PatientID", "Study": "StudyInstanceUID", "Series": "SeriesInstanceUID",
+    "Image": "SOPInstanceUID",
+}  # fmt: skip
+
+
+@cache
+def objects(entity: str) -> dict[str, list[Facts]]:
+    """The files of each object of a kind, by its uid."""
+    found: dict[str, list[Facts]] = {}
+    for elements in facts():
+        if elements[IDENTITY[entity]] is not None:
+            found.setdefault(elements[IDENTITY[entity]], []).append(elements)
+    return found
+
+
+Key = Callable[[list[Facts]], Any]
+
+
+def text(keyword: str) -> Key:
+    """An empty element has no text."""
+    return lambda files: files[0].get(keyword) or None
+
+
+def value(keyword: str) -> Key:
+    return lambda files: files[0].get(keyword)
+
+
+def time(keyword: str) -> Key:
+    """As fraction follows second, the texts of DICOM sort like the times."""
+    return lambda files: files[0].get(keyword)
+
+
+def first(keyword: str) -> Key:
+    return lambda files: (files[0].get(keyword) or [None])[0]
+
+
+def count(entity: str) -> Key:
+    return lambda files: len({f[IDENTITY[entity]] for f in files} - {None})
+
+
+def name_part(place: int) -> Key:
+    def part(files: list[Facts]) -> str | None:
+        name = files[0]["PatientName"]
+        return name.split("^")[place] if name else None
+
+    return part
+
+
+def latest_study(files: list[Facts]) -> Any:
+    """The date and time of the patient's latest study."""
+    dated = [f for f in files if f["StudyInstanceUID"] and f.get("StudyDate")]
+    return max(((f["StudyDate"], f["StudyTime"] or "") for f in dated), default=None)
+
+
+def sequence_type(files: list[Facts]) -> str | None:
+    codes = (files[0].get("ScanningSequence"), files[0].get("SequenceVariant"))
+    types = {(("SE", "IR"), ("SK", "SP", "MP")): "flair", (("SE",), ("SK", "SP")): "t2w"}
+    if None in codes or files[0]["Modality"] != "MR":
+        return None
+    return types.get(tuple(map(tuple, codes)))  # type: ignore[call-overload, no-any-return]
+
+
+KEYS: dict[str, dict[str, Key]] = {
+    "Patient": {
+        "UID": value("PatientID"), "FAMILY_NAME": name_part(0), "GIVEN_NAME": name_part(1),
+        "SEX": value("PatientSex"), "DATE_OF_BIRTH": value("PatientBirthDate"),
+        "LATEST_STUDY_TIME": latest_study, "N_STUDIES": count("Study"),
+        "N_SERIES": count("Series"), "N_IMAGES": count("Image"),
+    },
+    "Study": {
+        "UID": value("StudyInstanceUID"), "DATE": value("StudyDate"), "TIME": time("StudyTime"),
+        "DESCRIPTION": text("StudyDescription"), "N_PATIENTS": count("Patient"),
+        "N_SERIES": count("Series"), "N_IMAGES": count("Image"),
+    },
+    "Series": {
+        "UID": value("SeriesInstanceUID"), "STUDY": value("StudyInstanceUID"),
+        "PATIENT": value("PatientID"), "NUMBER": value("SeriesNumber"),
+        "DATE": value("SeriesDate"), "TIME": time("SeriesTime"),
+        "DESCRIPTION": text("SeriesDescription"), "MODALITY": value("Modality"),
+        "PROTOCOL_NAME": text("ProtocolName"), "SCANNING_SEQUENCE": value("ScanningSequence"),
+        "SEQUENCE_VARIANT": value("SequenceVariant"), "PIXEL_SPACING": first("PixelSpacing"),
+        "SLICE_THICKNESS": value("SliceThickness"), "ECHO_TIME": value("EchoTime"),
+        "INVERSION_TIME": value("InversionTime"), "REPETITION_TIME": value("RepetitionTime"),
+        "FLIP_ANGLE": value("FlipAngle"), "MANUFACTURER": text("Manufacturer"),
+        "MANUFACTURER_MODEL_NAME": text("ManufacturerModelName"),
+        "MAGNETIC_FIELD_STRENGTH": value("MagneticFieldStrength"),
+        "DEVICE_SERIAL_NUMBER": text("DeviceSerialNumber"),
+        "INSTITUTION_NAME": text("InstitutionName"), "SEQUENCE_TYPE": sequence_type,
+        "N_IMAGES": count("Image"),
+    },
+    "Image": {
+        "UID": value("SOPInstanceUID"), "NUMBER": value("InstanceNumber"),
+        "DATE": value("InstanceCreationDate"), "TIME": time("InstanceCreationTime"),
+    },
+}  # fmt: skip
+OF_THE_DATABASE = {"ID", "CREATED", "MODIFIED", "SERIES"}
+"""Fields that no file has: the database made them."""
+
+
+def members(entity: str) -> list[str]:
+    """What the schema says a list can be sorted by."""
+    names = schema._schema.type_map[f"{entity}OrderField"]
+    assert isinstance(names, GraphQLEnumType)
+    return list(names.values)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def archive_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The archive, imported once into each kind of database."""
+    with filled_database(request, tmp_path_factory.mktemp("orders"), fill) as url:
+        yield url
+
+
+@pytest.fixture
+async def database(archive_url: str) -> AsyncIterator[Database]:
+    """The archive's database, in place of an empty one."""
+    opened = Database(archive_url)
+    yield opened
+    await opened.close()
+
+
+def query_of(entity: str) -> str:
+    """A page of a list in an order."""
+    more = "series { id }" if entity == "Image" else ""
+    return f"""
+      query ($order: [{entity}Order!], $first: Int, $after: String, $last: Int, $before: String) {{
+        page: {ROOTS[entity]}(
+          orderBy: $order, first: $first, after: $after, last: $last, before: $before
+        ) {{
+          nodes {{ id uid created modified {more} }}
+          pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }}
+        }}
+      }}
+    """
+
+
+Node = dict[str, Any]
+
+
+def key_of(global_id: str) -> int:
+    """The number in a global id: it grows with each object that comes into the database."""
+    return int(base64.b64decode(global_id).decode().partition(":")[2])
+
+
+def sort_key(entity: str, field: str, node: Node) -> tuple[bool, Any]:
+    """What an object is sorted by; a missing value is the smallest."""
+    if field == "ID":
+        found: Any = key_of(node["id"])
+    elif field in ("CREATED", "MODIFIED"):
+        found = dt.datetime.fromisoformat(node[field.lower()])
+    elif field == "SERIES":
+        found = key_of(node["series"]["id"])
+    else:
+        found = KEYS[entity][field](objects(entity)[node["uid"]])
+    return found is not None, found if found is not None else 0
+
+
+Order = list[tuple[str, bool]]
+"""Fields, each with whether it descends."""
+
+
+def as_input(order: Order) -> list[dict[str, str]]:
+    return [{"field": field, "direction": "DESC" if down else "ASC"} for field, down in order]
+
+
+def in_python(entity: str, nodes: list[Node], order: Order) -> list[str]:
+    """The uids as Python sorts them; ties go by id, in the direction of the last field."""
+    in_order = list(nodes)
+    for field, down in reversed([*order, ("ID", order[-1][1])]):
+        in_order.sort(key=lambda node, name=field: sort_key(entity, name, node), reverse=down)
+        # A sort in reverse keeps the order of ties, as is wanted.
+    return [node["uid"] for node in in_order]
+
+
+async def forwards(graph: Graph, entity: str, order: Order, size: int) -> list[str]:
+    """All uids, page after page."""
+    uids: list[str] = []
+    after = None
+    while True:
+        page = (await graph(query_of(entity), order=as_input(order), first=size, after=after))[
+            "page"
+        ]
+        uids += [node["uid"] for node in page["nodes"]]
+        assert page["pageInfo"]["hasPreviousPage"] == (after is not None)
+        after = page["pageInfo"]["endCursor"]
+        if not page["pageInfo"]["hasNextPage"]:
+            return uids
+
+
+async def backwards(graph: Graph, entity: str, order: Order, size: int) -> list[str]:
+    """All uids, page before page from the end."""
+    uids: list[str] = []
+    before = None
+    while True:
+        page = (await graph(query_of(entity), order=as_input(order), last=size, before=before))[
+            "page"
+        ]
+        uids = [node["uid"] for node in page["nodes"]] + uids
+        assert page["pageInfo"]["hasNextPage"] == (before is not None)
+        before = page["pageInfo"]["startCursor"]
+        if not page["pageInfo"]["hasPreviousPage"]:
+            return uids
+
+
+async def all_nodes(graph: Graph, entity: str) -> list[Node]:
+    nodes: list[Node] = (await graph(query_of(entity), first=1000))["page"]["nodes"]
+    assert {node["uid"] for node in nodes} == objects(entity).keys()
+    return nodes
+
+
+@pytest.mark.parametrize("entity", ROOTS)
+def test_every_field_has_its_sort_here(entity: str) -> None:
+    assert set(members(entity)) - OF_THE_DATABASE == KEYS[entity].keys()
+    assert {"ID", "CREATED", "MODIFIED", "UID"} <= set(members(entity))
+
+
+@pytest.mark.parametrize(
+    ("entity", "field"), [(entity, field) for entity in ROOTS for field in members(entity)]
+)
+async def test_the_order_is_that_of_python(entity: str, field: str, graph: Graph) -> None:
+    nodes = await all_nodes(graph, entity)
+    keys = {sort_key(entity, field, node) for node in nodes if field not in LISTS}
+    assert len(keys) != 1 or field in OF_THE_DATABASE
+    for down in (False, True):
+        order = [(field, down)]
+        expected = in_python(entity, nodes, order)
+        assert await forwards(graph, entity, order, 7) == expected
+        assert await backwards(graph, entity, order, 11) == expected
+
+
+LISTS = {"SCANNING_SEQUENCE", "SEQUENCE_VARIANT"}
+SEVERAL: list[tuple[str, Order]] = [
+    ("Series", [("MODALITY", False), ("NUMBER", True)]),
+    ("Series", [("MODALITY", True), ("DATE", False), ("ECHO_TIME", True)]),
+    ("Series", [("PATIENT", False), ("STUDY", True), ("N_IMAGES", False), ("UID", True)]),
+    ("Series", [("SCANNING_SEQUENCE", True), ("PIXEL_SPACING", False)]),
+    ("Series", [("NUMBER", False), ("ID", True)]),
+    ("Patient", [("SEX", False), ("LATEST_STUDY_TIME", True)]),
+    ("Patient", [("N_STUDIES", True), ("FAMILY_NAME", False)]),
+    ("Study", [("N_PATIENTS", True), ("DATE", True), ("TIME", False)]),
+    ("Image", [("NUMBER", True), ("DATE", False), ("TIME", True)]),
+    ("Image", [("SERIES", True), ("NUMBER", False)]),
+]
+
+
+@pytest.mark.parametrize(("entity", "order"), SEVERAL)
+async def test_several_fields(entity: str, order: Order, graph: Graph) -> None:
+    expected = in_python(entity, await all_nodes(graph, entity), order)
+    assert await forwards(graph, entity, order, 3) == expected
+    assert await backwards(graph, entity, order, 4) == expected
+
+
+async def test_a_field_that_is_given_again_changes_nothing(graph: Graph) -> None:
+    order = [("MODALITY", False), ("NUMBER", True)]
+    expected = in_python("Series", await all_nodes(graph, "Series"), order)
+    assert await forwards(graph, "Series", [*order, ("MODALITY", True)], 5) == expected
+
+
+@pytest.mark.parametrize("entity", ROOTS)
+async def test_the_default_order(entity: str, graph: Graph) -> None:
+    """Images by series and number, series and studies the latest first, patients by name."""
+    default: dict[str, Order] = {
+        "Patient": [("FAMILY_NAME", False), ("GIVEN_NAME", False), ("ID", False)],
+        "Study": [("DATE", True), ("TIME", True), ("ID", True)],
+        "Series": [("DATE", True), ("TIME", False), ("NUMBER", False), ("ID", False)],
+        "Image": [("SERIES", False), ("NUMBER", False), ("ID", False)],
+    }
+    nodes = await all_nodes(graph, entity)
+    assert [node["uid"] for node in nodes] == in_python(entity, nodes, default[entity])
+
+
+CURSOR_ORDERS: list[Order] = [
+    [("NUMBER", True)],
+    [("ECHO_TIME", False)],
+    [("NUMBER", False), ("ECHO_TIME", False)],
+    [("DESCRIPTION", False)],
+    [("N_IMAGES", False)],
+]
+
+
+@pytest.mark.parametrize("order", CURSOR_ORDERS)
+async def test_a_cursor_is_good_for_its_own_order_only(order: Order, graph: Graph) -> None:
+    given = await graph(query_of("Series"), order=as_input([("NUMBER", False)]), first=3)
+    cursor = given["page"]["pageInfo"]["endCursor"]
+    for arguments in ({"after": cursor}, {"before": cursor, "last": 2}):
+        result = await graph.execute(query_of("Series"), order=as_input(order), **arguments)
+        assert [error.extensions for error in result.errors] == [{"code": "BAD_CURSOR"}]
+
+
+def _forged(content: str) -> str:
+    return base64.urlsafe_b64encode(content.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "", "x", "é", "AAAA", _forged("{}"), _forged("[]"), _forged("null"), _forged("[" * 9999),
+        _forged('["number,id"]'), _forged('["number,id",1]'), _forged('["number,id","one",1]'),
+        _forged('["number,id",1,null]'), _forged('["number,id",1,true]'),
+        _forged('["number,id",1e400,1]'), _forged(f'["number,id",1,{10**30}]'),
+    ],
+)  # fmt: skip
+async def test_a_cursor_that_nobody_gave(cursor: str, graph: Graph) -> None:
+    order = as_input([("NUMBER", False)])
+    result = await graph.execute(query_of("Series"), order=order, first=3, after=cursor)
+    assert [error.extensions for error in result.errors] == [{"code": "BAD_CURSOR"}]
+
+
+@pytest.mark.parametrize("text", ["a\\u0000b", "\\u0000", "\\ud800"])
+async def test_a_cursor_with_a_text_that_no_database_holds(text: str, graph: Graph) -> None:
+    cursor = _forged(f'["description,id","{text}",1]')
+    order = as_input([("DESCRIPTION", False)])
+    result = await graph.execute(query_of("Series"), order=order, first=3, after=cursor)
+    assert [error.extensions for error in result.errors] == [{"code": "BAD_CURSOR"}]
+
+
+NESTED = """
+query ($series: [SeriesOrder!], $studies: [StudyOrder!], $after: String) {
+  patients(first: 100) { nodes { uid
+    series(orderBy: $series, first: 2, after: $after) {
+      totalCount nodes { id uid } pageInfo { hasNextPage endCursor } }
+    studies(orderBy: $studies) { nodes { id uid } } } }
+}
+"""
+
+
+def of_patient(entity: str, patient: str, nodes: list[Node]) -> list[Node]:
+    """The objects of a kind that have files of the patient."""
+    uids = {f[IDENTITY[entity]] for f in objects("Patient")[patient]}
+    return [node for node in nodes if node["uid"] in uids]
+
+
+@pytest.mark.parametrize(
+    ("series", "studies"),
+    [
+        ([("ECHO_TIME", True)], [("DESCRIPTION", False)]),
+        ([("STUDY", False), ("NUMBER", True)], [("N_IMAGES", True), ("UID", False)]),
+        ([("N_IMAGES", True)], [("TIME", False)]),
+        ([("SCANNING_SEQUENCE", False)], [("N_PATIENTS", False), ("DATE", True)]),
+    ],
+)
+async def test_nested_lists_in_order(series: Order, studies: Order, graph: Graph) -> None:
+    all_series, all_studies = await all_nodes(graph, "Series"), await all_nodes(graph, "Study")
+    data = await graph(NESTED, series=as_input(series), studies=as_input(studies))
+    assert len(graph.statements) == 4
+    for patient in data["patients"]["nodes"]:
+        mine = of_patient("Series", patient["uid"], all_series)
+        page = patient["series"]
+        assert [n["uid"] for n in page["nodes"]] == in_python("Series", mine, series)[:2]
+        assert (page["totalCount"], page["pageInfo"]["hasNextPage"]) == (len(mine), len(mine) > 2)
+        mine = of_patient("Study", patient["uid"], all_studies)
+        uids = [n["uid"] for n in patient["studies"]["nodes"]]
+        assert uids == in_python("Study", mine, studies)
+
+
+async def test_the_next_page_of_a_nested_list(graph: Graph) -> None:
+    order: Order = [("DESCRIPTION", True), ("NUMBER", False)]
+    all_series = await all_nodes(graph, "Series")
+    patients = (await graph(NESTED, series=as_input(order)))["patients"]["nodes"]
+    for patient in patients:
+        after = patient["series"]["pageInfo"]["endCursor"]
+        data = await graph(NESTED, series=as_input(order), after=after)
+        again = {node["uid"]: node for node in data["patients"]["nodes"]}[patient["uid"]]
+        mine = of_patient("Series", patient["uid"], all_series)
+        uids = [node["uid"] for node in again["series"]["nodes"]]
+        assert uids == in_python("Series", mine, order)[2:4]
+
+
+SEARCH = """
+query ($patients: String, $studies: String, $series: String, $images: String) {
+  patients(search: $patients, first: 1000) { totalCount nodes { uid } }
+  studies(search: $studies, first: 1000) { totalCount nodes { uid } }
+  series(search: $series, first: 1000) { totalCount nodes { uid } }
+  images(search: $images, first: 1000) { totalCount nodes { uid } }
+}
+"""
+
+
+async def searched(graph: Graph, entity: str, words: str) -> set[str]:
+    """The uids of what a search finds; the count must agree."""
+    page = (await graph(SEARCH, **{ROOTS[entity]: words}))[ROOTS[entity]]
+    assert page["totalCount"] == len(page["nodes"])
+    return {node["uid"] for node in page["nodes"]}
+
+
+def having(entity: str, *keywords: str, words: str) -> set[str]:
+    """The uids of the objects in whose elements all words occur, in either case."""
+    return {
+        uid
+        for uid, files in objects(entity).items()
+        if all(
+            any(word.lower() in str(files[0].get(keyword) or "").lower() for keyword in keywords)
+            for word in words.split()
+        )
+    }
+
+
+SERIES_TEXTS = (
+    "SeriesInstanceUID", "SeriesDescription", "Modality", "ProtocolName", "Manufacturer",
+    "ManufacturerModelName", "DeviceSerialNumber", "InstitutionName",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", ["ÅNGSTRÖM", "ångström", "ngstr", "berg a", "BERG", "Å c", "p3"])
+async def test_search_of_patients(words: str, graph: Graph) -> None:
+    expected = having("Patient", "PatientID", "PatientName", words=words)
+    assert expected
+    assert await searched(graph, "Patient", words) == expected
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["ångström", "mr ÅNG", "ct z", "MR 10 z", " 9\t10 ", "1.3.4", "å å å", "MR CT", "%", "_"],
+)
+async def test_search_of_series(words: str, graph: Graph) -> None:
+    found = await searched(graph, "Series", words)
+    assert found == having("Series", *SERIES_TEXTS, words=words)
+    assert bool(found) == (words not in ("MR CT", "%", "_"))
+
+
+async def test_search_by_the_label_of_a_sequence_type(graph: Graph) -> None:
+    flair = {uid for uid, files in objects("Series").items() if sequence_type(files) == "flair"}
+    assert flair
+    assert await searched(graph, "Series", "FLAIR") == flair
+
+
+async def test_search_of_studies_and_images(graph: Graph) -> None:
+    expected = having("Study", "StudyInstanceUID", "StudyDescription", words="1.2. b")
+    assert await searched(graph, "Study", "1.2. b") == expected != set()
+    assert await searched(graph, "Image", "1.3.4.") == {
+        uid for uid in objects("Image") if uid.startswith("1.3.4.")
+    }
+
+
+@pytest.mark.parametrize("entity", ROOTS)
+@pytest.mark.parametrize("nothing", ["", "  \t\n"])
+async def test_a_search_for_nothing_finds_all(entity: str, nothing: str, graph: Graph) -> None:
+    assert await searched(graph, entity, nothing) == objects(entity).keys()
+
+
+async def test_a_search_narrows_a_filter_and_a_nested_list(graph: Graph) -> None:
+    data = await graph(
+        """{ series(search: "mr", filter: { number: { isNull: false } }, first: 100) {
+               totalCount nodes { uid } }
+             patients(first: 100) { nodes { uid series(search: "ct") { totalCount } } } }"""
+    )
+    mr = having("Series", *SERIES_TEXTS, words="mr")
+    numbered = {uid for uid in mr if objects("Series")[uid][0]["SeriesNumber"] is not None}
+    assert {node["uid"] for node in data["series"]["nodes"]} == numbered != mr
+    assert data["series"]["totalCount"] == len(numbered)
+    ct = having("Series", *SERIES_TEXTS, words="ct")
+    for patient in data["patients"]["nodes"]:
+        mine = {f["SeriesInstanceUID"] for f in objects("Patient")[patient["uid"]]}
+        assert patient["series"]["totalCount"] == len(mine & ct)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [("a " * 21, "21 words; at most 20"), ("\x00", "NUL"), ("\udc00", "surrogate")],
+)
+async def test_a_search_that_cannot_be_right(words: str, message: str, graph: Graph) -> None:
+    result = await graph.execute(SEARCH, series=words)
+    assert [error.extensions["code"] for error in result.errors] == ["BAD_INPUT"]
+    assert message in result.errors[0].message
+
+
+async def test_twenty_words_are_not_too_many(graph: Graph) -> None:
+    expected = having("Series", *SERIES_TEXTS, words="å")
+    assert await searched(graph, "Series", "å " * 20) == expected
