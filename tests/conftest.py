@@ -105,7 +105,8 @@ def filled_database(
         upgrade(database)
         fill(folder / "files")
         paths = (str(folder / "files"),)
-        run_import(database, JobRequest(paths, Mode.FULL, origin=JobOrigin.PYTHON))
+        report = run_import(database, JobRequest(paths, Mode.FULL, origin=JobOrigin.PYTHON))
+        assert not report.failures
         database.close_writer()
         yield url
 

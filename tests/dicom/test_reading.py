@@ -3,6 +3,7 @@
 import io
 import random
 import zlib
+from hashlib import sha256
 from pathlib import Path
 
 import pydicom
@@ -18,7 +19,7 @@ from pydicom.uid import (
 )
 
 from dicom_graph.dicom import reading
-from dicom_graph.dicom.elements import Element, Item
+from dicom_graph.dicom.elements import Element, Item, make_element
 from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
 from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.reading import Instance, read_instance
@@ -373,3 +374,27 @@ def test_every_file_that_pydicom_reads_is_read(tmp_path: Path) -> None:
     assert failed.keys() == NOT_READ.keys()
     assert all(reason in failed[name] for name, reason in NOT_READ.items())
     assert n_read > 150
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_a_value_of_many_bytes_is_hashed_and_the_rest_is_read(tmp_path: Path, syntax: str) -> None:
+    content = bytes(range(256)) * 40_000
+    data_set = make_data_set()
+    data_set.add_new(0x56000020, "OF", content)
+    data_set.private_block(0x7FD1, "ACME", create=True).add_new(0x01, "LO", "after")
+    elements = read(save(data_set, tmp_path / "large.dcm", syntax)).elements
+    large = next(element for element in elements if element.tag == 0x56000020)
+    assert large.sha256 == sha256(content).digest()
+    assert (large.length, large.packed) == (len(content), None)
+    assert elements[-1].definition.private_creator == "ACME"
+    assert large.digest == make_element(0x56000020, "", "OF", content, ["iso8859"], True).digest
+
+
+@pytest.mark.parametrize("missing", range(1, 8))
+def test_a_file_that_ends_inside_the_header_of_an_element_fails(
+    tmp_path: Path, missing: int
+) -> None:
+    path = save(make_data_set(Rows=None, Columns=None), tmp_path / "cut.dcm")
+    path.write_bytes(path.read_bytes() + b"\x28\x00\x10\x00US\x02\x00"[:missing])
+    with pytest.raises(UnreadableFileError, match="ends at byte"):
+        read_instance(str(path), Interner())

@@ -42,3 +42,24 @@ def _images(data: dict) -> int:
         for study in patient["studies"]["nodes"]
         for series in study["series"]["nodes"]
     )
+
+
+async def test_contents_of_series_and_definitions_take_no_statement_for_each(
+    tmp_path: Path, import_files: Callable[..., Report], graph: Graph
+) -> None:
+    for series in range(6):
+        make_series(tmp_path / str(series), 3, SeriesNumber=series)
+    import_files(tmp_path)
+    question = """query ($first: Int!) { series(first: $first) { nodes {
+        constantElements { tag } varyingElements { tag } } } }"""
+    await graph(question, first=1)
+    statements = len(graph.statements)
+    graph.store = type(graph.store)(graph.database)
+    await graph(question, first=6)
+    assert len(graph.statements) == statements
+    data = await graph("{ dataElementDefinitions(first: 20) { nodes { id } } }")
+    ids = [node["id"] for node in data["dataElementDefinitions"]["nodes"]]
+    await graph("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=ids[:1])
+    one = len(graph.statements)
+    await graph("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=ids)
+    assert len(graph.statements) == one

@@ -15,6 +15,7 @@ from dicom_graph.store.types import utc_now
 _PATIENT: Table = Patient.__table__  # type: ignore[assignment]
 _STUDY: Table = Study.__table__  # type: ignore[assignment]
 _SERIES: Table = Series.__table__  # type: ignore[assignment]
+_IMAGE: Table = Image.__table__  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +77,13 @@ class EntityWriter:
         self._write_series(connection, entities)
         return [self._place(e) for e in entities]
 
-    def refresh(self, connection: Connection, entities: Entities, image_id: int) -> None:
-        """After a file has changed: the fields of what takes them from this image, its first."""
-        place = self._place(entities)
-        if place.series is None or entities.series is None:
+    def refresh(self, connection: Connection, entities: Entities) -> None:
+        """For a file that has changed: the fields of what takes them from its image, the first."""
+        (place,) = self.write(connection, [entities])
+        image_id = ids_by_key(connection, _IMAGE, "uid", [entities.image.uid]).get(
+            entities.image.uid
+        )
+        if image_id is None or place.series is None:
             return
         images = select(func.min(Image.id)).join(Series, Series.id == Image.series_id)
         owners = (

@@ -30,11 +30,11 @@ class BatchWriter:
         if not files:
             return []
         element_ids = self._elements.write(connection, (file.elements for file in files))
+        for file in files:
+            if file.changed:
+                self._entities.refresh(connection, file.entities)
         places = self._entities.write(connection, [file.entities for file in files])
         written = self._images.write(connection, files, places, element_ids)
-        for file, image in zip(files, written, strict=True):
-            if file.changed and image.outcome is Outcome.UPDATED:
-                self._entities.refresh(connection, file.entities, image.image_id)
         records = [
             (file.file, image.image_id, image.outcome)
             for file, image in zip(files, written, strict=True)
