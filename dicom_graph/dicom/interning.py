@@ -1,35 +1,10 @@
 """Each distinct element is made once; the 98 % that repeat cost a dictionary look-up."""
 
-from typing import Generic, TypeVar
-
 from dicom_graph.dicom.elements import MAX_RAW, Element, Item, make_element, make_sequence
-
-Key = TypeVar("Key")
+from dicom_graph.dicom.recent import Recent
 
 _LARGE = 4096
 _MANY = 100
-
-
-class RecentCache(Generic[Key]):
-    """A bounded mapping in two generations: what was not used for a whole generation is dropped."""
-
-    def __init__(self, generation_size: int) -> None:
-        self._size = generation_size
-        self._young: dict[Key, Element] = {}
-        self._old: dict[Key, Element] = {}
-
-    def get(self, key: Key) -> Element | None:
-        element = self._young.get(key)
-        if element is None:
-            element = self._old.get(key)
-            if element is not None:
-                self.put(key, element)
-        return element
-
-    def put(self, key: Key, element: Element) -> None:
-        if len(self._young) >= self._size:
-            self._old, self._young = self._young, {}
-        self._young[key] = element
 
 
 class Context:
@@ -75,8 +50,8 @@ class Interner:
         self.max_raw = max_raw
         self.grown = 0
         self._contexts: dict[tuple[str, ...], Context] = {}
-        self._raw: RecentCache[tuple[object, ...]] = RecentCache(generation_size)
-        self._sequences: RecentCache[tuple[object, ...]] = RecentCache(generation_size)
+        self._raw: Recent[tuple[object, ...], Element] = Recent(generation_size)
+        self._sequences: Recent[bytes, Element] = Recent(generation_size)
 
     def context(self, encodings: list[str], creator: str) -> Context:
         """The context of explicit little endian elements under a character set and creator."""
@@ -113,7 +88,7 @@ class Interner:
                 tag, private_creator, vr, raw, encodings, little_endian, self.max_raw
             )
             if len(raw) <= _LARGE:
-                self._raw.put(key, element)
+                self._raw[key] = element
         return element
 
     def sequence(self, tag: int, private_creator: str, items: tuple[Item, ...]) -> Element:
@@ -121,8 +96,8 @@ class Interner:
         element = make_sequence(tag, private_creator, items)
         if sum(map(len, items)) > _MANY:
             return element
-        known = self._sequences.get((element.digest,))
+        known = self._sequences.get(element.digest)
         if known is None:
-            self._sequences.put((element.digest,), element)
+            self._sequences[element.digest] = element
             return element
         return known

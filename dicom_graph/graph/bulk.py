@@ -2,10 +2,9 @@
 
 import asyncio
 
-from dicom_graph.dicom.bulk import read_bulk_value
-from dicom_graph.dicom.errors import DicomError
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.errors import BadInput
+from dicom_graph.importing.bulk import read_from_files
 from dicom_graph.store.read.elements import ElementRow
 
 _MAX_FILES = 10
@@ -18,10 +17,8 @@ async def load_bytes(info: Info, row: ElementRow, limit: int) -> bytes:
     if row.raw is not None:
         return row.raw
     paths = await info.context.store.files_of_element(row.id, limit=_MAX_FILES)
-    for path in paths:
-        try:
-            return await asyncio.to_thread(read_bulk_value, path, row.tag, row.sha256 or b"")
-        except (DicomError, OSError):
-            continue
+    found = await asyncio.to_thread(read_from_files, paths, row.tag, row.sha256 or b"")
+    if found is not None:
+        return found
     named = " and ".join(paths[:2]) or "every file that held this value"
     raise BadInput(f"{named} is gone or has changed: import it again", "FILE_GONE")

@@ -6,9 +6,9 @@ from sqlalchemy import Connection, Table, select
 
 from dicom_graph.dicom.dictionary import Definition
 from dicom_graph.dicom.elements import Element, Item
+from dicom_graph.dicom.recent import Recent
 from dicom_graph.store.dialect import allocate_ids, ids_by_key, insert_new, insert_rows
 from dicom_graph.store.idlist import pack_ids
-from dicom_graph.store.ingest.ids import Recent
 from dicom_graph.store.tables import (
     DataElement,
     DataElementDefinition,

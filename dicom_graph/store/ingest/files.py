@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Table, delete, select, tuple_
 
+from dicom_graph.dicom.recent import Recent
 from dicom_graph.store.dialect import allocate_ids, ids_by_key, insert_new
 from dicom_graph.store.ingest.batch import FileRecord, Mode, Outcome
-from dicom_graph.store.ingest.ids import Recent
 from dicom_graph.store.tables import Directory, File, Header
 
 _DIRECTORY: Table = Directory.__table__  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""Remembering ids without growing for ever."""
+"""A memory that does not grow for ever."""
 
 from collections.abc import Iterable
 from typing import Generic, TypeVar
