@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from sqlalchemy import create_engine, event, text
+from sqlalchemy import create_engine, event, make_url, text
 
 from dicom_graph.graph.context import Context, Service
 from dicom_graph.graph.schema import schema
@@ -40,9 +40,22 @@ def postgres_url() -> Iterator[str]:
     # Not below pytest's folder: it closes that to PostgreSQL's user whenever a session starts.
     folder = Path(tempfile.mkdtemp(prefix="dicom-graph-postgres-"))
     server = pgserver.get_server(folder, cleanup_mode="delete")
-    yield f"postgresql://postgres@/postgres?host={folder}"
+    url = f"postgresql://postgres@/postgres?host={folder}"
+    _make_careless(url)
+    yield url
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_careless(server_url: str) -> None:
+    """What a test writes need not outlive the machine."""
+    driver_url = server_url.replace("postgresql://", "postgresql+psycopg://", 1)
+    engine = create_engine(driver_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
+        connection.execute(text("SELECT pg_reload_conf()"))
+    engine.dispose()
 
 
 @contextmanager
@@ -71,12 +84,28 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
         yield url
 
 
-@pytest.fixture
-def database_url(empty_database_url: str) -> str:
-    """The URL of a database with its tables."""
-    database = Database(empty_database_url)
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with its tables, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "template.sqlite3"
+    _make_tables(f"sqlite:///{path}")
+    return path
+
+
+def _make_tables(url: str) -> None:
+    database = Database(url)
     upgrade(database)
     database.close_writer()
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, empty_database_url: str) -> str:
+    """The URL of a database with its tables."""
+    path = make_url(empty_database_url).database
+    if empty_database_url.startswith("sqlite"):
+        shutil.copy(request.getfixturevalue("sqlite_template"), path or "")
+    else:
+        _make_tables(empty_database_url)
     return empty_database_url
 
 
