@@ -24,6 +24,7 @@ from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs import JobRequest
 from dicom_graph.store.migrate import upgrade
 from tests.conftest import Server, running_server
+from tests.data import needs_shared
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -173,7 +174,19 @@ def test_import_commands(demo: Demo, tmp_path: Path, command: str) -> None:
     assert re.search(r"\b1 images created|\"created\": 1\b", done.stdout)
 
 
-@pytest.mark.parametrize("command", commands("python -m benchmarks."))
+@needs_shared
+@pytest.mark.parametrize("command", commands("python -m benchmarks.queries"))
+def test_the_benchmark_of_questions(command: str) -> None:
+    arguments = shlex.split(command)[1:]
+    few = ["300" if argument.isdigit() else argument for argument in arguments]
+    done = subprocess.run(
+        [sys.executable, *few], capture_output=True, text=True, timeout=120, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    assert "one image by an element" in done.stdout
+
+
+@pytest.mark.parametrize("command", commands("python -m benchmarks.ingest"))
 def test_benchmark_commands(demo: Demo, command: str) -> None:
     arguments = shlex.split(command)[1:]
     assert arguments[2] == "GE_FOLDER"
