@@ -8,6 +8,7 @@ import datetime as dt
 import json
 import re
 import sqlite3
+import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
@@ -42,6 +43,7 @@ from dicom_graph.store.types import UtcDateTime, microseconds
 
 Row = Sequence[Any]
 _CHUNK = 500
+_WAL_ATTEMPTS = 200
 _SURROGATE = re.compile("[\ud800-\udfff]")
 DRIVER_ERRORS = (SQLAlchemyError, sqlite3.Error, psycopg.Error)
 """What any statement may raise: the bulk statements go to the drivers without SQLAlchemy."""
@@ -68,7 +70,6 @@ def tune_sqlite_connection(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     for pragma in (
         "page_size=2048",
-        "journal_mode=WAL",
         "synchronous=NORMAL",
         "foreign_keys=ON",
         "cache_size=-65536",
@@ -76,10 +77,24 @@ def tune_sqlite_connection(connection: Any, _record: Any) -> None:
         "mmap_size=268435456",
     ):
         cursor.execute(f"PRAGMA {pragma}")
+        if pragma.startswith("page_size"):
+            _use_wal(cursor)
     cursor.close()
     connection.create_function("fold_case", 1, _fold_case, deterministic=True)
     # sqlite3 would otherwise begin transactions by itself, and later than ours must.
     connection.isolation_level = None
+
+
+def _use_wal(cursor: Any) -> None:
+    """Patiently: SQLite does not wait for others that open a new database at the same moment."""
+    for attempt in range(_WAL_ATTEMPTS):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if attempt == _WAL_ATTEMPTS - 1:
+                raise
+            time.sleep(0.05)
 
 
 def _fold_case(text: str | None) -> str | None:
