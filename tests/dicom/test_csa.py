@@ -2,7 +2,6 @@ import gzip
 import json
 import re
 import struct
-import time
 import tracemalloc
 import warnings
 from contextlib import suppress
@@ -325,15 +324,12 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("raw", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_headers_take_little_time_and_memory(raw):
+def test_hostile_headers_end_and_take_little_memory(raw):
     tracemalloc.start()
-    started = time.perf_counter()
     with suppress(CsaError):
         parse_csa(raw)
-    elapsed = time.perf_counter() - started
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert elapsed < 5
     assert peak < 30 * len(raw) + 2_000_000
 
 

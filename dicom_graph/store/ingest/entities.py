@@ -4,7 +4,7 @@ import datetime as dt
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, select, update
+from sqlalchemy import Connection, Table, select, update
 
 from dicom_graph.dicom.entities import Entities, PatientFields, SeriesFields, StudyFields
 from dicom_graph.dicom.recent import Recent
@@ -85,18 +85,20 @@ class EntityWriter:
         )
         if image_id is None or place.series is None:
             return
-        images = select(func.min(Image.id)).join(Series, Series.id == Image.series_id)
+        earlier = select(Image.id).join(Series, Series.id == Image.series_id)
+        earlier = earlier.where(Image.id < image_id).limit(1)
         owners = (
             (_SERIES, place.series.id, entities.series, Series.id),
             (_STUDY, place.study_id, entities.study, Series.study_id),
             (_PATIENT, place.patient_id, entities.patient, Series.patient_id),
         )
         for table, id, fields, column in owners:
-            first = connection.execute(images.where(column == id)).scalar_one()
-            if id is not None and fields is not None and first == image_id:
+            if id is None or fields is None:
+                continue
+            if connection.execute(earlier.where(column == id)).first() is None:
                 values = asdict(fields) | {"modified": utc_now()}
                 connection.execute(update(table).where(table.c.id == id).values(values))
-        self.forget()
+                self.forget()
 
     def _place(self, entities: Entities) -> Place:
         if entities.series is None:
