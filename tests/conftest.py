@@ -59,13 +59,14 @@ def _make_careless(server_url: str) -> None:
 
 
 @contextmanager
-def _postgres_database(server_url: str) -> Iterator[str]:
-    """A database of its own on the server, dropped in the end."""
+def _postgres_database(server_url: str, template: str | None = None) -> Iterator[str]:
+    """A database of its own on the server, dropped in the end; a copy of the template's."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     driver_url = server_url.replace("postgresql://", "postgresql+psycopg://", 1)
     admin = create_engine(driver_url, isolation_level="AUTOCOMMIT")
+    copied = f' TEMPLATE "{make_url(template).database}"' if template else ""
     with admin.connect() as connection:
-        connection.execute(text(f'CREATE DATABASE "{name}"'))
+        connection.execute(text(f'CREATE DATABASE "{name}"{copied}'))
     yield str(
         admin.url.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
     )
@@ -75,9 +76,18 @@ def _postgres_database(server_url: str) -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of a database without tables, once on SQLite and once on PostgreSQL."""
-    if request.param == "sqlite":
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """What each test that stores runs on, once each."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def empty_database_url(
+    request: pytest.FixtureRequest, database_kind: str, tmp_path: Path
+) -> Iterator[str]:
+    """The URL of a database without tables."""
+    if database_kind == "sqlite":
         yield f"sqlite:///{tmp_path / 'database.sqlite3'}"
         return
     with _postgres_database(request.getfixturevalue("postgres_url")) as url:
@@ -98,15 +108,27 @@ def _make_tables(url: str) -> None:
     database.close_writer()
 
 
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: str) -> Iterator[str]:
+    """The same on PostgreSQL."""
+    with _postgres_database(postgres_url) as url:
+        _make_tables(url)
+        yield url
+
+
 @pytest.fixture
-def database_url(request: pytest.FixtureRequest, empty_database_url: str) -> str:
+def database_url(
+    request: pytest.FixtureRequest, database_kind: str, tmp_path: Path
+) -> Iterator[str]:
     """The URL of a database with its tables."""
-    path = make_url(empty_database_url).database
-    if empty_database_url.startswith("sqlite"):
-        shutil.copy(request.getfixturevalue("sqlite_template"), path or "")
-    else:
-        _make_tables(empty_database_url)
-    return empty_database_url
+    if database_kind == "sqlite":
+        path = tmp_path / "database.sqlite3"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    template = request.getfixturevalue("postgres_template")
+    with _postgres_database(request.getfixturevalue("postgres_url"), template) as url:
+        yield url
 
 
 @pytest.fixture

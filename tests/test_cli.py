@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 COMMAND = [sys.executable, "-c", "from dicom_graph.cli import main; main()"]
 BAD = bytes(128) + b"DICM" + b"\xff" * 99
 
-on_postgresql = pytest.mark.parametrize("empty_database_url", ["postgresql"], indirect=True)
+on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"])
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -23,6 +23,7 @@ from sqlalchemy import (
     TextClause,
     Time,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -65,13 +66,17 @@ class Base(DeclarativeBase):
 
 
 class Entity(Base):
-    """What all entities have: a key that is never reused, and when they came and changed."""
+    """What all entities have: a key that is never reused, and when they came and changed.
+
+    `edited`: the columns that a person has set; no import writes them again.
+    """
 
     __abstract__ = True
 
     id: Mapped[int] = mapped_column(Id, primary_key=True, sort_order=-3)
     created: Mapped[dt.datetime] = mapped_column(default=utc_now, sort_order=-2)
     modified: Mapped[dt.datetime] = mapped_column(default=utc_now, onupdate=utc_now, sort_order=-1)
+    edited: Mapped[list[str] | None] = mapped_column(sort_order=1)
 
 
 class Patient(Entity):
@@ -150,6 +155,7 @@ class Image(Entity):
     __table_args__ = (
         Index("ix_image_series", "series_id", "number", "id"),
         _partial_index("ix_image_warnings", "series_id", where="warnings IS NOT NULL"),
+        _partial_index("ix_image_missing", "series_id", where="missing_since IS NOT NULL"),
         {"sqlite_autoincrement": True},
     )
 
@@ -164,6 +170,7 @@ class Image(Entity):
     rows: Mapped[int | None] = mapped_column(Integer)
     columns: Mapped[int | None] = mapped_column(Integer)
     warnings: Mapped[list[str] | None]
+    missing_since: Mapped[dt.datetime | None]
 
 
 class Directory(Base):
@@ -342,7 +349,11 @@ class HeaderElement(Base):
 
 
 class ImportJob(Base):
-    """An import and its report, from its start to its end. `owner`: the process that runs it."""
+    """An import and its report, from its start to its end. `owner`: the process that runs it.
+
+    `verify`: known files are read again. `sync`: images whose files are gone are marked, or with
+    `prune` deleted. `retry_of`: the job whose failures this one reads again.
+    """
 
     __tablename__ = "import_job"
     __table_args__ = ({"sqlite_autoincrement": True},)
@@ -356,12 +367,20 @@ class ImportJob(Base):
     mode: Mapped[str]
     pattern: Mapped[str | None]
     stop_on_error: Mapped[bool]
+    verify: Mapped[bool] = mapped_column(default=False, server_default=false())
+    sync: Mapped[bool] = mapped_column(default=False, server_default=false())
+    prune: Mapped[bool] = mapped_column(default=False, server_default=false())
+    storage: Mapped[str] = mapped_column(default="IN_PLACE", server_default="IN_PLACE")
+    retry_of: Mapped[int | None] = mapped_column(Id)
+    cancel_requested: Mapped[bool] = mapped_column(default=False, server_default=false())
     found: Mapped[int] = mapped_column(Int64, default=0)
     images_created: Mapped[int] = mapped_column(Int64, default=0)
     images_updated: Mapped[int] = mapped_column(Int64, default=0)
     images_existing: Mapped[int] = mapped_column(Int64, default=0)
     skipped: Mapped[int] = mapped_column(Int64, default=0)
     failed: Mapped[int] = mapped_column(Int64, default=0)
+    missing: Mapped[int] = mapped_column(Int64, default=0, server_default=text("0"))
+    moved: Mapped[int] = mapped_column(Int64, default=0, server_default=text("0"))
     error: Mapped[str | None]
     started_at: Mapped[dt.datetime | None]
     resumed_at: Mapped[dt.datetime | None]

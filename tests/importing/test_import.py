@@ -18,8 +18,8 @@ from tests.contents import Tables, assert_consistent, contents
 from tests.make import make_data_set, make_file, make_series, save
 
 Import = Callable[..., Report]
-on_postgresql = pytest.mark.parametrize("empty_database_url", ["postgresql"], indirect=True)
-on_sqlite = pytest.mark.parametrize("empty_database_url", ["sqlite"], indirect=True)
+on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"])
+on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 
 
 def reasons(report: Report) -> dict[str, str]:

@@ -35,7 +35,7 @@ from tests.waiting import until
 
 _COUNTS = ("found", "images_created", "images_updated", "images_existing", "skipped", "failed")
 _SERIES, _IMAGES = 4, 50
-on_sqlite = pytest.mark.parametrize("empty_database_url", ["sqlite"], indirect=True)
+on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,8 @@ def _described_by_sqlite(connection: Connection) -> dict[str, Any]:
 
 def _normalised(sql: str) -> str:
     """Statements that differ in blanks, quotes and the order of a table's clauses are equal."""
-    flat = _PLACE.sub(" ", sql.replace('"', "")).replace("( ", "(").replace(" )", ")").strip()
+    flat = _PLACE.sub(" ", sql.replace('"', "")).replace("( ", "(").replace(" )", ")")
+    flat = flat.replace(" ,", ",").strip()
     if not flat.startswith("CREATE TABLE"):
         return flat
     start, _, rest = flat.partition("(")

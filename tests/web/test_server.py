@@ -44,8 +44,8 @@ WALK = """
 } } } } } } } } } }
 """
 UNKNOWN_JOB = "SW1wb3J0Sm9iOjk5"
-on_sqlite = pytest.mark.parametrize("empty_database_url", ["sqlite"], indirect=True)
-on_postgresql = pytest.mark.parametrize("empty_database_url", ["postgresql"], indirect=True)
+on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
+on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"])
 
 
 @asynccontextmanager

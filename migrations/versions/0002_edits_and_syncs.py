@@ -1,0 +1,57 @@
+"""Edited entities, missing images, and imports that sync, store or are cancelled.
+
+Revises: 0001.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
+JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+MOMENT = sa.DateTime(timezone=True).with_variant(sa.Integer(), "sqlite")
+ENTITIES = ("patient", "study", "series", "image")
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def _job_columns() -> list[sa.Column]:
+    return [
+        *[
+            sa.Column(name, sa.Boolean(), server_default=sa.false(), nullable=False)
+            for name in ("verify", "sync", "prune", "cancel_requested")
+        ],
+        sa.Column("storage", TEXT, server_default="IN_PLACE", nullable=False),
+        sa.Column("retry_of", ID, nullable=True),
+        sa.Column("missing", ID, server_default=sa.text("0"), nullable=False),
+        sa.Column("moved", ID, server_default=sa.text("0"), nullable=False),
+    ]
+
+
+def upgrade() -> None:
+    for table in ENTITIES:
+        op.add_column(table, sa.Column("edited", JSON, nullable=True))
+    op.add_column("image", sa.Column("missing_since", MOMENT, nullable=True))
+    condition = sa.text("missing_since IS NOT NULL")
+    op.create_index(
+        "ix_image_missing",
+        "image",
+        ["series_id"],
+        sqlite_where=condition,
+        postgresql_where=condition,
+    )
+    for column in _job_columns():
+        op.add_column("import_job", column)
+
+
+def downgrade() -> None:
+    for column in reversed(_job_columns()):
+        op.drop_column("import_job", column.name)
+    op.drop_index("ix_image_missing", "image")
+    op.drop_column("image", "missing_since")
+    for table in ENTITIES:
+        op.drop_column(table, "edited")
