@@ -42,13 +42,15 @@ class Context:
 class Interner:
     """The elements seen lately. Not thread-safe: one reader, one interner.
 
-    `max_raw`: the most bytes of a binary value that an element keeps.
+    `max_raw`: the most bytes of a binary value that an element keeps. `before`: the header that
+    the fast walk read last (see `alike`).
     """
 
     def __init__(self, generation_size: int = 50_000, max_raw: int = MAX_RAW) -> None:
         self.generation_size = generation_size
         self.max_raw = max_raw
         self.grown = 0
+        self.before: object = None
         self._contexts: dict[tuple[str, ...], Context] = {}
         self._raw: Recent[tuple[object, ...], Element] = Recent(generation_size)
         self._sequences: Recent[bytes, Element] = Recent(generation_size)
