@@ -7,8 +7,9 @@ differed lately is expected to differ again.
 """
 
 from bisect import bisect_right
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from operator import attrgetter
+from typing import NamedTuple
 
 from pydicom.charset import default_encoding
 
@@ -21,10 +22,10 @@ from dicom_graph.dicom.explicit import (
     NeedMore,
     walk_on,
 )
-from dicom_graph.dicom.interning import Interner
+from dicom_graph.dicom.interning import LARGE, Context, Interner
 
 _MAX_SURPRISES = 64
-_PATIENCE = 3
+_PATIENCE = 4
 _LONGEST_KEPT = 1 << 20
 _tag = attrgetter("tag")
 
@@ -63,16 +64,22 @@ def _walk_all(buffer: bytes, start: int, interner: Interner, after: LargeValue |
         data_set, last = after.data_set.rest(), after.tag
     end = walk_on(buffer, start, len(buffer), data_set, last)
     starts = [*data_set.starts, end]
-    lengths = [stop - start for start, stop in zip(starts, starts[1:], strict=False)]
+    lengths = [stop - start for start, stop in pairwise(starts)]
     return Walked(buffer, start, end, data_set, lengths, [])
 
 
-class Walked:
-    """A header that was walked: where it lies in its buffer, and the lengths of its elements.
-
-    `restless`: the indexes of elements that differed from the header before, and for how many
-    more headers each is expected to.
+class Restless(NamedTuple):
+    """An element that differed lately: its place in the header, the headers for which it is still expected to,
+    and what decides its meaning; None where it decides that of others.
     """
+
+    place: int
+    patience: int
+    context: Context | None
+
+
+class Walked:
+    """A header that was walked: where it lies in its buffer, and the lengths of its elements."""
 
     __slots__ = ("buffer", "data_set", "end", "lengths", "restless", "start")
 
@@ -83,7 +90,7 @@ class Walked:
         end: int,
         data_set: DataSet,
         lengths: list[int],
-        restless: list[tuple[int, int]],
+        restless: list[Restless],
     ) -> None:
         self.buffer = buffer
         self.start = start
@@ -95,15 +102,14 @@ class Walked:
     def walk_alike(self, buffer: bytes, start: int) -> "Walked | None":
         """The header at `start`; None where it is too unlike this one, or means other things."""
         walk = _Walk(self, buffer, start)
-        for place, patience in (*self.restless, (len(self.lengths), 0)):
-            while walk.take_equal(place):
-                walk.surprises += 1
-                if walk.surprises > _MAX_SURPRISES or not walk.step(0):
-                    return walk.ended()
-            if walk.index == place and not walk.step(patience):
+        for restless in self.restless:
+            if walk.index > restless.place:
+                continue
+            if not walk.go_on(restless.place) or not (walk.look_up(restless) or walk.step()):
                 return walk.ended()
-        while walk.step(0):
-            pass
+        if walk.go_on(len(self.lengths)):
+            while walk.step():
+                pass
         return walk.ended()
 
 
@@ -111,86 +117,107 @@ class _Walk:
     """One walk: `position` in the new buffer, `index` and `old_position` in the header before."""
 
     __slots__ = (
-        "before", "buffer", "data_set", "index", "is_alike", "lengths", "old_position", "position",
-        "restless", "start", "surprises",
+        "before", "buffer", "data_set", "elements", "index", "is_alike", "lengths", "old",
+        "old_position", "position", "restless", "start", "surprises",
     )  # fmt: skip
 
     def __init__(self, before: Walked, buffer: bytes, start: int) -> None:
         self.before = before
+        self.old = before.data_set.elements
         self.buffer = buffer
         self.start = self.position = start
         self.data_set = before.data_set.alike()
+        self.elements = self.data_set.elements
         self.lengths: list[int] = []
-        self.restless: list[tuple[int, int]] = []
+        self.restless: list[Restless] = []
         self.index = 0
         self.old_position = before.start
         self.surprises = 0
         self.is_alike = True
 
-    def take_equal(self, place: int) -> bool:
-        """Take the elements before `place` as long as they are equal; gives whether one is not."""
-        if self.index >= place:
-            return False
+    def go_on(self, place: int) -> bool:
+        """Take the elements before `place`, which should be equal; False where the walk ends."""
+        while self.index < place and not self._take_equal(place):
+            self.surprises += 1
+            if self.surprises > _MAX_SURPRISES or not self.step():
+                return False
+        return True
+
+    def _take_equal(self, place: int) -> bool:
+        """Take the elements before `place` as far as they are equal; gives whether all are."""
         lengths = self.before.lengths[self.index : place]
         length = sum(lengths)
         if not self._is_equal(length):
             ends = list(accumulate(lengths))
-            first = bisect_right(ends, False, key=lambda end: not self._is_equal(end))
-            lengths = lengths[:first]
-            length = ends[first - 1] if first else 0
-        self.data_set.elements += self.before.data_set.elements[
-            self.index : self.index + len(lengths)
-        ]
-        self.lengths += lengths
+            count = bisect_right(ends, False, key=lambda end: not self._is_equal(end))
+            lengths = lengths[:count]
+            length = ends[count - 1] if count else 0
+        start = self.index
         self.index += len(lengths)
+        self.elements += self.old[start : self.index]
+        self.lengths += lengths
         self.position += length
         self.old_position += length
-        return self.index < place
+        return self.index == place
 
     def _is_equal(self, length: int) -> bool:
         old = self.before.buffer[self.old_position : self.old_position + length]
         return self.buffer.startswith(old, self.position)
 
-    def step(self, patience: int) -> bool:
-        """Walk one element; gives whether the walk goes on."""
-        elements = self.data_set.elements
+    def look_up(self, restless: Restless) -> bool:
+        """Take the element at a restless place, if one of the same tag and length is known."""
+        place, patience, context = restless
+        length = self.before.lengths[place]
+        if context is None or place != self.index:
+            return False
+        old = self.old[place]
+        element = context.known.get(self.buffer[self.position : self.position + length])
+        if element is None and length > LARGE and self._is_equal(length):
+            element = old
+        if element is None or element.tag != old.tag:
+            return False
+        self.index += 1
+        self.elements.append(element)
+        self.lengths.append(length)
+        self.position += length
+        self.old_position += length
+        if element is not old:
+            self.restless.append(Restless(len(self.lengths) - 1, _PATIENCE, context))
+        elif patience > 1:
+            self.restless.append(Restless(len(self.lengths) - 1, patience - 1, context))
+        return True
+
+    def step(self) -> bool:
+        """Walk one element; False where the walk ends."""
+        elements = self.elements
         last = elements[-1].tag if elements else -1
-        stop = walk_on(
-            self.buffer,
-            self.position,
-            len(self.buffer),
-            self.data_set,
-            last,
-            until=self.position + 1,
-        )
-        if stop == self.position:
-            self._pass(len(self.before.lengths), None)
+        position, end = self.position, len(self.buffer)
+        stop = walk_on(self.buffer, position, end, self.data_set, last, until=position + 1)
+        if stop == position:
+            self._pass(len(self.old), None)
             return False
         element = elements[-1]
-        self.lengths.append(stop - self.position)
+        self.lengths.append(stop - position)
         self.position = stop
-        old = self.before.data_set.elements
-        if self.index < len(old) and old[self.index].tag == element.tag:
+        if self.index < len(self.old) and self.old[self.index].tag == element.tag:
             index = self.index + 1
         else:
-            index = bisect_right(old, element.tag, self.index, key=_tag)
+            index = bisect_right(self.old, element.tag, self.index, key=_tag)
         if not self._pass(index, element):
-            patience = _PATIENCE
-        if patience > 0:
-            self.restless.append((len(elements) - 1, patience - 1))
+            context = None if _decides(element) else self.data_set.context_of(element.tag)
+            self.restless.append(Restless(len(elements) - 1, _PATIENCE, context))
         return self.is_alike
 
     def _pass(self, index: int, element: Element | None) -> bool:
         """Go on to an index of the header before; gives whether it holds the element too."""
-        passed = self.before.data_set.elements[self.index : index]
+        passed = self.old[self.index : index]
         self.old_position += sum(self.before.lengths[self.index : index])
         self.index = index
-        if element is not None:
-            if passed and passed[-1] is element:
-                del passed[-1]
-                element = None
-            elif _decides(element):
-                self.is_alike = False
+        if passed and passed[-1] is element:
+            del passed[-1]
+            element = None
+        elif element is not None and _decides(element):
+            self.is_alike = False
         if any(map(_decides, passed)):
             self.is_alike = False
         return element is None

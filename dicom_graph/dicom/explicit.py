@@ -68,10 +68,14 @@ class DataSet:
         self.elements: list[Element] = []
         self.starts: list[int] = []
 
+    def context_of(self, tag: int) -> Context:
+        """What decides the meaning of an element: for a private one, with its creator."""
+        block = self.blocks.get(tag >> 8) if tag >> 16 & 1 else None
+        return block if block is not None else self.context
+
     def creator_of(self, tag: int) -> str:
         """The private creator of an element, empty for a standard one."""
-        block = self.blocks.get(tag >> 8) if tag >> 16 & 1 else None
-        return block.creator if block is not None else ""
+        return self.context_of(tag).creator
 
     def rest(self) -> "DataSet":
         """The same data set, for the elements that follow."""
