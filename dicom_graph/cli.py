@@ -98,6 +98,7 @@ def import_files(
             request,
             batch_size=settings.batch_size,
             max_inline_bytes=settings.max_inline_bytes,
+            processes=settings.import_processes,
             stop=stop,
             progress=show,
         )

@@ -69,8 +69,9 @@ def _walk_all(buffer: bytes, start: int, interner: Interner, after: LargeValue |
 
 
 class Restless(NamedTuple):
-    """An element that differed lately: its place in the header, the headers for which it is still expected to,
-    and what decides its meaning; None where it decides that of others.
+    """An element that differed lately, and for how many more headers it is expected to.
+
+    `context` is what decides its meaning; None where it decides that of others.
     """
 
     place: int

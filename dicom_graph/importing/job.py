@@ -10,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from dicom_graph.dicom.elements import MAX_RAW
+from dicom_graph.importing.ahead import WAITING, ReadAhead, Waiting
 from dicom_graph.importing.discover import Discovery, Folder
-from dicom_graph.importing.reader import FileReader
+from dicom_graph.importing.reader import Result
+from dicom_graph.settings import available_cores
 from dicom_graph.store.dialect import REFUSED
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import (
@@ -53,6 +55,7 @@ class JobRun:
     """One run of a claimed job, in the calling thread.
 
     `stop` ends it at the next file, marked as interrupted. `progress` is called after each batch.
+    `processes` read the files, by default one for each core.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class JobRun:
         *,
         batch_size: int = 500,
         max_inline_bytes: int = MAX_RAW,
+        processes: int | None = None,
         roots: tuple[Path, ...] | None = None,
         stop: threading.Event | None = None,
         progress: Progress | None = None,
@@ -72,7 +76,7 @@ class JobRun:
         self._stop = stop or threading.Event()
         self._progress = progress or (lambda counts: None)
         self._discovery = Discovery(job.request.paths, job.request.pattern, roots)
-        self._reader = FileReader(job.request.mode, max_inline_bytes)
+        self._ahead = ReadAhead(job.request.mode, max_inline_bytes, processes or available_cores())
         self._writer = BatchWriter()
         self._counts = job.counts
         self._batch: list[ReadFile] = []
@@ -95,6 +99,7 @@ class JobRun:
         try:
             for folder in self._discovery.folders():
                 self._take(folder)
+            self._take_results(self._ahead.rest())
             self._save()
             return self._finish(JobStatus.COMPLETED)
         except _Stopped as stopped:
@@ -108,6 +113,7 @@ class JobRun:
         finally:
             ended.set()
             counter.join()
+            self._ahead.close()
 
     def _end(self, stopped: _Stopped) -> JobStatus:
         """Write what was read before the stop, which may fail and so stop it another way."""
@@ -124,17 +130,20 @@ class JobRun:
 
     def _take(self, folder: Folder) -> None:
         for failure in folder.failures:
-            self._fail(failure)
+            self._ahead.pass_on(failure)
         self._counts.skipped += folder.others
         for file, known in self._with_known(folder):
-            if self._stop.is_set():
-                goes_on = self._job.request.origin is JobOrigin.API
-                raise _Stopped(JobStatus.INTERRUPTED if goes_on else JobStatus.CANCELLED)
+            self._check_stop()
             self._take_file(file, known)
-            if self._is_due():
-                self._save()
+            self._take_results(self._ahead.ready())
+        self._take_results(self._ahead.ready())
         if self._is_silent():
             self._save()
+
+    def _check_stop(self) -> None:
+        if self._stop.is_set():
+            goes_on = self._job.request.origin is JobOrigin.API
+            raise _Stopped(JobStatus.INTERRUPTED if goes_on else JobStatus.CANCELLED)
 
     def _with_known(self, folder: Folder) -> Iterator[tuple[FileRecord, KnownFile | None]]:
         if not folder.files:
@@ -145,16 +154,29 @@ class JobRun:
             yield file, known.get(file.name)
 
     def _take_file(self, file: FileRecord, known: KnownFile | None) -> None:
-        self._unsaved += 1
         changed = known is not None and (known.size, known.mtime_ns) != (file.size, file.mtime_ns)
         if known is not None and not changed and known.mode >= self._job.request.mode:
             mine = self._job.is_resumed and known.import_job_id == self._job.id
-            _count(self._counts, known.outcome if mine else Outcome.EXISTING)
+            self._ahead.pass_on(known.outcome if mine else Outcome.EXISTING)
             return
-        result = self._reader.read(file, replaces=known.mode if known and changed else None)
+        self._ahead.put(file, replaces=known.mode if known and changed else None)
+
+    def _take_results(self, results: Iterator[Result | Waiting]) -> None:
+        for result in results:
+            if result is WAITING:
+                self._check_stop()
+            else:
+                self._take_result(result)
+            if self._is_due():
+                self._save()
+
+    def _take_result(self, result: Result) -> None:
+        self._unsaved += 1
         if isinstance(result, ReadFile):
             self._batch.append(result)
             self._weight += result.weight
+        elif isinstance(result, Outcome):
+            _count(self._counts, result)
         elif isinstance(result, Failure):
             self._fail(result)
         else:

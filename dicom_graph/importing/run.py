@@ -38,6 +38,7 @@ def run_import(
     *,
     batch_size: int = 500,
     max_inline_bytes: int = MAX_RAW,
+    processes: int | None = None,
     stop: threading.Event | None = None,
     progress: Progress | None = None,
 ) -> Report:
@@ -52,6 +53,7 @@ def run_import(
         job,
         batch_size=batch_size,
         max_inline_bytes=max_inline_bytes,
+        processes=processes,
         stop=stop,
         progress=progress,
     )

@@ -32,11 +32,13 @@ class JobRunner:
         roots: tuple[Path, ...],
         batch_size: int = 500,
         max_inline_bytes: int = MAX_RAW,
+        processes: int | None = None,
     ) -> None:
         self._database = database
         self._roots = roots
         self._batch_size = batch_size
         self._max_inline_bytes = max_inline_bytes
+        self._processes = processes
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._work, name="importer", daemon=True)
@@ -90,6 +92,7 @@ class JobRunner:
             job,
             batch_size=self._batch_size,
             max_inline_bytes=self._max_inline_bytes,
+            processes=self._processes,
             roots=self._roots,
             stop=self._stop,
         )
