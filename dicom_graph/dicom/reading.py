@@ -83,9 +83,9 @@ def _may_lack_preamble(buffer: bytes) -> bool:
 
 def _fast(descriptor: int, buffer: bytes, size: int, interner: Interner) -> Instance | None:
     """The instance by the fast walk, or None where pydicom has to read it."""
-    syntax, start = _file_meta(buffer)
+    syntax, start = file_meta(buffer)
     if syntax == DeflatedExplicitVRLittleEndian:
-        _refuse_deflate_bomb(descriptor, start)
+        refuse_deflate_bomb(descriptor, start)
     if syntax in _NOT_EXPLICIT_LITTLE or not syntax.startswith(_STANDARD_SYNTAXES):
         return None
     return _walk_file(descriptor, buffer, start, size, interner, syntax)
@@ -133,8 +133,11 @@ def _streamed(descriptor: int, large: LargeValue, start: int, size: int) -> Elem
     return make_streamed_element(large.tag, creator, large.vr, chunks, True)
 
 
-def _file_meta(buffer: bytes) -> tuple[str, int]:
-    """The transfer syntax (empty where it cannot be told) and where the data set starts."""
+def file_meta(buffer: bytes) -> tuple[str, int]:
+    """The transfer syntax of a file that begins so, and where its data set starts.
+
+    The syntax is empty where it cannot be told.
+    """
     position = 132
     syntax = ""
     while position + 12 <= len(buffer):
@@ -154,8 +157,11 @@ def _file_meta(buffer: bytes) -> tuple[str, int]:
     return syntax, position
 
 
-def _refuse_deflate_bomb(descriptor: int, start: int) -> None:
-    """Inflate into nothing: pydicom would inflate a few bytes into all the memory there is."""
+def refuse_deflate_bomb(descriptor: int, start: int) -> None:
+    """Inflate into nothing: pydicom would inflate a few bytes into all the memory there is.
+
+    Raises UnreadableFileError.
+    """
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     inflated, position, pending = 0, start, b""
     while inflated <= _MAX_INFLATED and not inflater.eof:
