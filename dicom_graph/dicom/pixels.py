@@ -6,7 +6,7 @@ the header alone.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,7 +105,7 @@ def describe_pixels(
     """
     with open_image(path, PIXEL_TAGS) as image:
         image.decoder()
-        return _Layout(image, rescaled).description(frame)
+        return PixelLayout(image, rescaled=rescaled).description(frame)
 
 
 def decoded_bytes(path: Path, frame: int | None = None, *, rescaled: bool = True) -> int:
@@ -136,7 +136,7 @@ def read_pixels(path: Path, frame: int | None = None, *, rescaled: bool = True) 
     """
     with open_image(path, PIXEL_TAGS) as image:
         image.decoder()
-        layout = _Layout(image, rescaled)
+        layout = PixelLayout(image, rescaled=rescaled)
         description = layout.description(frame)
         array = np.empty(description.shape, description.dtype)
         numbers = range(layout.n_frames) if frame is None else (frame,)
@@ -160,15 +160,15 @@ def iter_frames(path: Path, *, rescaled: bool = True) -> Iterator[Array]:
     """
     with open_image(path, PIXEL_TAGS) as image:
         image.decoder()
-        layout = _Layout(image, rescaled)
+        layout = PixelLayout(image, rescaled=rescaled)
         for decoded, _ in layout.frames(range(layout.n_frames)):
             yield decoded
 
 
-class _Layout:
-    """What the header of an image says of its frames."""
+class PixelLayout:
+    """What the header of an open image says of its frames. Raises CorruptPixelsError."""
 
-    def __init__(self, image: ImageFile, rescaled: bool) -> None:
+    def __init__(self, image: ImageFile, *, rescaled: bool) -> None:
         self._image = image
         self._header = image.header
         self._rescaled = rescaled
@@ -184,6 +184,7 @@ class _Layout:
         self._dtype = value_dtype(self._stored, self._bits, self._transforms)
 
     def description(self, frame: int | None) -> PixelDescription:
+        """Of all frames, or of one. Raises FrameRangeError."""
         if frame is not None and not 0 <= frame < self.n_frames:
             raise FrameRangeError(
                 f"no frame {frame}: the image has {self.n_frames}, counted from 0"
@@ -205,7 +206,8 @@ class _Layout:
             windows=tuple(voi for voi in self.vois(frame or 0) if isinstance(voi, Window)),
         )
 
-    def frames(self, numbers: range | tuple[int, ...]) -> Iterator[tuple[Array, str]]:
+    def frames(self, numbers: Iterable[int]) -> Iterator[tuple[Array, str]]:
+        """Each frame decoded, with its photometric interpretation. Raises PixelError."""
         for number in numbers:
             stored, photometric = self._image.frame(number, number_of_frames=self.n_frames)
             if stored.shape[:2] != (self._rows, self._columns):
@@ -216,9 +218,11 @@ class _Layout:
                 yield apply_transform(stored, self.transform(number), self._dtype), photometric
 
     def transform(self, frame: int) -> Transform:
+        """From stored values to what they mean."""
         return self._transforms[frame if len(self._transforms) > 1 else 0]
 
     def vois(self, frame: int) -> tuple[Voi, ...]:
+        """What the header offers to show a frame by."""
         if not self._rescaled or self._samples != 1 or self._has_palette:
             return ()
         return frame_vois(self._header, self._groups, frame)

@@ -1,0 +1,65 @@
+"""Siemens mosaics: the slices of a volume as tiles of one large image.
+
+The layout is the one that nibabel documents (``doc/source/dicom/dicom_mosaic.rst``) and its
+`MosaicWrapper` unpacks. That wrapper is not used, because it needs nibabel's CSA reader (see
+`dicom_graph.dicom.csa` for what that cannot read), and because here a tile is a plane like any
+other, so that mosaics share all that follows with classic and enhanced images.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from dicom_graph.dicom.csa import (
+    CSA_CREATOR,
+    CSA_GROUP,
+    CSA_IMAGE_HEADER,
+    CsaError,
+    CsaTag,
+    parse_csa,
+)
+from dicom_graph.dicom.volume.labels import integer, private_value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mosaic:
+    """How many slices; tiles along one side; the direction from a tile to the next (LPS+)."""
+
+    n_tiles: int
+    per_side: int
+    normal: NDArray[np.float64] | None
+
+
+def read_mosaic(header: Dataset) -> Mosaic | None:
+    """What a header says of its mosaic; None where the image is none, or does not tell."""
+    if "MOSAIC" not in (header.get("ImageType") or ()):
+        return None
+    csa = _csa(header)
+    n_tiles = integer(private_value(header, 0x0019, "SIEMENS MR HEADER", 0x0A))
+    if "NumberOfImagesInMosaic" in csa:
+        n_tiles = integer(csa["NumberOfImagesInMosaic"]["value"]) or n_tiles
+    if not n_tiles or n_tiles < 1:
+        return None
+    per_side = math.isqrt(n_tiles - 1) + 1
+    if header.Rows % per_side or header.Columns % per_side:
+        return None
+    return Mosaic(n_tiles, per_side, _normal(csa))
+
+
+def _csa(header: Dataset) -> dict[str, CsaTag]:
+    try:
+        return parse_csa(header.private_block(CSA_GROUP, CSA_CREATOR)[CSA_IMAGE_HEADER].value)
+    except (CsaError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _normal(csa: dict[str, CsaTag]) -> NDArray[np.float64] | None:
+    value = csa["SliceNormalVector"]["value"] if "SliceNormalVector" in csa else None
+    if not isinstance(value, list) or len(value) != 3:
+        return None
+    normal = np.array([each if isinstance(each, (int, float)) else math.nan for each in value])
+    length = float(np.linalg.norm(normal))
+    return normal / length if math.isfinite(length) and length > 0.5 else None
