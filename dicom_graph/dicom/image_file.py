@@ -18,7 +18,6 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import parse_basic_offsets, parse_fragments
 from pydicom.pixels import as_pixel_options, get_decoder
 from pydicom.pixels.decoders.base import Decoder
-from pydicom.tag import BaseTag
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -229,8 +228,8 @@ def _read_header(file: BinaryIO, tags: frozenset[int] | None) -> Dataset:
     if syntax == DeflatedExplicitVRLittleEndian:
         refuse_deflate_bomb(file.fileno(), start)
     file.seek(0)
-    specific: list[BaseTag | int] | None = None if tags is None else [BaseTag(t) for t in tags]
-    return pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=specific)
+    wanted = None if tags is None else list(tags)
+    return pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=wanted)
 
 
 def _syntax(header: Dataset) -> UID:

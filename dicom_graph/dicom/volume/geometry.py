@@ -36,9 +36,9 @@ class VolumeGeometry:
     where the volume has colours. So voxel (i, j, k) is column i and row j of slice k, as in NIfTI.
     `spacing`: mm along i, j and k (along k the distance of two slices' first voxels).
     `affine`: 4 × 4, from (i, j, k, 1) to (x, y, z, 1) in mm, RAS+ as in NIfTI: x grows to the
-    patient's right-to-left… see `orientation`; it is DICOM's LPS+ with x and y negated. Columns and
-    rows are not flipped, and k grows along the slice normal, so its determinant is positive. Gantry
-    tilt is in it as a shear.
+    patient's right, y to the front, z to the head. It is DICOM's LPS+ with x and y negated. Columns
+    and rows are not flipped, and k grows along the slice normal, so its determinant is positive.
+    Gantry tilt is in it as a shear.
     `orientation`: where i, j and k grow to, of R or L, A or P, S or I.
     `has_positions`: False where the headers have no position, and the affine only the spacing.
     `slice_offsets`: mm along the normal from the first slice, as the headers have it.

@@ -6,9 +6,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 from pydicom.valuerep import DT
 
 from dicom_graph.dicom.functional_groups import FunctionalGroups
+
+
+_BLOCKS = range(0x10, 0x20)
+"""The private blocks that are looked into (PS3.5 7.8.1 allows more; vendors use the first few)."""
+_PRIVATE = ((0x0019, 0x0A), (0x0019, 0x0C), (0x2001, 0x03), (0x0043, 0x39), (0x0029, 0x10))
+_KEYWORDS = """
+    ImageType ComplexImageComponent InstanceNumber TemporalPositionIdentifier AcquisitionNumber
+    TriggerTime CardiacNumberOfImages EchoTime DiffusionBValue InversionTime FlipAngle
+    RepetitionTime FrameTime ContentDate ContentTime AcquisitionDateTime AcquisitionDate
+    AcquisitionTime SeriesDate StudyDate
+""".split()
+LABEL_TAGS = (
+    frozenset(int(Tag(keyword)) for keyword in _KEYWORDS)
+    | frozenset(group << 16 | block for group, _ in _PRIVATE for block in _BLOCKS)
+    | frozenset(group << 16 | block << 8 | element for group, element in _PRIVATE for block in _BLOCKS)
+)
+"""The elements that labels and mosaics are read from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +157,24 @@ def _b_value(header: Dataset, groups: FunctionalGroups, frame: int) -> float | N
 
 def private_value(header: Dataset, group: int, creator: str, element: int) -> Any:
     """The value of a private element, or None; numbers of unknown VR are read as text."""
-    try:
-        value = header.private_block(group, creator)[element].value
-    except Exception:
-        return None
+    value = private_element(header, group, creator, element)
     if isinstance(value, bytes):
         return value.decode("latin-1").strip("\0 ").split("\\")[0]
     return value
+
+
+def private_element(header: Dataset, group: int, creator: str, element: int) -> Any:
+    """The value of a private element as pydicom has it, or None."""
+    for block in _BLOCKS:
+        if (group << 16 | block) not in header:
+            continue
+        try:
+            if str(header[group << 16 | block].value).strip() == creator:
+                return header[group << 16 | block << 8 | element].value
+        except Exception:
+            # pydicom decodes on access, and raises what it likes for what it cannot.
+            return None
+    return None
 
 
 def _acquired(header: Dataset, groups: FunctionalGroups, frame: int) -> float | None:

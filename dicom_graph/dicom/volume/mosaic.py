@@ -21,7 +21,7 @@ from dicom_graph.dicom.csa import (
     CsaTag,
     parse_csa,
 )
-from dicom_graph.dicom.volume.labels import integer, private_value
+from dicom_graph.dicom.volume.labels import integer, private_element, private_value
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,9 +50,10 @@ def read_mosaic(header: Dataset) -> Mosaic | None:
 
 
 def _csa(header: Dataset) -> dict[str, CsaTag]:
+    raw = private_element(header, CSA_GROUP, CSA_CREATOR, CSA_IMAGE_HEADER)
     try:
-        return parse_csa(header.private_block(CSA_GROUP, CSA_CREATOR)[CSA_IMAGE_HEADER].value)
-    except (CsaError, KeyError, TypeError, AttributeError):
+        return parse_csa(raw) if isinstance(raw, bytes) else {}
+    except CsaError:
         return {}
 
 

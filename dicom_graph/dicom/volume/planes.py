@@ -13,16 +13,24 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 
 from dicom_graph.dicom.functional_groups import FunctionalGroups
 from dicom_graph.dicom.image_file import open_image
 from dicom_graph.dicom.modality import Transform
-from dicom_graph.dicom.pixels import PixelLayout
+from dicom_graph.dicom.pixels import PIXEL_TAGS, PixelLayout
 from dicom_graph.dicom.raw_frames import RawFrame, raw_frames
-from dicom_graph.dicom.volume.labels import Labels, frame_labels, number
+from dicom_graph.dicom.volume.labels import LABEL_TAGS, Labels, frame_labels, number
 from dicom_graph.dicom.volume.mosaic import Mosaic, read_mosaic
 
 Vector: TypeAlias = NDArray[np.float64]
+
+_KEYWORDS = """
+    SOPInstanceUID SeriesInstanceUID FrameOfReferenceUID ImagePositionPatient
+    ImageOrientationPatient PixelSpacing ImagerPixelSpacing SliceThickness SpacingBetweenSlices
+    GridFrameOffsetVector SliceVector DetectorInformationSequence
+""".split()
+_TAGS = PIXEL_TAGS | LABEL_TAGS | frozenset(int(Tag(keyword)) for keyword in _KEYWORDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +89,7 @@ def read_planes(path: str | os.PathLike[str]) -> list[Plane]:
 
     Raises PixelError; NoPixelDataError where the file is no image.
     """
-    with open_image(path) as image:
+    with open_image(path, _TAGS) as image:
         image.decoder()
         layout = PixelLayout(image, rescaled=True)
         header, groups = image.header, FunctionalGroups(image.header)
