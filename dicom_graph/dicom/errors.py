@@ -14,7 +14,12 @@ class UnreadableFileError(DicomError):
 
 
 class PixelError(DicomError):
-    """An image gives no pixels, or a series no volume."""
+    """An image gives no pixels, or a series no volume.
+
+    `path`: the file that is to blame, where it is one; not in the message, as paths name patients.
+    """
+
+    path: str | None = None
 
 
 class FileGoneError(PixelError):

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Literal
 
-import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
@@ -32,6 +31,7 @@ from dicom_graph.dicom.errors import (
     FileGoneError,
     FrameRangeError,
     NoPixelDataError,
+    PixelError,
     UnsupportedSyntaxError,
 )
 from dicom_graph.dicom.reading import file_meta, refuse_deflate_bomb
@@ -88,6 +88,10 @@ class ImageFile:
     def value_length(self) -> int:
         """The length of the pixel data's value, in bytes; 0xFFFFFFFF where it is encapsulated."""
         return self._length
+
+    def status(self) -> os.stat_result:
+        """Of the file that was opened, even where the path has since become another's."""
+        return os.fstat(self._file.fileno())
 
     def decoder(self) -> Decoder:
         """pydicom's decoder. Raises NoPixelDataError and UnsupportedSyntaxError."""
@@ -204,23 +208,39 @@ def open_image(
 
     Raises FileGoneError, and CorruptPixelsError where it is not DICOM.
     """
-    try:
-        file = open(path, "rb")
-    except OSError as error:
-        raise FileGoneError(f"the file cannot be opened: {error.strerror}") from error
-    with file:
+    with blamed_on(path):
         try:
-            with quiet_pydicom():
-                header = _read_header(file, tags)
-                image = ImageFile(os.fspath(path), file, header)
-        except DicomError:
-            raise
-        except Exception as error:
-            raise CorruptPixelsError(f"the header cannot be read: {_one_line(error)}") from error
-        try:
-            yield image
+            file = open(path, "rb")  # noqa: SIM115
         except OSError as error:
-            raise FileGoneError(f"the file cannot be read: {error.strerror}") from error
+            raise FileGoneError(f"the file cannot be opened: {error.strerror}") from error
+        with file:
+            yield _image_file(os.fspath(path), file, tags)
+
+
+@contextmanager
+def blamed_on(path: str | os.PathLike[str]) -> Iterator[None]:
+    """What goes wrong inside is a PixelError with this path."""
+    try:
+        yield
+    except PixelError as error:
+        error.path = error.path or os.fspath(path)
+        raise
+    except OSError as error:
+        gone = FileGoneError(f"the file cannot be read: {error.strerror}")
+        gone.path = os.fspath(path)
+        raise gone from error
+
+
+def _image_file(path: str, file: BinaryIO, tags: frozenset[int] | None) -> ImageFile:
+    try:
+        with quiet_pydicom():
+            return ImageFile(path, file, _read_header(file, tags))
+    except (PixelError, OSError):
+        raise
+    except DicomError as error:
+        raise CorruptPixelsError(str(error)) from error
+    except Exception as error:
+        raise CorruptPixelsError(f"the header cannot be read: {_one_line(error)}") from error
 
 
 def _read_header(file: BinaryIO, tags: frozenset[int] | None) -> Dataset:

@@ -101,7 +101,7 @@ def _one_dtype(stored: np.dtype[Any], bits_stored: int, transform: Transform) ->
     if slope.is_integer() and intercept.is_integer():
         ends = sorted(int(slope) * end + int(intercept) for end in (lowest, highest))
         for bits in (8, 16, 32, 64):
-            if 0 <= ends[0] and ends[1] < 1 << bits:
+            if ends[0] >= 0 and ends[1] < 1 << bits:
                 return np.dtype(f"u{bits // 8}")
             if -(1 << (bits - 1)) <= ends[0] and ends[1] < 1 << (bits - 1):
                 return np.dtype(f"i{bits // 8}")

@@ -7,8 +7,7 @@ the fourth axis), which is the order in which slices are decoded. Colours are NI
 import gzip
 import io
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
-from typing import IO, Any
+from typing import IO, Any, Protocol, cast
 
 import nibabel
 import numpy as np
@@ -19,6 +18,15 @@ from dicom_graph.dicom.volume.geometry import VolumeGeometry
 from dicom_graph.dicom.volume.reading import iter_slices, read_volume
 
 _RGB = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
+
+
+class Writable(Protocol):
+    """What can be written to; it need not seek."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take all of the bytes."""
+
+
 _MAX_SIDE = 32_767
 _SCANNER = 1
 _NOT_SET = 0
@@ -57,7 +65,7 @@ def nifti_header(geometry: VolumeGeometry) -> nibabel.Nifti1Header:
 
 def write_nifti(
     geometry: VolumeGeometry,
-    file: IO[bytes],
+    file: Writable,
     *,
     compress: bool = True,
     progress: Callable[[int], None] | None = None,
@@ -68,17 +76,16 @@ def write_nifti(
     same volume gives the same bytes. Raises PixelError; what was written is then no whole file.
     """
     header = nifti_header(geometry)
+    if not compress:
+        _write_nifti(geometry, header, file, progress)
+        return
     # Fast and close to the best: noise, which most of an image is, does not shrink.
-    packed = gzip.GzipFile("", "wb", 1, file, mtime=0) if compress else nullcontext(file)
-    with packed as out:
-        out.write(header.binaryblock)
-        # No extensions; the voxels begin at byte 352.
-        out.write(bytes(4))
-        _write_voxels(geometry, out, header.get_data_dtype(), progress)
+    with gzip.GzipFile("", "wb", 1, cast("IO[bytes]", file), mtime=0) as packed:
+        _write_nifti(geometry, header, packed, progress)
 
 
 def write_npy(
-    geometry: VolumeGeometry, file: IO[bytes], *, progress: Callable[[int], None] | None = None
+    geometry: VolumeGeometry, file: Writable, *, progress: Callable[[int], None] | None = None
 ) -> None:
     """Write a volume as `.npy` of the geometry's shape and type; as `write_nifti` otherwise.
 
@@ -110,9 +117,21 @@ def n_slices(geometry: VolumeGeometry) -> int:
     return geometry.shape[2] * geometry.n_volumes
 
 
+def _write_nifti(
+    geometry: VolumeGeometry,
+    header: nibabel.Nifti1Header,
+    out: Writable,
+    progress: Callable[[int], None] | None,
+) -> None:
+    out.write(header.binaryblock)
+    # No extensions; the voxels begin at byte 352.
+    out.write(bytes(4))
+    _write_voxels(geometry, out, header.get_data_dtype(), progress)
+
+
 def _write_voxels(
     geometry: VolumeGeometry,
-    out: IO[bytes],
+    out: Writable,
     dtype: np.dtype[Any],
     progress: Callable[[int], None] | None,
 ) -> None:

@@ -140,12 +140,13 @@ def read_pixels(path: Path, frame: int | None = None, *, rescaled: bool = True) 
         description = layout.description(frame)
         array = np.empty(description.shape, description.dtype)
         numbers = range(layout.n_frames) if frame is None else (frame,)
-        photometric = ""
-        for index, (decoded, photometric) in enumerate(layout.frames(numbers)):
+        photometric = {""}
+        for index, (decoded, decoded_as) in enumerate(layout.frames(numbers)):
             array[index] = decoded
+            photometric = {decoded_as}
         return ImagePixels(
             array,
-            photometric,
+            photometric.pop(),
             description.bits_stored,
             tuple(layout.vois(number) for number in numbers),
             layout.aspect(),
@@ -219,7 +220,7 @@ class PixelLayout:
 
     def transform(self, frame: int) -> Transform:
         """From stored values to what they mean."""
-        return self._transforms[frame if len(self._transforms) > 1 else 0]
+        return self._transforms[min(frame, len(self._transforms) - 1)]
 
     def vois(self, frame: int) -> tuple[Voi, ...]:
         """What the header offers to show a frame by."""
@@ -241,8 +242,9 @@ class PixelLayout:
         return 1.0
 
     def _read_transforms(self) -> tuple[Transform, ...]:
+        """One for each frame with groups of its own, and one for all others."""
         differ = self._groups.differs("PixelValueTransformationSequence")
-        frames = range(self.n_frames if differ else 1)
+        frames = range(self._groups.n_frames + 1 if differ else 1)
         return tuple(frame_transform(self._header, self._groups, number) for number in frames)
 
 

@@ -1,4 +1,4 @@
-"""Frames that a file holds as they are: uncompressed grey, read without a further look at the header.
+"""Frames that a file holds as they are: uncompressed grey, read with no further look at the header.
 
 Other frames are for `ImageFile.frame`. A test holds both to the same values.
 """

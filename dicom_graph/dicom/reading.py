@@ -27,7 +27,8 @@ from dicom_graph.dicom.through_pydicom import (
 )
 
 _FIRST_READ = 65_536
-_MAX_INFLATED = 128 << 20
+INFLATED_LIMIT = 128 << 20
+"""Bytes that a deflated data set may inflate to."""
 _META_ELEMENT = Struct("<HH2sH").unpack_from
 _META_LENGTH = Struct("<L").unpack_from
 _META_LONG = frozenset({b"OB", b"OW", b"OF", b"SQ", b"UT", b"UN", b"UC", b"UR"})
@@ -164,7 +165,7 @@ def refuse_deflate_bomb(descriptor: int, start: int) -> None:
     """
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     inflated, position, pending = 0, start, b""
-    while inflated <= _MAX_INFLATED and not inflater.eof:
+    while inflated <= INFLATED_LIMIT and not inflater.eof:
         if not pending:
             pending = os.pread(descriptor, 1 << 20, position)
             position += len(pending)
@@ -175,8 +176,8 @@ def refuse_deflate_bomb(descriptor: int, start: int) -> None:
         except zlib.error as error:
             raise UnreadableFileError(f"the deflated data set is corrupt: {error}") from None
         pending = inflater.unconsumed_tail
-    if inflated > _MAX_INFLATED:
-        raise UnreadableFileError(f"the deflated data set exceeds {_MAX_INFLATED >> 20} MiB")
+    if inflated > INFLATED_LIMIT:
+        raise UnreadableFileError(f"the deflated data set exceeds {INFLATED_LIMIT >> 20} MiB")
 
 
 def _through_pydicom(path: str, interner: Interner, has_prefix: bool) -> Instance:
@@ -196,7 +197,7 @@ def _read_quietly(path: str, interner: Interner, has_prefix: bool) -> Instance:
     if not has_prefix and _find(elements, _SOP_CLASS) is None:
         raise NotDicomError("not a DICOM file")
     _refuse_stray_bytes(data_set, path)
-    weight = min(os.path.getsize(path), _MAX_INFLATED)
+    weight = min(os.path.getsize(path), INFLATED_LIMIT)
     return Instance(elements, _meta(data_set, "TransferSyntaxUID"), weight)
 
 

@@ -82,7 +82,9 @@ def fit(picture: NDArray[np.uint8], aspect: float, size: int | None) -> Image.Im
     if size is not None and not 1 <= size <= MAX_SIDE:
         raise RenderingError(f"the size must be 1 to {MAX_SIDE} pixels, not {size}")
     rows, columns = picture.shape[:2]
-    height, width = (rows * aspect, float(columns)) if aspect >= 1 else (float(rows), columns / aspect)
+    height, width = (
+        (rows * aspect, float(columns)) if aspect >= 1 else (float(rows), columns / aspect)
+    )
     longest = max(height, width)
     scale = (size or min(longest, MAX_SIDE)) / longest
     target = (max(1, round(width * scale)), max(1, round(height * scale)))

@@ -108,7 +108,9 @@ def _windows(source: Dataset) -> list[Window]:
     known = function in WindowFunction.__members__
     explanations = _listed(source.get("WindowCenterWidthExplanation"))
     windows = []
-    pairs = zip(_listed(source.get("WindowCenter")), _listed(source.get("WindowWidth")), strict=False)
+    pairs = zip(
+        _listed(source.get("WindowCenter")), _listed(source.get("WindowWidth")), strict=False
+    )
     for index, (center, width) in enumerate(pairs):
         explanation = str(explanations[index]) if index < len(explanations) else None
         try:

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 from dicom_graph.dicom.volume.labels import Labels
@@ -209,7 +210,7 @@ def time_axis(labels: Sequence[Labels]) -> FourthAxis:
     """Seconds from the first: by the times of acquisition where these rise, else by the TR."""
     times = [each.acquired for each in labels]
     known = [time for time in times if time is not None]
-    if len(known) == len(times) and all(a < b for a, b in zip(known, known[1:], strict=False)):
+    if len(known) == len(times) and all(a < b for a, b in pairwise(known)):
         return FourthAxis(AxisName.TIME, tuple(time - known[0] for time in known), "s")
     step = labels[0].frame_time or labels[0].repetition_time
     values = tuple(index * (step / 1000 if step else 1.0) for index in range(len(labels)))

@@ -131,9 +131,9 @@ def _step(
     if not has_positions or n_slices == 1:
         if first.thickness is None:
             warnings.append("no distance between slices: 1 mm is assumed")
-        return nominal, np.arange(n_slices) * float(first.thickness or 1.0)
+        return nominal, np.arange(n_slices, dtype=np.float64) * (first.thickness or 1.0)
     corners = np.array([plane.position for plane in planes])
-    offsets = (corners - corners[0]) @ normal
+    offsets: NDArray[np.float64] = np.asarray((corners - corners[0]) @ normal, np.float64)
     mean_step = (corners[-1] - corners[0]) / (n_slices - 1)
     length = _step_length(offsets, warnings)
     _look_for_bends(corners, offsets, warnings)

@@ -11,20 +11,21 @@ from pydicom.valuerep import DT
 
 from dicom_graph.dicom.functional_groups import FunctionalGroups
 
-
 _BLOCKS = range(0x10, 0x20)
 """The private blocks that are looked into (PS3.5 7.8.1 allows more; vendors use the first few)."""
 _PRIVATE = ((0x0019, 0x0A), (0x0019, 0x0C), (0x2001, 0x03), (0x0043, 0x39), (0x0029, 0x10))
-_KEYWORDS = """
-    ImageType ComplexImageComponent InstanceNumber TemporalPositionIdentifier AcquisitionNumber
-    TriggerTime CardiacNumberOfImages EchoTime DiffusionBValue InversionTime FlipAngle
-    RepetitionTime FrameTime ContentDate ContentTime AcquisitionDateTime AcquisitionDate
-    AcquisitionTime SeriesDate StudyDate
-""".split()
+_KEYWORDS = (
+    "ImageType", "ComplexImageComponent", "InstanceNumber", "TemporalPositionIdentifier",
+    "AcquisitionNumber", "TriggerTime", "CardiacNumberOfImages", "EchoTime", "DiffusionBValue",
+    "InversionTime", "FlipAngle", "RepetitionTime", "FrameTime", "ContentDate", "ContentTime",
+    "AcquisitionDateTime", "AcquisitionDate", "AcquisitionTime", "SeriesDate", "StudyDate",
+)  # fmt: skip
 LABEL_TAGS = (
     frozenset(int(Tag(keyword)) for keyword in _KEYWORDS)
     | frozenset(group << 16 | block for group, _ in _PRIVATE for block in _BLOCKS)
-    | frozenset(group << 16 | block << 8 | element for group, element in _PRIVATE for block in _BLOCKS)
+    | frozenset(
+        group << 16 | block << 8 | element for group, element in _PRIVATE for block in _BLOCKS
+    )
 )
 """The elements that labels and mosaics are read from."""
 

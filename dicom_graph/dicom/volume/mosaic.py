@@ -33,15 +33,21 @@ class Mosaic:
     normal: NDArray[np.float64] | None
 
 
+_MAX_TILES = 4096
+
+
+def is_mosaic(header: Dataset) -> bool:
+    """Whether the image says that it is a mosaic."""
+    return "MOSAIC" in (header.get("ImageType") or ())
+
+
 def read_mosaic(header: Dataset) -> Mosaic | None:
-    """What a header says of its mosaic; None where the image is none, or does not tell."""
-    if "MOSAIC" not in (header.get("ImageType") or ()):
-        return None
+    """What a header says of its mosaic; None where it does not tell how to take it apart."""
     csa = _csa(header)
     n_tiles = integer(private_value(header, 0x0019, "SIEMENS MR HEADER", 0x0A))
     if "NumberOfImagesInMosaic" in csa:
         n_tiles = integer(csa["NumberOfImagesInMosaic"]["value"]) or n_tiles
-    if not n_tiles or n_tiles < 1:
+    if n_tiles is None or not 1 <= n_tiles <= _MAX_TILES:
         return None
     per_side = math.isqrt(n_tiles - 1) + 1
     if header.Rows % per_side or header.Columns % per_side:

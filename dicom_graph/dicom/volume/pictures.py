@@ -2,8 +2,8 @@
 
 Anatomical axes follow the radiological convention: the patient's right is at the left of axial and
 coronal pictures, anterior at the top of axial ones and at the left of sagittal ones, superior at
-the top of coronal and sagittal ones. They show the voxel axis nearest to the anatomical one; nothing
-is resampled. Voxels are shown in their true proportions.
+the top of coronal and sagittal ones. They show the voxel axis nearest to the anatomical one;
+nothing is resampled. Voxels are shown in their true proportions.
 """
 
 import math
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dicom_graph.dicom.errors import FrameRangeError, RenderingError
-from dicom_graph.dicom.pixels import PIXEL_TAGS, PixelLayout
 from dicom_graph.dicom.image_file import open_image
+from dicom_graph.dicom.pixels import PIXEL_TAGS, PixelLayout
 from dicom_graph.dicom.rendering import (
     MAX_SIDE,
     colours_to_8_bits,
@@ -186,7 +186,7 @@ def _radiological(
     if orientations[vertical, 0] != upright:
         picture = picture.swapaxes(0, 1)
         vertical, horizontal = horizontal, vertical
-    # Down is to the back or the feet, rightwards is to the patient's left or back: all against RAS+.
+    # Down is to the back or the feet, rightwards is to the left or the back: all against RAS+.
     if orientations[vertical, 1] > 0:
         picture = picture[::-1]
     if orientations[horizontal, 1] > 0:

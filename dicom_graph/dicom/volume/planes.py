@@ -15,21 +15,24 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
+from dicom_graph.dicom.errors import CorruptPixelsError, VolumeError
 from dicom_graph.dicom.functional_groups import FunctionalGroups
-from dicom_graph.dicom.image_file import open_image
+from dicom_graph.dicom.image_file import ImageFile, open_image
 from dicom_graph.dicom.modality import Transform
-from dicom_graph.dicom.pixels import PIXEL_TAGS, PixelLayout
+from dicom_graph.dicom.pixels import PIXEL_TAGS, PixelDescription, PixelLayout
 from dicom_graph.dicom.raw_frames import RawFrame, raw_frames
+from dicom_graph.dicom.reading import INFLATED_LIMIT
 from dicom_graph.dicom.volume.labels import LABEL_TAGS, Labels, frame_labels, number
-from dicom_graph.dicom.volume.mosaic import Mosaic, read_mosaic
+from dicom_graph.dicom.volume.mosaic import Mosaic, is_mosaic, read_mosaic
 
 Vector: TypeAlias = NDArray[np.float64]
 
-_KEYWORDS = """
-    SOPInstanceUID SeriesInstanceUID FrameOfReferenceUID ImagePositionPatient
-    ImageOrientationPatient PixelSpacing ImagerPixelSpacing SliceThickness SpacingBetweenSlices
-    GridFrameOffsetVector SliceVector DetectorInformationSequence
-""".split()
+_KEYWORDS = (
+    "SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "ImagePositionPatient",
+    "ImageOrientationPatient", "PixelSpacing", "ImagerPixelSpacing", "SliceThickness",
+    "SpacingBetweenSlices", "GridFrameOffsetVector", "TotalPixelMatrixColumns", "SliceVector",
+    "DetectorInformationSequence",
+)  # fmt: skip
 _TAGS = PIXEL_TAGS | LABEL_TAGS | frozenset(int(Tag(keyword)) for keyword in _KEYWORDS)
 
 
@@ -58,7 +61,7 @@ class Plane:
     directions along a row and down a column, in the patient's LPS+ system; None where the header
     has none that can be used. `spacing`: mm between rows, and between columns. `thickness`: mm to
     the next slice, as far as one header can tell. `raw`: set where the file holds the values as
-    they are.
+    they are. `note`: what is doubtful about it.
     """
 
     file: SourceFile
@@ -74,6 +77,7 @@ class Plane:
     spacing: tuple[float, float] | None = None
     thickness: float | None = None
     raw: RawFrame | None = None
+    note: str | None = None
 
     @property
     def normal(self) -> Vector:
@@ -94,7 +98,8 @@ def read_planes(path: str | os.PathLike[str]) -> list[Plane]:
         layout = PixelLayout(image, rescaled=True)
         header, groups = image.header, FunctionalGroups(image.header)
         description = layout.description(None)
-        status = os.stat(path)
+        _check_frame_count(image, description, raw := raw_frames(image, description))
+        status = image.status()
         file = SourceFile(
             os.fspath(path),
             status.st_size,
@@ -107,7 +112,6 @@ def read_planes(path: str | os.PathLike[str]) -> list[Plane]:
             description.bits_stored,
             description.photometric_interpretation,
         )
-        raw = raw_frames(image, description)
         places = _places(header, groups, description.frames)
         planes = [
             Plane(
@@ -126,8 +130,9 @@ def read_planes(path: str | os.PathLike[str]) -> list[Plane]:
             )
             for frame, place in enumerate(places)
         ]
-        mosaic = read_mosaic(header) if len(planes) == 1 else None
-        return planes if mosaic is None else _tiles(planes[0], mosaic)
+        if len(planes) == 1 and is_mosaic(header):
+            return _tiles(planes[0], read_mosaic(header))
+        return planes
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +209,13 @@ def _frame_offsets(header: Dataset, n_frames: int) -> list[float] | None:
     return None
 
 
-def _tiles(plane: Plane, mosaic: Mosaic) -> list[Plane]:
+def _tiles(plane: Plane, mosaic: Mosaic | None) -> list[Plane]:
+    if mosaic is None or plane.position is None or plane.orientation is None:
+        return [replace(plane, note="a mosaic whose header does not tell how to take it apart")]
+    spacing = plane.spacing or (1.0, 1.0)
     rows, columns = plane.rows // mosaic.per_side, plane.columns // mosaic.per_side
-    if plane.position is None or plane.orientation is None or plane.spacing is None:
-        return [plane]
-    across = plane.orientation[:3] * plane.spacing[1] * (plane.columns - columns) / 2
-    down = plane.orientation[3:] * plane.spacing[0] * (plane.rows - rows) / 2
+    across = plane.orientation[:3] * spacing[1] * (plane.columns - columns) / 2
+    down = plane.orientation[3:] * spacing[0] * (plane.rows - rows) / 2
     normal = plane.normal if mosaic.normal is None else mosaic.normal
     step = normal * (plane.thickness or 1.0)
     return [
@@ -219,9 +225,28 @@ def _tiles(plane: Plane, mosaic: Mosaic) -> list[Plane]:
             columns=columns,
             tile=(tile // mosaic.per_side * rows, tile % mosaic.per_side * columns),
             position=plane.position + across + down + tile * step,
+            note=None if plane.thickness else "no distance between slices: 1 mm is assumed",
         )
         for tile in range(mosaic.n_tiles)
     ]
+
+
+def _check_frame_count(
+    image: ImageFile, description: PixelDescription, raw: list[RawFrame] | None
+) -> None:
+    """Before each frame gets a plane: the file must be able to hold as many as its header says."""
+    if "TotalPixelMatrixColumns" in image.header:
+        raise VolumeError("the frames are tiles of a slide, which make no volume")
+    # An encoded frame takes 8 bytes or more; an inflated data set is bounded already.
+    bits = 64
+    if not image.syntax.is_encapsulated:
+        allocated = int(image.header.get("BitsAllocated") or 1)
+        bits = description.rows * description.columns * allocated
+    size = max(image.status().st_size, INFLATED_LIMIT if image.value_start is None else 0)
+    if raw is None and description.frames * bits > 8 * size:
+        raise CorruptPixelsError(
+            f"the header says {description.frames} frames, which the file is too short for"
+        )
 
 
 def _vector(value: Any, length: int) -> Vector | None:

@@ -170,7 +170,7 @@ class _Reader:
 
 def _open_raw(source: SourceFile) -> BinaryIO:
     try:
-        file = open(source.path, "rb")
+        file = open(source.path, "rb")  # noqa: SIM115
     except OSError as error:
         raise FileGoneError(f"the file cannot be opened: {error.strerror}") from error
     _check_unchanged(source, os.fstat(file.fileno()))

@@ -57,11 +57,11 @@ def _weight(stack: Stack) -> tuple[int, int]:
 def _without_doubles(planes: Iterable[Plane]) -> tuple[list[Plane], int]:
     """Each plane of an image once, though the image may be in several files."""
     unique: dict[Any, Plane] = {}
-    n_planes = 0
-    for n_planes, plane in enumerate(planes, 1):
+    all_planes = list(planes)
+    for plane in all_planes:
         image = plane.file.sop_instance_uid or plane.file.path
         unique.setdefault((image, plane.frame, plane.tile), plane)
-    return list(unique.values()), n_planes - len(unique)
+    return list(unique.values()), len(all_planes) - len(unique)
 
 
 def _parallel(planes: list[Plane]) -> list[list[Plane]]:
@@ -147,7 +147,7 @@ def _stacks(planes: list[Plane], warnings: tuple[str, ...]) -> list[Stack]:
     if parts is not None:
         return [stack for part in parts for stack in _stacks(part, warnings)]
     found = arrange(positions)
-    own = (*found.warnings, *_place_warnings(positions))
+    own = (*found.warnings, *_notes(planes), *_place_warnings(positions))
     stack = Stack(found.grid, found.axis, True, (*warnings, *own))
     rest = _stacks(found.left_over, (*warnings, *found.warnings)) if found.left_over else []
     return [stack, *rest]
@@ -169,6 +169,10 @@ def _by_position(planes: list[Plane]) -> Positions:
     return positions
 
 
+def _notes(planes: list[Plane]) -> list[str]:
+    return sorted({plane.note for plane in planes if plane.note})
+
+
 def _place_warnings(positions: Positions) -> list[str]:
     farthest = 0.0
     for planes in positions:
@@ -182,6 +186,7 @@ def _place_warnings(positions: Positions) -> list[str]:
 def _placeless(planes: list[Plane], warnings: tuple[str, ...]) -> Stack:
     """Frames of one file are points in time; images of several files are slices as numbered."""
     ordered = sorted(planes, key=lambda plane: plane.labels.instance or (0, plane.frame))
+    warnings = (*warnings, *_notes(planes))
     told = "no position in the patient: the affine holds the spacing only"
     if len({plane.file.path for plane in planes}) == 1:
         axis = time_axis([plane.labels for plane in ordered]) if len(ordered) > 1 else None
