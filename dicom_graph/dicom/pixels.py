@@ -27,6 +27,7 @@ from dicom_graph.dicom.modality import (
     frame_transform,
     value_dtype,
 )
+from dicom_graph.dicom.through_pydicom import quiet_pydicom
 from dicom_graph.dicom.voi import VOI_TAGS, Voi, Window, frame_vois
 
 Array = NDArray[Any]
@@ -103,7 +104,7 @@ def describe_pixels(
 
     Raises PixelError, also where there is no decoder for the transfer syntax.
     """
-    with open_image(path, PIXEL_TAGS) as image:
+    with quiet_pydicom(), open_image(path, PIXEL_TAGS) as image:
         image.decoder()
         return PixelLayout(image, rescaled=rescaled).description(frame)
 
@@ -134,7 +135,7 @@ def read_pixels(path: Path, frame: int | None = None, *, rescaled: bool = True) 
     Raises FileGoneError, NoPixelDataError, UnsupportedSyntaxError, FrameRangeError and
     CorruptPixelsError.
     """
-    with open_image(path, PIXEL_TAGS) as image:
+    with quiet_pydicom(), open_image(path, PIXEL_TAGS) as image:
         image.decoder()
         layout = PixelLayout(image, rescaled=rescaled)
         description = layout.description(frame)
@@ -161,7 +162,8 @@ def iter_frames(path: Path, *, rescaled: bool = True) -> Iterator[Array]:
     """
     with open_image(path, PIXEL_TAGS) as image:
         image.decoder()
-        layout = PixelLayout(image, rescaled=rescaled)
+        with quiet_pydicom():
+            layout = PixelLayout(image, rescaled=rescaled)
         for decoded, _ in layout.frames(range(layout.n_frames)):
             yield decoded
 
@@ -290,6 +292,7 @@ def _palette_type(header: Dataset) -> np.dtype[Any]:
 
 def _with_colours(stored: Array, header: Dataset) -> Array:
     try:
-        return np.asarray(apply_color_lut(stored, header)[..., :3])
+        with quiet_pydicom():
+            return np.asarray(apply_color_lut(stored, header)[..., :3])
     except Exception as error:
         raise CorruptPixelsError(f"the palette cannot be applied: {error}") from error

@@ -25,6 +25,7 @@ from dicom_graph.dicom.rendering import (
     fit,
     grey_to_8_bits,
 )
+from dicom_graph.dicom.through_pydicom import quiet_pydicom
 from dicom_graph.dicom.voi import Voi, default_window
 from dicom_graph.dicom.volume.geometry import VolumeGeometry
 from dicom_graph.dicom.volume.reading import check_slice, iter_slices, read_slice
@@ -131,7 +132,7 @@ def sheet(
 def header_window(geometry: VolumeGeometry) -> Voi | None:
     """The first VOI LUT or window in the header of the middle slice. Raises PixelError."""
     plane = geometry.grid[0][geometry.shape[2] // 2]
-    with open_image(plane.file.path, PIXEL_TAGS) as image:
+    with quiet_pydicom(), open_image(plane.file.path, PIXEL_TAGS) as image:
         vois = PixelLayout(image, rescaled=True).vois(plane.frame)
     return vois[0] if vois else None
 

@@ -22,6 +22,7 @@ from dicom_graph.dicom.modality import Transform
 from dicom_graph.dicom.pixels import PIXEL_TAGS, PixelDescription, PixelLayout
 from dicom_graph.dicom.raw_frames import RawFrame, raw_frames
 from dicom_graph.dicom.reading import INFLATED_LIMIT
+from dicom_graph.dicom.through_pydicom import quiet_pydicom
 from dicom_graph.dicom.volume.labels import LABEL_TAGS, Labels, frame_labels, number
 from dicom_graph.dicom.volume.mosaic import Mosaic, is_mosaic, read_mosaic
 
@@ -93,7 +94,7 @@ def read_planes(path: str | os.PathLike[str]) -> list[Plane]:
 
     Raises PixelError; NoPixelDataError where the file is no image.
     """
-    with open_image(path, _TAGS) as image:
+    with quiet_pydicom(), open_image(path, _TAGS) as image:
         image.decoder()
         layout = PixelLayout(image, rescaled=True)
         header, groups = image.header, FunctionalGroups(image.header)

@@ -20,6 +20,7 @@ from dicom_graph.dicom.errors import (
 from dicom_graph.dicom.image_file import open_image
 from dicom_graph.dicom.modality import apply_transform
 from dicom_graph.dicom.pixels import PIXEL_TAGS, PixelLayout
+from dicom_graph.dicom.through_pydicom import quiet_pydicom
 from dicom_graph.dicom.volume.geometry import VolumeGeometry, make_geometry
 from dicom_graph.dicom.volume.planes import Plane, SourceFile, read_planes
 from dicom_graph.dicom.volume.stacks import make_stacks
@@ -160,7 +161,8 @@ class _Reader:
             else:
                 _check_unchanged(plane.file, _status(path))
                 image = stack.enter_context(open_image(path, PIXEL_TAGS))
-                opened = PixelLayout(image, rescaled=True)
+                with quiet_pydicom():
+                    opened = PixelLayout(image, rescaled=True)
             self._files[path] = stack, opened
             if len(self._files) > _OPEN_FILES:
                 self._files.popitem(last=False)[1][0].close()
