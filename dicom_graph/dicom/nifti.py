@@ -28,6 +28,7 @@ class Writable(Protocol):
 
 
 _MAX_SIDE = 32_767
+_VOXELS_START = 352
 _SCANNER = 1
 _NOT_SET = 0
 
@@ -60,6 +61,7 @@ def nifti_header(geometry: VolumeGeometry) -> nibabel.Nifti1Header:
     header.set_sform(geometry.affine, code=code)
     header.set_slope_inter(1.0, 0.0)
     header["descrip"] = b"dicom-graph"
+    header["vox_offset"] = _VOXELS_START
     return header
 
 
@@ -124,8 +126,8 @@ def _write_nifti(
     progress: Callable[[int], None] | None,
 ) -> None:
     out.write(header.binaryblock)
-    # No extensions; the voxels begin at byte 352.
-    out.write(bytes(4))
+    # Four zeros: no extensions.
+    out.write(bytes(_VOXELS_START - len(header.binaryblock)))
     _write_voxels(geometry, out, header.get_data_dtype(), progress)
 
 

@@ -136,6 +136,11 @@ def _step(
     offsets: NDArray[np.float64] = np.asarray((corners - corners[0]) @ normal, np.float64)
     mean_step = (corners[-1] - corners[0]) / (n_slices - 1)
     length = _step_length(offsets, warnings)
+    stated = first.stated_step
+    if stated is not None and abs(stated - length) > max(_EVEN_SHARE * length, _EVEN_MM):
+        warnings.append(
+            f"SpacingBetweenSlices is {stated:.4g} mm, but the positions are {length:.4g} mm apart"
+        )
     _look_for_bends(corners, offsets, warnings)
     _look_for_tilt(mean_step, normal, warnings)
     return mean_step * (length / float(mean_step @ normal)), offsets

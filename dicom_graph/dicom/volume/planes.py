@@ -61,8 +61,8 @@ class Plane:
     `orientation` are those of PS3.3 C.7.6.2: the centre of the first voxel in mm, and the
     directions along a row and down a column, in the patient's LPS+ system; None where the header
     has none that can be used. `spacing`: mm between rows, and between columns. `thickness`: mm to
-    the next slice, as far as one header can tell. `raw`: set where the file holds the values as
-    they are. `note`: what is doubtful about it.
+    the next slice, as far as one header can tell; `stated_step`: SpacingBetweenSlices. `raw`: set
+    where the file holds the values as they are. `note`: what is doubtful about it.
     """
 
     file: SourceFile
@@ -77,6 +77,7 @@ class Plane:
     orientation: Vector | None = None
     spacing: tuple[float, float] | None = None
     thickness: float | None = None
+    stated_step: float | None = None
     raw: RawFrame | None = None
     note: str | None = None
 
@@ -126,7 +127,8 @@ def read_planes(path: str | os.PathLike[str]) -> list[Plane]:
                 position=_vector(place.position, 3),
                 orientation=_orientation(place.orientation),
                 spacing=_spacing(place.spacing),
-                thickness=_thickness(place.thickness),
+                thickness=_thickness(place.step) or _thickness(place.thickness),
+                stated_step=_thickness(place.step),
                 raw=None if raw is None else raw[frame],
             )
             for frame, place in enumerate(places)
@@ -144,6 +146,7 @@ class _Place:
     orientation: Any
     spacing: Any
     thickness: Any
+    step: Any
 
 
 def _places(header: Dataset, groups: FunctionalGroups, n_frames: int) -> list[_Place]:
@@ -164,12 +167,12 @@ def _places(header: Dataset, groups: FunctionalGroups, n_frames: int) -> list[_P
 
 def _classic_place(header: Dataset) -> _Place:
     spacing = header.get("PixelSpacing") or header.get("ImagerPixelSpacing")
-    thickness = header.get("SpacingBetweenSlices") or header.get("SliceThickness")
     return _Place(
         header.get("ImagePositionPatient"),
         header.get("ImageOrientationPatient"),
         spacing,
-        thickness,
+        header.get("SliceThickness"),
+        header.get("SpacingBetweenSlices"),
     )
 
 
@@ -177,12 +180,12 @@ def _enhanced_place(header: Dataset, groups: FunctionalGroups, frame: int) -> _P
     classic = _classic_place(header)
     value: Callable[[str, str], Any] = lambda group, word: groups.value(frame, group, word)  # noqa: E731
     measures = "PixelMeasuresSequence"
-    thickness = value(measures, "SpacingBetweenSlices") or value(measures, "SliceThickness")
     return _Place(
         value("PlanePositionSequence", "ImagePositionPatient") or classic.position,
         value("PlaneOrientationSequence", "ImageOrientationPatient") or classic.orientation,
         value(measures, "PixelSpacing") or classic.spacing,
-        thickness or classic.thickness,
+        value(measures, "SliceThickness") or classic.thickness,
+        value(measures, "SpacingBetweenSlices") or classic.step,
     )
 
 

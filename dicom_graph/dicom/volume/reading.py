@@ -17,7 +17,7 @@ from dicom_graph.dicom.errors import (
     PixelError,
     VolumeError,
 )
-from dicom_graph.dicom.image_file import open_image
+from dicom_graph.dicom.image_file import blamed_on, open_image
 from dicom_graph.dicom.modality import apply_transform
 from dicom_graph.dicom.pixels import PIXEL_TAGS, PixelLayout
 from dicom_graph.dicom.through_pydicom import quiet_pydicom
@@ -131,10 +131,13 @@ class _Reader:
     def slice(self, volume: int, index: int) -> Array:
         plane = self._geometry.grid[volume][index]
         try:
-            values = self._values(plane)
+            with blamed_on(plane.file.path):
+                values = self._values(plane)
         except PixelError as error:
             uid = plane.file.sop_instance_uid or "without a UID"
-            raise type(error)(f"image {uid}: {error}") from error
+            named = type(error)(f"image {uid}: {error}")
+            named.path = error.path
+            raise named from error
         return values.astype(self._geometry.dtype, copy=False)
 
     def _values(self, plane: Plane) -> Array:
