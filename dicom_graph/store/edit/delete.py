@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, delete, select
 
 from dicom_graph.store.dialect import among, delete_rows, is_sqlite, make_temporary_ids
-from dicom_graph.store.edit.update import TABLES
+from dicom_graph.store.edit.files import images_of, series_of
+from dicom_graph.store.edit.update import TABLES, entity_exists
 from dicom_graph.store.generation import count_deletion, write_alone
 from dicom_graph.store.idlist import unpack_ids
 from dicom_graph.store.tables import (
@@ -49,22 +50,9 @@ class Deletion:
         self._entity = entity
         self._table = TABLES[entity]
         self._id = id
-        found = select(self._table.c.id).where(self._table.c.id == id)
-        self.exists = connection.execute(found).first() is not None
-        self._images = make_temporary_ids(connection, "doomed_image", self._image_ids())
-
-    def _image_ids(self) -> Any:
-        if self._entity == "image":
-            return select(Image.id).where(Image.id == self._id)
-        return select(Image.id).where(Image.series_id.in_(select(Series.id).where(self._series())))
-
-    def _series(self) -> ColumnElement[bool]:
-        columns = {
-            "patient": Series.patient_id,
-            "study": Series.study_id,
-            "series": Series.id,
-        }
-        return columns[self._entity] == self._id
+        self.exists = entity_exists(connection, entity, id)
+        images = select(Image.id).where(images_of(entity, id))
+        self._images = make_temporary_ids(connection, "doomed_image", images)
 
     def files(self) -> Iterator[tuple[str, str]]:
         """Folder and name of each file of the images."""
@@ -102,12 +90,11 @@ class Deletion:
 
     def _delete_series(self) -> tuple[int, int]:
         """Gives how many series, and studies of a patient that have none any more."""
-        held = select(Series.study_id).where(self._series(), Series.study_id.is_not(None))
-        studies = [id for id in self._connection.execute(held.distinct()).scalars() if id]
-        delete_sets(
-            self._connection, ElementSet.series_id.in_(select(Series.id).where(self._series()))
-        )
-        series = self._connection.execute(delete(Series).where(self._series())).rowcount
+        mine = series_of(self._entity, self._id)
+        held = select(Series.study_id).where(mine, Series.study_id.is_not(None)).distinct()
+        studies = [id for id in self._connection.execute(held).scalars() if id is not None]
+        delete_sets(self._connection, ElementSet.series_id.in_(select(Series.id).where(mine)))
+        series = self._connection.execute(delete(Series).where(mine)).rowcount
         if self._entity != "patient":
             return series, 0
         empty = ~select(Series.id).where(Series.study_id == Study.id).exists()

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Table, update
+from sqlalchemy import Connection, Table, select, update
 
 from dicom_graph.store.edit.kept import NAME_PARTS, locked_row, whole_name
 from dicom_graph.store.tables import Image, Patient, Series, Study
@@ -34,6 +34,13 @@ def update_entity(connection: Connection, entity: str, id: int, values: Mapping[
     written["edited"] = [column.name for column in table.c if column.name in edited]
     connection.execute(update(table).where(table.c.id == id).values(written))
     return True
+
+
+def entity_exists(connection: Connection, entity: str, id: int) -> bool:
+    """Whether there is such an entity."""
+    table = TABLES[entity]
+    found = connection.execute(select(table.c.id).where(table.c.id == id)).first()
+    return found is not None
 
 
 def discard_edits(
