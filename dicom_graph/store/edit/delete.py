@@ -62,7 +62,8 @@ class Deletion:
                 .join(File, File.directory_id == Directory.id)
                 .where(self._among(File.image_id, chunk))
             )
-            yield from self._connection.execute(statement).tuples()
+            for directory, name in self._connection.execute(statement):
+                yield directory, name
 
     def run(self) -> Deleted:
         """Delete the rows; the elements stay until they are pruned."""
