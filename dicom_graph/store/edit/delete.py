@@ -62,8 +62,8 @@ class Deletion:
                 .join(File, File.directory_id == Directory.id)
                 .where(self._among(File.image_id, chunk))
             )
-            for directory, name in self._connection.execute(statement):
-                yield directory, name
+            for row in self._connection.execute(statement):
+                yield row.path, row.name
 
     def run(self) -> Deleted:
         """Delete the rows; the elements stay until they are pruned."""
