@@ -40,7 +40,6 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from dicom_graph.graph.types.element import DataElement, DataElementDefinition
 
-_IMMUTABLE = frozenset({DataElement, DataElementDefinition})
 Read = Callable[[Any], Any]
 Plan = list[tuple[str, Read]]
 """The names of a selection's fields in the response, and how to read each off an object."""
@@ -49,11 +48,13 @@ Plan = list[tuple[str, Read]]
 class OnceExecutor(StrawberryGraphQLCoreExecutionContext):
     """Executes one operation, as this module says."""
 
+    immutable: frozenset[type] = frozenset({DataElement, DataElementDefinition})
+    """Of equal `id` are equal objects of these."""
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         wrapped = self.middleware_manager is not None and self.middleware_manager.middlewares
-        self._immutable = frozenset() if wrapped else _IMMUTABLE
-        self._plans_allowed = not wrapped
+        self._remembers = not wrapped
         self._n_errors = 0
         self._forget()
 
@@ -90,7 +91,7 @@ class OnceExecutor(StrawberryGraphQLCoreExecutionContext):
         position_context: Any,
     ) -> Any:
         """Completes a value; an immutable object under a selection only the first time."""
-        if type(result) not in self._immutable:
+        if type(result) not in self.immutable or not self._remembers:
             return super().complete_value(
                 return_type, field_details_list, info, path, result, position_context
             )
@@ -139,7 +140,7 @@ class OnceExecutor(StrawberryGraphQLCoreExecutionContext):
             if read is None:
                 return None
             plan.append((response_name, read))
-        return plan if self._plans_allowed else None
+        return plan if self._remembers else None
 
     def _reader(self, parent: GraphQLObjectType, name: str) -> Read | None:
         if name == "__typename":
