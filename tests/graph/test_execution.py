@@ -21,7 +21,7 @@ from graphql import (
     is_leaf_type,
     is_required_argument,
 )
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
@@ -348,6 +348,10 @@ def plain(result: Any) -> tuple[str, list[Any]]:
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(things=THINGS, fields=SELECTED)
+@example(
+    things=[dict.fromkeys(["id", *FITTING]) | {"text": ValueError("odd")}] * 2, fields=["text"]
+)
+@example(things=[dict.fromkeys(["id", *FITTING])] * 2, fields=["number"])
 def test_attributes_of_any_value_give_the_same(things: list[Any], fields: list[str]) -> None:
     query = f"{{ things {{ {' '.join(fields)} }} }}"
     expected, planned, once = (
