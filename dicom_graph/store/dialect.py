@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import (
     BigInteger,
+    ColumnClause,
     ColumnElement,
     Connection,
     Date,
@@ -123,6 +124,16 @@ def refuse_condition(context: ExceptionContext) -> None:
 def is_sqlite(connection: Connection) -> bool:
     """Whether the connection is to SQLite."""
     return connection.dialect.name == "sqlite"
+
+
+def refresh_statistics(connection: Connection) -> None:
+    """Tell PostgreSQL's planner what the tables hold, as autovacuum would some time later.
+
+    SQLite's is not told: of 200,000 images it took 18 ms for a facet of an element by its own
+    rules, which the statements were written for, and 244 ms after ANALYZE.
+    """
+    if not is_sqlite(connection):
+        connection.exec_driver_sql("ANALYZE")
 
 
 def ids_by_key(
@@ -350,6 +361,22 @@ def _fold_postgresql(element: Any, compiler: Any, **options: Any) -> str:
     collation = "pg_c_utf8" if is_modern else "default"
     text = compiler.process(element.clauses, **options)
     return f'lower(CAST({text} AS TEXT) COLLATE "{collation}")'
+
+
+class SmallestNull(ColumnClause[Any]):
+    """A column in an index, NULL before all values; SQLite has it so, and no word for it."""
+
+    inherit_cache = True
+
+
+@compiles(SmallestNull)
+def _column_alone(element: Any, compiler: Any, **_options: Any) -> str:
+    return str(compiler.preparer.quote(element.name))
+
+
+@compiles(SmallestNull, "postgresql")
+def _nulls_first(element: Any, compiler: Any, **_options: Any) -> str:
+    return f"{compiler.preparer.quote(element.name)} NULLS FIRST"
 
 
 def position_of(part: Any, text: ColumnElement[Any]) -> ColumnElement[int]:
