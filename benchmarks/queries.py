@@ -32,7 +32,6 @@ from benchmarks.plans import Statement, full_scans, plan_lines
 from dicom_graph.graph.context import Context, Service
 from dicom_graph.graph.schema import schema
 from dicom_graph.importing.runner import JobRunner
-from dicom_graph.store.dialect import refresh_statistics
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import BatchWriter
 from dicom_graph.store.migrate import upgrade
@@ -221,10 +220,19 @@ def _fill(database: Database, count: int, data: Path) -> None:
     while batch := list(islice(images, _BATCH)):
         with database.writer.begin() as connection:
             writer.write(connection, batch, None)
-    with database.writer.begin() as connection:
-        refresh_statistics(connection)
+    _await_statistics(database)
     seconds = time.perf_counter() - started
     print(f"{count} images written in {seconds:.0f} s, {_size_of(database) / count:.0f} bytes each")
+
+
+def _await_statistics(database: Database) -> None:
+    """Do at once what PostgreSQL's autovacuum does within a minute; SQLite never does it.
+
+    Nor should it: of 200,000 images a facet of an element took 18 ms without, 244 ms after ANALYZE.
+    """
+    if not database.is_sqlite:
+        with database.writer.begin() as connection:
+            connection.execute(text("ANALYZE"))
 
 
 def _size_of(database: Database) -> int:
