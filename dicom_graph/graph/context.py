@@ -39,9 +39,11 @@ class Loaders:
     """One loader for each way from many parents to their children, made on first use.
 
     Each sends one statement for all parents that are asked for at the same moment.
+    `made_elements`: the objects of elements, by id; they are many, and the same in many headers.
     """
 
     store: Store
+    made_elements: dict[int, Any] = field(default_factory=dict)
     _made: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict)
 
     def forget(self) -> None:

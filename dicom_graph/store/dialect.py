@@ -16,6 +16,7 @@ import psycopg
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnClause,
     ColumnElement,
     Connection,
     Date,
@@ -408,6 +409,22 @@ def _fold_postgresql(element: Any, compiler: Any, **options: Any) -> str:
     collation = "pg_c_utf8" if is_modern else "default"
     text = compiler.process(element.clauses, **options)
     return f'lower(CAST({text} AS TEXT) COLLATE "{collation}")'
+
+
+class SmallestNull(ColumnClause[Any]):
+    """A column in an index, NULL before all values; SQLite has it so, and no word for it."""
+
+    inherit_cache = True
+
+
+@compiles(SmallestNull)
+def _column_alone(element: Any, compiler: Any, **_options: Any) -> str:
+    return str(compiler.preparer.quote(element.name))
+
+
+@compiles(SmallestNull, "postgresql")
+def _nulls_first(element: Any, compiler: Any, **_options: Any) -> str:
+    return f"{compiler.preparer.quote(element.name)} NULLS FIRST"
 
 
 def position_of(part: Any, text: ColumnElement[Any]) -> ColumnElement[int]:

@@ -187,7 +187,7 @@ class Series(Node):
         from dicom_graph.graph.types.element import DataElement
 
         contents = await info.context.loaders.series_contents.load(self.key)
-        return [DataElement.from_row(row) for row in contents.constant]
+        return [DataElement.made_once(info, row) for row in contents.constant]
 
     @computed("What differs among the headers of its images, or is missing in some.")
     async def varying_elements(self, info: Info) -> list[VaryingElement]:
