@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dicom_graph.dicom.elements import MAX_RAW
-from dicom_graph.importing.discover import Discovery, Folder
+from dicom_graph.importing.discover import Discovery, Folder, outside_roots
 from dicom_graph.importing.reader import FileReader
 from dicom_graph.store.dialect import REFUSED
 from dicom_graph.store.engine import Database
@@ -71,7 +71,9 @@ class JobRun:
         self._batch_size = batch_size
         self._stop = stop or threading.Event()
         self._progress = progress or (lambda counts: None)
-        self._discovery = Discovery(job.request.paths, job.request.pattern, roots)
+        self._discovery = Discovery(
+            job.request.paths, job.request.pattern, roots, listed=job.request.verify
+        )
         self._reader = FileReader(job.request.mode, max_inline_bytes)
         self._writer = BatchWriter()
         self._counts = job.counts
@@ -142,15 +144,20 @@ class JobRun:
         with self._database.read_sync() as connection:
             known = known_files(connection, folder.path)
         for file in folder.files:
-            yield file, known.get(file.name)
+            if file.name in folder.outside and file.name not in known:
+                self._fail(outside_roots(os.path.join(folder.path, file.name)))
+            else:
+                yield file, known.get(file.name)
 
     def _take_file(self, file: FileRecord, known: KnownFile | None) -> None:
         self._unsaved += 1
         changed = known is not None and (known.size, known.mtime_ns) != (file.size, file.mtime_ns)
-        if known is not None and not changed and known.mode >= self._job.request.mode:
-            mine = self._job.is_resumed and known.import_job_id == self._job.id
+        mine = self._job.is_resumed and known is not None and known.import_job_id == self._job.id
+        verify = self._job.request.verify and known is not None and not mine
+        if known is not None and not (changed or verify) and known.mode >= self._job.request.mode:
             _count(self._counts, known.outcome if mine else Outcome.EXISTING)
             return
+        changed = changed or (verify and known is not None and known.decides)
         result = self._reader.read(file, replaces=known.mode if known and changed else None)
         if isinstance(result, ReadFile):
             self._batch.append(result)

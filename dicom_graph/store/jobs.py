@@ -43,13 +43,17 @@ class JobOrigin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """What to import. `pattern` is a glob over file names, or relative paths where it has a /."""
+    """What to import. `pattern` is a glob over file names, or relative paths where it has a /.
+
+    `verify`: files are read again that the database knows, also unchanged ones.
+    """
 
     paths: tuple[str, ...]
     mode: Mode = Mode.NORMAL
     pattern: str | None = None
     stop_on_error: bool = False
     origin: JobOrigin = JobOrigin.API
+    verify: bool = False
 
 
 @dataclass(slots=True)
@@ -101,6 +105,7 @@ def create_job(connection: Connection, request: JobRequest) -> int:
         mode=request.mode.name,
         pattern=request.pattern,
         stop_on_error=request.stop_on_error,
+        verify=request.verify,
     )
     return int(connection.execute(statement.returning(ImportJob.id)).scalar_one())
 
@@ -164,7 +169,7 @@ def claim_job(connection: Connection, job_id: int) -> ClaimedJob | None:
     connection.execute(delete(ImportFailure).where(ImportFailure.job_id == job_id))
     request = JobRequest(
         tuple(row["paths"]), Mode[row["mode"]], row["pattern"], row["stop_on_error"],
-        JobOrigin(row["origin"]),
+        JobOrigin(row["origin"]), row["verify"],
     )  # fmt: skip
     return ClaimedJob(job_id, request, is_resumed=row["started_at"] is not None)
 
