@@ -129,7 +129,7 @@ class ImageWriter:
                 if file.changed:
                     values["series_id"] = place.series.id if place.series else None
                 connection.execute(update(Image).where(Image.id == image.id).values(values))
-        _drop_headers(connection, list(rewritten.values()))
+        drop_headers(connection, list(rewritten.values()))
         return rewritten
 
     def _write_headers(
@@ -163,7 +163,8 @@ class ImageWriter:
         insert_rows(connection, _HEADER_ELEMENT, ("element_id", "header_id"), sorted(members))
 
 
-def _drop_headers(connection: Connection, image_ids: list[int]) -> None:
+def drop_headers(connection: Connection, image_ids: list[int]) -> None:
+    """Delete the headers of images."""
     if not image_ids:
         return
     condition = Header.image_id.in_(image_ids)

@@ -9,12 +9,15 @@ from dicom_graph.store.ingest.elements import ElementWriter
 from dicom_graph.store.ingest.entities import EntityWriter
 from dicom_graph.store.ingest.files import FileWriter
 from dicom_graph.store.ingest.images import ImageWriter
+from dicom_graph.store.ingest.verify import verified
 
 
 class BatchWriter:
     """Writes batches of read files, and remembers the ids that recur. Not thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, verify: bool = False) -> None:
+        """With `verify`, a changed file whose content is what is stored counts as unchanged."""
+        self._verify = verify
         self._elements = ElementWriter()
         self._entities = EntityWriter()
         self._images = ImageWriter()
@@ -30,6 +33,8 @@ class BatchWriter:
         if not files:
             return []
         element_ids = self._elements.write(connection, (file.elements for file in files))
+        if self._verify:
+            files = verified(connection, files, element_ids)
         for file in files:
             if file.changed:
                 self._entities.refresh(connection, file.entities)
@@ -41,6 +46,11 @@ class BatchWriter:
         ]
         self._files.write(connection, records, job_id)
         return [image.outcome for image in written]
+
+    @property
+    def orphaned(self) -> int:
+        """How many images lost their last file to another image, in the last `write`."""
+        return self._files.orphaned
 
     def forget(self) -> None:
         """Drop what is remembered: after a rollback it may not be in the database."""
