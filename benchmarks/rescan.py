@@ -30,7 +30,7 @@ from dicom_graph.store.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
 
 _ROOT_UID = "1.2.826.0.1.3680043.8.498"
-_SERIES_UID, _IMAGE_UID = f"{_ROOT_UID}.1.0000000000", f"{_ROOT_UID}.2.0000000000"
+_SERIES_UID, _IMAGE_UID = f"{_ROOT_UID}.1.1000000000", f"{_ROOT_UID}.2.1000000000"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -64,8 +64,8 @@ def make_tree(folder: Path, files: int, per_folder: int) -> None:
         series = folder / f"{number // per_folder // 100:05}" / f"{number // per_folder:06}"
         if number % per_folder == 0:
             series.mkdir(parents=True)
-        of_series = f"{_ROOT_UID}.1.{number // per_folder:010}".encode()
-        of_image = f"{_ROOT_UID}.2.{number:010}".encode()
+        of_series = f"{_ROOT_UID}.1.{10**9 + number // per_folder}".encode()
+        of_image = f"{_ROOT_UID}.2.{10**9 + number}".encode()
         content = template.replace(_SERIES_UID.encode(), of_series)
         (series / f"{number:07}.dcm").write_bytes(content.replace(_IMAGE_UID.encode(), of_image))
 
