@@ -79,8 +79,9 @@ class JobRun:
         self._batch_size = batch_size
         self._stop = stop or threading.Event()
         self._progress = progress or (lambda counts: None)
-        paths = job.request.paths if mounts is None else mounts
-        only = job.only if mounts is None else job.request.paths
+        paths, only = job.request.paths, job.only
+        if mounts is not None:
+            paths, only = mounts, tuple(path for path in paths if os.path.lexists(path))
         self._discovery = Discovery(paths, job.request.pattern, roots, only, leave)
         self._sync = SyncPass(database, job, paths) if job.request.sync else None
         self._reader = FileReader(job.request.mode, max_inline_bytes)

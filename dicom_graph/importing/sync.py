@@ -11,6 +11,7 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest.gone import (
     FileRow,
     directories_below,
+    directory_paths,
     file_row,
     file_rows,
     knows_files_at,
@@ -87,6 +88,15 @@ def check_mounts(database: Database, paths: Sequence[str]) -> None:
                     f"not synced: {path} {reason}, but the database knows files there. Is it "
                     "mounted? If they are gone for good, sync the folder above"
                 )
+
+
+def gone_paths(database: Database, path: str, *, marked: bool) -> Iterator[str]:
+    """The known files that are gone; those that are marked already only where `marked`."""
+    for rows in gone_files(database, path):
+        wanted = [row for row in rows if marked or not row.is_missing]
+        with database.read_sync() as connection:
+            folders = directory_paths(connection, {row.directory_id for row in wanted})
+        yield from (os.path.join(folders[row.directory_id], row.name) for row in wanted)
 
 
 def gone_files(database: Database, path: str) -> Iterator[list[FileRow]]:

@@ -1,5 +1,8 @@
 """What is asked of jobs that are there: that they end, or that their failures are read again."""
 
+import datetime as dt
+from typing import NamedTuple
+
 from sqlalchemy import Connection, select, update
 
 from dicom_graph.store.ingest import Mode
@@ -19,6 +22,25 @@ class JobControlError(ValueError):
         self.code = code
 
 
+class JobSummary(NamedTuple):
+    """A job in one line."""
+
+    id: int
+    created: dt.datetime
+    origin: JobOrigin
+    status: JobStatus
+    paths: list[str]
+
+
+def list_jobs(connection: Connection, limit: int) -> list[JobSummary]:
+    """The latest jobs, the last first."""
+    statement = select(
+        ImportJob.id, ImportJob.created, ImportJob.origin, ImportJob.status, ImportJob.paths
+    )
+    rows = connection.execute(statement.order_by(ImportJob.id.desc()).limit(limit))
+    return [JobSummary(id, at, JobOrigin(o), JobStatus(s), paths) for id, at, o, s, paths in rows]
+
+
 def cancel_job(connection: Connection, job_id: int) -> JobStatus:
     """End a job: at once where nobody runs it, else at its next batch, in whichever process.
 
@@ -31,7 +53,7 @@ def cancel_job(connection: Connection, job_id: int) -> JobStatus:
             )
         ).first()
         if row is None:
-            raise _no_such_job(job_id)
+            raise no_such_job(job_id)
         status = JobStatus(row.status)
         if status.is_final:
             raise JobControlError(f"import {job_id} has ended: {status.lower()}", "JOB_HAS_ENDED")
@@ -55,7 +77,7 @@ def create_retry(connection: Connection, job_id: int, origin: JobOrigin) -> int:
     """
     job = connection.execute(select(ImportJob).where(ImportJob.id == job_id)).mappings().first()
     if job is None:
-        raise _no_such_job(job_id)
+        raise no_such_job(job_id)
     if not JobStatus(job["status"]).is_final:
         raise JobControlError(f"import {job_id} has not ended yet", "JOB_HAS_NOT_ENDED")
     failed = select(ImportFailure.id).where(ImportFailure.job_id == job_id).limit(1)
@@ -68,5 +90,6 @@ def create_retry(connection: Connection, job_id: int, origin: JobOrigin) -> int:
     return create_job(connection, request)
 
 
-def _no_such_job(job_id: int) -> JobControlError:
+def no_such_job(job_id: int) -> JobControlError:
+    """The error for an id that no job has."""
     return JobControlError(f"there is no import {job_id}", "NO_SUCH_JOB")

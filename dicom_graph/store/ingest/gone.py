@@ -40,6 +40,13 @@ def directories_below(
     return [(id, directory) for id, directory in found]
 
 
+def directory_paths(connection: Connection, ids: Collection[int]) -> dict[int, str]:
+    """The paths of folders by id."""
+    chosen = among(is_sqlite(connection), Directory.id.expression, sorted(ids))
+    rows = connection.execute(select(Directory.id, Directory.path).where(chosen))
+    return {row.id: row.path for row in rows}
+
+
 def file_rows(
     connection: Connection, directory_ids: Collection[int], after: tuple[int, str], limit: int
 ) -> list[FileRow]:
@@ -117,13 +124,6 @@ def prune_images(connection: Connection, limit: int) -> int:
     if ids:
         delete_images(connection, ids)
     return len(ids)
-
-
-def present_images(connection: Connection, image_ids: Collection[int]) -> dict[int, int]:
-    """How many files of each image are known and not gone."""
-    chosen = among(is_sqlite(connection), _FILE.c.image_id, sorted(image_ids))
-    statement = select(File.image_id).where(chosen, File.missing_since.is_(None))
-    return Counter(connection.execute(statement).scalars())
 
 
 def _moved(connection: Connection, rows: Sequence[FileRow], job_id: int) -> set[FileRow]:
