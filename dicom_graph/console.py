@@ -49,6 +49,7 @@ def start(database: str | None, **overrides: object) -> Settings:
     # pydicom's warnings quote values of elements, and uvicorn's access log quotes queries.
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     return settings
 

@@ -24,12 +24,12 @@ from dicom_graph.store.jobs import (
 from dicom_graph.store.owners import is_dead, process_name
 from dicom_graph.store.tables import ImportJob
 from dicom_graph.store.types import utc_now
+from tests.commands import BAD
 from tests.contents import Tables
 from tests.make import make_file, make_series
 from tests.waiting import until
 
 Import = Callable[..., Report]
-BAD = bytes(128) + b"DICM" + b"\xff" * 99
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 
 
