@@ -28,6 +28,7 @@ from dicom_graph.importing.run import run_import
 from dicom_graph.job_commands import jobs, sync, watch
 from dicom_graph.settings import Settings, SettingsError
 from dicom_graph.store.dialect import DRIVER_ERRORS, describe_error
+from dicom_graph.store.edit.prune import compact_database, prune
 from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs import JobOrigin, JobRequest
@@ -150,6 +151,28 @@ def db_upgrade(
     """Create the tables, or bring them to those of this version."""
     settings = start(database)
     upgrade(Database(settings.database_url))
+
+
+@db.command("prune")
+def db_prune(
+    database: Annotated[str | None, typer.Option(help="The database URL.")] = None,
+) -> None:
+    """Delete the elements, sets, definitions and folders that nothing holds any more.
+
+    Safe beside running imports. SQLite's file becomes smaller; PostgreSQL frees space by itself.
+    """
+    store = open_database(start(database))
+    pruned = prune(store)
+    print(  # noqa: T201
+        f"deleted {pruned.elements} elements with {pruned.values} values and {pruned.items} "
+        f"sequence items, {pruned.sets} shared sets, {pruned.definitions} definitions, "
+        f"{pruned.directories} folders"
+    )
+    is_compact = compact_database(store)
+    if is_compact is None:
+        print("PostgreSQL reuses the space, and gives it back by autovacuum")  # noqa: T201
+    elif not is_compact:
+        print("the file is as large as before: others use it; try again later")  # noqa: T201
 
 
 def _listen(host: str, port: int) -> socket.socket:

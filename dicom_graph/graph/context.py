@@ -31,6 +31,7 @@ class Service:
     runner: JobRunner
     import_roots: tuple[Path, ...]
     max_page_size: int = 10_000
+    storage_root: Path | None = None
 
 
 @dataclass(slots=True)
@@ -42,6 +43,10 @@ class Loaders:
 
     store: Store
     _made: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict)
+
+    def forget(self) -> None:
+        """After a mutation: what was loaded before it may be stale."""
+        self._made.clear()
 
     def pages(
         self, relation: str, request: PageRequest, wanted: Condition | None = None

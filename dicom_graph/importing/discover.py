@@ -16,24 +16,30 @@ _Key = tuple[int, int]
 
 @dataclass(slots=True)
 class Folder:
-    """One folder's files; `others` counts what is no regular file (sockets, pipes, devices)."""
+    """One folder's files; `others` counts what is no regular file (sockets, pipes, devices).
+
+    `outside`: the names of files outside the roots, for which the database must answer.
+    """
 
     path: str
     files: list[FileRecord] = field(default_factory=list)
     others: int = 0
     failures: list[Failure] = field(default_factory=list)
+    outside: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
     """A walk over paths. Symbolic links are followed, each folder once, within `roots` if given.
 
+    `listed`: single files that lie outside the roots are given too, as `Folder.outside`.
     `only`: walk just these, which lie below `paths`. `leave`: tells of a file to be left out.
     """
 
     paths: tuple[str, ...]
     pattern: str | None = None
     roots: tuple[Path, ...] | None = None
+    listed: bool = False
     only: tuple[str, ...] | None = None
     leave: Leave | None = None
 
@@ -93,11 +99,12 @@ class Discovery:
         except OSError as error:
             folder.failures.append(_failure(path, error))
             return
-        if not self._allows(path):
-            outside = Failure(printable(path), "outside the import roots of this server")
-            folder.failures.append(outside)
-            return
         name = os.path.basename(path)
+        if not self._allows(path):
+            if stat.S_ISDIR(status.st_mode) or not self._may_be_listed(path):
+                folder.failures.append(outside_roots(path))
+                return
+            folder.outside.add(name)
         if self.only is None or path == base or self._matches(path, name, base):
             self._add(folder, path, name, status)
 
@@ -183,6 +190,16 @@ class Discovery:
             return True
         target = Path(os.path.realpath(path))
         return any(target.is_relative_to(root) for root in self.roots)
+
+    def _may_be_listed(self, path: str) -> bool:
+        """Not where a link leads out of the roots: it may have been laid after the import."""
+        lexically = Path(path)
+        return self.listed and not any(lexically.is_relative_to(root) for root in self.roots or ())
+
+
+def outside_roots(path: str) -> Failure:
+    """A path that the API may not read."""
+    return Failure(printable(path), "outside the import roots of this server")
 
 
 def is_at_or_below(path: str, folder: str) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from dicom_graph.dicom.elements import MAX_RAW
-from dicom_graph.importing.discover import Discovery, Folder, Leave
+from dicom_graph.importing.discover import Discovery, Folder, Leave, outside_roots
 from dicom_graph.importing.known import with_known
 from dicom_graph.importing.reader import FileReader
 from dicom_graph.importing.sync import Step, SyncPass, UnmountedError
@@ -82,7 +82,9 @@ class JobRun:
         paths, only = job.request.paths, job.only
         if mounts is not None:
             paths, only = mounts, tuple(path for path in paths if os.path.lexists(path))
-        self._discovery = Discovery(paths, job.request.pattern, roots, only, leave)
+        self._discovery = Discovery(
+            paths, job.request.pattern, roots, job.request.verify, only, leave
+        )
         self._sync = SyncPass(database, job, paths) if job.request.sync else None
         self._reader = FileReader(job.request.mode, max_inline_bytes)
         self._writer = BatchWriter(verify=job.request.verify)
@@ -165,7 +167,10 @@ class JobRun:
         self._counts.skipped += folder.others
         for file in folder.files:
             self._check_stop()
-            self._take_file(file, known.get(file.name))
+            if file.name in folder.outside and file.name not in known:
+                self._fail(outside_roots(os.path.join(folder.path, file.name)))
+            else:
+                self._take_file(file, known.get(file.name))
             if self._is_due():
                 self._save()
         if self._is_silent():
@@ -184,8 +189,9 @@ class JobRun:
             if known.mode >= self._job.request.mode and (mine or not self._job.request.verify):
                 _count(self._counts, known.outcome if mine else Outcome.EXISTING)
                 return
-        again = changed or self._job.request.verify
-        result = self._reader.read(file, replaces=known.mode if known and again else None)
+        if known is not None and self._job.request.verify and known.decides:
+            changed = True
+        result = self._reader.read(file, replaces=known.mode if known and changed else None)
         if isinstance(result, ReadFile):
             self._batch.append(result)
             self._weight += result.weight

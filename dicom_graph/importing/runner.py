@@ -57,7 +57,7 @@ class JobRunner:
         """Record a job to be run soon; gives its id."""
         with self._database.writer.begin() as connection:
             job_id = create_job(connection, request)
-        self._wake.set()
+        self.wake()
         return job_id
 
     def cancel(self, job_id: int) -> None:
@@ -72,8 +72,12 @@ class JobRunner:
         """
         with self._database.writer.begin() as connection:
             new_id = create_retry(connection, job_id, JobOrigin.API)
-        self._wake.set()
+        self.wake()
         return new_id
+
+    def wake(self) -> None:
+        """Look for waiting jobs now."""
+        self._wake.set()
 
     def _work(self) -> None:
         while not self._stop.is_set():

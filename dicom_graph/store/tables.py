@@ -83,6 +83,7 @@ class Patient(Entity):
     __tablename__ = "patient"
     __table_args__ = (
         Index("ix_patient_order", "family_name", "given_name", "id"),
+        _partial_index("ix_patient_edited", "id", where="edited IS NOT NULL"),
         {"sqlite_autoincrement": True},
     )
 
@@ -101,6 +102,7 @@ class Study(Entity):
     __tablename__ = "study"
     __table_args__ = (
         Index("ix_study_order", "date", "time", "id"),
+        _partial_index("ix_study_edited", "id", where="edited IS NOT NULL"),
         {"sqlite_autoincrement": True},
     )
 
@@ -115,6 +117,7 @@ class Series(Entity):
     __table_args__ = (
         Index("ix_series_study", "study_id", "patient_id"),
         Index("ix_series_patient", "patient_id", "study_id"),
+        _partial_index("ix_series_edited", "id", where="edited IS NOT NULL"),
         {"sqlite_autoincrement": True},
     )
 
@@ -156,6 +159,7 @@ class Image(Entity):
         Index("ix_image_series", "series_id", "number", "id"),
         _partial_index("ix_image_warnings", "series_id", where="warnings IS NOT NULL"),
         _partial_index("ix_image_missing", "series_id", where="missing_since IS NOT NULL"),
+        _partial_index("ix_image_edited", "id", where="edited IS NOT NULL"),
         {"sqlite_autoincrement": True},
     )
 
@@ -350,6 +354,16 @@ class HeaderElement(Base):
 
     element_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
     header_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+
+
+class Generation(Base):
+    """One row: how often rows were deleted that a writer or a cache may remember by their ids."""
+
+    __tablename__ = "generation"
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    deletions: Mapped[int] = mapped_column(Int64)
+    prunes: Mapped[int] = mapped_column(Int64)
 
 
 class ImportJob(Base):

@@ -52,7 +52,10 @@ class ImportJob(Node):
     retry_of_key: strawberry.Private[int | None]
     status: ImportStatus = _field(description="Where it is in its life.")
     paths: list[str] = _field(description="What it imports.")
-    mode: ImportMode = _field(description="How much of a header it keeps.")
+    mode: ImportMode = _field(
+        description="How much of a header it keeps; of one that it reads again, no less than "
+        "before."
+    )
     pattern: str | None = _field(description="The glob that file names must match, if any.")
     stop_on_error: bool = _field(description="Whether it ends at the first failure.")
     origin: ImportOrigin = _field(description="Who asked for it.")

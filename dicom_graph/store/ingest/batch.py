@@ -17,12 +17,15 @@ class Mode(IntEnum):
 
 
 class Outcome(IntEnum):
-    """What became of a file. COPY: its image was there, at other paths."""
+    """What became of a file. COPY: its image was there, at other paths. CONFIRMED: it was read
+    again, and its image is as it says.
+    """
 
     CREATED = 0
     UPDATED = 1
     EXISTING = 2
     COPY = 3
+    CONFIRMED = 4
 
 
 class FileRecord(NamedTuple):

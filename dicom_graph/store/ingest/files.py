@@ -3,7 +3,8 @@
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Table, delete, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Table, case, delete, select, true, tuple_
+from sqlalchemy.orm import aliased
 
 from dicom_graph.dicom.recent import Recent
 from dicom_graph.store.dialect import allocate_ids, among, ids_by_key, insert_new, is_sqlite
@@ -14,6 +15,7 @@ from dicom_graph.store.tables import Directory, File, Header
 _DIRECTORY: Table = Directory.__table__  # type: ignore[assignment]
 _FILE: Table = File.__table__  # type: ignore[assignment]
 _OUTCOMES, _MODES = tuple(Outcome), tuple(Mode)
+_DECIDING = (Outcome.CREATED, Outcome.UPDATED, Outcome.CONFIRMED)
 Key = tuple[int, str]
 
 
@@ -21,6 +23,7 @@ class KnownFile(NamedTuple):
     """A file as it was when last read, by which import, and how much of its header is kept.
 
     `is_missing`: a sync found it gone.
+    `decides`: whether the image is as this file says, rather than as another file of its UID.
     """
 
     size: int
@@ -28,7 +31,8 @@ class KnownFile(NamedTuple):
     import_job_id: int | None
     outcome: Outcome
     mode: Mode
-    is_missing: bool
+    is_missing: bool = False
+    decides: bool = True
 
 
 def known_files(
@@ -41,18 +45,30 @@ def known_files(
         statement = (
             select(
                 File.directory_id, File.name, File.size, File.mtime_ns, File.import_job_id,
-                File.outcome, Header.mode, File.missing_since,
+                File.outcome, Header.mode, File.missing_since, decides(),
             )
             .outerjoin(Header, Header.image_id == File.image_id)
             .where(among(is_sqlite(connection), _FILE.c.directory_id, list(of_folder)))
         )  # fmt: skip
-        for id, name, size, mtime_ns, job_id, outcome, mode, missing in connection.execute(
+        for id, name, size, mtime_ns, job_id, outcome, mode, missing, rules in connection.execute(
             statement
         ):
             of_folder[id][name] = KnownFile(
-                size, mtime_ns, job_id, _OUTCOMES[outcome], _MODES[mode or 0], missing is not None
-            )
+                size, mtime_ns, job_id, _OUTCOMES[outcome], _MODES[mode or 0],
+                missing is not None, rules,
+            )  # fmt: skip
     return {path: of_folder[id] for path, id in ids.items()}
+
+
+def decides() -> ColumnElement[bool]:
+    """Whether a file made its image what it is, or none of its files that are left did."""
+    other = aliased(File)
+    made = select(other.name).where(
+        other.image_id == File.image_id,
+        other.outcome.in_(_DECIDING),
+        other.missing_since.is_(None),
+    )
+    return case((File.outcome.in_(_DECIDING), true()), else_=~made.exists())
 
 
 class FileWriter:
@@ -85,12 +101,14 @@ class FileWriter:
             "directory_id", "name", "size", "mtime_ns", "image_id", "import_job_id", "outcome",
         )  # fmt: skip
         rows_to_insert = [
-            (*key, *rows[key][:4], _outcome(rows[key][4], key in replaced)) for key in keys
+            (*key, *rows[key][:4], _outcome(rows[key], replaced.get(key))) for key in keys
         ]
         insert_new(connection, _FILE, columns, rows_to_insert, "directory_id", "name")
         present = {image_id for _, image_id, _ in files}
         clear_marks(connection, present)
-        self.orphaned = mark_images(connection, set(replaced.values()) - present)
+        self.orphaned = mark_images(
+            connection, {old.image_id for old in replaced.values()} - present
+        )
 
     def _directory_ids(self, connection: Connection, paths: set[str]) -> dict[str, int]:
         ids = {path: id for path in paths if (id := self._directories.get(path)) is not None}
@@ -107,19 +125,33 @@ class FileWriter:
         return ids
 
 
-def _delete(connection: Connection, keys: Sequence[Key]) -> dict[Key, int]:
-    """Delete file rows; gives those that were there, with their images."""
+class _Replaced(NamedTuple):
+    image_id: int
+    outcome: Outcome
+
+
+def _delete(connection: Connection, keys: Sequence[Key]) -> dict[Key, _Replaced]:
+    """Delete file rows; gives those that were there."""
     columns = _FILE.c
-    found: dict[Key, int] = {}
+    found: dict[Key, _Replaced] = {}
     for start in range(0, len(keys), 400):
         place = tuple_(columns.directory_id, columns.name)
         statement = delete(_FILE).where(place.in_(keys[start : start + 400]))
         rows = connection.execute(
-            statement.returning(columns.directory_id, columns.name, columns.image_id)
+            statement.returning(
+                columns.directory_id, columns.name, columns.image_id, columns.outcome
+            )
         )
-        found.update({(directory_id, name): image_id for directory_id, name, image_id in rows})
+        for directory_id, name, image_id, outcome in rows:
+            found[directory_id, name] = _Replaced(image_id, _OUTCOMES[outcome])
     return found
 
 
-def _outcome(outcome: Outcome, is_known_path: bool) -> Outcome:
-    return Outcome.COPY if outcome is Outcome.EXISTING and not is_known_path else outcome
+def _outcome(row: tuple[int, int, int, int | None, Outcome], replaced: _Replaced | None) -> Outcome:
+    """What a file's row keeps: whether its image is new to the path, and whether it decides."""
+    _, _, image_id, _, outcome = row
+    if outcome is not Outcome.EXISTING:
+        return outcome
+    if replaced is None or replaced.image_id != image_id:
+        return Outcome.COPY
+    return Outcome.CONFIRMED if replaced.outcome in _DECIDING else outcome

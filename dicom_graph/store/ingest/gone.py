@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, Table, delete, select, tuple_, update
 
 from dicom_graph.store.dialect import among, is_sqlite
+from dicom_graph.store.generation import count_deletion, write_alone
 from dicom_graph.store.ingest.batch import Outcome
 from dicom_graph.store.ingest.marks import mark_images
 from dicom_graph.store.ingest.removal import delete_images
@@ -111,7 +112,11 @@ def mark_gone(
 
 
 def prune_images(connection: Connection, limit: int) -> int:
-    """Delete some of the missing images that no file row tells of; gives how many."""
+    """Delete some of the missing images that no file row tells of; gives how many.
+
+    To be called at the beginning of a transaction.
+    """
+    write_alone(connection)
     any_file = select(File.image_id).where(File.image_id == Image.id).correlate(Image)
     statement = (
         select(Image.id)
@@ -123,6 +128,7 @@ def prune_images(connection: Connection, limit: int) -> int:
     ids = list(connection.execute(statement).scalars())
     if ids:
         delete_images(connection, ids)
+        count_deletion(connection)
     return len(ids)
 
 

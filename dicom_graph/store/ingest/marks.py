@@ -32,7 +32,7 @@ def _locked(
     if not image_ids:
         return []
     chosen = among(is_sqlite(connection), Image.id.expression, sorted(image_ids))
-    statement = select(Image.id).where(chosen, condition).order_by(Image.id).with_for_update()
+    statement = select(Image.id).where(chosen, condition).order_by(Image.uid).with_for_update()
     return list(connection.execute(statement).scalars())
 
 

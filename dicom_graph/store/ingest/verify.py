@@ -7,15 +7,25 @@ from typing import Any
 from sqlalchemy import Connection, Table, select
 
 from dicom_graph.store.dialect import is_sqlite, texts_among
-from dicom_graph.store.ingest.batch import Mode, ReadFile
-from dicom_graph.store.ingest.duplicates import find_images, header_contents, is_other
+from dicom_graph.store.ingest.batch import ReadFile
+from dicom_graph.store.ingest.duplicates import (
+    ANOTHER_FILE,
+    find_images,
+    header_contents,
+    is_other,
+)
+from dicom_graph.store.ingest.entities import Place
+from dicom_graph.store.ingest.images import disagreements
 from dicom_graph.store.tables import Image
 
 _IMAGE: Table = Image.__table__  # type: ignore[assignment]
 
 
 def verified(
-    connection: Connection, files: Sequence[ReadFile], element_ids: dict[bytes, int]
+    connection: Connection,
+    files: Sequence[ReadFile],
+    places: Sequence[Place],
+    element_ids: dict[bytes, int],
 ) -> list[ReadFile]:
     """The files, `changed` only where they say otherwise than what is stored of their image.
 
@@ -26,24 +36,29 @@ def verified(
     contents = header_contents(connection, [image.id for image in known.values()])
     rows = _fields(connection, uids)
 
-    def is_same(file: ReadFile) -> bool:
-        uid = file.entities.image.uid
-        if uid not in known:
+    def is_same(file: ReadFile, place: Place) -> bool:
+        image = known.get(file.entities.image.uid)
+        if image is None or image.series_id != (place.series.id if place.series else None):
             return False
-        row, fields = rows[uid], asdict(file.entities.image)
-        fields["transfer_syntax_uid"] = file.transfer_syntax_uid
-        edited = row["edited"] or ()
-        if any(row[name] != value for name, value in fields.items() if name not in edited):
+        if not _has_fields(rows[file.entities.image.uid], file):
             return False
-        image = known[uid]
+        warnings = [w for w in image.warnings if not w.startswith(ANOTHER_FILE)]
+        if file.mode == image.mode and warnings != [*file.warnings, *disagreements(file, place)]:
+            return False
         content = contents.get(image.id)
-        if content is None or file.mode is Mode.MINIMAL:
-            return True
-        return not is_other(file, image.mode, content, element_ids)
+        return content is None or not is_other(file, image.mode, content, element_ids)
 
     return [
-        replace(file, changed=False) if file.changed and is_same(file) else file for file in files
+        replace(file, changed=False) if file.changed and is_same(file, place) else file
+        for file, place in zip(files, places, strict=True)
     ]
+
+
+def _has_fields(row: dict[str, Any], file: ReadFile) -> bool:
+    """Whether an image's row says the same, but for what was edited."""
+    fields = asdict(file.entities.image) | {"transfer_syntax_uid": file.transfer_syntax_uid}
+    edited = row["edited"] or ()
+    return all(row[name] == value for name, value in fields.items() if name not in edited)
 
 
 def _fields(connection: Connection, uids: list[str]) -> dict[str, dict[str, Any]]:

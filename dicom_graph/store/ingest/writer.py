@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
+from dicom_graph.store.generation import Generations, write_beside_others
 from dicom_graph.store.ingest.batch import Outcome, ReadFile
 from dicom_graph.store.ingest.elements import ElementWriter
 from dicom_graph.store.ingest.entities import EntityWriter
@@ -22,6 +23,7 @@ class BatchWriter:
         self._entities = EntityWriter()
         self._images = ImageWriter()
         self._files = FileWriter()
+        self._generations: Generations | None = None
 
     def write(
         self, connection: Connection, files: Sequence[ReadFile], job_id: int | None
@@ -32,13 +34,17 @@ class BatchWriter:
         """
         if not files:
             return []
+        generations = write_beside_others(connection)
+        if generations != self._generations:
+            self.forget()
+            self._generations = generations
         element_ids = self._elements.write(connection, (file.elements for file in files))
-        if self._verify:
-            files = verified(connection, files, element_ids)
         for file in files:
             if file.changed:
                 self._entities.refresh(connection, file.entities)
         places = self._entities.write(connection, [file.entities for file in files])
+        if self._verify:
+            files = verified(connection, files, places, element_ids)
         written = self._images.write(connection, files, places, element_ids)
         records = [
             (file.file, image.image_id, image.outcome)
@@ -53,6 +59,6 @@ class BatchWriter:
         return self._files.orphaned
 
     def forget(self) -> None:
-        """Drop what is remembered: after a rollback it may not be in the database."""
+        """Drop what is remembered: after a rollback or a deletion it may not be in the database."""
         for part in (self._elements, self._entities, self._images, self._files):
             part.forget()

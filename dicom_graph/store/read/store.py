@@ -237,6 +237,8 @@ class Store:
                 if query.matches(definitions[place.definition_id], place.tag)
             }
             rows = await self._elements.elements(connection, chosen, self._sqlite)
+        # An element may have been pruned between the statements, with a header deleted before.
+        chosen = {id: place for id, place in chosen.items() if id in rows}
         if query.has_warnings is not None:
             chosen = {
                 id: place
@@ -341,6 +343,7 @@ class Store:
     async def elements(self, ids: Sequence[int]) -> dict[int, ElementRow]:
         """Elements by id."""
         async with self.database.read() as connection:
+            await self._elements.forget_pruned(connection)
             return await self._elements.elements(connection, ids, self._sqlite)
 
     async def definitions(self, ids: Sequence[int]) -> dict[int, DefinitionRow]:

@@ -1,4 +1,4 @@
-"""Mutations of imports: start, sync, cancel, retry."""
+"""Imports that sync, and what is asked of imports that are there: cancel, retry."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,34 +9,16 @@ import strawberry
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info, Service
 from dicom_graph.graph.errors import BadInput
+from dicom_graph.graph.mutations.import_path import PATTERN, VERIFY, check_pattern
+from dicom_graph.graph.mutations.payload import Refused, UserError
 from dicom_graph.graph.node import split_global_id
 from dicom_graph.graph.types.import_job import ImportJob, ImportMode
-from dicom_graph.graph.types.user_error import UserError
 from dicom_graph.importing.roots import ForbiddenPathError, check_path
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.job_control import JobControlError
 from dicom_graph.store.jobs import JobRequest
 
 _field = strawberry.field
-_MAX_PATTERN = 1000
-_PATTERN = (
-    "A glob that file names must match, such as *.dcm; with a / in it, the path below the folder "
-    "must."
-)
-_VERIFY = "Read known files again too; `updated` counts those whose content differs."
-
-
-@strawberry.input(description="What `importPath` is to import.")
-class ImportPathInput:
-    path: str = _field(description="A file or folder on the server, inside its import roots.")
-    mode: ImportMode = _field(
-        default=ImportMode.NORMAL, description="How much of a header to keep."
-    )
-    pattern: str | None = _field(default=None, description=_PATTERN)
-    stop_on_error: bool = _field(
-        default=False, description="End at the first failure instead of going on."
-    )
-    verify: bool = _field(default=False, description=_VERIFY)
 
 
 @strawberry.input(description="What `syncPath` is to bring in step.")
@@ -45,8 +27,8 @@ class SyncPathInput:
     mode: ImportMode = _field(
         default=ImportMode.NORMAL, description="How much of a header to keep."
     )
-    pattern: str | None = _field(default=None, description=_PATTERN)
-    verify: bool = _field(default=False, description=_VERIFY)
+    pattern: str | None = _field(default=None, description=PATTERN)
+    verify: bool = _field(default=False, description=VERIFY)
     prune: bool = _field(
         default=False, description="Delete the images whose files are gone instead of marking them."
     )
@@ -64,12 +46,6 @@ class RetryImportInput:
 
 _JOB = "The import, waiting or running; null on error."
 _ERRORS = "Empty where all is well."
-
-
-@strawberry.type(description="What became of `importPath`.")
-class ImportPathPayload:
-    job: ImportJob | None = _field(default=None, description=_JOB)
-    errors: list[UserError] = _field(default_factory=list, description=_ERRORS)
 
 
 @strawberry.type(description="What became of `syncPath`.")
@@ -95,41 +71,11 @@ class RetryImportPayload:
     errors: list[UserError] = _field(default_factory=list, description=_ERRORS)
 
 
-Payload = TypeVar(
-    "Payload", ImportPathPayload, SyncPathPayload, CancelImportPayload, RetryImportPayload
-)
-
-
-class _Refused(Exception):
-    def __init__(self, message: str, field: str, code: str) -> None:
-        super().__init__(message)
-        self.error = UserError(message=message, field=field, code=code)
+Payload = TypeVar("Payload", SyncPathPayload, CancelImportPayload, RetryImportPayload)
 
 
 @strawberry.type
-class ImportMutations:
-    """The part of the mutation root that is about imports."""
-
-    @computed(
-        "Start to import a file or a folder with all below it, and return at once; follow it by "
-        "`importProgress`. Importing again creates nothing twice."
-    )
-    async def import_path(
-        self,
-        info: Info,
-        input: Annotated[
-            ImportPathInput, strawberry.argument(description="What is to be imported, and how.")
-        ],
-    ) -> ImportPathPayload:
-        def start(service: Service) -> int:
-            request = JobRequest(
-                (_checked(service, input.path, input.pattern),), Mode[input.mode.name],
-                input.pattern, input.stop_on_error, verify=input.verify,
-            )  # fmt: skip
-            return service.runner.submit(request)
-
-        return await _answer(info, ImportPathPayload, start)
-
+class JobMutations:
     @computed(
         "Start to import a folder, and afterwards mark the images below it whose files are gone "
         "as missing; files that have moved stay those of their images. Nothing is deleted without "
@@ -182,7 +128,7 @@ async def _answer(info: Info, payload: type[Payload], act: Callable[[Service], i
     """Act beside the event loop; answer with the job whose key that gives, or with why not."""
     try:
         key = await asyncio.to_thread(act, info.context.service)
-    except _Refused as refused:
+    except Refused as refused:
         return payload(errors=[refused.error])
     except JobControlError as error:
         return payload(errors=[UserError(message=str(error), field="id", code=error.code)])
@@ -191,21 +137,20 @@ async def _answer(info: Info, payload: type[Payload], act: Callable[[Service], i
 
 
 def _checked(service: Service, path: str, pattern: str | None) -> str:
-    """The path without symbolic links. Raises _Refused."""
-    if pattern is not None and not (0 < len(pattern) <= _MAX_PATTERN and pattern.isprintable()):
-        message = f"the pattern must have 1 to {_MAX_PATTERN} printable characters"
-        raise _Refused(message, "pattern", "BAD_PATTERN")
+    """The path without symbolic links. Raises Refused."""
+    if pattern is not None:
+        check_pattern(pattern)
     try:
         return check_path(path, service.import_roots)
     except ForbiddenPathError as error:
-        raise _Refused(str(error), "path", "FORBIDDEN_PATH") from None
+        raise Refused(str(error), "path", "FORBIDDEN_PATH") from None
 
 
 def _job_key(id: str) -> int:
     try:
         type_name, key = split_global_id(id)
     except BadInput as error:
-        raise _Refused(str(error), "id", "BAD_ID") from None
+        raise Refused(str(error), "id", "BAD_ID") from None
     if type_name != "ImportJob":
-        raise _Refused(f"this is the id of a {type_name}, not of an import", "id", "BAD_ID")
+        raise Refused(f"this is the id of a {type_name}, not of an import", "id", "BAD_ID")
     return key
