@@ -3,11 +3,12 @@
 import strawberry
 
 from dicom_graph.graph.mutations.delete import DeleteMutations
+from dicom_graph.graph.mutations.import_jobs import JobMutations
 from dicom_graph.graph.mutations.import_path import ImportMutations
 from dicom_graph.graph.mutations.refresh import RefreshMutations
 from dicom_graph.graph.mutations.update import UpdateMutations
 
 
 @strawberry.type(description="Everything that can be done.")
-class Mutation(ImportMutations, UpdateMutations, DeleteMutations, RefreshMutations):
+class Mutation(ImportMutations, JobMutations, UpdateMutations, DeleteMutations, RefreshMutations):
     pass

@@ -7,7 +7,7 @@ import strawberry
 
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
-from dicom_graph.graph.mutations.payload import UserError
+from dicom_graph.graph.mutations.payload import Refused, UserError
 from dicom_graph.graph.types.import_job import ImportJob, ImportMode
 from dicom_graph.importing.roots import ForbiddenPathError, check_path
 from dicom_graph.store.ingest import Mode
@@ -15,6 +15,11 @@ from dicom_graph.store.jobs import JobRequest
 
 _field = strawberry.field
 _MAX_PATTERN = 1000
+PATTERN = (
+    "A glob that file names must match, such as *.dcm; with a / in it, the path below the folder "
+    "must."
+)
+VERIFY = "Read known files again too; `updated` counts those whose content differs."
 
 
 @strawberry.input(description="What `importPath` is to import.")
@@ -25,12 +30,12 @@ class ImportPathInput:
     )
     pattern: str | None = _field(
         default=None,
-        description="A glob that file names must match, such as *.dcm; with a / in it, the path "
-        "below the folder must.",
+        description=PATTERN,
     )
     stop_on_error: bool = _field(
         default=False, description="End at the first failure instead of going on."
     )
+    verify: bool = _field(default=False, description=VERIFY)
 
 
 @strawberry.type(description="What became of `importPath`.")
@@ -52,22 +57,26 @@ class ImportMutations:
     )
     async def import_path(self, info: Info, input: _Input) -> ImportPathPayload:
         service = info.context.service
-        if input.pattern is not None and not _is_pattern(input.pattern):
-            message = f"the pattern must have 1 to {_MAX_PATTERN} printable characters"
-            return _refused(message, "pattern", "BAD_PATTERN")
         try:
+            if input.pattern is not None:
+                check_pattern(input.pattern)
             path = await asyncio.to_thread(check_path, input.path, service.import_roots)
+        except Refused as refused:
+            return ImportPathPayload(job=None, errors=[refused.error])
         except ForbiddenPathError as error:
-            return _refused(str(error), "path", "FORBIDDEN_PATH")
-        request = JobRequest((path,), Mode[input.mode.name], input.pattern, input.stop_on_error)
+            outside = Refused(str(error), "path", "FORBIDDEN_PATH")
+            return ImportPathPayload(job=None, errors=[outside.error])
+        request = JobRequest(
+            (path,), Mode[input.mode.name], input.pattern, input.stop_on_error,
+            verify=input.verify,
+        )  # fmt: skip
         job_id = await asyncio.to_thread(service.runner.submit, request)
         row = await info.context.loaders.entity("import_job").load(job_id)
         return ImportPathPayload(job=ImportJob.from_row(row), errors=[])
 
 
-def _is_pattern(text: str) -> bool:
-    return 0 < len(text) <= _MAX_PATTERN and text.isprintable()
-
-
-def _refused(message: str, field: str, code: str) -> ImportPathPayload:
-    return ImportPathPayload(job=None, errors=[UserError(message=message, field=field, code=code)])
+def check_pattern(pattern: str) -> None:
+    """Raises Refused."""
+    if not (0 < len(pattern) <= _MAX_PATTERN and pattern.isprintable()):
+        message = f"the pattern must have 1 to {_MAX_PATTERN} printable characters"
+        raise Refused(message, "pattern", "BAD_PATTERN")
