@@ -35,6 +35,7 @@ DEFAULTS_IN_WORDS = {
     "database_url": "`.dicom-graph/database.sqlite3` in your home directory",
     "import_roots": "your home directory and the current one",
     "allowed_hosts": "`localhost`, `127.0.0.1` and `[::1]`",
+    "import_processes": "one per core",
 }
 
 
@@ -242,6 +243,7 @@ def test_the_defaults_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     settings = Settings(_env_file=None)
     assert settings.database_url == f"sqlite:///{home}/.dicom-graph/database.sqlite3"
     assert settings.import_roots == [home, current]
+    assert settings.import_processes == len(os.sched_getaffinity(0))
 
 
 def test_named_variables_exist() -> None:

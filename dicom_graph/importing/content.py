@@ -1,6 +1,7 @@
 """What a file holds, as far as a mode keeps it. This knows nothing of the store."""
 
 import logging
+import os
 from dataclasses import dataclass
 
 from dicom_graph.dicom.elements import Item, element_warnings, standard_elements
@@ -15,8 +16,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """An image's header as `mode` keeps it. `weight`: about how many bytes of memory it takes."""
+    """An image's header as `mode` keeps it. `weight`: about how many bytes of memory it takes.
 
+    `size` in bytes and `mtime_ns` are those of the file as it was read.
+    """
+
+    size: int
+    mtime_ns: int
     entities: Entities
     elements: Item
     mode: Mode
@@ -50,13 +56,19 @@ class ContentReader:
             return f"unexpected {type(error).__name__} while reading it"
 
     def _read(self, path: str, mode: Mode) -> Content:
+        before = os.stat(path)
         instance = read_instance(path, self._interner)
+        after = os.stat(path)
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise UnreadableFileError("it changed while it was read: import it again")
         elements = instance.elements
         if mode is Mode.NORMAL:
             elements = standard_elements(elements)
         elif mode is Mode.MINIMAL:
             elements = ()
         return Content(
+            size=before.st_size,
+            mtime_ns=before.st_mtime_ns,
             entities=self._entities.read(instance.elements),
             elements=elements,
             mode=mode,

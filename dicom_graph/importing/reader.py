@@ -39,7 +39,7 @@ def result_of(file: FileRecord, replaces: Mode | None, content: Content | str | 
     if isinstance(content, str):
         return Failure(path_of(file), content)
     return ReadFile(
-        file=file,
+        file=file._replace(size=content.size, mtime_ns=content.mtime_ns),
         entities=content.entities,
         elements=content.elements,
         mode=content.mode,

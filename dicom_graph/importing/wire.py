@@ -43,9 +43,9 @@ class Packer:
     def _content(self, content: Content, sent: list[tuple[Any, ...]]) -> tuple[Any, ...]:
         entities = content.entities
         return (
-            entities.patient, entities.study, entities.series, _image_values(entities.image),
-            self._item(content.elements, sent), int(content.mode), content.transfer_syntax_uid,
-            content.warnings, content.weight,
+            content.size, content.mtime_ns, entities.patient, entities.study, entities.series,
+            _image_values(entities.image), self._item(content.elements, sent), int(content.mode),
+            content.transfer_syntax_uid, content.warnings, content.weight,
         )  # fmt: skip
 
     def _item(self, elements: Item, sent: list[tuple[Any, ...]]) -> bytes:
@@ -84,13 +84,15 @@ class Unpacker:
         return [self._content(*item) if isinstance(item, tuple) else item for item in packed]
 
     def _content(
-        self, patient: Any, study: Any, series: Any, image: tuple[Any, ...], elements: bytes,
-        mode: int, transfer_syntax_uid: str | None, warnings: tuple[str, ...], weight: int,
+        self, size: int, mtime_ns: int, patient: Any, study: Any, series: Any,
+        image: tuple[Any, ...], elements: bytes, mode: int, transfer_syntax_uid: str | None,
+        warnings: tuple[str, ...], weight: int,
     ) -> Content:  # fmt: skip
         entities = Entities(patient, study, series, ImageFields(*image))
         return Content(
-            entities, self._item(elements), Mode(mode), transfer_syntax_uid, warnings, weight
-        )
+            size, mtime_ns, entities, self._item(elements), Mode(mode), transfer_syntax_uid,
+            warnings, weight,
+        )  # fmt: skip
 
     def _item(self, numbers: bytes) -> Item:
         return tuple(map(self._elements.__getitem__, array("I", numbers)))
