@@ -28,11 +28,13 @@ from rich.progress import (
 from dicom_graph import demo
 from dicom_graph.importing.discover import printable
 from dicom_graph.importing.run import Report, run_import
+from dicom_graph.importing.safe_files import StorageError
+from dicom_graph.importing.storage import paths_to_store
 from dicom_graph.settings import Settings, SettingsError, load_settings
 from dicom_graph.store.dialect import DRIVER_ERRORS, describe_error
 from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobCounts, JobOrigin, JobRequest, JobStatus
+from dicom_graph.store.jobs import JobCounts, JobOrigin, JobRequest, JobStatus, Storage
 from dicom_graph.store.migrate import require_current, upgrade
 
 app = typer.Typer(
@@ -53,11 +55,19 @@ class ModeName(Enum):
     FULL = "full"
 
 
+class StorageName(Enum):
+    """Where the files are kept."""
+
+    IN_PLACE = "in-place"
+    COPY = "copy"
+    MOVE = "move"
+
+
 def main() -> None:
     """The entry point: errors of the user end in one line on standard error."""
     try:
         app()
-    except (SettingsError, DatabaseError) as error:
+    except (SettingsError, DatabaseError, StorageError) as error:
         _fail(str(error))
     except DRIVER_ERRORS as error:
         _fail(f"the database failed: {describe_error(error)}")
@@ -69,6 +79,9 @@ def import_files(
     mode: Annotated[ModeName, typer.Option(help="How much of a header to keep.")] = (
         ModeName.NORMAL
     ),
+    storage: Annotated[
+        StorageName, typer.Option(help="Leave the files, or copy or move them below the root.")
+    ] = StorageName.IN_PLACE,
     pattern: Annotated[
         str | None, typer.Option(help="Only file names that match this glob, such as '*.dcm'.")
     ] = None,
@@ -85,11 +98,10 @@ def import_files(
         if printable(str(path)) != str(path):
             _fail(f"{printable(str(path))} is not UTF-8: rename it")
     settings = _start(database)
+    kept = Storage[storage.name]
+    given = paths_to_store(kept, [str(path) for path in paths], settings.storage_root)
     store = _open(settings)
-    request = JobRequest(
-        tuple(os.path.abspath(path) for path in paths), Mode[mode.name], pattern, stop_on_error,
-        JobOrigin.CLI,
-    )  # fmt: skip
+    request = JobRequest(given, Mode[mode.name], pattern, stop_on_error, JobOrigin.CLI, kept)
     stop = threading.Event()
     with _progress_bar() as show:
         _stop_on_signal(stop)
@@ -98,6 +110,7 @@ def import_files(
             request,
             batch_size=settings.batch_size,
             max_inline_bytes=settings.max_inline_bytes,
+            storage_root=settings.storage_root,
             stop=stop,
             progress=show,
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from dicom_graph.importing.work_folder import WORK_FOLDER
 from dicom_graph.store.ingest import FileRecord
 from dicom_graph.store.jobs import Failure
 
@@ -23,15 +24,22 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """A walk over paths. Symbolic links are followed, each folder once, within `roots` if given."""
+    """A walk over paths. Symbolic links are followed, each folder once, within `roots` if given.
+
+    The folder `left_out`, and what a storage root has on its way in, are not walked.
+    """
 
     paths: tuple[str, ...]
     pattern: str | None = None
     roots: tuple[Path, ...] | None = None
+    left_out: Path | None = None
 
     def folders(self) -> Iterator[Folder]:
         """All folders with their files; what cannot be read is a failure in its folder."""
         visited: set[tuple[int, int]] = set()
+        if self.left_out is not None:
+            status = os.stat(self.left_out)
+            visited.add((status.st_dev, status.st_ino))
         for path in self.paths:
             yield from self._start(os.path.abspath(path), visited)
 
@@ -85,6 +93,8 @@ class Discovery:
         self, entry: os.DirEntry[str], folder: Folder, base: str, visited: set[tuple[int, int]]
     ) -> bool:
         """Take an entry into its folder; gives whether it is a folder to walk."""
+        if entry.name == WORK_FOLDER:
+            return False
         try:
             if entry.is_symlink() and not self._allows(entry.path):
                 folder.others += 1

@@ -5,13 +5,17 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.importing.discover import Discovery, Folder
 from dicom_graph.importing.reader import FileReader
+from dicom_graph.importing.safe_files import StorageError
+from dicom_graph.importing.storage import FileStorage, in_parts, required_root
+from dicom_graph.importing.uploads import uploaded_names
+from dicom_graph.importing.work_folder import uploads_folder
 from dicom_graph.store.dialect import REFUSED
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import (
@@ -29,6 +33,7 @@ from dicom_graph.store.jobs import (
     JobCounts,
     JobOrigin,
     JobStatus,
+    Storage,
     finish_job,
     save_progress,
 )
@@ -63,6 +68,7 @@ class JobRun:
         batch_size: int = 500,
         max_inline_bytes: int = MAX_RAW,
         roots: tuple[Path, ...] | None = None,
+        storage_root: Path | None = None,
         stop: threading.Event | None = None,
         progress: Progress | None = None,
     ) -> None:
@@ -71,12 +77,20 @@ class JobRun:
         self._batch_size = batch_size
         self._stop = stop or threading.Event()
         self._progress = progress or (lambda counts: None)
-        self._discovery = Discovery(job.request.paths, job.request.pattern, roots)
+        self._storage: FileStorage | None = None
+        left_out = None
+        if job.request.storage is not Storage.IN_PLACE:
+            left_out = required_root(storage_root)
+            self._storage = FileStorage(database, left_out, job)
+            roots = None if roots is None else (*roots, uploads_folder(left_out))
+        self._discovery = Discovery(job.request.paths, job.request.pattern, roots, left_out)
+        self._names = uploaded_names(job.request.paths, storage_root)
         self._reader = FileReader(job.request.mode, max_inline_bytes)
         self._writer = BatchWriter()
         self._counts = job.counts
         self._batch: list[ReadFile] = []
         self._failures: list[Failure] = []
+        self._left_behind: list[Failure] = []
         self._unsaved = 0
         self._weight = 0
         self._last_save = time.monotonic()
@@ -89,6 +103,11 @@ class JobRun:
 
     def run(self) -> JobStatus:
         """Run to the end; gives how it ended. Errors of the database are raised, after marking."""
+        try:
+            if self._storage:
+                self._storage.prepare()
+        except StorageError as error:
+            return self._finish(JobStatus.FAILED, str(error))
         ended = threading.Event()
         counter = threading.Thread(target=self._count_ahead, args=(ended,), daemon=True)
         counter.start()
@@ -108,6 +127,8 @@ class JobRun:
         finally:
             ended.set()
             counter.join()
+            if self._storage:
+                self._storage.close()
 
     def _end(self, stopped: _Stopped) -> JobStatus:
         """Write what was read before the stop, which may fail and so stop it another way."""
@@ -147,7 +168,8 @@ class JobRun:
     def _take_file(self, file: FileRecord, known: KnownFile | None) -> None:
         self._unsaved += 1
         changed = known is not None and (known.size, known.mtime_ns) != (file.size, file.mtime_ns)
-        if known is not None and not changed and known.mode >= self._job.request.mode:
+        is_kept = known is not None and not changed and known.mode >= self._job.request.mode
+        if known is not None and is_kept and self._storage is None:
             mine = self._job.is_resumed and known.import_job_id == self._job.id
             _count(self._counts, known.outcome if mine else Outcome.EXISTING)
             return
@@ -161,6 +183,7 @@ class JobRun:
             self._counts.skipped += 1
 
     def _fail(self, failure: Failure) -> None:
+        failure.path = self._names.get(failure.path, failure.path)
         self._counts.failed += 1
         self._failures.append(failure)
         if self._job.request.stop_on_error:
@@ -180,29 +203,62 @@ class JobRun:
     def _save(self) -> None:
         """The batch in one transaction; file by file where the database refuses one of them."""
         batch, self._batch, self._weight = self._batch, [], 0
+        if self._storage is None:
+            self._write_all(batch)
+        else:
+            for part in in_parts(batch):
+                self._store(self._storage, part)
+        self._unsaved = 0
+        self._last_save = time.monotonic()
+        self._progress(self._counts)
+
+    def _write_all(self, batch: Sequence[ReadFile]) -> None:
         try:
             self._write(batch)
         except REFUSED:
             for file in batch:
                 self._write_alone(file)
             self._write([])
-        self._unsaved = 0
-        self._last_save = time.monotonic()
-        self._progress(self._counts)
+
+    def _store(self, storage: FileStorage, part: Sequence[ReadFile]) -> None:
+        """Put files below the storage root, write them, and remove what they were moved from."""
+        stored = storage.store(part, self._beat)
+        left = [failure for file in stored.repeated if (failure := storage.release(file))]
+        self._counts.existing += max(0, stored.existing - len(left))
+        self._write_all(stored.files)
+        left += self._left_behind
+        self._left_behind.clear()
+        for failure in stored.failures + left:
+            self._fail(failure)
+        if self._failures:
+            self._write([])
+        if stored.full:
+            raise _Stopped(JobStatus.FAILED, stored.full)
+
+    def _beat(self) -> None:
+        """Show others that the job lives, while files are copied."""
+        if self._is_silent():
+            self._write([])
+            self._last_save = time.monotonic()
 
     def _write_alone(self, file: ReadFile) -> None:
         try:
             self._write([file])
         except REFUSED as error:
-            path = os.path.join(file.file.directory, file.file.name)
+            record = file.source or file.file
+            path = os.path.join(record.directory, record.name)
             self._fail(Failure(path, f"the database cannot hold it: {type(error).__name__}"))
 
-    def _write(self, batch: list[ReadFile]) -> None:
-        """One transaction: some files, the failures so far, and the job's counts."""
+    def _write(self, batch: Sequence[ReadFile]) -> None:
+        """One transaction: some files, the failures so far, and the job's counts.
+
+        After it the originals of files that are moved go.
+        """
         counts = replace(self._counts, found=self._found)
         try:
             with self._database.writer.begin() as connection:
-                for outcome in self._writer.write(connection, batch, self._job.id):
+                outcomes = self._writer.write(connection, batch, self._job.id)
+                for outcome in outcomes:
                     _count(counts, outcome)
                 save_progress(connection, self._job.id, counts, self._failures)
         except BaseException:
@@ -210,6 +266,10 @@ class JobRun:
             raise
         self._counts = counts
         self._failures.clear()
+        for file, outcome in zip(batch, outcomes, strict=True):
+            if self._storage and (failure := self._storage.release(file)):
+                _count(counts, outcome, -1)
+                self._left_behind.append(failure)
 
     def _finish(self, status: JobStatus, error: str | None = None) -> JobStatus:
         if status is JobStatus.COMPLETED:
@@ -222,10 +282,10 @@ class JobRun:
         return status
 
 
-def _count(counts: JobCounts, outcome: Outcome) -> None:
+def _count(counts: JobCounts, outcome: Outcome, number: int = 1) -> None:
     if outcome is Outcome.CREATED:
-        counts.created += 1
+        counts.created += number
     elif outcome is Outcome.UPDATED:
-        counts.updated += 1
+        counts.updated += number
     else:
-        counts.existing += 1
+        counts.existing += number

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.tables import ImportFailure, ImportJob
@@ -41,6 +41,14 @@ class JobOrigin(StrEnum):
     PYTHON = "PYTHON"
 
 
+class Storage(StrEnum):
+    """Where the files of an import are kept: where they lie, or below the storage root."""
+
+    IN_PLACE = "IN_PLACE"
+    COPY = "COPY"
+    MOVE = "MOVE"
+
+
 @dataclass(frozen=True, slots=True)
 class JobRequest:
     """What to import. `pattern` is a glob over file names, or relative paths where it has a /."""
@@ -50,6 +58,7 @@ class JobRequest:
     pattern: str | None = None
     stop_on_error: bool = False
     origin: JobOrigin = JobOrigin.API
+    storage: Storage = Storage.IN_PLACE
 
 
 @dataclass(slots=True)
@@ -101,19 +110,24 @@ def create_job(connection: Connection, request: JobRequest) -> int:
         mode=request.mode.name,
         pattern=request.pattern,
         stop_on_error=request.stop_on_error,
+        storage=request.storage,
     )
     return int(connection.execute(statement.returning(ImportJob.id)).scalar_one())
 
 
-def claimable_jobs(connection: Connection, origin: JobOrigin) -> list[int]:
-    """The jobs of an origin that nobody runs, oldest first."""
+def claimable_jobs(
+    connection: Connection, origin: JobOrigin, *, can_store: bool = True
+) -> list[int]:
+    """The jobs of an origin that nobody runs, oldest first.
+
+    `can_store`: those too that copy or move, which takes a storage root.
+    """
     statement = select(ImportJob.id, ImportJob.owner, ImportJob.status, ImportJob.heartbeat_at)
     waiting = (JobStatus.PENDING, JobStatus.INTERRUPTED, JobStatus.RUNNING)
-    rows = connection.execute(
-        statement.where(ImportJob.origin == origin, ImportJob.status.in_(waiting)).order_by(
-            ImportJob.id
-        )
-    )
+    statement = statement.where(ImportJob.origin == origin, ImportJob.status.in_(waiting))
+    if not can_store:
+        statement = statement.where(ImportJob.storage == Storage.IN_PLACE)
+    rows = connection.execute(statement.order_by(ImportJob.id))
     return [
         id
         for id, owner, status, heartbeat in rows
@@ -142,6 +156,7 @@ def claim_job(connection: Connection, job_id: int) -> ClaimedJob | None:
     """Take a job over, from its beginning; None where another process was faster.
 
     The report starts anew: files that this job took before are recognised and counted as then.
+    Where it copies or moves, the counts of what it made go on, since the sources may be gone.
     """
     row = connection.execute(select(ImportJob).where(ImportJob.id == job_id)).mappings().first()
     if row is None or JobStatus(row["status"]).is_final:
@@ -164,9 +179,19 @@ def claim_job(connection: Connection, job_id: int) -> ClaimedJob | None:
     connection.execute(delete(ImportFailure).where(ImportFailure.job_id == job_id))
     request = JobRequest(
         tuple(row["paths"]), Mode[row["mode"]], row["pattern"], row["stop_on_error"],
-        JobOrigin(row["origin"]),
+        JobOrigin(row["origin"]), Storage(row["storage"]),
     )  # fmt: skip
-    return ClaimedJob(job_id, request, is_resumed=row["started_at"] is not None)
+    is_resumed = row["started_at"] is not None
+    return ClaimedJob(job_id, request, is_resumed, _counts_to_keep(row))
+
+
+def _counts_to_keep(row: RowMapping) -> JobCounts:
+    counts = JobCounts()
+    if row["storage"] != Storage.IN_PLACE:
+        counts.created, counts.updated = row["images_created"], row["images_updated"]
+    if row["storage"] == Storage.MOVE:
+        counts.existing = row["images_existing"]
+    return counts
 
 
 def save_progress(

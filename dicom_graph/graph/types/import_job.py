@@ -32,9 +32,27 @@ class ImportMode(Enum):
     FULL = _value("FULL", description="Everything, private elements too.")
 
 
+@strawberry.enum(description="Where the files of an import are kept.")
+class ImportStorage(Enum):
+    IN_PLACE = _value("IN_PLACE", description="Where they lie: they are only read.")
+    COPY = _value(
+        "COPY",
+        description="Each is copied to its default path below the storage root; the image's file "
+        "is the copy.",
+    )
+    MOVE = _value(
+        "MOVE",
+        description="The same, and the original is removed once its image and its copy are safe. "
+        "What cannot be taken stays where it is.",
+    )
+
+
 @strawberry.type(description="A file that an import could not take.")
 class ImportFailure:
-    path: str = _field(description="The file, or the folder that could not be read.")
+    path: str = _field(
+        description="The file, or the folder that could not be read; of an upload, the name that "
+        "the client gave."
+    )
     message: str = _field(description="What was wrong.")
 
 
@@ -46,6 +64,7 @@ class ImportJob(Node):
     mode: ImportMode = _field(description="How much of a header it keeps.")
     pattern: str | None = _field(description="The glob that file names must match, if any.")
     stop_on_error: bool = _field(description="Whether it ends at the first failure.")
+    storage: ImportStorage = _field(description="Where it keeps the files.")
     found: int = _field(description="Files found so far; final once it is completed.")
     processed: int = _field(description="Files dealt with: the sum of the five counts below.")
     created: int = _field(description="Images that were new.")
@@ -76,6 +95,7 @@ class ImportJob(Node):
             mode=ImportMode[row.mode],
             pattern=row.pattern,
             stop_on_error=row.stop_on_error,
+            storage=ImportStorage[row.storage],
             found=row.found,
             processed=processed,
             created=row.images_created,
