@@ -91,19 +91,15 @@ class Mutation:
             message = f"the pattern must have 1 to {_MAX_PATTERN} printable characters"
             return _refused(message, "pattern", "BAD_PATTERN")
         try:
-            path = await asyncio.to_thread(check_path, input.path, service.import_roots)
+            path = await asyncio.to_thread(_allowed_path, input, service)
         except ForbiddenPathError as error:
             return _refused(str(error), "path", "FORBIDDEN_PATH")
-        storage = Storage[input.storage.name]
-        try:
-            # As it was given: a link that would be moved is refused, not what it leads to.
-            given = os.path.expanduser(input.path)
-            paths_to_store(storage, [given], service.storage_root)
         except StorageError as error:
             return _refused(str(error), "storage", "CANNOT_STORE")
         request = JobRequest(
-            (path,), Mode[input.mode.name], input.pattern, input.stop_on_error, storage=storage
-        )
+            (path,), Mode[input.mode.name], input.pattern, input.stop_on_error,
+            storage=Storage[input.storage.name],
+        )  # fmt: skip
         job_id = await asyncio.to_thread(service.runner.submit, request)
         return ImportPathPayload(job=await _job(info, job_id), errors=[])
 
@@ -128,6 +124,15 @@ class Mutation:
                 errors=[UserError(message=str(error), field="files", code=_upload_code(error))],
             )
         return UploadImagesPayload(job=await _job(info, job_id), errors=[])
+
+
+def _allowed_path(input: ImportPathInput, service: Service) -> str:
+    """The path without symbolic links. Raises ForbiddenPathError, StorageError."""
+    path = check_path(input.path, service.import_roots)
+    # As it was given: a link that would be moved is refused, and not what it leads to moved.
+    given = os.path.expanduser(input.path)
+    paths_to_store(Storage[input.storage.name], [given], service.storage_root)
+    return path
 
 
 class _ReceivedFile(Protocol):

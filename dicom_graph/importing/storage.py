@@ -39,6 +39,10 @@ _PART_BYTES = 256 << 20
 _BEAT_SECONDS = 5.0
 
 
+_Placed = FileRecord | StorageError | OSError
+"""Where a file lies now, or why not."""
+
+
 @dataclass(slots=True)
 class Stored:
     """What became of some files. `files` now lie at their targets and are to be written;
@@ -104,18 +108,23 @@ class FileStorage:
         uids = sorted({file.entities.image.uid for file in files})
         with self._database.read_sync() as connection:
             known = files_of_images(connection, uids)
-        placed: list[tuple[ReadFile, str, Future[FileRecord]]] = []
+        # Files of one image one after the other: the first is kept, whichever thread is faster.
+        by_image: dict[str, list[ReadFile]] = {}
         for file in files:
-            rows = known.get(file.entities.image.uid, [])
-            target = self._target(file, rows)
-            placed.append((file, target, self._threads.submit(self._place, file.file, target)))
+            by_image.setdefault(file.entities.image.uid, []).append(file)
+        placed: list[tuple[str, list[ReadFile], Future[list[_Placed]]]] = []
+        for uid, same in by_image.items():
+            target = self._target(same[0], known.get(uid, []))
+            records = [file.file for file in same]
+            placed.append((target, same, self._threads.submit(self._place_all, records, target)))
         waiting = {future for _, _, future in placed}
         while waiting:
             waiting = wait(waiting, _BEAT_SECONDS).not_done
             beat()
         result = Stored()
-        for file, target, future in placed:
-            self._collect(file, target, future, known, result)
+        for target, same, future in placed:
+            for file, place in zip(same, future.result(), strict=True):
+                self._collect(file, target, place, known, result)
         self._sync_folders({file.file.directory for file in result.files})
         return result
 
@@ -123,22 +132,21 @@ class FileStorage:
         self,
         file: ReadFile,
         target: str,
-        future: Future[FileRecord],
+        place: _Placed,
         known: dict[str, list[ImageFile]],
         result: Stored,
     ) -> None:
         source = os.path.join(file.file.directory, file.file.name)
-        try:
-            record = future.result()
-        except StorageError as error:
-            result.failures.append(Failure(source, str(error)))
-        except OSError as error:
-            if error.errno in FULL:
-                result.full = f"{error.strerror} in the storage root {self._root}"
+        if isinstance(place, StorageError):
+            result.failures.append(Failure(source, str(place)))
+        elif isinstance(place, OSError):
+            if place.errno in FULL:
+                result.full = f"{place.strerror} in the storage root {self._root}"
             else:
-                reason = error.strerror or type(error).__name__
+                reason = place.strerror or type(place).__name__
                 result.failures.append(Failure(source, f"cannot be stored: {reason}"))
         else:
+            record = place
             stored = replace(file, file=record, source=file.file)
             state = (target, record.size, record.mtime_ns, self._job.id)
             for row in known.get(file.entities.image.uid, ()):
@@ -167,8 +175,17 @@ class FileStorage:
         patient, study, series = (e.uid if e else None for e in (of.patient, of.study, of.series))
         return os.path.join(self._root, default_path(patient, study, series, of.image.uid))
 
+    def _place_all(self, records: Sequence[FileRecord], target: str) -> list[_Placed]:
+        """Runs in a thread: files of one image to its target."""
+        placed: list[_Placed] = []
+        for record in records:
+            try:
+                placed.append(self._place(record, target))
+            except (StorageError, OSError) as error:
+                placed.append(error)
+        return placed
+
     def _place(self, record: FileRecord, target: str) -> FileRecord:
-        """Runs in a thread: one file to its target, or a reason why not."""
         source = os.path.join(record.directory, record.name)
         self._require_storable(record)
         is_new = not os.path.lexists(target) and self._bring(record, target)

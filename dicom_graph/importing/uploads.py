@@ -74,16 +74,14 @@ class Upload:
         """The folder of the files."""
         return str(self._folder / _FILES)
 
-    @contextmanager
-    def file(self, name: str) -> Iterator["UploadedFile"]:
-        """A new file to write to, in the order of the upload. Raises UploadError."""
+    def file(self, name: str) -> "UploadedFile":
+        """A new file to write to, and to close. Raises UploadError."""
         self._number += 1
         if self._number > _MAX_FILES:
             raise UploadTooLarge(f"the upload has more than {_MAX_FILES:,} files")
         number = f"{self._number:06}"
         self._names[number] = _shown(name)
-        with _no_space(), open(self._folder / _FILES / number, "xb") as file:
-            yield UploadedFile(self, file)
+        return UploadedFile(self, self._folder / _FILES / number)
 
     def add(self, size: int) -> None:
         """Count bytes. Raises UploadTooLarge beyond the limit."""
@@ -148,14 +146,27 @@ class Upload:
 class UploadedFile:
     """A file of an upload while it comes in."""
 
-    def __init__(self, upload: Upload, file: BinaryIO) -> None:
+    def __init__(self, upload: Upload, path: Path) -> None:
         self._upload = upload
-        self._file = file
+        with _no_space():
+            self._file = open(path, "xb")  # noqa: SIM115
+
+    def __enter__(self) -> "UploadedFile":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def write(self, data: bytes) -> None:
-        """Append bytes. Raises UploadTooLarge."""
+        """Append bytes. Raises UploadError."""
         self._upload.add(len(data))
-        self._file.write(data)
+        with _no_space():
+            self._file.write(data)
+
+    def close(self) -> None:
+        """All is there. Raises UploadError."""
+        with _no_space():
+            self._file.close()
 
 
 class _Bounded:
