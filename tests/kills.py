@@ -39,7 +39,7 @@ from tests.make import make_series
 Digests = dict[str, str]
 NewDatabase = Callable[[Path], AbstractContextManager[str]]
 _COMMAND = "from dicom_graph.cli import main; main()"
-_MANY = 30
+_MANY = 20
 _COUNTS = ("found", "images_created", "images_updated", "images_existing", "skipped", "failed")
 
 

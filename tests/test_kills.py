@@ -26,4 +26,4 @@ def new_database(request: pytest.FixtureRequest, database_kind: str) -> NewDatab
 def test_kills_lose_nothing(
     new_database: NewDatabase, tmp_path: Path, storage: Storage, victim: str
 ) -> None:
-    assert run(2, storage, VICTIMS[victim](), new_database, tmp_path, Random(3)) > 0
+    assert run(1, storage, VICTIMS[victim](), new_database, tmp_path, Random(3)) > 0

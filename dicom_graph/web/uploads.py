@@ -96,6 +96,7 @@ class UploadView:
             return JSONResponse(report, 202)
         failures = (await store.failures([job_id])).get(job_id, [])
         report |= {name: getattr(row, column) for name, column in _COUNTS.items()}
+        report["processed"] = sum(report[name] for name in _COUNTS if name != "found")
         report["failures"] = [{"path": f.path, "message": f.message} for f in failures]
         report["error"] = row.error
         return JSONResponse(report)

@@ -99,9 +99,7 @@ def test_wrong_arguments(database_url: str, tmp_path: Path) -> None:
 
 
 def test_the_package_alone_loads_no_library() -> None:
-    code = (
-        "import sys, dicom_graph; print([m for m in ('sqlalchemy', 'pydicom') if m in sys.modules])"
-    )
+    code = "import sys, dicom_graph; print({'sqlalchemy', 'pydicom'} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
     )
