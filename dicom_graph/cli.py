@@ -32,6 +32,7 @@ from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.storage import paths_to_store
 from dicom_graph.settings import Settings, SettingsError, load_settings
 from dicom_graph.store.dialect import DRIVER_ERRORS, describe_error
+from dicom_graph.store.edit.prune import compact_database, prune
 from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs import JobCounts, JobOrigin, JobRequest, JobStatus, Storage
@@ -101,7 +102,9 @@ def import_files(
     kept = Storage[storage.name]
     given = paths_to_store(kept, [str(path) for path in paths], settings.storage_root)
     store = _open(settings)
-    request = JobRequest(given, Mode[mode.name], pattern, stop_on_error, JobOrigin.CLI, kept)
+    request = JobRequest(
+        given, Mode[mode.name], pattern, stop_on_error, JobOrigin.CLI, storage=kept
+    )
     stop = threading.Event()
     with _progress_bar() as show:
         _stop_on_signal(stop)
@@ -173,6 +176,28 @@ def db_upgrade(
     """Create the tables, or bring them to those of this version."""
     settings = _start(database)
     upgrade(Database(settings.database_url))
+
+
+@db.command("prune")
+def db_prune(
+    database: Annotated[str | None, typer.Option(help="The database URL.")] = None,
+) -> None:
+    """Delete the elements, sets, definitions and folders that nothing holds any more.
+
+    Safe beside running imports. SQLite's file becomes smaller; PostgreSQL frees space by itself.
+    """
+    store = _open(_start(database))
+    pruned = prune(store)
+    print(  # noqa: T201
+        f"deleted {pruned.elements} elements with {pruned.values} values and {pruned.items} "
+        f"sequence items, {pruned.sets} shared sets, {pruned.definitions} definitions, "
+        f"{pruned.directories} folders"
+    )
+    is_compact = compact_database(store)
+    if is_compact is None:
+        print("PostgreSQL reuses the space, and gives it back by autovacuum")  # noqa: T201
+    elif not is_compact:
+        print("the file is as large as before: others use it; try again later")  # noqa: T201
 
 
 def _start(database: str | None, **overrides: object) -> Settings:

@@ -191,6 +191,7 @@ class Graph:
     database: Database
     store: Store
     statements: list[str] = field(default_factory=list)
+    storage_root: Path | None = None
 
     async def __call__(self, query: str, **variables: Any) -> dict[str, Any]:
         """The data of an operation that must not fail."""
@@ -201,7 +202,7 @@ class Graph:
     async def execute(self, query: str, **variables: Any) -> Any:
         """The whole result of an operation."""
         runner = JobRunner(self.database, roots=(), batch_size=500)
-        service = Service(self.store, runner, ())
+        service = Service(self.store, runner, (), storage_root=self.storage_root)
         self.statements.clear()
         return await schema.execute(
             query, variable_values=variables, context_value=Context.of(service)

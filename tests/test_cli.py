@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import text
 
 from dicom_graph.demo import QUERY
+from dicom_graph.importing.entities import delete_entity
 from dicom_graph.store.engine import Database
 from dicom_graph.store.migrate import upgrade
 from tests.contents import Tables, contents
@@ -306,3 +307,33 @@ def test_a_database_that_fails_during_an_import_is_told_without_its_values(
     assert "qwxz" not in (done.stdout + done.stderr).lower()
     assert job["status"] == "FAILED"
     assert "unexpected" in job["error"]
+
+
+def test_db_prune_tells_what_it_deleted_and_makes_the_file_smaller(
+    run: Run, tmp_path: Path
+) -> None:
+    for number in range(40):
+        make_file(tmp_path / "a" / f"{number}.dcm", ImageComments=f"{number} " * 2000)
+    url = f"sqlite:///{tmp_path / 'a.sqlite3'}"
+    run("import", tmp_path / "a", database_url=url)
+    database = Database(url)
+    for key in sorted(Tables(database, "patient").uids("patient")):
+        delete_entity(database, "patient", key)
+    elements = len(Tables(database, "data_element")["data_element"])
+    database.close_writer()
+    before = (tmp_path / "a.sqlite3").stat().st_size
+    done = run("db", "prune", database_url=url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"deleted {elements} elements" in done.stdout
+    assert (tmp_path / "a.sqlite3").stat().st_size < before / 2
+    assert "deleted 0 elements" in run("db", "prune", "--database", url).stdout
+
+
+@on_postgresql
+def test_db_prune_on_postgresql(run: Run, database_url: str, tmp_path: Path) -> None:
+    make_file(tmp_path / "a" / "1.dcm")
+    run("import", tmp_path / "a", database_url=database_url)
+    done = run("db", "prune", database_url=database_url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "deleted 0 elements" in done.stdout
+    assert "autovacuum" in done.stdout

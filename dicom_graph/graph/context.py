@@ -53,10 +53,16 @@ class Loaders:
     """One loader for each way from many parents to their children, made on first use.
 
     Each sends one statement for all parents that are asked for at the same moment.
+    `made_elements`: the objects of elements, by id; they are many, and the same in many headers.
     """
 
     store: Store
+    made_elements: dict[int, Any] = field(default_factory=dict)
     _made: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict)
+
+    def forget(self) -> None:
+        """After a mutation: what was loaded before it may be stale."""
+        self._made.clear()
 
     def pages(
         self, relation: str, request: PageRequest, wanted: Condition | None = None

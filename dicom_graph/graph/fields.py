@@ -19,6 +19,7 @@ from dicom_graph.graph.connection import (
 )
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.inputs.entities import FILTERS, condition_of
+from dicom_graph.graph.inputs.names import camel_case
 from dicom_graph.graph.inputs.orders import ORDERS, order_of
 from dicom_graph.graph.inputs.search import narrowed
 from dicom_graph.graph.listing import Listing
@@ -149,6 +150,11 @@ def columns(row: Any, names: tuple[str, ...]) -> dict[str, Any]:
     """The named columns of a row."""
     mapping = row._mapping
     return {name: mapping[name] for name in names}
+
+
+def edited_fields(row: Any) -> list[str]:
+    """The fields of an entity's row that a person has set."""
+    return [camel_case(name) for name in row.edited or ()]
 
 
 def combined(date: dt.date | None, time: dt.time | None) -> dt.datetime | None:

@@ -5,6 +5,7 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import groupby
 from pathlib import Path
 
 from dicom_graph.importing.work_folder import WORK_FOLDER
@@ -14,34 +15,48 @@ from dicom_graph.store.jobs import Failure
 
 @dataclass(slots=True)
 class Folder:
-    """One folder's files; `others` counts what is no regular file (sockets, pipes, devices)."""
+    """One folder's files; `others` counts what is no regular file (sockets, pipes, devices).
+
+    `outside`: the names of files outside the roots, for which the database must answer.
+    """
 
     path: str
     files: list[FileRecord] = field(default_factory=list)
     others: int = 0
     failures: list[Failure] = field(default_factory=list)
+    outside: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
     """A walk over paths. Symbolic links are followed, each folder once, within `roots` if given.
 
+    `listed`: single files that lie outside the roots are given too, as `Folder.outside`.
     The folder `left_out`, and what a storage root has on its way in, are not walked.
     """
 
     paths: tuple[str, ...]
     pattern: str | None = None
     roots: tuple[Path, ...] | None = None
+    listed: bool = False
     left_out: Path | None = None
 
     def folders(self) -> Iterator[Folder]:
-        """All folders with their files; what cannot be read is a failure in its folder."""
+        """All folders with their files; what cannot be read is a failure in its folder.
+
+        Files of one folder that are named one after the other are one.
+        """
         visited: set[tuple[int, int]] = set()
         if self.left_out is not None:
             status = os.stat(self.left_out)
             visited.add((status.st_dev, status.st_ino))
-        for path in self.paths:
-            yield from self._start(os.path.abspath(path), visited)
+        paths = map(os.path.abspath, self.paths)
+        for directory, group in groupby(paths, key=os.path.dirname):
+            alone = Folder(directory)
+            for path in group:
+                yield from self._start(path, visited, alone)
+            if alone.files or alone.others or alone.failures:
+                yield alone
 
     def count(self, stopped: Callable[[], bool]) -> Iterator[int]:
         """The number of files found so far, without looking at them, folder by folder."""
@@ -52,25 +67,26 @@ class Discovery:
             found += len(folder.files) + folder.others + len(folder.failures)
             yield found
 
-    def _start(self, path: str, visited: set[tuple[int, int]]) -> Iterator[Folder]:
+    def _start(self, path: str, visited: set[tuple[int, int]], alone: Folder) -> Iterator[Folder]:
+        """The folders below a path; a file, or why there is none, goes into `alone`."""
         try:
             status = os.stat(path)
         except OSError as error:
-            yield Folder(os.path.dirname(path), failures=[_failure(path, error)])
+            alone.failures.append(_failure(path, error))
             return
+        is_folder = stat.S_ISDIR(status.st_mode)
         if not self._allows(path):
-            outside = Failure(printable(path), "outside the import roots of this server")
-            yield Folder(os.path.dirname(path), failures=[outside])
+            if is_folder or not self._may_be_listed(path):
+                alone.failures.append(outside_roots(path))
+                return
+            alone.outside.add(os.path.basename(path))
+        if not is_folder:
+            self._add(alone, path, os.path.basename(path), status)
             return
-        if stat.S_ISDIR(status.st_mode):
-            key = (status.st_dev, status.st_ino)
-            if key not in visited:
-                visited.add(key)
-                yield from self._walk(path, path, visited)
-            return
-        folder = Folder(os.path.dirname(path))
-        self._add(folder, path, os.path.basename(path), status)
-        yield folder
+        key = (status.st_dev, status.st_ino)
+        if key not in visited:
+            visited.add(key)
+            yield from self._walk(path, path, visited)
 
     def _walk(self, path: str, base: str, visited: set[tuple[int, int]]) -> Iterator[Folder]:
         """Depth first without recursion: trees may be deeper than Python's stack."""
@@ -134,6 +150,16 @@ class Discovery:
             return True
         target = Path(os.path.realpath(path))
         return any(target.is_relative_to(root) for root in self.roots)
+
+    def _may_be_listed(self, path: str) -> bool:
+        """Not where a link leads out of the roots: it may have been laid after the import."""
+        lexically = Path(path)
+        return self.listed and not any(lexically.is_relative_to(root) for root in self.roots or ())
+
+
+def outside_roots(path: str) -> Failure:
+    """A path that the API may not read."""
+    return Failure(printable(path), "outside the import roots of this server")
 
 
 def printable(path: str) -> str:

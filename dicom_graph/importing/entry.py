@@ -87,7 +87,7 @@ def import_path(
         (upgrade if opened.is_sqlite else require_current)(opened)
         report = run_import(
             opened,
-            JobRequest(paths, how, pattern, not persistent, JobOrigin.PYTHON, kept),
+            JobRequest(paths, how, pattern, not persistent, JobOrigin.PYTHON, storage=kept),
             batch_size=settings.batch_size,
             max_inline_bytes=settings.max_inline_bytes,
             storage_root=settings.storage_root,

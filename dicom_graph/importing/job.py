@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dicom_graph.dicom.elements import MAX_RAW
-from dicom_graph.importing.discover import Discovery, Folder
+from dicom_graph.importing.discover import Discovery, Folder, outside_roots
 from dicom_graph.importing.reader import FileReader
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.storage import FileStorage, in_parts, required_root
@@ -83,7 +83,9 @@ class JobRun:
             left_out = required_root(storage_root)
             self._storage = FileStorage(database, left_out, job)
             roots = None if roots is None else (*roots, uploads_folder(left_out))
-        self._discovery = Discovery(job.request.paths, job.request.pattern, roots, left_out)
+        self._discovery = Discovery(
+            job.request.paths, job.request.pattern, roots, job.request.verify, left_out
+        )
         self._names = uploaded_names(job.request.paths, storage_root)
         self._reader = FileReader(job.request.mode, max_inline_bytes)
         self._writer = BatchWriter()
@@ -163,16 +165,21 @@ class JobRun:
         with self._database.read_sync() as connection:
             known = known_files(connection, folder.path)
         for file in folder.files:
-            yield file, known.get(file.name)
+            if file.name in folder.outside and file.name not in known:
+                self._fail(outside_roots(os.path.join(folder.path, file.name)))
+            else:
+                yield file, known.get(file.name)
 
     def _take_file(self, file: FileRecord, known: KnownFile | None) -> None:
         self._unsaved += 1
         changed = known is not None and (known.size, known.mtime_ns) != (file.size, file.mtime_ns)
-        is_kept = known is not None and not changed and known.mode >= self._job.request.mode
-        if known is not None and is_kept and self._storage is None:
-            mine = self._job.is_resumed and known.import_job_id == self._job.id
+        mine = self._job.is_resumed and known is not None and known.import_job_id == self._job.id
+        verify = self._job.request.verify and known is not None and not mine
+        is_whole = known is not None and known.mode >= self._job.request.mode
+        if known is not None and is_whole and not (changed or verify or self._storage):
             _count(self._counts, known.outcome if mine else Outcome.EXISTING)
             return
+        changed = changed or (verify and known is not None and known.decides)
         result = self._reader.read(file, replaces=known.mode if known and changed else None)
         if isinstance(result, ReadFile):
             self._batch.append(result)

@@ -59,8 +59,12 @@ class JobRunner:
         """Record a job to be run soon; gives its id."""
         with self._database.writer.begin() as connection:
             job_id = create_job(connection, request)
-        self._wake.set()
+        self.wake()
         return job_id
+
+    def wake(self) -> None:
+        """Look for waiting jobs now."""
+        self._wake.set()
 
     def _work(self) -> None:
         self._clean()

@@ -51,13 +51,17 @@ class Storage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """What to import. `pattern` is a glob over file names, or relative paths where it has a /."""
+    """What to import. `pattern` is a glob over file names, or relative paths where it has a /.
+
+    `verify`: files are read again that the database knows, also unchanged ones.
+    """
 
     paths: tuple[str, ...]
     mode: Mode = Mode.NORMAL
     pattern: str | None = None
     stop_on_error: bool = False
     origin: JobOrigin = JobOrigin.API
+    verify: bool = False
     storage: Storage = Storage.IN_PLACE
 
 
@@ -111,6 +115,7 @@ def create_job(connection: Connection, request: JobRequest) -> int:
         pattern=request.pattern,
         stop_on_error=request.stop_on_error,
         storage=request.storage,
+        verify=request.verify,
     )
     return int(connection.execute(statement.returning(ImportJob.id)).scalar_one())
 
@@ -179,7 +184,7 @@ def claim_job(connection: Connection, job_id: int) -> ClaimedJob | None:
     connection.execute(delete(ImportFailure).where(ImportFailure.job_id == job_id))
     request = JobRequest(
         tuple(row["paths"]), Mode[row["mode"]], row["pattern"], row["stop_on_error"],
-        JobOrigin(row["origin"]), Storage(row["storage"]),
+        JobOrigin(row["origin"]), row["verify"], Storage(row["storage"]),
     )  # fmt: skip
     is_resumed = row["started_at"] is not None
     return ClaimedJob(job_id, request, is_resumed, _counts_to_keep(row))

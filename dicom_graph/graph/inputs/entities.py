@@ -102,6 +102,7 @@ class PatientFilter:
     date_of_birth: DateFilter | None = _by("By PatientBirthDate (0010,0030).")
     created: DateTimeFilter | None = _by("By when it came into the database.")
     modified: DateTimeFilter | None = _by("By when its row last changed.")
+    edited: bool | None = _by("Whether a person has set one of its fields.")
     n_studies: IntFilter | None = _by("By the number of studies.")
     n_series: IntFilter | None = _by("By the number of series.")
     n_images: IntFilter | None = _by("By the number of images.")
@@ -125,6 +126,7 @@ class StudyFilter:
     time: TimeFilter | None = _by("By StudyTime (0008,0030).")
     created: DateTimeFilter | None = _by("By when it came into the database.")
     modified: DateTimeFilter | None = _by("By when its row last changed.")
+    edited: bool | None = _by("Whether a person has set one of its fields.")
     n_patients: IntFilter | None = _by("By the number of patients.")
     n_series: IntFilter | None = _by("By the number of series.")
     n_images: IntFilter | None = _by("By the number of images.")
@@ -172,6 +174,7 @@ class SeriesFilter:
     sequence_type: SequenceTypeFilter | None = _by("By what the MR sequence is for.")
     created: DateTimeFilter | None = _by("By when it came into the database.")
     modified: DateTimeFilter | None = _by("By when its row last changed.")
+    edited: bool | None = _by("Whether a person has set one of its fields.")
     n_images: IntFilter | None = _by("By the number of images.")
     images: ImageListFilter | None = _by("By the series' images.")
     any_image: _Image | None = _by("At least one image fulfils this: `images.some`.")
@@ -199,6 +202,7 @@ class ImageFilter:
     columns: IntFilter | None = _by("By Columns (0028,0011).")
     created: DateTimeFilter | None = _by("By when it came into the database.")
     modified: DateTimeFilter | None = _by("By when its row last changed.")
+    edited: bool | None = _by("Whether a person has set one of its fields.")
     series: _Series | None = _by("By its series.")
     header: HeaderFilter | None = _by("By the elements of its header.")
     has_warnings: bool | None = _by("Whether it has warnings.")
@@ -287,6 +291,10 @@ def _has_warnings(entity: str, value: bool) -> Condition:
     return warned if value else Not(warned)
 
 
+def _edited(_entity: str, value: bool) -> Condition:
+    return Field("edited", Test("is_null", not value))
+
+
 def _missing_relation(_entity: str, value: bool) -> Condition:
     missing = Or(
         (Field("study_id", Test("is_null", True)), Field("patient_id", Test("is_null", True)))
@@ -298,6 +306,7 @@ _SPECIAL: dict[str, Any] = {
     "any_image": lambda entity, value: Some(f"{entity}.images", _required("image", value)),
     "every_image": lambda entity, value: every(f"{entity}.images", _required("image", value)),
     "has_warnings": _has_warnings,
+    "edited": _edited,
     "missing_relation": _missing_relation,
     "header": lambda _entity, value: header_condition(value),
 }

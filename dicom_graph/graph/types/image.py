@@ -9,7 +9,7 @@ import strawberry
 from dicom_graph.dicom.paths import default_path
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
-from dicom_graph.graph.fields import columns, combined
+from dicom_graph.graph.fields import columns, combined, edited_fields
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.scalars import BigInt
 from dicom_graph.graph.types.header import Header
@@ -51,6 +51,9 @@ class Image(Node):
     )
     created: dt.datetime = _field(description="When it came into the database, UTC.")
     modified: dt.datetime = _field(description="When its row last changed, UTC.")
+    edited_fields: list[str] = _field(
+        description="The fields that a person has set; no import changes them."
+    )
 
     @classmethod
     def from_row(cls, row: Any, origin: object = None) -> "Image":
@@ -60,6 +63,7 @@ class Image(Node):
             key=row.id,
             series_key=row.series_id,
             warnings=row.warnings or [],
+            edited_fields=edited_fields(row),
             **columns(row, _COLUMNS),
         )
 

@@ -61,7 +61,9 @@ class ImportJob(Node):
     key: strawberry.Private[int]
     status: ImportStatus = _field(description="Where it is in its life.")
     paths: list[str] = _field(description="What it imports.")
-    mode: ImportMode = _field(description="How much of a header it keeps.")
+    mode: ImportMode = _field(
+        description="How much of a header it keeps; of one read again, no less than before."
+    )
     pattern: str | None = _field(description="The glob that file names must match, if any.")
     stop_on_error: bool = _field(description="Whether it ends at the first failure.")
     storage: ImportStorage = _field(description="Where it keeps the files.")

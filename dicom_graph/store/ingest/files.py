@@ -4,7 +4,8 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Table, delete, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Table, case, delete, select, true, tuple_
+from sqlalchemy.orm import aliased
 
 from dicom_graph.dicom.recent import Recent
 from dicom_graph.store.dialect import allocate_ids, ids_by_key, insert_new
@@ -16,26 +17,33 @@ _FILE: Table = File.__table__  # type: ignore[assignment]
 
 
 class KnownFile(NamedTuple):
-    """A file as it was when last read, by which import, and how much of its header is kept."""
+    """A file as it was when last read, by which import, and how much of its header is kept.
+
+    `decides`: whether the image is as this file says, rather than as another file of its UID.
+    """
 
     size: int
     mtime_ns: int
     import_job_id: int | None
     outcome: Outcome
     mode: Mode
+    decides: bool = True
 
 
 def known_files(connection: Connection, directory: str) -> dict[str, KnownFile]:
     """The files of a folder that the database holds, by name."""
     statement = (
-        select(File.name, File.size, File.mtime_ns, File.import_job_id, File.outcome, Header.mode)
+        select(
+            File.name, File.size, File.mtime_ns, File.import_job_id, File.outcome, Header.mode,
+            decides(),
+        )
         .join(Directory, Directory.id == File.directory_id)
         .outerjoin(Header, Header.image_id == File.image_id)
         .where(Directory.path == directory)
-    )
+    )  # fmt: skip
     return {
-        name: KnownFile(size, mtime_ns, job_id, Outcome(outcome), Mode(mode or 0))
-        for name, size, mtime_ns, job_id, outcome, mode in connection.execute(statement)
+        name: KnownFile(size, mtime_ns, job_id, Outcome(outcome), Mode(mode or 0), decides)
+        for name, size, mtime_ns, job_id, outcome, mode, decides in connection.execute(statement)
     }
 
 
@@ -67,6 +75,15 @@ def files_of_images(connection: Connection, uids: Sequence[str]) -> dict[str, li
             file = ImageFile(os.path.join(folder, name), size, mtime_ns, job_id, Outcome(outcome))
             found.setdefault(uid, []).append(file)
     return found
+
+
+def decides() -> ColumnElement[bool]:
+    """Whether a file made its image what it is, or none of its files that are left did."""
+    other = aliased(File)
+    made = select(other.name).where(
+        other.image_id == File.image_id, other.outcome != Outcome.EXISTING
+    )
+    return case((File.outcome != Outcome.EXISTING, true()), else_=~made.exists())
 
 
 class FileWriter:

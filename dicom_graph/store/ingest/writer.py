@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
+from dicom_graph.store.generation import Generations, write_beside_others
 from dicom_graph.store.ingest.batch import Outcome, ReadFile
 from dicom_graph.store.ingest.elements import ElementWriter
 from dicom_graph.store.ingest.entities import EntityWriter
@@ -19,6 +20,7 @@ class BatchWriter:
         self._entities = EntityWriter()
         self._images = ImageWriter()
         self._files = FileWriter()
+        self._generations: Generations | None = None
 
     def write(
         self, connection: Connection, files: Sequence[ReadFile], job_id: int | None
@@ -29,6 +31,10 @@ class BatchWriter:
         """
         if not files:
             return []
+        generations = write_beside_others(connection)
+        if generations != self._generations:
+            self.forget()
+            self._generations = generations
         element_ids = self._elements.write(connection, (file.elements for file in files))
         for file in files:
             if file.changed:
@@ -44,6 +50,6 @@ class BatchWriter:
         return [image.outcome for image in written]
 
     def forget(self) -> None:
-        """Drop what is remembered: after a rollback it may not be in the database."""
+        """Drop what is remembered: after a rollback or a deletion it may not be in the database."""
         for part in (self._elements, self._entities, self._images, self._files):
             part.forget()

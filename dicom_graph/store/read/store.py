@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dicom_graph.store.dialect import among, first_of_each, parent_table, texts_among
 from dicom_graph.store.engine import Database
 from dicom_graph.store.idlist import unpack_ids
+from dicom_graph.store.read.common import MANY_IMAGES, find_common
 from dicom_graph.store.read.conditions import Condition, HasElement, asks_of_elements
 from dicom_graph.store.read.elements import (
     DefinitionRow,
@@ -22,7 +23,7 @@ from dicom_graph.store.read.elements import (
 )
 from dicom_graph.store.read.facets import FacetValue, element_facet, field_facet
 from dicom_graph.store.read.filters import Filters
-from dicom_graph.store.read.holders import images_that_hold
+from dicom_graph.store.read.holders import ElementMatcher, images_that_hold
 from dicom_graph.store.read.orders import order_key
 from dicom_graph.store.read.pages import (
     Keys,
@@ -43,8 +44,16 @@ from dicom_graph.store.tables import Directory, ElementSet, File, Header, Image,
 class Store:
     """The read side of one database."""
 
-    def __init__(self, database: Database, *, element_cache_bytes: int = 128 << 20) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        element_cache_bytes: int = 128 << 20,
+        many_images: int = MANY_IMAGES,
+    ) -> None:
+        """`many_images`: how many hold an element that is common (see `find_common`)."""
         self.database = database
+        self._many_images = many_images
         self._sqlite = database.is_sqlite
         self._elements = ElementCache(element_cache_bytes)
 
@@ -169,7 +178,10 @@ class Store:
         """What makes the condition into SQL; it needs the definitions only for elements."""
         if not asks_of_elements(wanted):
             return Filters(self._sqlite, {})
-        return Filters(self._sqlite, await self._elements.current_definitions(connection))
+        definitions = await self._elements.current_definitions(connection)
+        matcher = ElementMatcher(self._sqlite, definitions)
+        common = await find_common(connection, matcher, wanted, self._many_images)
+        return Filters(self._sqlite, definitions, common)
 
     async def by_ids(self, entity: str, ids: Sequence[int]) -> dict[int, Row[Any]]:
         """Entities by id."""
@@ -227,6 +239,8 @@ class Store:
                 if query.matches(definitions[place.definition_id], place.tag)
             }
             rows = await self._elements.elements(connection, chosen, self._sqlite)
+        # An element may have been pruned between the statements, with a header deleted before.
+        chosen = {id: place for id, place in chosen.items() if id in rows}
         if query.has_warnings is not None:
             chosen = {
                 id: place
@@ -331,6 +345,7 @@ class Store:
     async def elements(self, ids: Sequence[int]) -> dict[int, ElementRow]:
         """Elements by id."""
         async with self.database.read() as connection:
+            await self._elements.forget_pruned(connection)
             return await self._elements.elements(connection, ids, self._sqlite)
 
     async def definitions(self, ids: Sequence[int]) -> dict[int, DefinitionRow]:

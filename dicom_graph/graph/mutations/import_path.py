@@ -1,0 +1,95 @@
+"""Starting an import."""
+
+import asyncio
+import os
+from typing import Annotated
+
+import strawberry
+
+from dicom_graph.graph.computed import computed
+from dicom_graph.graph.context import Info, Service
+from dicom_graph.graph.mutations.payload import UserError
+from dicom_graph.graph.types.import_job import ImportJob, ImportMode, ImportStorage
+from dicom_graph.importing.roots import ForbiddenPathError, check_path
+from dicom_graph.importing.safe_files import StorageError
+from dicom_graph.importing.storage import paths_to_store
+from dicom_graph.store.ingest import Mode
+from dicom_graph.store.jobs import JobRequest, Storage
+
+_field = strawberry.field
+_MAX_PATTERN = 1000
+
+
+@strawberry.input(description="What `importPath` is to import.")
+class ImportPathInput:
+    path: str = _field(description="A file or folder on the server, inside its import roots.")
+    mode: ImportMode = _field(
+        default=ImportMode.NORMAL, description="How much of a header to keep."
+    )
+    pattern: str | None = _field(
+        default=None,
+        description="A glob that file names must match, such as *.dcm; with a / in it, the path "
+        "below the folder must.",
+    )
+    stop_on_error: bool = _field(
+        default=False, description="End at the first failure instead of going on."
+    )
+    storage: ImportStorage = _field(
+        default=ImportStorage.IN_PLACE,
+        description="Whether the files stay where they are; to copy or move them takes a storage "
+        "root on the server.",
+    )
+
+
+@strawberry.type(description="What became of `importPath`.")
+class ImportPathPayload:
+    job: ImportJob | None = _field(description="The import, waiting or running; null on error.")
+    errors: list[UserError] = _field(description="Empty where all is well.")
+
+
+_Input = Annotated[
+    ImportPathInput, strawberry.argument(description="What is to be imported, and how.")
+]
+
+
+@strawberry.type
+class ImportMutations:
+    @computed(
+        "Start to import a file or a folder with all below it, and return at once; follow it by "
+        "`importProgress`. Importing again creates nothing twice."
+    )
+    async def import_path(self, info: Info, input: _Input) -> ImportPathPayload:
+        service = info.context.service
+        if input.pattern is not None and not _is_pattern(input.pattern):
+            message = f"the pattern must have 1 to {_MAX_PATTERN} printable characters"
+            return _refused(message, "pattern", "BAD_PATTERN")
+        try:
+            path = await asyncio.to_thread(_allowed_path, input, service)
+        except ForbiddenPathError as error:
+            return _refused(str(error), "path", "FORBIDDEN_PATH")
+        except StorageError as error:
+            return _refused(str(error), "storage", "CANNOT_STORE")
+        request = JobRequest(
+            (path,), Mode[input.mode.name], input.pattern, input.stop_on_error,
+            storage=Storage[input.storage.name],
+        )  # fmt: skip
+        job_id = await asyncio.to_thread(service.runner.submit, request)
+        row = await info.context.loaders.entity("import_job").load(job_id)
+        return ImportPathPayload(job=ImportJob.from_row(row), errors=[])
+
+
+def _allowed_path(input: ImportPathInput, service: Service) -> str:
+    """The path without symbolic links. Raises ForbiddenPathError, StorageError."""
+    path = check_path(input.path, service.import_roots)
+    # As it was given: a link that would be moved is refused, and not what it leads to moved.
+    given = os.path.expanduser(input.path)
+    paths_to_store(Storage[input.storage.name], [given], service.storage_root)
+    return path
+
+
+def _is_pattern(text: str) -> bool:
+    return 0 < len(text) <= _MAX_PATTERN and text.isprintable()
+
+
+def _refused(message: str, field: str, code: str) -> ImportPathPayload:
+    return ImportPathPayload(job=None, errors=[UserError(message=message, field=field, code=code)])
