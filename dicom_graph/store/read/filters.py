@@ -18,12 +18,14 @@ from dicom_graph.store.read.conditions import (
     Condition,
     Count,
     Field,
+    HasCsa,
     HasElement,
     Not,
     Or,
     Related,
     Some,
 )
+from dicom_graph.store.read.csa import images_with_csa
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.holders import ElementMatcher
 from dicom_graph.store.read.relations import ENTITY_TABLES
@@ -65,6 +67,8 @@ class Filters:
             case HasElement():
                 matcher = ElementMatcher(self.sqlite, self.definitions)
                 return table.c.id.in_(_HOLDERS[entity](matcher, condition))
+            case HasCsa():
+                return table.c.id.in_(images_with_csa(self.sqlite, condition))
 
     def _some(self, relation: str, table: FromClause, part: Condition) -> ColumnElement[bool]:
         child = relation.partition(".")[2]

@@ -7,49 +7,33 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Integer,
     Select,
     and_,
     false,
-    func,
     literal,
     or_,
     select,
     true,
-    union_all,
 )
 from sqlalchemy.sql.selectable import CompoundSelect
 
 from dicom_graph.dicom.dictionary import ANY_BLOCK
 from dicom_graph.store.dialect import FilterError
-from dicom_graph.store.read.climb import enclosing_elements
+from dicom_graph.store.read.climb import enclosing_elements, images_with
 from dicom_graph.store.read.compare import compare
-from dicom_graph.store.read.conditions import And, Condition, HasElement, Not, Or, Test
+from dicom_graph.store.read.conditions import And, Condition, HasCsa, HasElement, Not, Or
+from dicom_graph.store.read.csa import items_with_csa
 from dicom_graph.store.read.elements import DefinitionRow
+from dicom_graph.store.read.texts import as_range, of_beginning
 from dicom_graph.store.tables import (
-    TEXT_KEY_LENGTH,
     DataElement,
     DataElementValue,
-    ElementSetMember,
     Header,
     HeaderElement,
 )
 
 _NUMBER_TEXT_VRS = frozenset({"AS", "AT", "DS", "IS", "SV", "UV"})
 """VRs whose text is not indexed where it is a number."""
-Ids = Select[Any] | CompoundSelect[Any]
-
-
-def images_with(elements: Ids) -> CompoundSelect[Any]:
-    """The ids of images whose header holds one of the elements, at its top level."""
-    own = (
-        select(Header.image_id)
-        .join(HeaderElement, HeaderElement.header_id == Header.id)
-        .where(HeaderElement.element_id.in_(elements), Header.image_id.is_not(None))
-    )
-    sets = select(ElementSetMember.set_id).where(ElementSetMember.element_id.in_(elements))
-    shared = select(Header.image_id).where(Header.shared_set_id.in_(sets))
-    return union_all(own, shared)
 
 
 def images_that_hold(element_id: int) -> CompoundSelect[Any]:
@@ -108,12 +92,12 @@ class ElementMatcher:
         texts = all(definition.vr not in _NUMBER_TEXT_VRS for definition in definitions)
         for name, test in wanted.values:
             column = getattr(value, name).expression
-            asked = _as_range(test) if name == "text" else (test,)
+            asked = as_range(test) if name == "text" else (test,)
             conditions += [compare(self.sqlite, column, part) for part in asked]
             if name == "text" and texts and test.operator not in ("ne", "is_null"):
                 # Words the condition so that the index of texts, a partial one, can serve it.
                 conditions += [column.is_not(None), value.number.is_(None)]
-                conditions += _indexed(column, test)
+                conditions += of_beginning(column, test)
         return select(value.element_id.label("id")).where(*conditions)
 
     def _sequences(self, wanted: HasElement, definitions: Sequence[DefinitionRow]) -> Select[Any]:
@@ -148,6 +132,8 @@ class ElementMatcher:
                     HeaderElement.element_id.in_(select(found.c.id))
                 )
                 return Header.id.in_(holders)
+            case HasCsa():
+                return Header.id.in_(items_with_csa(self.sqlite, condition))
             case _:
                 raise FilterError("a sequence item has elements only")
 
@@ -171,28 +157,3 @@ def _is_tag(tag: int, definition: DefinitionRow) -> bool:
         return tag == definition.tag
     has_block = bool(tag & (ANY_BLOCK | 0xF000))
     return has_block and tag & 0xFFFF00FF == definition.tag
-
-
-def _as_range(test: Test) -> tuple[Test, ...]:
-    """Equality as a range: SQLite would put the text of `=` in place of the column everywhere, and
-    not know the index's expression again.
-    """
-    if test.operator == "eq":
-        return Test("gte", test.value), Test("lte", test.value)
-    if test.operator == "in" and len(test.value) == 1:
-        return Test("gte", test.value[0]), Test("lte", test.value[0])
-    return (test,)
-
-
-def _indexed(column: ColumnElement[Any], test: Test) -> list[ColumnElement[bool]]:
-    """What a test on a text says of its indexed beginning."""
-    key = func.substr(column, literal(1, literal_execute=True, type_=Integer()),
-                      literal(TEXT_KEY_LENGTH, literal_execute=True, type_=Integer()))  # fmt: skip
-    if test.operator == "eq":
-        return [key == test.value[:TEXT_KEY_LENGTH]]
-    if test.operator == "in":
-        return [key.in_([value[:TEXT_KEY_LENGTH] for value in test.value])]
-    if test.operator == "starts_with" and test.value:
-        start = test.value[:TEXT_KEY_LENGTH]
-        return [key >= start, key < start + "\U0010ffff"]
-    return []
