@@ -8,8 +8,8 @@ from sqlalchemy.sql.selectable import CompoundSelect
 
 from dicom_graph.dicom.csa import CSA_IMAGE_HEADER, CSA_SERIES_HEADER
 from dicom_graph.store.read.climb import images_with
-from dicom_graph.store.read.compare import compare
-from dicom_graph.store.read.conditions import HasCsa, Test
+from dicom_graph.store.read.compare import compare, passes_null
+from dicom_graph.store.read.conditions import HasCsa
 from dicom_graph.store.read.texts import as_range, of_beginning
 from dicom_graph.store.tables import (
     CsaNumber,
@@ -50,14 +50,14 @@ def _elements(sqlite: bool, header: int, wanted: HasCsa) -> Select[Any]:
     numbers, texts = CsaNumber, CsaText
     paths = _paths(header, wanted)
     found: list[Select[Any]] = []
-    if all(column == "number" or _passes_null(test) for column, test in wanted.values):
+    if all(column == "number" or passes_null(test) for column, test in wanted.values):
         tests = [
             compare(sqlite, numbers.number.expression, test)
             for column, test in wanted.values
             if column == "number"
         ]
         found.append(select(numbers.holder_id).where(numbers.path_id.in_(paths), *tests))
-    if all(column == "text" or _passes_null(test) for column, test in wanted.values):
+    if all(column == "text" or passes_null(test) for column, test in wanted.values):
         tests = _text_tests(sqlite, wanted)
         found.append(select(texts.holder_id).where(texts.path_id.in_(paths), *tests))
     if not found:
@@ -90,7 +90,3 @@ def _text_tests(sqlite: bool, wanted: HasCsa) -> list[ColumnElement[bool]]:
             conditions += [compare(sqlite, text, part) for part in as_range(test)]
             conditions += of_beginning(text, test)
     return conditions
-
-
-def _passes_null(test: Test) -> bool:
-    return test.operator == "ne" or (test.operator == "is_null" and bool(test.value))

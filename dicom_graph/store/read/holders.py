@@ -17,23 +17,23 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.selectable import CompoundSelect
 
-from dicom_graph.dicom.dictionary import ANY_BLOCK
+from dicom_graph.dicom.dictionary import ANY_BLOCK, is_private
 from dicom_graph.store.dialect import FilterError
+from dicom_graph.store.read.by_values import (
+    IS_WARNED,
+    elements_by_values,
+    elements_of_definitions,
+)
 from dicom_graph.store.read.climb import enclosing_elements, images_with
 from dicom_graph.store.read.compare import compare
 from dicom_graph.store.read.conditions import And, Condition, HasCsa, HasElement, Not, Or
 from dicom_graph.store.read.csa import items_with_csa
 from dicom_graph.store.read.elements import DefinitionRow
-from dicom_graph.store.read.texts import as_range, of_beginning
 from dicom_graph.store.tables import (
     DataElement,
-    DataElementValue,
     Header,
     HeaderElement,
 )
-
-_NUMBER_TEXT_VRS = frozenset({"AS", "AT", "DS", "IS", "SV", "UV"})
-"""VRs whose text is not indexed where it is a number."""
 
 
 def images_that_hold(element_id: int) -> CompoundSelect[Any]:
@@ -62,43 +62,25 @@ class ElementMatcher:
         definitions = [d for d in self.definitions.values() if is_wanted(wanted, d)]
         if wanted.item is not None:
             return self._sequences(wanted, definitions)
+        asked = self._of_element(wanted)
         if wanted.values:
-            found = self._by_values(wanted, definitions)
-            if not wanted.vm and wanted.has_warnings is None:
-                return found
-            conditions: list[ColumnElement[bool]] = [DataElement.id.in_(found)]
+            found = elements_by_values(self.sqlite, definitions, wanted.values)
+        elif wanted.has_warnings:
+            ids = [definition.id for definition in definitions]
+            asked.append(DataElement.definition_id.in_(ids))
+            return select(DataElement.id.label("id")).where(*asked)
         else:
-            conditions = [self._defined(definitions)]
-        conditions += [compare(self.sqlite, DataElement.vm.expression, t) for t in wanted.vm]
+            found = elements_of_definitions(definitions)
+        if not asked:
+            return found
+        return select(DataElement.id.label("id")).where(DataElement.id.in_(found), *asked)
+
+    def _of_element(self, wanted: HasElement) -> list[ColumnElement[bool]]:
+        """What is asked of the element beside its definition and its values."""
+        asked = [compare(self.sqlite, DataElement.vm.expression, test) for test in wanted.vm]
         if wanted.has_warnings is not None:
-            conditions.append(DataElement.has_warnings.is_(wanted.has_warnings))
-        return select(DataElement.id.label("id")).where(*conditions)
-
-    def _defined(self, definitions: Sequence[DefinitionRow]) -> ColumnElement[bool]:
-        """Elements of definitions: through their values, which are indexed, and those without."""
-        ids = [definition.id for definition in definitions]
-        with_values = select(DataElementValue.element_id).where(
-            DataElementValue.definition_id.in_(ids)
-        )
-        without = and_(DataElement.n_values == 0, DataElement.definition_id.in_(ids))
-        return or_(DataElement.id.in_(with_values), without)
-
-    def _by_values(self, wanted: HasElement, definitions: Sequence[DefinitionRow]) -> Select[Any]:
-        """Elements one of whose values passes all tests."""
-        value = DataElementValue
-        conditions: list[ColumnElement[bool]] = [
-            value.definition_id.in_([definition.id for definition in definitions])
-        ]
-        texts = all(definition.vr not in _NUMBER_TEXT_VRS for definition in definitions)
-        for name, test in wanted.values:
-            column = getattr(value, name).expression
-            asked = as_range(test) if name == "text" else (test,)
-            conditions += [compare(self.sqlite, column, part) for part in asked]
-            if name == "text" and texts and test.operator not in ("ne", "is_null"):
-                # Words the condition so that the index of texts, a partial one, can serve it.
-                conditions += [column.is_not(None), value.number.is_(None)]
-                conditions += of_beginning(column, test)
-        return select(value.element_id.label("id")).where(*conditions)
+            asked.append(IS_WARNED if wanted.has_warnings else ~DataElement.has_warnings)
+        return asked + in_block(wanted)
 
     def _sequences(self, wanted: HasElement, definitions: Sequence[DefinitionRow]) -> Select[Any]:
         """Sequences that have an item which fulfils the condition."""
@@ -110,7 +92,7 @@ class ElementMatcher:
         if wanted.index is not None:
             parents = parents.where(Header.index == wanted.index)
         return select(DataElement.id.label("id")).where(
-            DataElement.id.in_(parents), DataElement.definition_id.in_(ids)
+            DataElement.id.in_(parents), DataElement.definition_id.in_(ids), *in_block(wanted)
         )
 
     def _item(self, condition: Condition) -> ColumnElement[bool]:
@@ -151,8 +133,17 @@ def is_wanted(wanted: HasElement, definition: DefinitionRow) -> bool:
     return wanted.vr is None or definition.vr == wanted.vr
 
 
+def in_block(wanted: HasElement) -> list[ColumnElement[bool]]:
+    """That a private element lies in the block that the tag names; nothing for any block."""
+    tag = wanted.tag
+    if tag is None or tag & ANY_BLOCK or not is_private(tag) or not tag & 0xF000:
+        return []
+    # A private element without a creator has block 0, and its whole tag in its definition.
+    return [DataElement.block.in_((0, tag >> 8 & 0xFF))]
+
+
 def _is_tag(tag: int, definition: DefinitionRow) -> bool:
-    """(0019,109C) and (0019,xx9C) name the same private definition; (0019,0010) a creator."""
+    """(0019,109C) and (0019,xx9C) have one private definition; (0019,0010) is a creator."""
     if not definition.private_creator:
         return tag == definition.tag
     has_block = bool(tag & (ANY_BLOCK | 0xF000))
