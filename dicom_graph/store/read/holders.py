@@ -135,11 +135,17 @@ def is_wanted(wanted: HasElement, definition: DefinitionRow) -> bool:
 
 def in_block(wanted: HasElement) -> list[ColumnElement[bool]]:
     """That a private element lies in the block that the tag names; nothing for any block."""
+    block = explicit_block(wanted)
+    # A private element without a creator has block 0, and its whole tag in its definition.
+    return [] if block is None else [DataElement.block.in_((0, block))]
+
+
+def explicit_block(wanted: HasElement) -> int | None:
+    """The block that a private tag names; None for any, and for a standard tag."""
     tag = wanted.tag
     if tag is None or tag & ANY_BLOCK or not is_private(tag) or not tag & 0xF000:
-        return []
-    # A private element without a creator has block 0, and its whole tag in its definition.
-    return [DataElement.block.in_((0, tag >> 8 & 0xFF))]
+        return None
+    return tag >> 8 & 0xFF
 
 
 def _is_tag(tag: int, definition: DefinitionRow) -> bool:
