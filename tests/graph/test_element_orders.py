@@ -154,9 +154,10 @@ async def archive(archive_url: str) -> AsyncIterator[Graph]:
 
 def expected(key: Callable[[Dataset], Key], descending: bool, images: Any = None) -> list[str]:
     """The UIDs in order; equal ones as they came into the database, or the other way round."""
-    ordered = sorted(images or in_database_order(), key=key)
+    ordered = list(images or in_database_order())
     if descending:
-        ordered = sorted(reversed(images or in_database_order()), key=key, reverse=True)
+        ordered.reverse()
+    ordered.sort(key=key, reverse=descending)
     return [image.SOPInstanceUID for image in ordered]
 
 
