@@ -21,7 +21,15 @@ from dicom_graph.store.migrate import _config, upgrade
 from dicom_graph.store.read import Store
 from tests.conftest import Graph, filled_database
 from tests.csa import by_nibabel, csa
-from tests.data import distinct_copies, file_bytes, nibabel_dicom_files, read_header, shared_files
+from tests.data import (
+    SHARED,
+    distinct_copies,
+    file_bytes,
+    needs_shared,
+    nibabel_dicom_files,
+    read_header,
+    shared_files,
+)
 from tests.make import make_data_set, make_file, save
 
 Filter = dict[str, Any]
@@ -433,3 +441,44 @@ async def folders(graph: Graph, wanted: Filter) -> set[str]:
     header = {"csa": wanted} if wanted else {}
     data = await graph(QUERY, filter={"header": header})
     return {Path(node["files"][0]["path"]).parent.name for node in data["images"]["nodes"]}
+
+
+@needs_shared
+async def test_the_guides_walk_from_mosaic_to_series(import_files: Import, graph: Graph) -> None:
+    """ImageType, its values that hold MOSAIC, their images and series (row 30 of the guide)."""
+    assert SHARED is not None
+    files = sorted(
+        path
+        for folder in ("siemens/files/rsfmri", "nih/dicom/20180918Si")
+        for path in (SHARED / folder).rglob("*.dcm")
+    )
+    headers = {path: read_header(path) for path in files}
+    localizer = next((SHARED / "nih/dicom/20180918GE").rglob("*.dcm"))
+    import_files(*files, localizer)
+    data = await graph(
+        """{ dataElementDefinitions(filter: { keyword: { eq: "ImageType" } }) { totalCount nodes {
+          elements(filter: { text: { eq: "MOSAIC" } }, first: 100) { totalCount nodes { value
+            images(first: 1000) { totalCount nodes { uid } }
+            series(first: 1000) { totalCount nodes { uid } }
+            headers { totalCount } } } } } }"""
+    )
+    (definition,) = data["dataElementDefinitions"]["nodes"]
+    expected: dict[tuple[str, ...], set[str]] = {}
+    series: dict[tuple[str, ...], set[str]] = {}
+    for header in headers.values():
+        if "MOSAIC" in header.ImageType:
+            expected.setdefault(tuple(header.ImageType), set()).add(header.SOPInstanceUID)
+            series.setdefault(tuple(header.ImageType), set()).add(header.SeriesInstanceUID)
+    assert definition["elements"]["totalCount"] == len(expected) > 0
+    for element in definition["elements"]["nodes"]:
+        value = tuple(element["value"])
+        for name, uids in (("images", expected[value]), ("series", series[value])):
+            assert {node["uid"] for node in element[name]["nodes"]} == uids
+            assert element[name]["totalCount"] == len(uids)
+        assert element["headers"]["totalCount"] == len(expected[value])
+    # The other way round: a series by MOSAIC, by what its CSA header says of the mosaic.
+    some = """{ series(first: 100, filter: { anyImage: { header: {
+      element: { keyword: "ImageType", text: { eq: "MOSAIC" } }
+      csa: { path: "NumberOfImagesInMosaic", number: { gte: 1 } } } } }) { nodes { uid } } }"""
+    found = {node["uid"] for node in (await graph(some))["series"]["nodes"]}
+    assert found == set().union(*series.values())
