@@ -31,6 +31,7 @@ class Service:
     runner: JobRunner
     import_roots: tuple[Path, ...]
     max_page_size: int = 10_000
+    storage_root: Path | None = None
 
 
 @dataclass(slots=True)
@@ -38,10 +39,16 @@ class Loaders:
     """One loader for each way from many parents to their children, made on first use.
 
     Each sends one statement for all parents that are asked for at the same moment.
+    `made_elements`: the objects of elements, by id; they are many, and the same in many headers.
     """
 
     store: Store
+    made_elements: dict[int, Any] = field(default_factory=dict)
     _made: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict)
+
+    def forget(self) -> None:
+        """After a mutation: what was loaded before it may be stale."""
+        self._made.clear()
 
     def pages(
         self, relation: str, request: PageRequest, wanted: Condition | None = None
@@ -131,6 +138,11 @@ class Loaders:
     def failures(self) -> DataLoader[int, Any]:
         """Failures of import jobs."""
         return self._by_key("failures", self.store.failures)
+
+    @property
+    def retries(self) -> DataLoader[int, Any]:
+        """Jobs that read again what import jobs failed on."""
+        return self._by_key("retries", self.store.retries)
 
     def elements_of(self, query: ElementQuery) -> DataLoader[Any, Any]:
         """The elements of headers (rows) that a query asks for."""

@@ -40,7 +40,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         max_inline_bytes=settings.max_inline_bytes,
     )
     store = Store(database, element_cache_bytes=settings.element_cache_megabytes << 20)
-    service = Service(store, runner, roots, settings.max_page_size)
+    service = Service(store, runner, roots, settings.max_page_size, settings.storage_root)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

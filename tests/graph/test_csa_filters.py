@@ -304,7 +304,7 @@ async def test_an_older_database_has_them_after_its_upgrade(
     config = _config()
     with database.writer.begin() as connection:
         config.attributes["connection"] = connection
-        command.downgrade(config, "0002")
+        command.downgrade(config, "0003")
     upgrade(database)
     assert [await holders(graph, {"csa": wanted}) for wanted in cases] == before
     for number in (0, 199, 200, 209):

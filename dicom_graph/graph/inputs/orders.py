@@ -77,8 +77,22 @@ _FIELDS: dict[str, dict[str, str]] = {
         "date": "InstanceCreationDate.",
         "time": "InstanceCreationTime.",
     },
+    "import_job": {
+        "id": "The order in which they were asked for.",
+        "created": "When it was asked for.",
+        "started_at": "When it first began.",
+        "finished_at": "When it ended.",
+        "status": "Where it is in its life.",
+        "origin": "Who asked for it.",
+        "found": "Number of files found.",
+        "failed": "Number of files that it could not take.",
+    },
 }
-_TYPE_NAMES = {"patient": "Patient", "study": "Study", "series": "Series", "image": "Image"}
+_TYPE_NAMES = {
+    "patient": "Patient", "study": "Study", "series": "Series", "image": "Image",
+    "import_job": "ImportJob",
+}  # fmt: skip
+_MEMBER_NAMES = {("image", "series_id"): "SERIES", ("import_job", "created"): "CREATED_AT"}
 
 
 _WITH_HEADERS = {
@@ -109,38 +123,42 @@ class ElementOrder:
 
 def _make_order(entity: str) -> Any:
     title = _TYPE_NAMES[entity]
-    members: Any = {
-        ("SERIES" if name == "series_id" else name.upper()): strawberry.enum_value(
+    fields = _FIELDS[entity] if entity == "import_job" else _FIELDS[entity] | _COMMON
+    values: Any = {
+        _MEMBER_NAMES.get((entity, name), name.upper()): strawberry.enum_value(
             name, description=description
         )
-        for name, description in (_FIELDS[entity] | _COMMON).items()
+        for name, description in fields.items()
     }
-    names: Any = Enum(f"{title}OrderField", members, module=__name__)  # type: ignore[misc]
+    names: Any = Enum(f"{title}OrderField", values, module=__name__)  # type: ignore[misc]
     field_type = strawberry.enum(names, description=f"What {title.lower()} lists can be sorted by.")
-    fields: dict[str, tuple[Any, Any]] = {
-        "field": (field_type, strawberry.field(description="What to sort by."))
-    }
+    members = {"field": (field_type, strawberry.field(description="What to sort by."))}
     if entity in _WITH_HEADERS:
-        which = "What to sort by: this, or an element."
-        by_element = (
-            f"{_WITH_HEADERS[entity]}. All of the list is looked at, some 20 µs for each object; "
-            "pages of all images by a standard number, date or time come from an index."
-        )
-        fields = {
-            "field": (field_type | None, strawberry.field(default=None, description=which)),
-            "element": (
-                ElementOrder | None, strawberry.field(default=None, description=by_element)
-            ),
-        }  # fmt: skip
-    fields["direction"] = (
+        members = _with_element(field_type, _WITH_HEADERS[entity])
+    members["direction"] = (
         OrderDirection,
         strawberry.field(default=OrderDirection.ASC, description="In which direction."),
     )
     made = type(f"{title}Order", (), {"__module__": __name__})
-    made.__annotations__ = {name: annotation for name, (annotation, _) in fields.items()}
-    for name, (_, field) in fields.items():
+    made.__annotations__ = {name: annotation for name, (annotation, _) in members.items()}
+    for name, (_, field) in members.items():
         setattr(made, name, field)
     return strawberry.input(made, description="One thing to sort by, and the direction.")
+
+
+def _with_element(field_type: Any, whose: str) -> Any:
+    """Members of an order input: a field, or an element of a header."""
+    by_element = (
+        f"{whose}. All of the list is looked at, some 20 µs for each object; pages of all images "
+        "by a standard number, date or time come from an index."
+    )
+    return {
+        "field": (
+            field_type | None,
+            strawberry.field(default=None, description="What to sort by: this, or an element."),
+        ),
+        "element": (ElementOrder | None, strawberry.field(default=None, description=by_element)),
+    }
 
 
 ORDERS: dict[str, Any] = {entity: _make_order(entity) for entity in _FIELDS}

@@ -36,12 +36,14 @@ from dicom_graph.store.tables import Image, Series
 class Filters:
     """Makes conditions into SQL for one database. `definitions` are all that it holds.
 
+    `common`: conditions on elements of images that are looked up from the images down.
     `patient`: the patient that studies are reached from, a column of their parents; they hold and
     count the series and images of that patient only. In filters within filters they are whole.
     """
 
     sqlite: bool
     definitions: Mapping[int, DefinitionRow]
+    common: frozenset[HasElement] = frozenset()
     patient: ColumnElement[Any] | None = None
 
     def where(self, entity: str, table: FromClause, condition: Condition) -> ColumnElement[bool]:
@@ -73,6 +75,8 @@ class Filters:
                 return table.c[column].in_(select(found.c.id))
             case HasElement():
                 matcher = ElementMatcher(self.sqlite, self.definitions)
+                if entity == "image" and condition in self.common:
+                    return matcher.is_held(table.c.id, condition)
                 return table.c.id.in_(_HOLDERS[entity](matcher, condition))
             case HasCsa():
                 return table.c.id.in_(images_with_csa(self.sqlite, condition))

@@ -15,6 +15,7 @@ from sqlalchemy import (
     select,
     true,
 )
+from sqlalchemy.orm import aliased
 from sqlalchemy.sql.selectable import CompoundSelect
 
 from dicom_graph.dicom.dictionary import ANY_BLOCK, is_private
@@ -31,6 +32,7 @@ from dicom_graph.store.read.csa import items_with_csa
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.tables import (
     DataElement,
+    ElementSetMember,
     Header,
     HeaderElement,
 )
@@ -56,6 +58,25 @@ class ElementMatcher:
             enclosing = enclosing_elements(elements)
             elements = select(enclosing.c.id)
         return images_with(elements)
+
+    def is_held(self, image_id: ColumnElement[int], wanted: HasElement) -> ColumnElement[bool]:
+        """Whether the header of one image holds such an element: for few images to look at."""
+        found = self.elements(wanted).cte()
+        ids = select(found.c.id)
+        header = aliased(Header)
+        own = select(HeaderElement.header_id).where(
+            HeaderElement.element_id.in_(ids), HeaderElement.header_id == header.id
+        )
+        shared = select(ElementSetMember.set_id).where(
+            ElementSetMember.element_id.in_(ids), ElementSetMember.set_id == header.shared_set_id
+        )
+        held = (
+            select(header.id)
+            .where(header.image_id == image_id, or_(own.exists(), shared.exists()))
+            .limit(1)
+        )
+        # Not EXISTS, which PostgreSQL would make into a join with all images that hold it.
+        return held.scalar_subquery().is_not(None)
 
     def elements(self, wanted: HasElement) -> Select[Any]:
         """The ids of such elements, as `(id)`."""

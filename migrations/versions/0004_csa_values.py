@@ -1,6 +1,6 @@
 """The values of Siemens CSA headers by path, also of those that are stored already.
 
-Revises: 0002.
+Revises: 0003.
 """
 
 import sqlalchemy as sa
@@ -15,8 +15,8 @@ TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 AT_ONCE = 200
 """Elements in memory: with their values some 20 MB for series headers."""
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
