@@ -23,6 +23,7 @@ from dicom_graph.store.read import Store
 from dicom_graph.web.graphiql import STATIC_DIR
 from dicom_graph.web.graphql import GraphQLView
 from dicom_graph.web.health import healthz, readyz
+from dicom_graph.web.uploads import UploadView
 
 
 def create_app(settings: Settings, *, default_query: str | None = None) -> Starlette:
@@ -39,9 +40,17 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         batch_size=settings.batch_size,
         max_inline_bytes=settings.max_inline_bytes,
         processes=settings.import_processes,
+        storage_root=settings.storage_root,
     )
     store = Store(database, element_cache_bytes=settings.element_cache_megabytes << 20)
-    service = Service(store, runner, roots, settings.max_page_size, settings.storage_root)
+    service = Service(
+        store,
+        runner,
+        roots,
+        settings.max_page_size,
+        settings.storage_root,
+        settings.max_upload_megabytes << 20,
+    )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -59,6 +68,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
             Route("/", _to_graphiql),
             Route("/graphql", view),
             WebSocketRoute("/graphql", view),
+            Route("/upload", UploadView(service).upload, methods=["POST"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Mount(
