@@ -10,6 +10,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from enum import Enum
+from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
@@ -25,15 +26,16 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from dicom_graph import demo
+from dicom_graph import accounts_cli, demo
 from dicom_graph.importing.discover import printable
 from dicom_graph.importing.run import Report, run_import
 from dicom_graph.settings import Settings, SettingsError, load_settings
+from dicom_graph.store.accounts import AccountError, has_users
 from dicom_graph.store.dialect import DRIVER_ERRORS, describe_error
 from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs import JobCounts, JobOrigin, JobRequest, JobStatus
-from dicom_graph.store.migrate import require_current, upgrade
+from dicom_graph.store.migrate import prepare, upgrade
 
 app = typer.Typer(
     help="Index DICOM trees and query every data element over GraphQL.",
@@ -42,6 +44,9 @@ app = typer.Typer(
 )
 db = typer.Typer(help="The database.", no_args_is_help=True)
 app.add_typer(db, name="db")
+for name, commands in accounts_cli.COMMANDS.items():
+    app.add_typer(commands, name=name)
+log = logging.getLogger(__name__)
 _SHOWN_FAILURES = 20
 
 
@@ -57,7 +62,7 @@ def main() -> None:
     """The entry point: errors of the user end in one line on standard error."""
     try:
         app()
-    except (SettingsError, DatabaseError) as error:
+    except (SettingsError, DatabaseError, AccountError) as error:
         _fail(str(error))
     except DRIVER_ERRORS as error:
         _fail(f"the database failed: {describe_error(error)}")
@@ -116,6 +121,10 @@ def serve(
     with_demo: Annotated[
         bool, typer.Option("--demo", help="Sample files in a temporary database.")
     ] = False,
+    insecure: Annotated[
+        bool,
+        typer.Option("--insecure", help="Listen to other machines though nobody needs a name."),
+    ] = False,
     database: Annotated[str | None, typer.Option(help="The database URL.")] = None,
 ) -> None:
     """Serve GraphQL and GraphiQL."""
@@ -130,7 +139,7 @@ def serve(
             database = f"sqlite:///{folder}/demo.sqlite3"
             import_root = [*(import_root or []), demo.sample_folder()]
         settings = _start(database, import_roots=import_root)
-        _open(settings)
+        _require_names(settings, _open(settings), host, insecure=insecure)
         listener = _listen(host, port)
         if with_demo:
             _import_demo(settings)
@@ -140,8 +149,9 @@ def serve(
         settings.allowed_hosts.append(shown_host)
         application = create_app(settings, default_query=demo.QUERY if with_demo else None)
         config = uvicorn.Config(
-            application, log_config=None, timeout_graceful_shutdown=10, server_header=False
-        )
+            application, log_config=None, timeout_graceful_shutdown=10, server_header=False,
+            proxy_headers=False,
+        )  # fmt: skip
         uvicorn.Server(config).run(sockets=[listener])
 
 
@@ -177,8 +187,29 @@ def _start(database: str | None, **overrides: object) -> Settings:
 def _open(settings: Settings) -> Database:
     """The database, upgraded if it is embedded."""
     database = Database(settings.database_url)
-    (upgrade if database.is_sqlite else require_current)(database)
+    prepare(database)
     return database
+
+
+def _require_names(settings: Settings, database: Database, host: str, *, insecure: bool) -> None:
+    """On an address that other machines reach, somebody must ask them who they are."""
+    with database.read_sync() as connection:
+        if has_users(connection) or settings.proxy_user_header or _is_loopback(host):
+            return
+    if not insecure:
+        _fail(
+            f"{host} can be reached from other machines, and nobody there would need a name to "
+            "read and change everything: add a user (`dicom-graph user add NAME --role admin`), "
+            "or set DICOM_GRAPH_PROXY_USER_HEADER, or say --insecure"
+        )
+    log.warning("INSECURE: everybody who reaches %s may read and change everything", host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _listen(host: str, port: int) -> socket.socket:

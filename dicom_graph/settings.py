@@ -1,11 +1,15 @@
 """Configuration, from environment variables that start with DICOM_GRAPH_ and from `.env`."""
 
 import os
+import re
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Network = IPv4Network | IPv6Network
 
 
 class SettingsError(ValueError):
@@ -56,16 +60,39 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(
         default=10, ge=1, le=1000, description="Database connections that a server holds."
     )
+    session_hours: float = Field(
+        default=12, gt=0, le=8760, description="How long a login on the page lasts."
+    )
+    proxy_user_header: str = Field(
+        default_factory=str,
+        description="The header in which a reverse proxy names the user it has authenticated, "
+        "such as `X-Forwarded-User`.",
+    )
+    trusted_proxies: Annotated[list[Network], NoDecode] = Field(
+        default_factory=list,
+        description="Addresses or networks of the proxies that may name users and the addresses "
+        "of clients, separated by commas.",
+    )
+    proxy_role: str = Field(
+        default_factory=str,
+        description="The role of users that a proxy names and the database does not know: "
+        "viewer, importer, editor or admin; without it they are refused.",
+    )
+    allowed_origins: Annotated[list[str], NoDecode] = Field(
+        default_factory=list,
+        description="Other sites whose pages may ask this server, such as "
+        "`https://viewer.example`, separated by commas.",
+    )
     log_level: str = Field(
         default="INFO", description="DEBUG, INFO, WARNING or ERROR; no patient data above DEBUG."
     )
 
-    @field_validator("allowed_hosts", mode="before")
+    @field_validator("allowed_hosts", "trusted_proxies", "allowed_origins", mode="before")
     @classmethod
-    def _split_hosts(cls, value: object) -> object:
+    def _split_list(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        return [host.strip() for host in value.split(",") if host.strip()]
+        return [part.strip() for part in value.split(",") if part.strip()]
 
     @field_validator("import_roots", mode="before")
     @classmethod
@@ -91,6 +118,30 @@ class Settings(BaseSettings):
             raise ValueError("needs a file: a database in memory is lost between connections")
         return value
 
+    @field_validator("proxy_role")
+    @classmethod
+    def _known_role(cls, value: str) -> str:
+        if value.lower() not in ("", "viewer", "importer", "editor", "admin"):
+            raise ValueError("must be viewer, importer, editor, admin or empty")
+        return value.lower()
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _plain_origins(cls, value: list[str]) -> list[str]:
+        for origin in value:
+            if not re.fullmatch(r"https?://[^/*]+", origin):
+                raise ValueError(f"{origin} is not an origin such as https://viewer.example")
+        return value
+
+    @model_validator(mode="after")
+    def _proxy_from_somewhere(self) -> "Settings":
+        if self.proxy_user_header and not self.trusted_proxies:
+            raise ValueError(
+                "DICOM_GRAPH_PROXY_USER_HEADER needs DICOM_GRAPH_TRUSTED_PROXIES: anybody else "
+                "could name any user"
+            )
+        return self
+
     @field_validator("log_level")
     @classmethod
     def _known_level(cls, value: str) -> str:
@@ -109,5 +160,6 @@ def load_settings(**overrides: object) -> Settings:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
-        name = "DICOM_GRAPH_" + str(first["loc"][0]).upper()
-        raise SettingsError(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        name = f"DICOM_GRAPH_{first['loc'][0]!s}: ".upper() if first["loc"] else ""
+        raise SettingsError(name + message) from None

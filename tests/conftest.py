@@ -16,6 +16,7 @@ import pytest
 import uvicorn
 from sqlalchemy import create_engine, event, make_url, text
 
+from dicom_graph.access.principal import EVERYONE, Principal
 from dicom_graph.graph.context import Context, Service
 from dicom_graph.graph.schema import schema
 from dicom_graph.importing.run import Report, run_import
@@ -181,6 +182,7 @@ class Graph:
 
     database: Database
     store: Store
+    principal: Principal = EVERYONE
     statements: list[str] = field(default_factory=list)
 
     async def __call__(self, query: str, **variables: Any) -> dict[str, Any]:
@@ -195,7 +197,7 @@ class Graph:
         service = Service(self.store, runner, ())
         self.statements.clear()
         return await schema.execute(
-            query, variable_values=variables, context_value=Context.of(service)
+            query, variable_values=variables, context_value=Context.of(service, self.principal)
         )
 
 
@@ -230,7 +232,12 @@ def running_server(settings: Settings) -> Iterator[Server]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(
-            uvicorn.Config(create_app(settings), log_config=None, timeout_graceful_shutdown=5)
+            uvicorn.Config(
+                create_app(settings),
+                log_config=None,
+                timeout_graceful_shutdown=5,
+                proxy_headers=False,
+            )
         )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

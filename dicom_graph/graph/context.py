@@ -1,6 +1,6 @@
 """What a request has at hand: the store, its loaders, and the importer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import strawberry
 from strawberry.dataloader import DataLoader
 
+from dicom_graph.access.principal import Principal
 from dicom_graph.importing.runner import JobRunner
 from dicom_graph.store.read import (
     Condition,
@@ -156,20 +157,40 @@ class Loaders:
 
 @dataclass(slots=True)
 class Context:
-    """One request's context."""
+    """One request's context. `principal`: who asks; `store`: what of the database it sees.
+
+    `identify` asks again who that is, where a request lasts. `connection_params` is what a
+    WebSocket's client says of itself at its start.
+    """
 
     service: Service
+    principal: Principal
+    store: Store
     loaders: Loaders
+    identify: Callable[[], Awaitable[Principal]] | None = None
+    connection_params: dict[str, Any] | None = None
 
     @classmethod
-    def of(cls, service: Service) -> "Context":
+    def of(
+        cls,
+        service: Service,
+        principal: Principal,
+        identify: Callable[[], Awaitable[Principal]] | None = None,
+    ) -> "Context":
         """A new context, with loaders that no other request shares."""
-        return cls(service, Loaders(service.store))
+        store = service.store
+        if principal.groups is not None:
+            store = store.limited_to(principal.groups)
+        return cls(service, principal, store, Loaders(store), identify)
 
-    @property
-    def store(self) -> Store:
-        """The database's read side."""
-        return self.service.store
+    def fresh(self) -> "Context":
+        """A context for a further operation of the same client."""
+        return Context.of(self.service, self.principal, self.identify)
+
+    async def identify_again(self) -> None:
+        """Whoever asks may have lost a right, or all, since it was last looked at."""
+        if self.identify is not None:
+            self.principal = await self.identify()
 
 
 Info = strawberry.Info[Context, None]

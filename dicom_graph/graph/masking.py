@@ -22,12 +22,18 @@ class MaskedSchema(strawberry.Schema):
         """One result, so no subscription: those are refused here and go through `stream`."""
         allowed = set(options.get("allowed_operation_types") or OperationType)
         options["allowed_operation_types"] = allowed - {OperationType.SUBSCRIPTION}
-        _renew_context(options)
+        context = options.get("context_value")
+        if isinstance(context, Context):
+            options["context_value"] = context.fresh()
         return await super().execute(query, *args, **options)
 
     async def stream(self, query: str | None, *args: Any, **options: Any) -> Any:
         """Any operation of a WebSocket, or a subscription."""
-        _renew_context(options)
+        context = options.get("context_value")
+        if isinstance(context, Context):
+            # A WebSocket has one for all its operations; what one loaded is stale soon.
+            await context.identify_again()
+            options["context_value"] = context.fresh()
         return await super().stream(query, *args, **options)
 
     def process_errors(
@@ -43,10 +49,3 @@ class MaskedSchema(strawberry.Schema):
             log.error("internal error %s: %s\n%s", error_id, type(original).__name__, place)
             error.message = f"internal error {error_id}: the server's log has the details"
             error.extensions = {"code": "INTERNAL", "id": error_id}
-
-
-def _renew_context(options: dict[str, Any]) -> None:
-    """A WebSocket has one context for all its operations; what one loaded is stale soon."""
-    context = options.get("context_value")
-    if isinstance(context, Context):
-        options["context_value"] = Context.of(context.service)

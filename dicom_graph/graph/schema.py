@@ -7,6 +7,7 @@ from strawberry.types.scalar import ScalarDefinition
 
 from dicom_graph.graph.masking import MaskedSchema
 from dicom_graph.graph.mutation import Mutation
+from dicom_graph.graph.permissions import guard
 from dicom_graph.graph.query import Query
 from dicom_graph.graph.scalars import SCALARS
 from dicom_graph.graph.subscription import Subscription
@@ -21,7 +22,7 @@ _VALIDATED = ValidationCache(maxsize=1000)
 
 def _make_schema() -> strawberry.Schema:
     scalars: dict[object, ScalarDefinition] = dict(SCALARS)
-    return MaskedSchema(
+    made = MaskedSchema(
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
@@ -29,6 +30,8 @@ def _make_schema() -> strawberry.Schema:
         config=StrawberryConfig(scalar_map=scalars),
         extensions=[lambda: _PARSED, lambda: _VALIDATED],
     )
+    guard(made._schema)
+    return made
 
 
 schema = _make_schema()

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -13,16 +14,22 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
+from dicom_graph.access.authenticator import Authenticator
+from dicom_graph.access.principal import Role
 from dicom_graph.graph.context import Service
 from dicom_graph.importing.roots import resolve_roots
 from dicom_graph.importing.runner import JobRunner
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
-from dicom_graph.store.migrate import require_current, upgrade
+from dicom_graph.store.migrate import prepare
 from dicom_graph.store.read import Store
+from dicom_graph.web.authentication import Authentication, Sources
+from dicom_graph.web.failures import Failures
 from dicom_graph.web.graphiql import STATIC_DIR
 from dicom_graph.web.graphql import GraphQLView
+from dicom_graph.web.headers import SecurityHeaders
 from dicom_graph.web.health import healthz, readyz
+from dicom_graph.web.login import Login
 
 
 def create_app(settings: Settings, *, default_query: str | None = None) -> Starlette:
@@ -44,7 +51,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        await asyncio.to_thread(upgrade if database.is_sqlite else require_current, database)
+        await asyncio.to_thread(prepare, database)
         runner.start()
         try:
             yield
@@ -52,12 +59,23 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
             await asyncio.to_thread(runner.stop)
             await database.close()
 
-    view = GraphQLView(service, default_query=default_query)
+    authenticator = _authenticator(database, settings)
+    sources = Sources(
+        settings.proxy_user_header,
+        tuple(settings.trusted_proxies),
+        frozenset(settings.allowed_origins),
+    )
+    login = Login(authenticator, sources)
+    view = GraphQLView(service, authenticator, default_query=default_query)
     app = Starlette(
         routes=[
             Route("/", _to_graphiql),
             Route("/graphql", view),
             WebSocketRoute("/graphql", view),
+            Route("/login", login.form),
+            Route("/login", login.log_in, methods=["POST"]),
+            Route("/logout", login.account),
+            Route("/logout", login.log_out, methods=["POST"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Mount(
@@ -66,17 +84,41 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
                 middleware=[Middleware(GZipMiddleware)],
             ),
         ],
-        middleware=[
-            # Against DNS rebinding: a page elsewhere must not reach this server by its own name.
-            Middleware(
-                TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts, www_redirect=False
-            )
-        ],
+        middleware=_middleware(settings, authenticator, sources),
         lifespan=lifespan,
     )
     app.state.database = database
     app.state.runner = runner
     return app
+
+
+def _authenticator(database: Database, settings: Settings) -> Authenticator:
+    role = settings.proxy_role
+    return Authenticator(
+        database,
+        has_proxy=bool(settings.proxy_user_header),
+        proxy_role=Role[role.upper()] if role else None,
+        session_hours=settings.session_hours,
+    )
+
+
+def _middleware(
+    settings: Settings, authenticator: Authenticator, sources: Sources
+) -> list[Middleware]:
+    """What each request goes through, from the outside in."""
+    return [
+        Middleware(SecurityHeaders),
+        Middleware(Failures),
+        # Against DNS rebinding: a page elsewhere must not reach this server by its own name.
+        Middleware(TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts, www_redirect=False),
+        Middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+        ),
+        Middleware(Authentication, authenticator=authenticator, sources=sources),
+    ]
 
 
 async def _to_graphiql(request: Request) -> RedirectResponse:

@@ -7,10 +7,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
+from strawberry.exceptions import ConnectionRejectionError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.types.unset import UNSET, UnsetType
 
+from dicom_graph.access.authenticator import Authenticator
+from dicom_graph.access.principal import NOBODY
 from dicom_graph.graph.context import Context, Service
 from dicom_graph.graph.schema import schema
+from dicom_graph.web.authentication import bearer, identifier
 from dicom_graph.web.graphiql import graphiql_page
 
 _CONTENT_SECURITY_POLICY = (
@@ -23,16 +28,31 @@ _CONTENT_SECURITY_POLICY = (
 class GraphQLView(GraphQL[Context, None]):
     """The endpoint `/graphql`: POST and GET for queries, graphql-transport-ws, GraphiQL."""
 
-    def __init__(self, service: Service, *, default_query: str | None = None) -> None:
+    def __init__(
+        self, service: Service, authenticator: Authenticator, *, default_query: str | None = None
+    ) -> None:
         super().__init__(schema, subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,))
         self._service = service
+        self._authenticator = authenticator
         self._default_query = default_query
 
     async def get_context(
         self, request: Request | WebSocket, response: Response | WebSocket
     ) -> Context:
         """A context of its own for each request."""
-        return Context.of(self._service)
+        scope = request.scope
+        return Context.of(self._service, scope["principal"], scope.get("identify"))
+
+    async def on_ws_connect(self, context: Context) -> UnsetType | dict[str, object] | None:
+        """A client that could not send a header gives its token in `connection_init`."""
+        if context.principal is NOBODY:
+            token = bearer(str((context.connection_params or {}).get("Authorization", "")))
+            if token is not None:
+                context.identify = identifier(self._authenticator, token)
+                await context.identify_again()
+        if context.principal is NOBODY:
+            raise ConnectionRejectionError
+        return UNSET  # type: ignore[no-any-return]
 
     def parse_json(self, data: str | bytes) -> Any:
         """An object or a list; any other body is the client's mistake."""
@@ -53,9 +73,4 @@ class GraphQLView(GraphQL[Context, None]):
         page = graphiql_page(
             endpoint="/graphql", static_url="/static", default_query=self._default_query
         )
-        headers = {
-            "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
-        }
-        return HTMLResponse(page, headers=headers)
+        return HTMLResponse(page, headers={"Content-Security-Policy": _CONTENT_SECURITY_POLICY})

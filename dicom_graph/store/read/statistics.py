@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Date, DateTime, FromClause, Select, Time, func, null, select
+from sqlalchemy import ColumnElement, Date, DateTime, FromClause, Select, Time, func, null, select
 
 from dicom_graph.store.dialect import parent_table
-from dicom_graph.store.read.conditions import Condition
-from dicom_graph.store.read.filters import Filters
 from dicom_graph.store.read.orders import order_key
 from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
 from dicom_graph.store.types import UtcDateTime
@@ -27,26 +25,25 @@ class Statistics:
 
 
 def statistics_statement(
-    filters: Filters,
+    sqlite: bool,
     entity: str,
     relation: str | None,
     name: str,
     parents: Sequence[Parent | None],
-    wanted: Condition | None,
+    conditions: Sequence[ColumnElement[bool]],
 ) -> Select[Any]:
     """One row for each parent (its id and patient first), or one for the whole list."""
     table: FromClause = ENTITY_TABLES[entity]
-    key = order_key(filters.sqlite, entity, table, name)
-    narrowed = [] if wanted is None else [filters.where(entity, table, wanted)]
+    key = order_key(sqlite, entity, table, name)
     if relation is None:
         rows = select(null().label("id"), null().label("patient_id"), key.label("value"))
         rows = rows.select_from(table)
     else:
-        keys = parent_table(filters.sqlite, [parent for parent in parents if parent is not None])
+        keys = parent_table(sqlite, [parent for parent in parents if parent is not None])
         related = RELATIONS[relation].condition(table, keys)
         rows = select(keys.c.id, keys.c.patient_id, key.label("value")).select_from(keys)
         rows = rows.join(table, related)
-    values = rows.where(*narrowed).subquery("listed")
+    values = rows.where(*conditions).subquery("listed")
     value = values.c.value
     is_number = not isinstance(key.type, Date | Time | DateTime | UtcDateTime)
     statement = select(

@@ -4,6 +4,7 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from copy import copy
 from typing import Any
 
 from sqlalchemy import JSON, ColumnElement, FromClause, Row, Select, func, select
@@ -38,6 +39,7 @@ from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
 from dicom_graph.store.read.statistics import Statistics, statistics_statement
 from dicom_graph.store.read.summary import SeriesContents, count_elements, summarise
 from dicom_graph.store.tables import Directory, ElementSet, File, Header, Image, ImportFailure
+from dicom_graph.store.visible import Groups, of_visible
 
 
 class Store:
@@ -48,6 +50,12 @@ class Store:
         self._sqlite = database.is_sqlite
         self._elements = ElementCache(element_cache_bytes)
 
+    def limited_to(self, groups: Groups) -> "Store":
+        """The same store, and the same memory, for who sees only what these groups are granted."""
+        limited = copy(self)
+        limited.database = self.database.limited_to(groups)
+        return limited
+
     async def page(
         self, entity: str, request: PageRequest, wanted: Condition | None = None
     ) -> Page:
@@ -55,7 +63,7 @@ class Store:
         table = ENTITY_TABLES[entity]
         async with self.database.read() as connection:
             filters = await self._filters(connection, wanted)
-            narrowed = select(table).where(*_where(filters, entity, table, wanted))
+            narrowed = select(table).where(*self._where(filters, entity, table, wanted))
             statement = page_statement(narrowed, self._keys(entity, table, request), request)
             return make_page((await connection.execute(statement)).all(), request)
 
@@ -65,7 +73,7 @@ class Store:
         async with self.database.read() as connection:
             filters = await self._filters(connection, wanted)
             statement = select(func.count()).select_from(table)
-            statement = statement.where(*_where(filters, entity, table, wanted))
+            statement = statement.where(*self._where(filters, entity, table, wanted))
             return int((await connection.execute(statement)).scalar_one())
 
     async def pages_of(
@@ -84,7 +92,7 @@ class Store:
             filters = await self._filters(connection, wanted)
 
             def page_of_parent(table: FromClause) -> Select[Any]:
-                narrowed = _where(filters, child_name, table, wanted)
+                narrowed = self._where(filters, child_name, table, wanted)
                 related = select(table).where(condition(table, keys), *narrowed)
                 return page_statement(related, self._keys(child_name, table, request), request)
 
@@ -112,7 +120,7 @@ class Store:
         child = ENTITY_TABLES[child_name]
         async with self.database.read() as connection:
             filters = await self._filters(connection, wanted)
-            related = condition(child, keys), *_where(filters, child_name, child, wanted)
+            related = condition(child, keys), *self._where(filters, child_name, child, wanted)
             count = select(func.count()).select_from(child).where(*related)
             statement = select(
                 keys.c.id, keys.c.patient_id, count.correlate(keys).scalar_subquery()
@@ -137,7 +145,10 @@ class Store:
         """Statistics of a field over each parent's list, or over all entities (parent None)."""
         async with self.database.read() as connection:
             filters = await self._filters(connection, wanted)
-            statement = statistics_statement(filters, entity, relation, name, parents, wanted)
+            conditions = self._where(filters, entity, ENTITY_TABLES[entity], wanted)
+            statement = statistics_statement(
+                self._sqlite, entity, relation, name, parents, conditions
+            )
             return {
                 Parent(id, patient_id) if id is not None else None: Statistics(*values)
                 for id, patient_id, *values in await connection.execute(statement)
@@ -195,6 +206,8 @@ class Store:
 
     async def _headers(self, column: Any, ids: Sequence[int], key: str) -> dict[int, Row[Any]]:
         statement = select(Header.__table__).where(among(self._sqlite, column, ids))
+        if self.database.groups is not None:
+            statement = statement.where(*of_visible("header", Header.__table__))
         async with self.database.read() as connection:
             return {row._mapping[key]: row for row in await connection.execute(statement)}
 
@@ -331,6 +344,11 @@ class Store:
     async def elements(self, ids: Sequence[int]) -> dict[int, ElementRow]:
         """Elements by id."""
         async with self.database.read() as connection:
+            if self.database.groups is not None:
+                table = ENTITY_TABLES["data_element"]
+                known = among(self._sqlite, table.c.id, ids)
+                seen = select(table.c.id).where(known, *of_visible("data_element", table))
+                ids = list((await connection.execute(seen)).scalars())
             return await self._elements.elements(connection, ids, self._sqlite)
 
     async def definitions(self, ids: Sequence[int]) -> dict[int, DefinitionRow]:
@@ -366,8 +384,9 @@ class Store:
                 found[row.job_id].append(row)
         return found
 
-
-def _where(
-    filters: Filters, entity: str, table: FromClause, wanted: Condition | None
-) -> list[ColumnElement[bool]]:
-    return [] if wanted is None else [filters.where(entity, table, wanted)]
+    def _where(
+        self, filters: Filters, entity: str, table: FromClause, wanted: Condition | None
+    ) -> list[ColumnElement[bool]]:
+        """What narrows a list: the condition, and what may be seen at all."""
+        seen = [] if self.database.groups is None else of_visible(entity, table)
+        return seen if wanted is None else [*seen, filters.where(entity, table, wanted)]
