@@ -121,6 +121,9 @@ def serve(
     with_demo: Annotated[
         bool, typer.Option("--demo", help="Sample files in a temporary database.")
     ] = False,
+    trusted_documents: Annotated[
+        Path | None, typer.Option(help="A JSON file of the only operations to execute.")
+    ] = None,
     insecure: Annotated[
         bool,
         typer.Option("--insecure", help="Listen to other machines though nobody needs a name."),
@@ -129,16 +132,15 @@ def serve(
 ) -> None:
     """Serve GraphQL and GraphiQL."""
     # Here, since an import has no need of them and should not wait for them.
-    import uvicorn
-
     from dicom_graph.web.app import create_app
+    from dicom_graph.web.server import make_server
 
     _exit_on_signal()
     with tempfile.TemporaryDirectory(prefix="dicom-graph-") as folder:
         if with_demo:
             database = f"sqlite:///{folder}/demo.sqlite3"
             import_root = [*(import_root or []), demo.sample_folder()]
-        settings = _start(database, import_roots=import_root)
+        settings = _start(database, import_roots=import_root, trusted_documents=trusted_documents)
         _require_names(settings, _open(settings), host, insecure=insecure)
         listener = _listen(host, port)
         if with_demo:
@@ -148,11 +150,7 @@ def serve(
         print(f"dicom-graph serves {address}", file=sys.stderr)  # noqa: T201
         settings.allowed_hosts.append(shown_host)
         application = create_app(settings, default_query=demo.QUERY if with_demo else None)
-        config = uvicorn.Config(
-            application, log_config=None, timeout_graceful_shutdown=10, server_header=False,
-            proxy_headers=False,
-        )  # fmt: skip
-        uvicorn.Server(config).run(sockets=[listener])
+        make_server(application, settings).run(sockets=[listener])
 
 
 @app.command()

@@ -83,6 +83,47 @@ class Settings(BaseSettings):
         description="Other sites whose pages may ask this server, such as "
         "`https://viewer.example`, separated by commas.",
     )
+    max_depth: int = Field(
+        default=25, ge=1, description="Levels of fields in an operation, introspection aside."
+    )
+    max_aliases: int = Field(default=100, ge=0, description="Aliases in a document.")
+    max_tokens: int = Field(default=5000, ge=1, description="Words and signs in a document.")
+    max_directives: int = Field(default=5, ge=0, description="Directives on a field.")
+    max_selections: int = Field(default=200, ge=1, description="Fields asked of one object.")
+    max_cost: int = Field(
+        default=1_000_000,
+        ge=1,
+        description="Objects that the pages of an operation may hold together: the sizes of lists "
+        "in lists are multiplied.",
+    )
+    max_seconds: float = Field(
+        default=30, gt=0, description="Time for an operation; its statements are cancelled then."
+    )
+    max_batch: int = Field(
+        default=1, ge=1, le=1000, description="Operations in one request; 1 turns batches off."
+    )
+    max_body_bytes: int = Field(
+        default=1_048_576, ge=1, description="Size of a request, and of a WebSocket's message."
+    )
+    max_requests: int = Field(
+        default=500, ge=1, description="Requests answered at the same time; more get 503."
+    )
+    max_streams: int = Field(
+        default=2000, ge=1, description="WebSockets and event streams open at the same time."
+    )
+    introspection: bool = Field(
+        default=True,
+        description="Whether clients may ask for the schema; errors then suggest names.",
+    )
+    graphiql: bool = Field(default=True, description="Whether the page GraphiQL is served.")
+    get_queries: bool = Field(
+        default=True, description="Whether queries may come by GET; mutations never may."
+    )
+    trusted_documents: Path | None = Field(
+        default_factory=lambda: None,
+        description="A JSON file `{id: document}`: only these are executed, and clients may send "
+        "the id instead (`documentId`, or the SHA-256 as a persisted query).",
+    )
     log_level: str = Field(
         default="INFO", description="DEBUG, INFO, WARNING or ERROR; no patient data above DEBUG."
     )

@@ -28,6 +28,7 @@ from dicom_graph.store.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.read import Store
 from dicom_graph.web.app import create_app
+from dicom_graph.web.server import make_server
 
 
 @pytest.fixture(scope="session")
@@ -231,14 +232,7 @@ def running_server(settings: Settings) -> Iterator[Server]:
     """A server on a free port of this machine, stopped in the end as by SIGTERM."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(
-            uvicorn.Config(
-                create_app(settings),
-                log_config=None,
-                timeout_graceful_shutdown=5,
-                proxy_headers=False,
-            )
-        )
+        server = make_server(create_app(settings), settings)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

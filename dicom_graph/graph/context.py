@@ -9,6 +9,7 @@ import strawberry
 from strawberry.dataloader import DataLoader
 
 from dicom_graph.access.principal import Principal
+from dicom_graph.graph.limits import Limits
 from dicom_graph.importing.runner import JobRunner
 from dicom_graph.store.read import (
     Condition,
@@ -32,6 +33,7 @@ class Service:
     runner: JobRunner
     import_roots: tuple[Path, ...]
     max_page_size: int = 10_000
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(slots=True)

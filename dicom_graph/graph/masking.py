@@ -1,6 +1,7 @@
 """Errors as clients see them: expected ones in full, unexpected ones as an id to look up."""
 
 import logging
+import re
 import traceback
 import uuid
 from typing import Any
@@ -11,8 +12,11 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from dicom_graph.graph.context import Context
+from dicom_graph.graph.limits import Limits
 
 log = logging.getLogger(__name__)
+_SUGGESTION = re.compile(r"[.;]? did you mean .*", re.IGNORECASE | re.DOTALL)
+"""Names of the schema, which a server without introspection does not tell."""
 
 
 class MaskedSchema(strawberry.Schema):
@@ -40,8 +44,19 @@ class MaskedSchema(strawberry.Schema):
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
         """Mask and log. The log has the place, not the message, which may hold patient data."""
+        context = execution_context.context if execution_context is not None else None
+        limits = context.service.limits if isinstance(context, Context) else Limits()
         for error in errors:
             original = error.original_error
+            if not limits.introspection:
+                error.message = _SUGGESTION.sub("", error.message)
+            if isinstance(original, TimeoutError):
+                error.message = (
+                    f"the request took more than {limits.seconds:g} seconds "
+                    "(DICOM_GRAPH_MAX_SECONDS)"
+                )
+                error.extensions = {"code": "TIMEOUT"}
+                continue
             if original is None or isinstance(original, GraphQLError):
                 continue
             error_id = uuid.uuid4().hex[:12]

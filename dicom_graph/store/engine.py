@@ -1,7 +1,8 @@
 """Connections to the database, SQLite or PostgreSQL, for many readers and a writer."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from copy import copy
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from dicom_graph.store.deadline import DEADLINE, interrupted_at
 from dicom_graph.store.dialect import refuse_condition, tune_sqlite_connection
 from dicom_graph.store.visible import Groups, narrow_statement
 
@@ -102,8 +104,15 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A short connection for one statement, or a few."""
-        async with self.reader.connect() as connection:
+        """A short connection for one statement, or a few.
+
+        Raises TimeoutError once the request's time is up.
+        """
+        moment = DEADLINE.get()
+        async with AsyncExitStack() as stack:
+            async with asyncio.timeout_at(moment):
+                connection = await stack.enter_async_context(self.reader.connect())
+            stack.enter_context(interrupted_at(connection, moment))
             yield await connection.execution_options(groups=self.groups)
 
     async def ping(self) -> None:

@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 from dicom_graph.access.authenticator import Authenticator
 from dicom_graph.access.principal import Role
 from dicom_graph.graph.context import Service
+from dicom_graph.graph.limits import Limits
 from dicom_graph.importing.roots import resolve_roots
 from dicom_graph.importing.runner import JobRunner
 from dicom_graph.settings import Settings
@@ -24,9 +25,11 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.migrate import prepare
 from dicom_graph.store.read import Store
 from dicom_graph.web.authentication import Authentication, Sources
+from dicom_graph.web.capacity import BodyLimit, Capacity
+from dicom_graph.web.documents import Documents
 from dicom_graph.web.failures import Failures
 from dicom_graph.web.graphiql import STATIC_DIR
-from dicom_graph.web.graphql import GraphQLView
+from dicom_graph.web.graphql import GraphQLView, ViewOptions
 from dicom_graph.web.headers import SecurityHeaders
 from dicom_graph.web.health import healthz, readyz
 from dicom_graph.web.login import Login
@@ -35,8 +38,8 @@ from dicom_graph.web.login import Login
 def create_app(settings: Settings, *, default_query: str | None = None) -> Starlette:
     """The application. Its database is opened, and upgraded if embedded, when it starts.
 
-    `default_query` is what GraphiQL shows at first. Raises `DatabaseError` at its start for a
-    database that cannot be used.
+    `default_query` is what GraphiQL shows at first. Raises SettingsError for trusted documents that
+    cannot be read, and at its start DatabaseError for a database that cannot be used.
     """
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
     roots = resolve_roots(settings.import_roots)
@@ -47,7 +50,8 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         max_inline_bytes=settings.max_inline_bytes,
     )
     store = Store(database, element_cache_bytes=settings.element_cache_megabytes << 20)
-    service = Service(store, runner, roots, settings.max_page_size)
+    documents = Documents.load(settings.trusted_documents) if settings.trusted_documents else None
+    service = Service(store, runner, roots, settings.max_page_size, _limits(settings, documents))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -66,7 +70,10 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         frozenset(settings.allowed_origins),
     )
     login = Login(authenticator, sources)
-    view = GraphQLView(service, authenticator, default_query=default_query)
+    options = ViewOptions(
+        default_query, settings.graphiql, settings.get_queries, settings.max_batch, documents
+    )
+    view = GraphQLView(service, authenticator, options)
     app = Starlette(
         routes=[
             Route("/", _to_graphiql),
@@ -92,6 +99,20 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
     return app
 
 
+def _limits(settings: Settings, documents: Documents | None) -> Limits:
+    return Limits(
+        depth=settings.max_depth,
+        aliases=settings.max_aliases,
+        tokens=settings.max_tokens,
+        directives=settings.max_directives,
+        selections=settings.max_selections,
+        cost=settings.max_cost,
+        seconds=settings.max_seconds,
+        introspection=settings.introspection,
+        documents=documents.texts if documents else None,
+    )
+
+
 def _authenticator(database: Database, settings: Settings) -> Authenticator:
     role = settings.proxy_role
     return Authenticator(
@@ -111,6 +132,7 @@ def _middleware(
         Middleware(Failures),
         # Against DNS rebinding: a page elsewhere must not reach this server by its own name.
         Middleware(TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts, www_redirect=False),
+        Middleware(Capacity, settings.max_requests, settings.max_streams),
         Middleware(
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
@@ -118,6 +140,7 @@ def _middleware(
             allow_headers=["Authorization", "Content-Type"],
         ),
         Middleware(Authentication, authenticator=authenticator, sources=sources),
+        Middleware(BodyLimit, settings.max_body_bytes),
     ]
 
 
