@@ -124,6 +124,11 @@ class Settings(BaseSettings):
         description="A JSON file `{id: document}`: only these are executed, and clients may send "
         "the id instead (`documentId`, or the SHA-256 as a persisted query).",
     )
+    subject_resolver: str = Field(
+        default_factory=str,
+        description="`package.module:function`, which is given patients and gives the research "
+        "subject of each, or None: the field `subject` of patients.",
+    )
     log_level: str = Field(
         default="INFO", description="DEBUG, INFO, WARNING or ERROR; no patient data above DEBUG."
     )

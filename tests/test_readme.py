@@ -39,6 +39,8 @@ DEFAULTS_IN_WORDS = {
     "trusted_proxies": "none",
     "proxy_role": "none",
     "allowed_origins": "none",
+    "trusted_documents": "none",
+    "subject_resolver": "none",
 }
 
 
@@ -246,7 +248,8 @@ def test_the_defaults_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     settings = Settings(_env_file=None)
     assert settings.database_url == f"sqlite:///{home}/.dicom-graph/database.sqlite3"
     assert settings.import_roots == [home, current]
-    assert not settings.proxy_user_header + settings.proxy_role
+    assert not settings.proxy_user_header + settings.proxy_role + settings.subject_resolver
+    assert settings.trusted_documents is None
     assert settings.trusted_proxies == settings.allowed_origins == []
 
 

@@ -10,6 +10,7 @@ from strawberry.dataloader import DataLoader
 
 from dicom_graph.access.principal import Principal
 from dicom_graph.graph.limits import Limits
+from dicom_graph.graph.subjects import Resolver, SubjectPatient, subjects_of
 from dicom_graph.importing.runner import JobRunner
 from dicom_graph.store.read import (
     Condition,
@@ -34,6 +35,7 @@ class Service:
     import_roots: tuple[Path, ...]
     max_page_size: int = 10_000
     limits: Limits = field(default_factory=Limits)
+    subjects: Resolver | None = None
 
 
 @dataclass(slots=True)
@@ -134,6 +136,14 @@ class Loaders:
     def failures(self) -> DataLoader[int, Any]:
         """Failures of import jobs."""
         return self._by_key("failures", self.store.failures)
+
+    def subject(self, resolver: Resolver) -> DataLoader[Any, str | None]:
+        """Research subjects of patients."""
+
+        async def load(patients: list[SubjectPatient]) -> Sequence[str | None]:
+            return await subjects_of(resolver, patients)
+
+        return self._loader("subject", load)
 
     def elements_of(self, query: ElementQuery) -> DataLoader[Any, Any]:
         """The elements of headers (rows) that a query asks for."""

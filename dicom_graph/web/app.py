@@ -38,8 +38,9 @@ from dicom_graph.web.login import Login
 def create_app(settings: Settings, *, default_query: str | None = None) -> Starlette:
     """The application. Its database is opened, and upgraded if embedded, when it starts.
 
-    `default_query` is what GraphiQL shows at first. Raises SettingsError for trusted documents that
-    cannot be read, and at its start DatabaseError for a database that cannot be used.
+    `default_query` is what GraphiQL shows at first. Raises SettingsError for trusted documents or a
+    subject resolver that cannot be had; at its start DatabaseError for a database that cannot be
+    used.
     """
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
     roots = resolve_roots(settings.import_roots)

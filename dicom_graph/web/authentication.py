@@ -63,6 +63,11 @@ class Sources:
             return forwarded[-1].strip()
         return address
 
+    def is_encrypted(self, connection: HTTPConnection) -> bool:
+        """Whether a trusted proxy says that the client's connection to it is."""
+        forwarded = connection.headers.get("x-forwarded-proto", "")
+        return forwarded.lower() in ("https", "wss") and self._is_proxy(connection)
+
     def is_foreign(self, connection: HTTPConnection) -> bool:
         """Whether a browser says that another site's page makes it send this."""
         headers = connection.headers
@@ -119,6 +124,8 @@ class Authentication:
             await self._app(scope, receive, send)
             return
         connection = HTTPConnection(scope)
+        if self._sources.is_encrypted(connection):
+            scope["scheme"] = "https" if scope["type"] == "http" else "wss"
         refused = self._refuse_foreign(connection) or await self._identify(connection)
         if refused is None:
             await self._app(scope, receive, send)

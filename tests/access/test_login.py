@@ -211,6 +211,18 @@ def test_a_trusted_proxy_names_users(database_url: str) -> None:
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
+@pytest.mark.parametrize(("proxy", "secure"), [("127.0.0.1", True), ("10.0.0.1", False)])
+def test_cookies_are_secure_where_a_trusted_proxy_has_tls(
+    database_url: str, proxy: str, secure: bool
+) -> None:
+    settings = Settings(database_url=database_url, trusted_proxies=proxy, _env_file=None)
+    with running_server(settings) as server:
+        headers = {"X-Forwarded-Proto": "https"}
+        cookie = httpx.get(f"{server.url}/login", headers=headers).headers["set-cookie"]
+        assert ("Secure" in cookie) == secure
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_nobody_else_may_name_users(database_url: str) -> None:
     settings = proxied(database_url, trusted_proxies="10.0.0.0/8", proxy_role="admin")
     with running_server(settings) as server:
