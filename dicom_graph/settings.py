@@ -33,6 +33,10 @@ class Settings(BaseSettings):
         description="Folders that `importPath` may read, separated by `:` (`;` on Windows); "
         "symbolic links are resolved first.",
     )
+    storage_root: Path | None = Field(
+        default=None,
+        description="Folder for files that are copied, moved or uploaded; none by default.",
+    )
     allowed_hosts: Annotated[list[str], NoDecode] = Field(
         default_factory=lambda: ["localhost", "127.0.0.1", "[::1]"],
         description="Names under which the server may be addressed, separated by commas; `*` for "

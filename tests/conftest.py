@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import subprocess
 import tempfile
 import threading
 import uuid
@@ -29,6 +30,7 @@ from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.read import Store
 from dicom_graph.web.app import create_app
 from dicom_graph.web.server import make_server
+from tests.commands import COMMAND, Run
 
 
 @pytest.fixture(scope="session")
@@ -185,6 +187,7 @@ class Graph:
     store: Store
     principal: Principal = EVERYONE
     statements: list[str] = field(default_factory=list)
+    storage_root: Path | None = None
 
     async def __call__(self, query: str, **variables: Any) -> dict[str, Any]:
         """The data of an operation that must not fail."""
@@ -195,7 +198,7 @@ class Graph:
     async def execute(self, query: str, **variables: Any) -> Any:
         """The whole result of an operation."""
         runner = JobRunner(self.database, roots=(), batch_size=500)
-        service = Service(self.store, runner, ())
+        service = Service(self.store, runner, (), storage_root=self.storage_root)
         self.statements.clear()
         return await schema.execute(
             query, variable_values=variables, context_value=Context.of(service, self.principal)
@@ -251,3 +254,26 @@ def server(database_url: str, tmp_path: Path) -> Iterator[Server]:
     settings = Settings(database_url=database_url, import_roots=[tmp_path], _env_file=None)
     with running_server(settings) as running:
         yield running
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A home directory of its own, and no setting."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "temporary").mkdir()
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("DICOM_GRAPH_")}
+    return kept | {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "temporary")}
+
+
+@pytest.fixture
+def run(environment: dict[str, str], tmp_path: Path) -> Run:
+    """Run `dicom-graph` with arguments; settings as keywords."""
+
+    def run(*arguments: str | Path, **settings: str) -> subprocess.CompletedProcess[str]:
+        given = {f"DICOM_GRAPH_{name.upper()}": value for name, value in settings.items()}
+        return subprocess.run(
+            [*COMMAND, *map(str, arguments)], env=environment | given, cwd=tmp_path, text=True,
+            capture_output=True, check=False, timeout=60,
+        )  # fmt: skip
+
+    return run

@@ -129,7 +129,25 @@ def assert_consistent(database: Database) -> Tables:
     owners = [row["image_id"] for row in tables["header"] if row["image_id"] is not None]
     assert len(owners) == len(set(owners))
     assert images.keys() >= set(owners)
+    _assert_no_orphans(tables)
     return tables
+
+
+def _assert_no_orphans(tables: Tables) -> None:
+    """Whatever is named by its id is there."""
+    for table, column, owner in (
+        ("image", "series_id", "series"),
+        ("series", "study_id", "study"),
+        ("series", "patient_id", "patient"),
+        ("file", "image_id", "image"),
+        ("file", "directory_id", "directory"),
+        ("element_set", "series_id", "series"),
+        ("header", "shared_set_id", "element_set"),
+        ("header", "element_id", "data_element"),
+        ("data_element", "definition_id", "data_element_definition"),
+    ):
+        named = {row[column] for row in tables[table]} - {None}
+        assert named <= {row["id"] for row in tables[owner]}, (table, column)
 
 
 def _assert_same_pairs(packed: Rows, column: str, pairs: Rows, owner: str) -> None:

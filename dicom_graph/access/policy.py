@@ -30,10 +30,26 @@ ROUTES: dict[str, Need] = {
 }
 """By the first part of the path."""
 
+# What imports bring belongs to no group yet, their reports name paths of all, and an edit or a
+# deletion reaches files and rows that several groups may see: none of it is for the limited.
+_IMPORT = Need(Role.IMPORTER, unlimited=True)
+_EDIT = Need(Role.EDITOR, unlimited=True)
+
 FIELDS: dict[str, Need] = {
-    # What an import brings belongs to no group yet, and its report names paths of all.
-    "Mutation.importPath": Need(Role.IMPORTER, unlimited=True),
-    "Subscription.importProgress": Need(Role.VIEWER),
+    "Mutation.importPath": _IMPORT,
+    "Mutation.cancelImport": _IMPORT,
+    "Mutation.retryImport": _IMPORT,
+    "Mutation.syncPath": _EDIT,
+    "Mutation.updatePatient": _EDIT,
+    "Mutation.updateStudy": _EDIT,
+    "Mutation.updateSeries": _EDIT,
+    "Mutation.updateImage": _EDIT,
+    "Mutation.deletePatient": _EDIT,
+    "Mutation.deleteStudy": _EDIT,
+    "Mutation.deleteSeries": _EDIT,
+    "Mutation.deleteImage": _EDIT,
+    "Mutation.refresh": _EDIT,
+    "Subscription.importProgress": Need(Role.VIEWER, unlimited=True),
 }
 
 

@@ -11,3 +11,40 @@ class NotDicomError(DicomError):
 
 class UnreadableFileError(DicomError):
     """The content is DICOM but broken, or lacks what an image needs."""
+
+
+class PixelError(DicomError):
+    """An image gives no pixels, or a series no volume.
+
+    `path`: the file that is to blame, where it is one; not in the message, as paths name patients.
+    """
+
+    path: str | None = None
+
+
+class FileGoneError(PixelError):
+    """The file is no longer there, may not be read, or has changed since its header was read."""
+
+
+class NoPixelDataError(PixelError):
+    """The image has no pixel data: a report, a plan, or a header alone."""
+
+
+class UnsupportedSyntaxError(PixelError):
+    """No decoder here knows the transfer syntax; the message names it."""
+
+
+class CorruptPixelsError(PixelError):
+    """The pixel data, or what the header says of it, is broken."""
+
+
+class FrameRangeError(PixelError):
+    """The image has no such frame, or the volume no such slice."""
+
+
+class VolumeError(PixelError):
+    """The images make no volume."""
+
+
+class RenderingError(PixelError):
+    """What is asked cannot be drawn: a size beyond the limit, a window without width."""

@@ -19,6 +19,13 @@ def split_name(text: str) -> tuple[NameComponents, NameComponents, NameComponent
     return _components(groups[0]), _components(groups[1]), _components(groups[2])
 
 
+def with_alphabetic(text: str | None, components: NameComponents) -> str | None:
+    """A PN value with another alphabetic group; None where nothing is left of it."""
+    alphabetic = "^".join(part or "" for part in components).rstrip("^")
+    _, *others = (text or "").split("=", 2)
+    return "=".join([alphabetic, *others]).rstrip("=") or None
+
+
 def _components(group: str) -> NameComponents:
     parts = [part.strip() or None for part in group.split("^", 4)]
     return NameComponents(*parts, *[None] * (5 - len(parts)))

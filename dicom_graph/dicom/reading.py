@@ -27,7 +27,8 @@ from dicom_graph.dicom.through_pydicom import (
 )
 
 _FIRST_READ = 65_536
-_MAX_INFLATED = 128 << 20
+INFLATED_LIMIT = 128 << 20
+"""Bytes that a deflated data set may inflate to."""
 _META_ELEMENT = Struct("<HH2sH").unpack_from
 _META_LENGTH = Struct("<L").unpack_from
 _META_LONG = frozenset({b"OB", b"OW", b"OF", b"SQ", b"UT", b"UN", b"UC", b"UR"})
@@ -83,9 +84,9 @@ def _may_lack_preamble(buffer: bytes) -> bool:
 
 def _fast(descriptor: int, buffer: bytes, size: int, interner: Interner) -> Instance | None:
     """The instance by the fast walk, or None where pydicom has to read it."""
-    syntax, start = _file_meta(buffer)
+    syntax, start = file_meta(buffer)
     if syntax == DeflatedExplicitVRLittleEndian:
-        _refuse_deflate_bomb(descriptor, start)
+        refuse_deflate_bomb(descriptor, start)
     if syntax in _NOT_EXPLICIT_LITTLE or not syntax.startswith(_STANDARD_SYNTAXES):
         return None
     return _walk_file(descriptor, buffer, start, size, interner, syntax)
@@ -133,8 +134,11 @@ def _streamed(descriptor: int, large: LargeValue, start: int, size: int) -> Elem
     return make_streamed_element(large.tag, creator, large.vr, chunks, True)
 
 
-def _file_meta(buffer: bytes) -> tuple[str, int]:
-    """The transfer syntax (empty where it cannot be told) and where the data set starts."""
+def file_meta(buffer: bytes) -> tuple[str, int]:
+    """The transfer syntax of a file that begins so, and where its data set starts.
+
+    The syntax is empty where it cannot be told.
+    """
     position = 132
     syntax = ""
     while position + 12 <= len(buffer):
@@ -154,11 +158,14 @@ def _file_meta(buffer: bytes) -> tuple[str, int]:
     return syntax, position
 
 
-def _refuse_deflate_bomb(descriptor: int, start: int) -> None:
-    """Inflate into nothing: pydicom would inflate a few bytes into all the memory there is."""
+def refuse_deflate_bomb(descriptor: int, start: int) -> None:
+    """Inflate into nothing: pydicom would inflate a few bytes into all the memory there is.
+
+    Raises UnreadableFileError.
+    """
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     inflated, position, pending = 0, start, b""
-    while inflated <= _MAX_INFLATED and not inflater.eof:
+    while inflated <= INFLATED_LIMIT and not inflater.eof:
         if not pending:
             pending = os.pread(descriptor, 1 << 20, position)
             position += len(pending)
@@ -169,8 +176,8 @@ def _refuse_deflate_bomb(descriptor: int, start: int) -> None:
         except zlib.error as error:
             raise UnreadableFileError(f"the deflated data set is corrupt: {error}") from None
         pending = inflater.unconsumed_tail
-    if inflated > _MAX_INFLATED:
-        raise UnreadableFileError(f"the deflated data set exceeds {_MAX_INFLATED >> 20} MiB")
+    if inflated > INFLATED_LIMIT:
+        raise UnreadableFileError(f"the deflated data set exceeds {INFLATED_LIMIT >> 20} MiB")
 
 
 def _through_pydicom(path: str, interner: Interner, has_prefix: bool) -> Instance:
@@ -190,7 +197,7 @@ def _read_quietly(path: str, interner: Interner, has_prefix: bool) -> Instance:
     if not has_prefix and _find(elements, _SOP_CLASS) is None:
         raise NotDicomError("not a DICOM file")
     _refuse_stray_bytes(data_set, path)
-    weight = min(os.path.getsize(path), _MAX_INFLATED)
+    weight = min(os.path.getsize(path), INFLATED_LIMIT)
     return Instance(elements, _meta(data_set, "TransferSyntaxUID"), weight)
 
 

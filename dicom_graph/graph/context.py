@@ -34,6 +34,7 @@ class Service:
     runner: JobRunner
     import_roots: tuple[Path, ...]
     max_page_size: int = 10_000
+    storage_root: Path | None = None
     limits: Limits = field(default_factory=Limits)
     subjects: Resolver | None = None
 
@@ -43,10 +44,16 @@ class Loaders:
     """One loader for each way from many parents to their children, made on first use.
 
     Each sends one statement for all parents that are asked for at the same moment.
+    `made_elements`: the objects of elements, by id; they are many, and the same in many headers.
     """
 
     store: Store
+    made_elements: dict[int, Any] = field(default_factory=dict)
     _made: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict)
+
+    def forget(self) -> None:
+        """After a mutation: what was loaded before it may be stale."""
+        self._made.clear()
 
     def pages(
         self, relation: str, request: PageRequest, wanted: Condition | None = None
@@ -144,6 +151,11 @@ class Loaders:
             return await subjects_of(resolver, patients)
 
         return self._loader("subject", load)
+
+    @property
+    def retries(self) -> DataLoader[int, Any]:
+        """Jobs that read again what import jobs failed on."""
+        return self._by_key("retries", self.store.retries)
 
     def elements_of(self, query: ElementQuery) -> DataLoader[Any, Any]:
         """The elements of headers (rows) that a query asks for."""

@@ -1,80 +1,14 @@
 """The mutation root."""
 
-import asyncio
-from typing import Annotated
-
 import strawberry
 
-from dicom_graph.graph.computed import computed
-from dicom_graph.graph.context import Info
-from dicom_graph.graph.types.import_job import ImportJob, ImportMode
-from dicom_graph.importing.roots import ForbiddenPathError, check_path
-from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobRequest
-
-_field = strawberry.field
-_MAX_PATTERN = 1000
-
-
-@strawberry.type(description="Why a mutation did not do what it was asked to.")
-class UserError:
-    message: str = _field(description="What was wrong and what to do, for a person.")
-    field: str | None = _field(description="The field of the input that it is about.")
-    code: str = _field(description="The same for a program: stable, in capitals.")
-
-
-@strawberry.input(description="What `importPath` is to import.")
-class ImportPathInput:
-    path: str = _field(description="A file or folder on the server, inside its import roots.")
-    mode: ImportMode = _field(
-        default=ImportMode.NORMAL, description="How much of a header to keep."
-    )
-    pattern: str | None = _field(
-        default=None,
-        description="A glob that file names must match, such as *.dcm; with a / in it, the path "
-        "below the folder must.",
-    )
-    stop_on_error: bool = _field(
-        default=False, description="End at the first failure instead of going on."
-    )
-
-
-@strawberry.type(description="What became of `importPath`.")
-class ImportPathPayload:
-    job: ImportJob | None = _field(description="The import, waiting or running; null on error.")
-    errors: list[UserError] = _field(description="Empty where all is well.")
+from dicom_graph.graph.mutations.delete import DeleteMutations
+from dicom_graph.graph.mutations.import_jobs import JobMutations
+from dicom_graph.graph.mutations.import_path import ImportMutations
+from dicom_graph.graph.mutations.refresh import RefreshMutations
+from dicom_graph.graph.mutations.update import UpdateMutations
 
 
 @strawberry.type(description="Everything that can be done.")
-class Mutation:
-    @computed(
-        "Start to import a file or a folder with all below it, and return at once; follow it by "
-        "`importProgress`. Importing again creates nothing twice."
-    )
-    async def import_path(
-        self,
-        info: Info,
-        input: Annotated[
-            ImportPathInput, strawberry.argument(description="What is to be imported, and how.")
-        ],
-    ) -> ImportPathPayload:
-        service = info.context.service
-        if input.pattern is not None and not _is_pattern(input.pattern):
-            message = f"the pattern must have 1 to {_MAX_PATTERN} printable characters"
-            return _refused(message, "pattern", "BAD_PATTERN")
-        try:
-            path = await asyncio.to_thread(check_path, input.path, service.import_roots)
-        except ForbiddenPathError as error:
-            return _refused(str(error), "path", "FORBIDDEN_PATH")
-        request = JobRequest((path,), Mode[input.mode.name], input.pattern, input.stop_on_error)
-        job_id = await asyncio.to_thread(service.runner.submit, request)
-        row = await info.context.loaders.entity("import_job").load(job_id)
-        return ImportPathPayload(job=ImportJob.from_row(row), errors=[])
-
-
-def _is_pattern(text: str) -> bool:
-    return 0 < len(text) <= _MAX_PATTERN and text.isprintable()
-
-
-def _refused(message: str, field: str, code: str) -> ImportPathPayload:
-    return ImportPathPayload(job=None, errors=[UserError(message=message, field=field, code=code)])
+class Mutation(ImportMutations, JobMutations, UpdateMutations, DeleteMutations, RefreshMutations):
+    pass

@@ -5,6 +5,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types.scalar import ScalarDefinition
 
 from dicom_graph.graph.checking import Checked
+from dicom_graph.graph.execution import OnceExecutor
 from dicom_graph.graph.masking import MaskedSchema
 from dicom_graph.graph.mutation import Mutation
 from dicom_graph.graph.permissions import guard
@@ -20,6 +21,7 @@ def _make_schema() -> strawberry.Schema:
     scalars: dict[object, ScalarDefinition] = dict(SCALARS)
     made = MaskedSchema(
         query=Query,
+        execution_context_class=OnceExecutor,
         mutation=Mutation,
         subscription=Subscription,
         types=[*VALUE_TYPES.values(), CsaHeaderValue],

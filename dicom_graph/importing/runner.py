@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.importing.job import JobRun
 from dicom_graph.store.engine import Database
+from dicom_graph.store.job_control import cancel_job, create_retry
 from dicom_graph.store.jobs import (
     JobOrigin,
     JobRequest,
@@ -56,8 +57,27 @@ class JobRunner:
         """Record a job to be run soon; gives its id."""
         with self._database.writer.begin() as connection:
             job_id = create_job(connection, request)
-        self._wake.set()
+        self.wake()
         return job_id
+
+    def cancel(self, job_id: int) -> None:
+        """End a job, wherever it runs. Raises JobControlError."""
+        with self._database.writer.begin() as connection:
+            cancel_job(connection, job_id)
+
+    def retry(self, job_id: int) -> int:
+        """Record a job that reads again what this one failed on; gives its id.
+
+        Raises JobControlError.
+        """
+        with self._database.writer.begin() as connection:
+            new_id = create_retry(connection, job_id, JobOrigin.API)
+        self.wake()
+        return new_id
+
+    def wake(self) -> None:
+        """Look for waiting jobs now."""
+        self._wake.set()
 
     def _work(self) -> None:
         while not self._stop.is_set():
@@ -69,8 +89,6 @@ class JobRunner:
             self._wake.clear()
 
     def _run_waiting(self) -> None:
-        with self._database.writer.begin() as connection:
-            bury_dead_jobs(connection)
         with self._database.writer.begin() as connection:
             bury_dead_jobs(connection)
         with self._database.read_sync() as connection:

@@ -15,6 +15,8 @@ from typing import Any
 import psycopg
 from sqlalchemy import (
     BigInteger,
+    Column,
+    ColumnClause,
     ColumnElement,
     Connection,
     Date,
@@ -22,12 +24,14 @@ from sqlalchemy import (
     Float,
     FromClause,
     Integer,
+    MetaData,
     Select,
     String,
     Table,
     Time,
     cast,
     func,
+    insert,
     literal,
     select,
     true,
@@ -39,11 +43,12 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import JSON, TypeEngine
 
-from dicom_graph.store.types import UtcDateTime, microseconds
+from dicom_graph.store.types import Id, UtcDateTime, microseconds
 
 Row = Sequence[Any]
 _CHUNK = 500
 _WAL_ATTEMPTS = 200
+_WRITERS_LOCK = 5_318_008_137
 _SURROGATE = re.compile("[\ud800-\udfff]")
 DRIVER_ERRORS = (SQLAlchemyError, sqlite3.Error, psycopg.Error)
 """What any statement may raise: the bulk statements go to the drivers without SQLAlchemy."""
@@ -234,6 +239,60 @@ def insert_new(
     return {bytes(k) if isinstance(k, memoryview) else k for (k,) in cursor.fetchall()}
 
 
+def lock_writers(connection: Connection, *, alone: bool) -> None:
+    """Until the transaction ends, write beside others that may write, or `alone`.
+
+    SQLite has one writer at a time anyway.
+    """
+    if not is_sqlite(connection):
+        lock = func.pg_advisory_xact_lock if alone else func.pg_advisory_xact_lock_shared
+        connection.execute(select(lock(_WRITERS_LOCK)))
+
+
+def delete_rows(
+    connection: Connection, table: Table, columns: Sequence[str], keys: Sequence[Row]
+) -> None:
+    """Delete the rows whose columns equal one of the keys, whatever their number."""
+    if not keys:
+        return
+    cursor = connection.connection.cursor()
+    if is_sqlite(connection):
+        where = " AND ".join(f'"{name}" = ?' for name in columns)
+        cursor.executemany(f'DELETE FROM "{table.name}" WHERE {where}', keys)
+        return
+    arrays = ", ".join("%s" for _ in columns)
+    names = ", ".join(f'"{name}"' for name in columns)
+    where = " AND ".join(f'"{table.name}"."{name}" = keys."{name}"' for name in columns)
+    cursor.execute(
+        f'DELETE FROM "{table.name}" USING unnest({arrays}) AS keys({names}) WHERE {where}',
+        [list(values) for values in zip(*keys, strict=True)],
+    )
+
+
+def make_temporary_ids(connection: Connection, name: str, ids: Select[Any]) -> Table:
+    """A table of ids that only this connection sees; to be dropped in the same transaction."""
+    id = Column("id", Id, primary_key=True, autoincrement=False)
+    table = Table(name, MetaData(), id, prefixes=["TEMPORARY"])
+    table.create(connection)
+    connection.execute(insert(table).from_select(["id"], ids))
+    if not is_sqlite(connection):
+        connection.exec_driver_sql(f'ANALYZE "{name}"')
+    return table
+
+
+def compact(connection: Any) -> bool:
+    """Give the space of deleted rows back to the disk, on a driver's connection to SQLite.
+
+    Gives False where others are using the database. PostgreSQL does so by itself.
+    """
+    try:
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.OperationalError:
+        return False
+    return True
+
+
 def _copy(cursor: Any, target: str, rows: Iterable[Row]) -> None:
     with cursor.copy(f"COPY {target} FROM STDIN") as copy:
         for row in rows:
@@ -365,6 +424,22 @@ def _fold_postgresql(element: Any, compiler: Any, **options: Any) -> str:
     collation = "pg_c_utf8" if is_modern else "default"
     text = compiler.process(element.clauses, **options)
     return f'lower(CAST({text} AS TEXT) COLLATE "{collation}")'
+
+
+class SmallestNull(ColumnClause[Any]):
+    """A column in an index, NULL before all values; SQLite has it so, and no word for it."""
+
+    inherit_cache = True
+
+
+@compiles(SmallestNull)
+def _column_alone(element: Any, compiler: Any, **_options: Any) -> str:
+    return str(compiler.preparer.quote(element.name))
+
+
+@compiles(SmallestNull, "postgresql")
+def _nulls_first(element: Any, compiler: Any, **_options: Any) -> str:
+    return f"{compiler.preparer.quote(element.name)} NULLS FIRST"
 
 
 def position_of(part: Any, text: ColumnElement[Any]) -> ColumnElement[int]:

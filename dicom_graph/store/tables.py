@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from dicom_graph.store.dialect import SmallestNull
 from dicom_graph.store.types import Bytes, Id, Int64, Json, Text, UtcDateTime, utc_now
 
 TEXT_KEY_LENGTH = 64
@@ -39,6 +40,11 @@ def _partial_index(
 ) -> Index:
     condition = text(where)
     return Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
+
+
+def _order_index(name: str, *columns: str) -> Index:
+    """The index of a default order, in which NULL comes first on both databases."""
+    return Index(name, *map(SmallestNull, columns[:-1]), columns[-1])
 
 
 class Base(DeclarativeBase):
@@ -82,7 +88,8 @@ class Entity(Base):
 class Patient(Entity):
     __tablename__ = "patient"
     __table_args__ = (
-        Index("ix_patient_order", "family_name", "given_name", "id"),
+        _order_index("ix_patient_order", "family_name", "given_name", "id"),
+        _partial_index("ix_patient_edited", "id", where="edited IS NOT NULL"),
         {"sqlite_autoincrement": True},
     )
 
@@ -100,7 +107,8 @@ class Patient(Entity):
 class Study(Entity):
     __tablename__ = "study"
     __table_args__ = (
-        Index("ix_study_order", "date", "time", "id"),
+        _order_index("ix_study_order", "date", "time", "id"),
+        _partial_index("ix_study_edited", "id", where="edited IS NOT NULL"),
         {"sqlite_autoincrement": True},
     )
 
@@ -115,6 +123,7 @@ class Series(Entity):
     __table_args__ = (
         Index("ix_series_study", "study_id", "patient_id"),
         Index("ix_series_patient", "patient_id", "study_id"),
+        _partial_index("ix_series_edited", "id", where="edited IS NOT NULL"),
         {"sqlite_autoincrement": True},
     )
 
@@ -153,9 +162,10 @@ class Series(Entity):
 class Image(Entity):
     __tablename__ = "image"
     __table_args__ = (
-        Index("ix_image_series", "series_id", "number", "id"),
+        _order_index("ix_image_series", "series_id", "number", "id"),
         _partial_index("ix_image_warnings", "series_id", where="warnings IS NOT NULL"),
         _partial_index("ix_image_missing", "series_id", where="missing_since IS NOT NULL"),
+        _partial_index("ix_image_edited", "id", where="edited IS NOT NULL"),
         {"sqlite_autoincrement": True},
     )
 
@@ -184,7 +194,10 @@ class Directory(Base):
 
 
 class File(Base):
-    """A file of an image as it was when last read, by which import, and what it made of it."""
+    """A file of an image as it was when last read, by which import, and what it made of it.
+
+    `missing_since`: when a sync found it gone. An image all of whose files are gone is missing.
+    """
 
     __tablename__ = "file"
     __table_args__ = (Index("ix_file_image", "image_id"), {"sqlite_with_rowid": False})
@@ -196,6 +209,7 @@ class File(Base):
     image_id: Mapped[int] = mapped_column(ForeignKey("image.id"))
     import_job_id: Mapped[int | None] = mapped_column(Id)
     outcome: Mapped[int] = mapped_column(SmallInteger)
+    missing_since: Mapped[dt.datetime | None]
 
 
 class DataElementDefinition(Base):
@@ -348,6 +362,16 @@ class HeaderElement(Base):
     header_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
 
 
+class Generation(Base):
+    """One row: how often rows were deleted that a writer or a cache may remember by their ids."""
+
+    __tablename__ = "generation"
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    deletions: Mapped[int] = mapped_column(Int64)
+    prunes: Mapped[int] = mapped_column(Int64)
+
+
 class ImportJob(Base):
     """An import and its report, from its start to its end. `owner`: the process that runs it.
 
@@ -356,7 +380,10 @@ class ImportJob(Base):
     """
 
     __tablename__ = "import_job"
-    __table_args__ = ({"sqlite_autoincrement": True},)
+    __table_args__ = (
+        _partial_index("ix_import_job_retry", "retry_of", where="retry_of IS NOT NULL"),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     created: Mapped[dt.datetime] = mapped_column(default=utc_now)

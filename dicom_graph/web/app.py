@@ -18,6 +18,7 @@ from dicom_graph.access.authenticator import Authenticator
 from dicom_graph.access.principal import Role
 from dicom_graph.graph.context import Service
 from dicom_graph.graph.limits import Limits
+from dicom_graph.graph.subjects import load_resolver
 from dicom_graph.importing.roots import resolve_roots
 from dicom_graph.importing.runner import JobRunner
 from dicom_graph.settings import Settings
@@ -52,7 +53,15 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
     )
     store = Store(database, element_cache_bytes=settings.element_cache_megabytes << 20)
     documents = Documents.load(settings.trusted_documents) if settings.trusted_documents else None
-    service = Service(store, runner, roots, settings.max_page_size, _limits(settings, documents))
+    service = Service(
+        store,
+        runner,
+        roots,
+        settings.max_page_size,
+        settings.storage_root,
+        _limits(settings, documents),
+        load_resolver(settings.subject_resolver) if settings.subject_resolver else None,
+    )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -1,5 +1,7 @@
 """Edited entities, missing images, and imports that sync, store or are cancelled.
 
+On PostgreSQL the indexes of the default orders have NULL first, as the lists do.
+
 Revises: 0001.
 """
 
@@ -12,6 +14,11 @@ TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 MOMENT = sa.DateTime(timezone=True).with_variant(sa.Integer(), "sqlite")
 ENTITIES = ("patient", "study", "series", "image")
+ORDERS = (
+    ("ix_patient_order", "patient", ("family_name", "given_name")),
+    ("ix_study_order", "study", ("date", "time")),
+    ("ix_image_series", "image", ("series_id", "number")),
+)
 
 revision = "0002"
 down_revision = "0001"
@@ -32,7 +39,16 @@ def _job_columns() -> list[sa.Column]:
     ]
 
 
+def _remake_order_indexes(nulls: str) -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        for name, table, columns in ORDERS:
+            op.drop_index(name, table)
+            ordered = [sa.text(f"{column} {nulls}") for column in columns]
+            op.create_index(name, table, [*ordered, "id"])
+
+
 def upgrade() -> None:
+    _remake_order_indexes("NULLS FIRST")
     for table in ENTITIES:
         op.add_column(table, sa.Column("edited", JSON, nullable=True))
     op.add_column("image", sa.Column("missing_since", MOMENT, nullable=True))
@@ -44,13 +60,25 @@ def upgrade() -> None:
         sqlite_where=condition,
         postgresql_where=condition,
     )
+    op.add_column("file", sa.Column("missing_since", MOMENT, nullable=True))
     for column in _job_columns():
         op.add_column("import_job", column)
+    retries = sa.text("retry_of IS NOT NULL")
+    op.create_index(
+        "ix_import_job_retry",
+        "import_job",
+        ["retry_of"],
+        sqlite_where=retries,
+        postgresql_where=retries,
+    )
 
 
 def downgrade() -> None:
+    _remake_order_indexes("NULLS LAST")
+    op.drop_index("ix_import_job_retry", "import_job")
     for column in reversed(_job_columns()):
         op.drop_column("import_job", column.name)
+    op.drop_column("file", "missing_since")
     op.drop_index("ix_image_missing", "image")
     op.drop_column("image", "missing_since")
     for table in ENTITIES:

@@ -1,6 +1,6 @@
 """Users, tokens, sessions, and groups with what they see.
 
-Revises: 0002.
+Revises: 0003.
 """
 
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 MOMENT = sa.DateTime(timezone=True).with_variant(sa.Integer(), "sqlite")
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 

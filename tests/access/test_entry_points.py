@@ -38,6 +38,7 @@ class Row(NamedTuple):
     limited: bool = True
 
 
+IMPORTS, EDITS = Row(IMPORTER, limited=False), Row(EDITOR, limited=False)
 ROUTES = {
     ("GET", "/"): Row(VIEWER),
     ("GET", "/graphql"): Row(VIEWER),
@@ -70,15 +71,29 @@ FIELDS = {
         "nodes": (Row(VIEWER), f'nodes(ids: ["{NOTHING}"]) {{ id }}'),
     },
     "mutation": {
-        "importPath": (
-            Row(IMPORTER, limited=False),
-            'importPath(input: { path: "/nowhere" }) { errors { code } }',
-        ),
+        "importPath": (IMPORTS, 'importPath(input: { path: "/nowhere" }) { errors { code } }'),
+        **{
+            f"{verb}Import": (
+                IMPORTS, f'{verb}Import(input: {{ id: "{JOB}" }}) {{ errors {{ code }} }}'
+            )
+            for verb in ("cancel", "retry")
+        },
+        "syncPath": (EDITS, 'syncPath(input: { path: "/nowhere" }) { errors { code } }'),
+        **{
+            f"{verb}{entity}": (
+                EDITS, f'{verb}{entity}(input: {{ id: "{NOTHING}" }}) {{ errors {{ code }} }}'
+            )
+            for verb in ("update", "delete")
+            for entity in ("Patient", "Study", "Series", "Image")
+        },
+        "refresh": (EDITS, f'refresh(input: {{ id: "{NOTHING}" }}) {{ errors {{ code }} }}'),
     },
     "subscription": {
-        "importProgress": (Row(VIEWER), f'importProgress(jobId: "{JOB}") {{ id }}'),
+        "importProgress": (
+            Row(VIEWER, limited=False), f'importProgress(jobId: "{JOB}") {{ id }}',
+        ),
     },
-}
+}  # fmt: skip
 
 
 class Somebody(NamedTuple):

@@ -102,7 +102,7 @@ async def archives(databases: tuple[str, str]) -> Any:
     opened = []
     for url in databases:
         database = Database(url)
-        opened.append(Archive(database, Store(database), _limited(database)))
+        opened.append(Archive(database, Store(database, many_images=3), _limited(database)))
     yield opened
     for archive in opened:
         await archive.database.close()
@@ -173,6 +173,9 @@ OTHERS = [
     '{ startsWith: "number" } } } }) { totalCount nodes { uid } } }',
     '{ images(filter: { header: { element: { keyword: "CodeMeaning", exists: true, anywhere: true '
     '} } }) { totalCount nodes { uid } } }',
+    '{ images(filter: { header: { and: [{ element: { keyword: "Modality", text: { eq: "MR" } } }, '
+    '{ element: { keyword: "InstitutionName", text: { eq: "institution B" } } }] } }) '
+    "{ totalCount nodes { uid } } }",
     '{ dataElements(filter: { keyword: "InstitutionName" }) { totalCount nodes { value } } }',
     '{ dataElements(filter: { keyword: "CodeMeaning" }) { totalCount nodes { value } } }',
     '{ dataElementDefinitions(filter: { keyword: { eq: "PatientName" } }) { nodes { '

@@ -3,7 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+from pydicom.dataset import Dataset
+
 from dicom_graph.importing.run import Report
+from dicom_graph.store.read import Store
 from tests.conftest import Graph
 from tests.make import make_series
 
@@ -63,3 +67,31 @@ async def test_contents_of_series_and_definitions_take_no_statement_for_each(
     one = len(graph.statements)
     await graph("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=ids)
     assert len(graph.statements) == one
+
+
+ALIKE = 'keyword: "EchoTime", number: {between: [2, 3]}'
+POSITIONS = 'keyword: "ImagePositionPatient", number: {gte: 0}'
+NESTED = 'path: "ReferencedImageSequence.ReferencedSOPInstanceUID", text: {startsWith: "1.2"}'
+RARE = 'keyword: "InstanceNumber", number: {in: [3, 4, 99]}'
+
+
+@pytest.mark.parametrize("common", [ALIKE, POSITIONS, NESTED])
+async def test_a_common_condition_is_looked_up_in_the_images_that_a_rare_one_leaves(
+    tmp_path: Path, import_files: Callable[..., Report], graph: Graph, common: str
+) -> None:
+    item = Dataset()
+    item.ReferencedSOPInstanceUID = "1.2.3"
+    make_series(tmp_path, 8, ReferencedImageSequence=[item])
+    make_series(tmp_path / "other", 4, EchoTime=80.0, ImageType=["DERIVED"])
+    import_files(tmp_path)
+    question = f"""{{
+      images(filter: {{header: {{element: {{{common}}}, elements: [{{{RARE}}}]}}}}) {{
+        totalCount nodes {{ number series {{ nImages }} }} }} }}"""
+    expected = await graph(question)
+    up = len(graph.statements)
+    graph.store = Store(graph.database, many_images=5)
+    assert await graph(question) == expected
+    assert len(graph.statements) <= up + 1
+    both = common == POSITIONS
+    assert expected["images"]["totalCount"] == (4 if both else 2)
+    assert {node["number"] for node in expected["images"]["nodes"]} == {3, 4}

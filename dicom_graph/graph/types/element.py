@@ -1,7 +1,7 @@
 """DataElement and its definition."""
 
 import base64
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import strawberry
 
@@ -101,6 +101,15 @@ class DataElement(Node):
             warnings=row.warnings,
         )
 
+    @classmethod
+    def made_once(cls, info: Info, row: ElementRow) -> "DataElement":
+        """The element of a row; the same object each time in an operation."""
+        made = info.context.loaders.made_elements
+        if row.id not in made:
+            made[row.id] = cls.from_row(row)
+        element: DataElement = made[row.id]
+        return element
+
     def as_parent(self) -> Parent:
         """As a parent of lists."""
         return Parent(self.row.id)
@@ -148,12 +157,15 @@ class DataElement(Node):
         return make_values(self.row)
 
     @computed("The items of a sequence, in order; null for any other VR.")
-    async def items(
+    def items(
         self, info: Info
     ) -> list[Annotated["Header", strawberry.lazy("dicom_graph.graph.types.header")]] | None:
-        from dicom_graph.graph.types.header import Header
+        # No coroutine where there is nothing to wait for: see `graph.execution`.
+        return cast(Any, _load_items(info, self.row.id)) if self.vr == "SQ" else None
 
-        if self.vr != "SQ":
-            return None
-        rows = await info.context.loaders.items.load(self.row.id)
-        return [Header.from_row(row) for row in rows or ()]
+
+async def _load_items(info: Info, element_id: int) -> Any:
+    from dicom_graph.graph.types.header import Header
+
+    rows = await info.context.loaders.items.load(element_id)
+    return [Header.from_row(row) for row in rows or ()]

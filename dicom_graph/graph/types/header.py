@@ -86,7 +86,7 @@ class Header(Node):
         if self.row.element_id is None:
             return None
         row = await info.context.loaders.element.load(self.row.element_id)
-        return DataElement.from_row(row) if row is not None else None
+        return DataElement.made_once(info, row) if row is not None else None
 
     @computed("Its elements in the order of their tags; all arguments narrow.")
     async def elements(
@@ -119,7 +119,7 @@ class Header(Node):
             has_warnings=has_warnings,
         )
         rows = await info.context.loaders.elements_of(query).load(self.row)
-        return [DataElement.from_row(row) for row in rows]
+        return [DataElement.made_once(info, row) for row in rows]
 
     @computed(
         "One element by keyword, tag or path; null where the header does not hold it. The first "
@@ -153,14 +153,14 @@ class Header(Node):
             raise BadInput("`privateCreator` goes with `tag`")
         if path is not None:
             row = await _follow(info, self.row, parse_path(path))
-            return DataElement.from_row(row) if row is not None else None
+            return DataElement.made_once(info, row) if row is not None else None
         query = ElementQuery(
             keywords=frozenset({checked_keyword(keyword)}) if keyword is not None else None,
             tags=frozenset({checked_tag(tag)}) if tag is not None else None,
             private_creator=private_creator,
         )
         rows = await info.context.loaders.elements_of(query).load(self.row)
-        return DataElement.from_row(rows[0]) if rows else None
+        return DataElement.made_once(info, rows[0]) if rows else None
 
     @computed(
         "A Siemens CSA header as JSON, or one value of it by a path such as "

@@ -9,7 +9,7 @@ from dicom_graph.dicom.coded import display_name
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.connection import Connection
 from dicom_graph.graph.context import Info
-from dicom_graph.graph.fields import columns, combined, related_count, related_list
+from dicom_graph.graph.fields import columns, combined, edited_fields, related_count, related_list
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.subjects import SubjectPatient
 from dicom_graph.store.read import PageRequest, Parent
@@ -48,11 +48,19 @@ class Patient(Node):
     date_of_birth: dt.date | None = strawberry.field(description="PatientBirthDate (0010,0030).")
     created: dt.datetime = strawberry.field(description="When it came into the database, UTC.")
     modified: dt.datetime = strawberry.field(description="When its row last changed, UTC.")
+    edited_fields: list[str] = strawberry.field(
+        description="The fields that a person has set; no import changes them."
+    )
 
     @classmethod
     def from_row(cls, row: Any, origin: object = None) -> "Patient":
         """The patient of a row."""
-        return cls(id=global_id("Patient", row.id), key=row.id, **columns(row, _COLUMNS))
+        return cls(
+            id=global_id("Patient", row.id),
+            key=row.id,
+            edited_fields=edited_fields(row),
+            **columns(row, _COLUMNS),
+        )
 
     def as_parent(self) -> Parent:
         """As a parent of lists."""

@@ -11,7 +11,7 @@ from dicom_graph.dicom.dictionary import format_tag
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.connection import Connection
 from dicom_graph.graph.context import Info
-from dicom_graph.graph.fields import columns, combined, related_count, related_list
+from dicom_graph.graph.fields import columns, combined, edited_fields, related_count, related_list
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.types.patient import Patient
 from dicom_graph.graph.types.sequence_type import SequenceType
@@ -111,6 +111,9 @@ class Series(Node):
     )
     created: dt.datetime = _field(description="When it came into the database, UTC.")
     modified: dt.datetime = _field(description="When its row last changed, UTC.")
+    edited_fields: list[str] = _field(
+        description="The fields that a person has set; no import changes them."
+    )
 
     @classmethod
     def from_row(cls, row: Any, origin: object = None) -> "Series":
@@ -121,6 +124,7 @@ class Series(Node):
             study_key=row.study_id,
             patient_key=row.patient_id,
             sequence_type=SequenceType(row.sequence_type) if row.sequence_type else None,
+            edited_fields=edited_fields(row),
             **columns(row, _COLUMNS),
         )
 
@@ -183,7 +187,7 @@ class Series(Node):
         from dicom_graph.graph.types.element import DataElement
 
         contents = await info.context.loaders.series_contents.load(self.key)
-        return [DataElement.from_row(row) for row in contents.constant]
+        return [DataElement.made_once(info, row) for row in contents.constant]
 
     @computed("What differs among the headers of its images, or is missing in some.")
     async def varying_elements(self, info: Info) -> list[VaryingElement]:

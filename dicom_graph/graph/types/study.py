@@ -7,7 +7,7 @@ import strawberry
 
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.connection import Connection
-from dicom_graph.graph.fields import columns, combined, related_count, related_list
+from dicom_graph.graph.fields import columns, combined, edited_fields, related_count, related_list
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.types.patient import Patient
 from dicom_graph.store.read import Parent
@@ -33,6 +33,9 @@ class Study(Node):
     time: dt.time | None = strawberry.field(description="StudyTime (0008,0030).")
     created: dt.datetime = strawberry.field(description="When it came into the database, UTC.")
     modified: dt.datetime = strawberry.field(description="When its row last changed, UTC.")
+    edited_fields: list[str] = strawberry.field(
+        description="The fields that a person has set; no import changes them."
+    )
 
     @classmethod
     def from_row(cls, row: Any, origin: object = None) -> "Study":
@@ -41,6 +44,7 @@ class Study(Node):
             id=global_id("Study", row.id),
             key=row.id,
             patient_key=origin.key if isinstance(origin, Patient) else None,
+            edited_fields=edited_fields(row),
             **columns(row, _COLUMNS),
         )
 

@@ -4,11 +4,12 @@ import datetime as dt
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import Connection, Table, select
 
 from dicom_graph.dicom.entities import Entities, PatientFields, SeriesFields, StudyFields
 from dicom_graph.dicom.recent import Recent
 from dicom_graph.store.dialect import allocate_ids, ids_by_key, insert_new
+from dicom_graph.store.edit.kept import take_fields
 from dicom_graph.store.tables import Image, Patient, Series, Study
 from dicom_graph.store.types import utc_now
 
@@ -26,6 +27,7 @@ class PatientRow:
     name: str | None
     sex: str | None
     date_of_birth: dt.date | None
+    edited: list[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class SeriesRow:
     study_id: int | None
     patient_id: int | None
     modality: str | None
+    edited: list[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ class EntityWriter:
         if image_id is None or place.series is None:
             return
         earlier = select(Image.id).join(Series, Series.id == Image.series_id)
-        earlier = earlier.where(Image.id < image_id).limit(1)
+        earlier = earlier.where(Image.id < image_id, Image.missing_since.is_(None)).limit(1)
         owners = (
             (_SERIES, place.series.id, entities.series, Series.id),
             (_STUDY, place.study_id, entities.study, Series.study_id),
@@ -95,9 +98,9 @@ class EntityWriter:
         for table, id, fields, column in owners:
             if id is None or fields is None:
                 continue
-            if connection.execute(earlier.where(column == id)).first() is None:
-                values = asdict(fields) | {"modified": utc_now()}
-                connection.execute(update(table).where(table.c.id == id).values(values))
+            if connection.execute(earlier.where(column == id)).first() is not None:
+                continue
+            if take_fields(connection, table, id, asdict(fields)):
                 self.forget()
 
     def _place(self, entities: Entities) -> Place:
@@ -151,15 +154,16 @@ class EntityWriter:
     def _find_series(self, connection: Connection, uids: list[str]) -> dict[str, SeriesRow]:
         columns = _SERIES.c
         statement = select(
-            columns.uid, columns.id, columns.study_id, columns.patient_id, columns.modality
-        ).where(columns.uid.in_(uids))
+            columns.uid, columns.id, columns.study_id, columns.patient_id, columns.modality,
+            columns.edited,
+        ).where(columns.uid.in_(uids))  # fmt: skip
         return {uid: SeriesRow(*fields) for uid, *fields in connection.execute(statement)}
 
 
 def _find_patients(connection: Connection, uids: list[str]) -> dict[str, PatientRow]:
     columns = _PATIENT.c
     statement = select(
-        columns.uid, columns.id, columns.name, columns.sex, columns.date_of_birth
+        columns.uid, columns.id, columns.name, columns.sex, columns.date_of_birth, columns.edited
     ).where(columns.uid.in_(uids))
     return {uid: PatientRow(*fields) for uid, *fields in connection.execute(statement)}
 

@@ -4,10 +4,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from operator import itemgetter
+from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, delete, select, update
+from sqlalchemy import Connection, Table, delete, select, update
 
-from dicom_graph.store.dialect import allocate_ids, insert_new, insert_rows
+from dicom_graph.store.dialect import (
+    allocate_ids,
+    among,
+    delete_rows,
+    insert_new,
+    insert_rows,
+    is_sqlite,
+)
+from dicom_graph.store.edit.kept import NAME_PARTS, without_edited
 from dicom_graph.store.idlist import pack_ids, unpack_ids
 from dicom_graph.store.ingest.batch import Mode, Outcome, ReadFile
 from dicom_graph.store.ingest.duplicates import (
@@ -32,6 +41,12 @@ _FIELDS = (
 _COLUMNS = (
     "id", "created", "modified", "series_id", "transfer_syntax_uid", "warnings", *_FIELDS,
 )  # fmt: skip
+_COLUMNS_OF: dict[str, tuple[str, ...]] = {
+    "Modality": ("modality",),
+    "PatientName": NAME_PARTS,
+    "PatientSex": ("sex",),
+    "PatientBirthDate": ("date_of_birth",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +77,9 @@ class ImageWriter:
         """Insert new images, complete headers that a fuller mode or a changed file gives."""
         firsts: dict[str, int] = {}
         for index, file in enumerate(files):
-            firsts.setdefault(file.entities.image.uid, index)
+            first = files[firsts.setdefault(file.entities.image.uid, index)]
+            if file.changed and not first.changed:
+                firsts[file.entities.image.uid] = index
         known = find_images(connection, list(firsts))
         new = sorted((uid, index) for uid, index in firsts.items() if uid not in known)
         created = self._insert(connection, [index for _, index in new], files, places)
@@ -89,7 +106,7 @@ class ImageWriter:
         for id, index in zip(allocate_ids(connection, _IMAGE, len(indexes)), indexes, strict=True):
             file, place = files[index], places[index]
             series_id = place.series.id if place.series else None
-            warnings = [*file.warnings, *_disagreements(file, place)] or None
+            warnings = [*file.warnings, *disagreements(file, place)] or None
             fields = asdict(file.entities.image)
             rows.append(
                 (id, now, now, series_id, file.transfer_syntax_uid, warnings,
@@ -120,16 +137,14 @@ class ImageWriter:
             )
             if fuller or (file.changed and file.mode >= image.mode):
                 rewritten[uid] = image.id
-                fields = asdict(file.entities.image)
-                values = {name: fields[name] for name in _FIELDS}
-                values["transfer_syntax_uid"] = file.transfer_syntax_uid
                 of_others = [w for w in image.warnings if w.startswith(ANOTHER_FILE)]
-                image.warnings = [*file.warnings, *_disagreements(file, place), *of_others]
-                values["warnings"] = image.warnings or None
-                if file.changed:
-                    values["series_id"] = place.series.id if place.series else None
-                connection.execute(update(Image).where(Image.id == image.id).values(values))
-        _drop_headers(connection, list(rewritten.values()))
+                image.warnings = [*file.warnings, *disagreements(file, place), *of_others]
+        edited = _edited(connection, list(rewritten.values()))
+        for uid, id in rewritten.items():
+            file, place = files[firsts[uid]], places[firsts[uid]]
+            values = without_edited(_values(file, place, known[uid].warnings), edited[id])
+            connection.execute(update(Image).where(Image.id == id).values(values))
+        drop_headers(connection, list(rewritten.values()))
         return rewritten
 
     def _write_headers(
@@ -163,21 +178,36 @@ class ImageWriter:
         insert_rows(connection, _HEADER_ELEMENT, ("element_id", "header_id"), sorted(members))
 
 
-def _drop_headers(connection: Connection, image_ids: list[int]) -> None:
+def _values(file: ReadFile, place: Place, warnings: list[str]) -> dict[str, Any]:
+    """What a file says of the image that it is read into."""
+    fields = asdict(file.entities.image)
+    values = {name: fields[name] for name in _FIELDS}
+    values["transfer_syntax_uid"] = file.transfer_syntax_uid
+    values["warnings"] = warnings or None
+    if file.changed:
+        values["series_id"] = place.series.id if place.series else None
+    return values
+
+
+def _edited(connection: Connection, image_ids: list[int]) -> dict[int, dict[str, Any]]:
+    """What was edited of images, which nobody else edits until the transaction ends."""
+    wanted = among(is_sqlite(connection), Image.id.expression, image_ids)
+    statement = select(Image.id, Image.edited).where(wanted).order_by(Image.uid)
+    rows = connection.execute(statement.with_for_update())
+    return {id: {"edited": edited} for id, edited in rows}
+
+
+def drop_headers(connection: Connection, image_ids: list[int]) -> None:
+    """Delete the headers of images."""
     if not image_ids:
         return
     condition = Header.image_id.in_(image_ids)
     members = [
-        {"element": element, "header": header_id}
+        (element, header_id)
         for header_id, own in connection.execute(select(Header.id, Header.own).where(condition))
         for element in unpack_ids(own)
     ]
-    if members:
-        columns = _HEADER_ELEMENT.c
-        statement = delete(_HEADER_ELEMENT).where(
-            columns.element_id == bindparam("element"), columns.header_id == bindparam("header")
-        )
-        connection.execute(statement, members)
+    delete_rows(connection, _HEADER_ELEMENT, ("element_id", "header_id"), members)
     connection.execute(delete(Header).where(condition))
 
 
@@ -197,7 +227,7 @@ def _written(
     return Written(known[uid].id, outcome)
 
 
-def _disagreements(file: ReadFile, place: Place) -> list[str]:
+def disagreements(file: ReadFile, place: Place) -> list[str]:
     """Where a header contradicts the series and the patient that it names."""
     series, fields = place.series, file.entities.series
     if series is None or fields is None:
@@ -207,7 +237,8 @@ def _disagreements(file: ReadFile, place: Place) -> list[str]:
         ("StudyInstanceUID", place.study_id, series.study_id),
         ("Modality", fields.modality, series.modality),
     )
-    warnings = [f"{name} differs from that of the image's series" for name in _unlike(of_series)]
+    unlike = _unlike(of_series, series.edited)
+    warnings = [f"{keyword} differs from that of the image's series" for keyword in unlike]
     row, patient = place.patient, file.entities.patient
     if row is not None and patient is not None:
         of_patient = (
@@ -215,9 +246,13 @@ def _disagreements(file: ReadFile, place: Place) -> list[str]:
             ("PatientSex", patient.sex, row.sex),
             ("PatientBirthDate", patient.date_of_birth, row.date_of_birth),
         )
-        warnings += [f"{name} differs from that of the patient" for name in _unlike(of_patient)]
+        unlike = _unlike(of_patient, row.edited)
+        warnings += [f"{keyword} differs from that of the patient" for keyword in unlike]
     return warnings
 
 
-def _unlike(pairs: Iterable[tuple[str, object, object]]) -> list[str]:
-    return [keyword for keyword, mine, theirs in pairs if mine != theirs]
+def _unlike(pairs: Iterable[tuple[str, object, object]], edited: list[str] | None) -> Iterable[str]:
+    """Keywords whose values differ. What a person has set says nothing against a file."""
+    for keyword, mine, theirs in pairs:
+        if mine != theirs and not set(_COLUMNS_OF.get(keyword, ())) & set(edited or ()):
+            yield keyword

@@ -4,21 +4,26 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
+from dicom_graph.store.generation import Generations, write_beside_others
 from dicom_graph.store.ingest.batch import Outcome, ReadFile
 from dicom_graph.store.ingest.elements import ElementWriter
 from dicom_graph.store.ingest.entities import EntityWriter
 from dicom_graph.store.ingest.files import FileWriter
 from dicom_graph.store.ingest.images import ImageWriter
+from dicom_graph.store.ingest.verify import verified
 
 
 class BatchWriter:
     """Writes batches of read files, and remembers the ids that recur. Not thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, verify: bool = False) -> None:
+        """With `verify`, a changed file whose content is what is stored counts as unchanged."""
+        self._verify = verify
         self._elements = ElementWriter()
         self._entities = EntityWriter()
         self._images = ImageWriter()
         self._files = FileWriter()
+        self._generations: Generations | None = None
 
     def write(
         self, connection: Connection, files: Sequence[ReadFile], job_id: int | None
@@ -29,11 +34,17 @@ class BatchWriter:
         """
         if not files:
             return []
+        generations = write_beside_others(connection)
+        if generations != self._generations:
+            self.forget()
+            self._generations = generations
         element_ids = self._elements.write(connection, (file.elements for file in files))
         for file in files:
             if file.changed:
                 self._entities.refresh(connection, file.entities)
         places = self._entities.write(connection, [file.entities for file in files])
+        if self._verify:
+            files = verified(connection, files, places, element_ids)
         written = self._images.write(connection, files, places, element_ids)
         records = [
             (file.file, image.image_id, image.outcome)
@@ -42,7 +53,12 @@ class BatchWriter:
         self._files.write(connection, records, job_id)
         return [image.outcome for image in written]
 
+    @property
+    def orphaned(self) -> int:
+        """How many images lost their last file to another image, in the last `write`."""
+        return self._files.orphaned
+
     def forget(self) -> None:
-        """Drop what is remembered: after a rollback it may not be in the database."""
+        """Drop what is remembered: after a rollback or a deletion it may not be in the database."""
         for part in (self._elements, self._entities, self._images, self._files):
             part.forget()

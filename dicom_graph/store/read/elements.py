@@ -1,4 +1,4 @@
-"""Elements as they are read back: immutable, so kept for the life of the process."""
+"""Elements as they are read back: immutable, so kept until some are pruned."""
 
 import datetime as dt
 from collections import OrderedDict
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dicom_graph.dicom.dictionary import ANY_BLOCK
 from dicom_graph.dicom.packing import unpack
 from dicom_graph.store.dialect import among
+from dicom_graph.store.generation import generations
 from dicom_graph.store.tables import DataElement, DataElementDefinition, DataElementValue
 
 K = TypeVar("K")
@@ -114,6 +115,10 @@ class Recent(Generic[K, T]):
         self._values.move_to_end(key)
         return found[0]
 
+    def clear(self) -> None:
+        self._values.clear()
+        self._weight = 0
+
     def update(self, values: Mapping[K, T]) -> None:
         for key, value in values.items():
             weight = self._weight_of(value)
@@ -132,9 +137,18 @@ class ElementCache:
     """
 
     def __init__(self, max_bytes: int) -> None:
+        self._prunes: int | None = None
         self._definitions: dict[int, DefinitionRow] = {}
         self._elements: Recent[int, ElementRow] = Recent(max_bytes * 3 // 4, _weight)
         self._placed: Recent[int, Placed] = Recent(max_bytes // 4, lambda placed: 250)
+
+    async def forget_pruned(self, connection: AsyncConnection) -> None:
+        """Forget everything where elements may have been deleted since the last time."""
+        prunes = (await connection.execute(generations())).one().prunes
+        if prunes != self._prunes:
+            self._elements.clear()
+            self._placed.clear()
+            self._prunes = prunes
 
     @property
     def known_definitions(self) -> dict[int, DefinitionRow]:

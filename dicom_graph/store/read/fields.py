@@ -10,8 +10,9 @@ from dicom_graph.store.types import UtcDateTime
 
 _HIDDEN = frozenset(
     {
-        "id", "series_id", "study_id", "patient_id", "warnings", "definition_id", "block",
+        "id", "series_id", "study_id", "patient_id", "warnings", "edited", "definition_id", "block",
         "n_values", "packed", "sha256", "image_id", "element_id", "shared_set_id", "own", "mode",
+        "retry_of",
     }
 )  # fmt: skip
 

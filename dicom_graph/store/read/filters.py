@@ -32,10 +32,14 @@ from dicom_graph.store.tables import Image, Series
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Makes conditions into SQL for one database. `definitions` are all that it holds."""
+    """Makes conditions into SQL for one database. `definitions` are all that it holds.
+
+    `common`: conditions on elements of images that are looked up from the images down.
+    """
 
     sqlite: bool
     definitions: Mapping[int, DefinitionRow]
+    common: frozenset[HasElement] = frozenset()
 
     def where(self, entity: str, table: FromClause, condition: Condition) -> ColumnElement[bool]:
         """The condition on an entity's table. Raises FilterError."""
@@ -64,6 +68,8 @@ class Filters:
                 return table.c[column].in_(select(found.c.id))
             case HasElement():
                 matcher = ElementMatcher(self.sqlite, self.definitions)
+                if entity == "image" and condition in self.common:
+                    return matcher.is_held(table.c.id, condition)
                 return table.c.id.in_(_HOLDERS[entity](matcher, condition))
 
     def _some(self, relation: str, table: FromClause, part: Condition) -> ColumnElement[bool]:

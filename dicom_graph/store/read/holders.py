@@ -18,6 +18,7 @@ from sqlalchemy import (
     true,
     union_all,
 )
+from sqlalchemy.orm import aliased
 from sqlalchemy.sql.selectable import CompoundSelect
 
 from dicom_graph.dicom.dictionary import ANY_BLOCK
@@ -72,6 +73,25 @@ class ElementMatcher:
             enclosing = enclosing_elements(elements)
             elements = select(enclosing.c.id)
         return images_with(elements)
+
+    def is_held(self, image_id: ColumnElement[int], wanted: HasElement) -> ColumnElement[bool]:
+        """Whether the header of one image holds such an element: for few images to look at."""
+        found = self.elements(wanted).cte()
+        ids = select(found.c.id)
+        header = aliased(Header)
+        own = select(HeaderElement.header_id).where(
+            HeaderElement.element_id.in_(ids), HeaderElement.header_id == header.id
+        )
+        shared = select(ElementSetMember.set_id).where(
+            ElementSetMember.element_id.in_(ids), ElementSetMember.set_id == header.shared_set_id
+        )
+        held = (
+            select(header.id)
+            .where(header.image_id == image_id, or_(own.exists(), shared.exists()))
+            .limit(1)
+        )
+        # Not EXISTS, which PostgreSQL would make into a join with all images that hold it.
+        return held.scalar_subquery().is_not(None)
 
     def elements(self, wanted: HasElement) -> Select[Any]:
         """The ids of such elements, as `(id)`."""

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Boolean,
+    Column,
     ColumnElement,
     Date,
     DateTime,
@@ -156,7 +157,17 @@ def _beyond(keys: Keys, request: PageRequest, cursor: str, *, after: bool) -> Co
         larger = after != order.descending
         alternatives.append(and_(*equal, _larger(key, value) if larger else _less(key, value)))
         equal.append(key.is_(None) if value is None else key == value)
-    return or_(*alternatives)
+    return and_(or_(*alternatives), *_range(keys[0], request.order[0], values[0], after=after))
+
+
+def _range(
+    key: ColumnElement[Any], order: Order, value: Any, *, after: bool
+) -> list[ColumnElement[bool]]:
+    """What `_beyond` says of the first key: an index can begin there, which no OR tells it."""
+    larger = after != order.descending
+    if value is None or not isinstance(key, Column) or (_nullable(key) and not larger):
+        return []
+    return [key >= value if larger else key <= value]
 
 
 def _larger(column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dicom_graph.store.dialect import among, first_of_each, parent_table, texts_among
 from dicom_graph.store.engine import Database
 from dicom_graph.store.idlist import unpack_ids
+from dicom_graph.store.read.common import MANY_IMAGES, find_common
 from dicom_graph.store.read.conditions import Condition, HasElement, asks_of_elements
 from dicom_graph.store.read.elements import (
     DefinitionRow,
@@ -23,7 +24,8 @@ from dicom_graph.store.read.elements import (
 )
 from dicom_graph.store.read.facets import FacetValue, element_facet, field_facet
 from dicom_graph.store.read.filters import Filters
-from dicom_graph.store.read.holders import images_that_hold
+from dicom_graph.store.read.following import JobFeed
+from dicom_graph.store.read.holders import ElementMatcher, images_that_hold
 from dicom_graph.store.read.orders import order_key
 from dicom_graph.store.read.pages import (
     Keys,
@@ -38,17 +40,34 @@ from dicom_graph.store.read.pages import (
 from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
 from dicom_graph.store.read.statistics import Statistics, statistics_statement
 from dicom_graph.store.read.summary import SeriesContents, count_elements, summarise
-from dicom_graph.store.tables import Directory, ElementSet, File, Header, Image, ImportFailure
+from dicom_graph.store.tables import (
+    Directory,
+    ElementSet,
+    File,
+    Header,
+    Image,
+    ImportFailure,
+    ImportJob,
+)
 from dicom_graph.store.visible import Groups, of_visible
 
 
 class Store:
     """The read side of one database."""
 
-    def __init__(self, database: Database, *, element_cache_bytes: int = 128 << 20) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        element_cache_bytes: int = 128 << 20,
+        many_images: int = MANY_IMAGES,
+    ) -> None:
+        """`many_images`: how many hold an element that is common (see `find_common`)."""
         self.database = database
+        self._many_images = many_images
         self._sqlite = database.is_sqlite
         self._elements = ElementCache(element_cache_bytes)
+        self.jobs = JobFeed(lambda ids: self.by_ids("import_job", ids))
 
     def limited_to(self, groups: Groups) -> "Store":
         """The same store, and the same memory, for who sees only what these groups are granted."""
@@ -180,7 +199,10 @@ class Store:
         """What makes the condition into SQL; it needs the definitions only for elements."""
         if not asks_of_elements(wanted):
             return Filters(self._sqlite, {})
-        return Filters(self._sqlite, await self._elements.current_definitions(connection))
+        definitions = await self._elements.current_definitions(connection)
+        matcher = ElementMatcher(self._sqlite, definitions)
+        common = await find_common(connection, matcher, wanted, self._many_images)
+        return Filters(self._sqlite, definitions, common)
 
     async def by_ids(self, entity: str, ids: Sequence[int]) -> dict[int, Row[Any]]:
         """Entities by id."""
@@ -240,6 +262,8 @@ class Store:
                 if query.matches(definitions[place.definition_id], place.tag)
             }
             rows = await self._elements.elements(connection, chosen, self._sqlite)
+        # An element may have been pruned between the statements, with a header deleted before.
+        chosen = {id: place for id, place in chosen.items() if id in rows}
         if query.has_warnings is not None:
             chosen = {
                 id: place
@@ -344,6 +368,7 @@ class Store:
     async def elements(self, ids: Sequence[int]) -> dict[int, ElementRow]:
         """Elements by id."""
         async with self.database.read() as connection:
+            await self._elements.forget_pruned(connection)
             if self.database.groups is not None:
                 table = ENTITY_TABLES["data_element"]
                 known = among(self._sqlite, table.c.id, ids)
@@ -360,11 +385,14 @@ class Store:
     async def files(self, image_ids: Sequence[int]) -> dict[int, list[Any]]:
         """The files of images, in the order of their paths."""
         statement = (
-            select(File.image_id, Directory.path.label("directory"), File.name, File.size)
+            select(
+                File.image_id, Directory.path.label("directory"), File.name, File.size,
+                File.missing_since,
+            )
             .join(Directory, Directory.id == File.directory_id)
             .where(among(self._sqlite, File.image_id.expression, image_ids))
             .order_by(Directory.path, File.name)
-        )
+        )  # fmt: skip
         found: dict[int, list[Any]] = defaultdict(list)
         async with self.database.read() as connection:
             for row in await connection.execute(statement):
@@ -382,6 +410,17 @@ class Store:
         async with self.database.read() as connection:
             for row in await connection.execute(statement):
                 found[row.job_id].append(row)
+        return found
+
+    async def retries(self, job_ids: Sequence[int]) -> dict[int, list[Any]]:
+        """The jobs that read again what jobs failed on, oldest first."""
+        statement = select(ImportJob.__table__).where(
+            among(self._sqlite, ImportJob.retry_of.expression, job_ids)
+        )
+        found: dict[int, list[Any]] = defaultdict(list)
+        async with self.database.read() as connection:
+            for row in await connection.execute(statement.order_by(ImportJob.id)):
+                found[row.retry_of].append(row)
         return found
 
     def _where(

@@ -1,0 +1,287 @@
+"""Planes: the slices that a file holds, each with its place in the patient and what tells it apart.
+
+A file gives one plane (a classic image), one for each frame (enhanced images of every class by
+their functional groups, RT Dose by GridFrameOffsetVector, reconstructed NM by its detector), or one
+for each tile of a Siemens mosaic. Only headers are read.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.tag import Tag
+
+from dicom_graph.dicom.errors import CorruptPixelsError, VolumeError
+from dicom_graph.dicom.functional_groups import FunctionalGroups
+from dicom_graph.dicom.image_file import ImageFile, open_image
+from dicom_graph.dicom.modality import Transform
+from dicom_graph.dicom.pixels import PIXEL_TAGS, PixelDescription, PixelLayout
+from dicom_graph.dicom.raw_frames import RawFrame, raw_frames
+from dicom_graph.dicom.reading import INFLATED_LIMIT
+from dicom_graph.dicom.through_pydicom import quiet_pydicom
+from dicom_graph.dicom.volume.labels import LABEL_TAGS, Labels, frame_labels, number
+from dicom_graph.dicom.volume.mosaic import Mosaic, is_mosaic, read_mosaic
+
+Vector: TypeAlias = NDArray[np.float64]
+
+_KEYWORDS = (
+    "SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "ImagePositionPatient",
+    "ImageOrientationPatient", "PixelSpacing", "ImagerPixelSpacing", "SliceThickness",
+    "SpacingBetweenSlices", "GridFrameOffsetVector", "TotalPixelMatrixColumns", "SliceVector",
+    "DetectorInformationSequence",
+)  # fmt: skip
+_TAGS = PIXEL_TAGS | LABEL_TAGS | frozenset(int(Tag(keyword)) for keyword in _KEYWORDS)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file as it was when its header was read, and what all its planes share."""
+
+    path: str
+    size: int
+    modified_ns: int
+    sop_instance_uid: str
+    series_uid: str
+    frame_of_reference_uid: str
+    samples: int
+    stored_dtype: str
+    bits_stored: int
+    photometric_interpretation: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plane:
+    """One slice: where its pixels are, and where they lie in the patient.
+
+    `frame` counts from 0; `tile` is the first row and column of a mosaic's tile. `position` and
+    `orientation` are those of PS3.3 C.7.6.2: the centre of the first voxel in mm, and the
+    directions along a row and down a column, in the patient's LPS+ system; None where the header
+    has none that can be used. `spacing`: mm between rows, and between columns. `thickness`: mm to
+    the next slice, as far as one header can tell; `stated_step`: SpacingBetweenSlices. `raw`: set
+    where the file holds the values as they are. `note`: what is doubtful about it.
+    """
+
+    file: SourceFile
+    frame: int
+    rows: int
+    columns: int
+    transform: Transform
+    labels: Labels
+    dtype: np.dtype[Any]
+    tile: tuple[int, int] | None = None
+    position: Vector | None = None
+    orientation: Vector | None = None
+    spacing: tuple[float, float] | None = None
+    thickness: float | None = None
+    stated_step: float | None = None
+    raw: RawFrame | None = None
+    note: str | None = None
+
+    @property
+    def normal(self) -> Vector:
+        """The unit normal of the plane; of a plane without orientation, (0, 0, 1)."""
+        if self.orientation is None:
+            return np.array([0.0, 0.0, 1.0])
+        normal = np.cross(self.orientation[:3], self.orientation[3:])
+        return np.asarray(normal / np.linalg.norm(normal))
+
+
+def read_planes(path: str | os.PathLike[str]) -> list[Plane]:
+    """The planes of a file, in the order of its frames.
+
+    Raises PixelError; NoPixelDataError where the file is no image.
+    """
+    with quiet_pydicom(), open_image(path, _TAGS) as image:
+        image.decoder()
+        layout = PixelLayout(image, rescaled=True)
+        header, groups = image.header, FunctionalGroups(image.header)
+        description = layout.description(None)
+        _check_frame_count(image, description, raw := raw_frames(image, description))
+        status = image.status()
+        file = SourceFile(
+            os.fspath(path),
+            status.st_size,
+            status.st_mtime_ns,
+            str(header.get("SOPInstanceUID") or ""),
+            str(header.get("SeriesInstanceUID") or ""),
+            str(header.get("FrameOfReferenceUID") or ""),
+            description.samples,
+            description.stored_dtype,
+            description.bits_stored,
+            description.photometric_interpretation,
+        )
+        places = _places(header, groups, description.frames)
+        planes = [
+            Plane(
+                file=file,
+                frame=frame,
+                rows=description.rows,
+                columns=description.columns,
+                transform=layout.transform(frame),
+                labels=frame_labels(header, groups, frame),
+                dtype=np.dtype(description.dtype),
+                position=_vector(place.position, 3),
+                orientation=_orientation(place.orientation),
+                spacing=_spacing(place.spacing),
+                thickness=_thickness(place.step) or _thickness(place.thickness),
+                stated_step=_thickness(place.step),
+                raw=None if raw is None else raw[frame],
+            )
+            for frame, place in enumerate(places)
+        ]
+        if len(planes) == 1 and is_mosaic(header):
+            return _tiles(planes[0], read_mosaic(header))
+        return planes
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What a header says of a frame's place, unchecked."""
+
+    position: Any
+    orientation: Any
+    spacing: Any
+    thickness: Any
+    step: Any
+
+
+def _places(header: Dataset, groups: FunctionalGroups, n_frames: int) -> list[_Place]:
+    if groups.n_frames or "SharedFunctionalGroupsSequence" in header:
+        return [_enhanced_place(header, groups, frame) for frame in range(n_frames)]
+    place = _classic_place(header)
+    if n_frames == 1:
+        return [place]
+    offsets = _frame_offsets(header, n_frames)
+    if "DetectorInformationSequence" in header:
+        place = _nuclear_place(header, place)
+    corner, axes = _vector(place.position, 3), _orientation(place.orientation)
+    if offsets is None or corner is None or axes is None:
+        return [replace(place, position=None)] * n_frames
+    normal = np.cross(axes[:3], axes[3:])
+    return [replace(place, position=corner + offset * normal) for offset in offsets]
+
+
+def _classic_place(header: Dataset) -> _Place:
+    spacing = header.get("PixelSpacing") or header.get("ImagerPixelSpacing")
+    return _Place(
+        header.get("ImagePositionPatient"),
+        header.get("ImageOrientationPatient"),
+        spacing,
+        header.get("SliceThickness"),
+        header.get("SpacingBetweenSlices"),
+    )
+
+
+def _enhanced_place(header: Dataset, groups: FunctionalGroups, frame: int) -> _Place:
+    classic = _classic_place(header)
+    value: Callable[[str, str], Any] = lambda group, word: groups.value(frame, group, word)  # noqa: E731
+    measures = "PixelMeasuresSequence"
+    return _Place(
+        value("PlanePositionSequence", "ImagePositionPatient") or classic.position,
+        value("PlaneOrientationSequence", "ImageOrientationPatient") or classic.orientation,
+        value(measures, "PixelSpacing") or classic.spacing,
+        value(measures, "SliceThickness") or classic.thickness,
+        value(measures, "SpacingBetweenSlices") or classic.step,
+    )
+
+
+def _nuclear_place(header: Dataset, classic: _Place) -> _Place:
+    detectors = header.DetectorInformationSequence
+    first = detectors[0] if detectors else Dataset()
+    return replace(
+        classic,
+        position=first.get("ImagePositionPatient") or classic.position,
+        orientation=first.get("ImageOrientationPatient") or classic.orientation,
+    )
+
+
+def _frame_offsets(header: Dataset, n_frames: int) -> list[float] | None:
+    """How far along the normal each frame lies from the first, in mm."""
+    grid = header.get("GridFrameOffsetVector")
+    if grid is not None and len(grid) == n_frames:
+        # Some give the z of each frame, where the first is not 0 (PS3.3 C.8.8.3.2).
+        return [float(offset) - float(grid[0]) for offset in grid]
+    slices, step = header.get("SliceVector"), header.get("SpacingBetweenSlices")
+    if isinstance(slices, int):
+        slices = [slices]
+    if slices and step and len(slices) == n_frames:
+        return [(int(index) - 1) * float(step) for index in slices]
+    return None
+
+
+def _tiles(plane: Plane, mosaic: Mosaic | None) -> list[Plane]:
+    if mosaic is None or plane.position is None or plane.orientation is None:
+        return [replace(plane, note="a mosaic whose header does not tell how to take it apart")]
+    spacing = plane.spacing or (1.0, 1.0)
+    rows, columns = plane.rows // mosaic.per_side, plane.columns // mosaic.per_side
+    across = plane.orientation[:3] * spacing[1] * (plane.columns - columns) / 2
+    down = plane.orientation[3:] * spacing[0] * (plane.rows - rows) / 2
+    normal = plane.normal if mosaic.normal is None else mosaic.normal
+    step = normal * (plane.thickness or 1.0)
+    return [
+        replace(
+            plane,
+            rows=rows,
+            columns=columns,
+            tile=(tile // mosaic.per_side * rows, tile % mosaic.per_side * columns),
+            position=plane.position + across + down + tile * step,
+            note=None if plane.thickness else "no distance between slices: 1 mm is assumed",
+        )
+        for tile in range(mosaic.n_tiles)
+    ]
+
+
+def _check_frame_count(
+    image: ImageFile, description: PixelDescription, raw: list[RawFrame] | None
+) -> None:
+    """Before each frame gets a plane: the file must be able to hold as many as its header says."""
+    if "TotalPixelMatrixColumns" in image.header:
+        raise VolumeError("the frames are tiles of a slide, which make no volume")
+    # An encoded frame takes 8 bytes or more; an inflated data set is bounded already.
+    bits = 64
+    if not image.syntax.is_encapsulated:
+        allocated = int(image.header.get("BitsAllocated") or 1)
+        bits = description.rows * description.columns * allocated
+    size = max(image.status().st_size, INFLATED_LIMIT if image.value_start is None else 0)
+    if raw is None and description.frames * bits > 8 * size:
+        raise CorruptPixelsError(
+            f"the header says {description.frames} frames, which the file is too short for"
+        )
+
+
+def _vector(value: Any, length: int) -> Vector | None:
+    if value is None:
+        return None
+    try:
+        vector = np.array([float(each) for each in value])
+    except (TypeError, ValueError):
+        return None
+    return vector if len(vector) == length and np.isfinite(vector).all() else None
+
+
+def _orientation(value: Any) -> Vector | None:
+    """The two directions, as unit vectors; None where they span no plane."""
+    vector = _vector(value, 6)
+    if vector is None:
+        return None
+    lengths = np.linalg.norm(vector.reshape(2, 3), axis=1)
+    if (lengths < 0.5).any():
+        return None
+    unit = (vector.reshape(2, 3) / lengths[:, None]).ravel()
+    return unit if np.linalg.norm(np.cross(unit[:3], unit[3:])) > 0.1 else None
+
+
+def _spacing(value: Any) -> tuple[float, float] | None:
+    vector = _vector(value, 2)
+    if vector is None or not (vector > 0).all():
+        return None
+    return float(vector[0]), float(vector[1])
+
+
+def _thickness(value: Any) -> float | None:
+    thickness = number(value)
+    return abs(thickness) or None if thickness is not None else None

@@ -1,0 +1,1 @@
+"""The mutations, a file for each family; `graph.mutation` puts them together."""

@@ -1,0 +1,82 @@
+"""Starting an import."""
+
+import asyncio
+from typing import Annotated
+
+import strawberry
+
+from dicom_graph.graph.computed import computed
+from dicom_graph.graph.context import Info
+from dicom_graph.graph.mutations.payload import Refused, UserError
+from dicom_graph.graph.types.import_job import ImportJob, ImportMode
+from dicom_graph.importing.roots import ForbiddenPathError, check_path
+from dicom_graph.store.ingest import Mode
+from dicom_graph.store.jobs import JobRequest
+
+_field = strawberry.field
+_MAX_PATTERN = 1000
+PATTERN = (
+    "A glob that file names must match, such as *.dcm; with a / in it, the path below the folder "
+    "must."
+)
+VERIFY = "Read known files again too; `updated` counts those whose content differs."
+
+
+@strawberry.input(description="What `importPath` is to import.")
+class ImportPathInput:
+    path: str = _field(description="A file or folder on the server, inside its import roots.")
+    mode: ImportMode = _field(
+        default=ImportMode.NORMAL, description="How much of a header to keep."
+    )
+    pattern: str | None = _field(
+        default=None,
+        description=PATTERN,
+    )
+    stop_on_error: bool = _field(
+        default=False, description="End at the first failure instead of going on."
+    )
+    verify: bool = _field(default=False, description=VERIFY)
+
+
+@strawberry.type(description="What became of `importPath`.")
+class ImportPathPayload:
+    job: ImportJob | None = _field(description="The import, waiting or running; null on error.")
+    errors: list[UserError] = _field(description="Empty where all is well.")
+
+
+_Input = Annotated[
+    ImportPathInput, strawberry.argument(description="What is to be imported, and how.")
+]
+
+
+@strawberry.type
+class ImportMutations:
+    @computed(
+        "Start to import a file or a folder with all below it, and return at once; follow it by "
+        "`importProgress`. Importing again creates nothing twice."
+    )
+    async def import_path(self, info: Info, input: _Input) -> ImportPathPayload:
+        service = info.context.service
+        try:
+            if input.pattern is not None:
+                check_pattern(input.pattern)
+            path = await asyncio.to_thread(check_path, input.path, service.import_roots)
+        except Refused as refused:
+            return ImportPathPayload(job=None, errors=[refused.error])
+        except ForbiddenPathError as error:
+            outside = Refused(str(error), "path", "FORBIDDEN_PATH")
+            return ImportPathPayload(job=None, errors=[outside.error])
+        request = JobRequest(
+            (path,), Mode[input.mode.name], input.pattern, input.stop_on_error,
+            verify=input.verify,
+        )  # fmt: skip
+        job_id = await asyncio.to_thread(service.runner.submit, request)
+        row = await info.context.loaders.entity("import_job").load(job_id)
+        return ImportPathPayload(job=ImportJob.from_row(row), errors=[])
+
+
+def check_pattern(pattern: str) -> None:
+    """Raises Refused."""
+    if not (0 < len(pattern) <= _MAX_PATTERN and pattern.isprintable()):
+        message = f"the pattern must have 1 to {_MAX_PATTERN} printable characters"
+        raise Refused(message, "pattern", "BAD_PATTERN")

@@ -1,0 +1,42 @@
+"""What all mutations have in common: one input, and errors in their payloads."""
+
+import strawberry
+
+from dicom_graph.graph.errors import BadInput
+from dicom_graph.graph.node import split_global_id
+
+_field = strawberry.field
+TYPE_NAMES = {"patient": "Patient", "study": "Study", "series": "Series", "image": "Image"}
+
+
+@strawberry.type(description="Why a mutation did not do what it was asked to.")
+class UserError:
+    message: str = _field(description="What was wrong and what to do, for a person.")
+    field: str | None = _field(description="The field of the input that it is about.")
+    code: str = _field(description="The same for a program: stable, in capitals.")
+
+
+class Refused(Exception):
+    """The mutation cannot do what it was asked to."""
+
+    def __init__(self, message: str, field: str | None, code: str) -> None:
+        super().__init__(message)
+        self.error = UserError(message=message, field=field, code=code)
+
+
+def entity_and_key(id: str, *entities: str) -> tuple[str, int]:
+    """The entity and the row that a global id names, of one of these entities. Raises Refused."""
+    try:
+        type_name, key = split_global_id(id)
+    except BadInput as error:
+        raise Refused(str(error), "id", "BAD_ID") from None
+    for entity in entities:
+        if TYPE_NAMES[entity] == type_name:
+            return entity, key
+    wanted = " or ".join(TYPE_NAMES[entity].lower() for entity in entities)
+    raise Refused(f"{id[:100]!r} is not the id of a {wanted}", "id", "BAD_ID")
+
+
+def gone(entity: str) -> Refused:
+    """The entity of an id is not there."""
+    return Refused(f"there is no such {entity}, or no longer", "id", "NOT_FOUND")

@@ -1,0 +1,99 @@
+"""Reading an entity's files again."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated
+
+import strawberry
+
+from dicom_graph.graph.computed import computed
+from dicom_graph.graph.context import Info
+from dicom_graph.graph.errors import nearest
+from dicom_graph.graph.inputs.names import camel_case
+from dicom_graph.graph.mutations.checks import EDITABLE
+from dicom_graph.graph.mutations.payload import (
+    TYPE_NAMES,
+    Refused,
+    UserError,
+    entity_and_key,
+    gone,
+)
+from dicom_graph.graph.types.import_job import ImportJob
+from dicom_graph.importing.entities import NoFilesError, NoSuchEntityError, request_refresh
+
+_field = strawberry.field
+_MAX_FIELDS = 100
+
+
+@strawberry.input(description="What is to be read again, and which edits are to go.")
+class RefreshInput:
+    id: strawberry.ID = _field(description="The global id of a patient, study, series or image.")
+    discard_edits: bool = _field(
+        default=False,
+        description="Give fields of this object that a person has set back to the files. "
+        "`editedFields` no longer lists them at once; their values come when the import is done.",
+    )
+    fields: list[str] | None = _field(
+        default=None,
+        description="With `discardEdits`: only these fields, as in `editedFields`; all if not "
+        "given.",
+    )
+
+
+@strawberry.type(description="What became of `refresh`.")
+class RefreshPayload:
+    job: ImportJob | None = _field(
+        description="The import that reads the files, waiting or running; null on error."
+    )
+    errors: list[UserError] = _field(description="Empty where all is well.")
+
+
+_Input = Annotated[RefreshInput, strawberry.argument(description="What is to be read again.")]
+
+
+@strawberry.type
+class RefreshMutations:
+    @computed(
+        "Read the files of a patient, study, series or image again, also unchanged ones, and "
+        "write what they say now; returns at once, follow it by `importProgress`. What a person "
+        "has set stays, unless `discardEdits`."
+    )
+    async def refresh(self, info: Info, input: _Input) -> RefreshPayload:
+        service = info.context.service
+        try:
+            entity, key = entity_and_key(input.id, *TYPE_NAMES)
+            job_id = await asyncio.to_thread(
+                request_refresh,
+                service.store.database,
+                entity,
+                key,
+                discard=input.discard_edits,
+                columns=_columns(entity, input.fields, input.discard_edits),
+            )
+        except Refused as refused:
+            return RefreshPayload(job=None, errors=[refused.error])
+        except NoSuchEntityError:
+            return RefreshPayload(job=None, errors=[gone(entity).error])
+        except NoFilesError as error:
+            return RefreshPayload(job=None, errors=[Refused(str(error), "id", "NO_FILES").error])
+        service.runner.wake()
+        info.context.loaders.forget()
+        row = await info.context.loaders.entity("import_job").load(job_id)
+        return RefreshPayload(job=ImportJob.from_row(row), errors=[])
+
+
+def _columns(entity: str, given: Sequence[str] | None, discard: bool) -> frozenset[str] | None:
+    """The columns of these fields. Raises Refused."""
+    if given is None:
+        return None
+    if not discard:
+        raise Refused("`fields` goes with `discardEdits`", "fields", "BAD_FIELD")
+    if len(given) > _MAX_FIELDS:
+        raise Refused(f"at most {_MAX_FIELDS} fields can be named", "fields", "BAD_FIELD")
+    known = {camel_case(name): name for name in EDITABLE[entity]}
+    for name in given:
+        if name not in known:
+            shown = name[:80]
+            message = f"{shown!r} is no field of a {entity} that can be edited"
+            raise Refused(message + nearest(shown, known), "fields", "BAD_FIELD")
+    return frozenset(known[name] for name in given)

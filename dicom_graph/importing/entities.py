@@ -1,0 +1,162 @@
+"""What touches an entity's files: reading them again, and deleting them with it."""
+
+import logging
+import os
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from dicom_graph.store.edit.delete import Deleted, Deletion
+from dicom_graph.store.edit.files import EntityFile, claimed_files, deciding_image, files_of_entity
+from dicom_graph.store.edit.update import discard_edits, entity_exists
+from dicom_graph.store.engine import Database
+from dicom_graph.store.generation import write_alone
+from dicom_graph.store.ingest import Mode
+from dicom_graph.store.jobs import JobRequest, create_job
+
+log = logging.getLogger(__name__)
+_CHUNK = 500
+_NAMED = 3
+
+
+class EntityError(ValueError):
+    """What was asked for cannot be done, and nothing was changed; the message says why."""
+
+
+class NoSuchEntityError(EntityError):
+    """The entity is not there, or no longer."""
+
+
+class NoFilesError(EntityError):
+    """No file is left that could be read."""
+
+
+class OutsideStorageError(EntityError):
+    """A file to be deleted lies outside the storage root."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What was deleted; `kept`: the files that could not be, with the reasons."""
+
+    rows: Deleted
+    files: int = 0
+    kept: list[tuple[str, str]] = field(default_factory=list)
+
+
+def request_refresh(
+    database: Database,
+    entity: str,
+    id: int,
+    *,
+    discard: bool = False,
+    columns: Collection[str] | None = None,
+) -> int:
+    """Record a job that reads the entity's files again; gives its id.
+
+    Edits are kept, unless `discard`: then those of `columns`, or all, are no longer edits, and the
+    job writes what the file says. Raises NoSuchEntityError and NoFilesError.
+    """
+    with database.writer.begin() as connection:
+        if not entity_exists(connection, entity, id):
+            raise NoSuchEntityError(f"there is no such {entity}")
+        files = files_of_entity(connection, entity, id)
+        if not files:
+            raise NoFilesError(f"the {entity} has no file that could be read again")
+        if discard:
+            _require_decider(connection, entity, id, files)
+            discard_edits(connection, entity, id, columns)
+        # MINIMAL: of each header as much is kept as there was.
+        request = JobRequest(tuple(file.path for file in files), Mode.MINIMAL, verify=True)
+        return create_job(connection, request)
+
+
+def _require_decider(
+    connection: Connection, entity: str, id: int, files: Sequence[EntityFile]
+) -> None:
+    """Raises NoFilesError where no file is left that says what the entity's fields are."""
+    decider = deciding_image(connection, entity, id)
+    paths = [file.path for file in files if file.image_id == decider and file.decides]
+    if not any(map(os.path.isfile, paths)):
+        named = " and ".join(paths[:_NAMED]) or "every file"
+        raise NoFilesError(f"{named} is gone: nothing says what the {entity}'s fields were")
+
+
+def delete_entity(
+    database: Database,
+    entity: str,
+    id: int,
+    *,
+    delete_files: bool = False,
+    storage_root: Path | None = None,
+) -> Removal:
+    """Delete an entity with all below it, in one transaction; see `store.edit.delete`.
+
+    `delete_files` deletes its files too, after that, if all lie inside the storage root.
+    Raises NoSuchEntityError and OutsideStorageError.
+    """
+    with database.writer.begin() as connection:
+        deletion = Deletion(connection, entity, id)
+        if not deletion.exists:
+            raise NoSuchEntityError(f"there is no such {entity}")
+        paths = _inside(deletion.files(), storage_root) if delete_files else []
+        removal = Removal(deletion.run())
+    return _delete_files(database, paths, removal)
+
+
+def _inside(files: Iterable[tuple[str, str]], storage_root: Path | None) -> list[tuple[str, str]]:
+    """The files, if all are inside the root once links are resolved."""
+    if storage_root is None:
+        raise OutsideStorageError(
+            "this server has no storage root (DICOM_GRAPH_STORAGE_ROOT), so it deletes no file"
+        )
+    root = os.path.realpath(storage_root)
+    found = list(files)
+    outside = [path for f in found if not _lies_in(path := os.path.join(*f), root)]
+    if outside:
+        named = ", ".join(outside[:_NAMED]) + (", …" if len(outside) > _NAMED else "")
+        raise OutsideStorageError(
+            f"{len(outside)} files lie outside the storage root and are never deleted: {named}"
+        )
+    return found
+
+
+def _lies_in(path: str, root: str) -> bool:
+    """Whether neither the file nor what it may be a link to is outside."""
+    beside = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+    return all(Path(place).is_relative_to(root) for place in (os.path.realpath(path), beside))
+
+
+def _delete_files(
+    database: Database, files: Sequence[tuple[str, str]], removal: Removal
+) -> Removal:
+    """Delete files, but for those that an import has listed again by now."""
+    deleted, kept = 0, removal.kept
+    for start in range(0, len(files), _CHUNK):
+        chunk = sorted(files[start : start + _CHUNK])
+        with database.writer.begin() as connection:
+            write_alone(connection)
+            for directory, group in groupby(chunk, key=lambda file: file[0]):
+                names = [name for _, name in group]
+                claimed = claimed_files(connection, directory, names)
+                for name in names:
+                    if name in claimed:
+                        kept.append((os.path.join(directory, name), "it was imported again"))
+                        continue
+                    deleted += _unlink(os.path.join(directory, name), kept)
+    return Removal(removal.rows, deleted, kept)
+
+
+def _unlink(path: str, kept: list[tuple[str, str]]) -> bool:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        log.warning("a file of a deleted image could not be deleted: %s", error.strerror)
+        kept.append((path, error.strerror or type(error).__name__))
+        return False
+    return True

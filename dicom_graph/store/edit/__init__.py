@@ -1,0 +1,1 @@
+"""What people change: edited fields, deleted entities, and pruning what nothing holds."""

@@ -1,0 +1,135 @@
+"""Deleting an entity with all below it, however much that is."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, delete, select
+
+from dicom_graph.store.dialect import among, delete_rows, is_sqlite, make_temporary_ids
+from dicom_graph.store.edit.files import images_of, series_of
+from dicom_graph.store.edit.update import TABLES, entity_exists
+from dicom_graph.store.generation import count_deletion, write_alone
+from dicom_graph.store.idlist import unpack_ids
+from dicom_graph.store.tables import (
+    Directory,
+    ElementSet,
+    ElementSetMember,
+    File,
+    Header,
+    HeaderElement,
+    Image,
+    Series,
+    Study,
+)
+
+_HEADER_ELEMENT: Table = HeaderElement.__table__  # type: ignore[assignment]
+_SET_MEMBER: Table = ElementSetMember.__table__  # type: ignore[assignment]
+_CHUNK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """How many studies, series and images were deleted."""
+
+    studies: int = 0
+    series: int = 0
+    images: int = 0
+
+
+class Deletion:
+    """The deletion of one entity, inside the caller's transaction; importers wait for its end.
+
+    With a patient go the series, and each study in which no series is left. With a study go its
+    series, with a series its images; a patient or study that is left empty stays.
+    """
+
+    def __init__(self, connection: Connection, entity: str, id: int) -> None:
+        write_alone(connection)
+        self._connection = connection
+        self._entity = entity
+        self._table = TABLES[entity]
+        self._id = id
+        self.exists = entity_exists(connection, entity, id)
+        images = select(Image.id).where(images_of(entity, id))
+        self._images = make_temporary_ids(connection, "doomed_image", images)
+
+    def files(self) -> Iterator[tuple[str, str]]:
+        """Folder and name of each file of the images."""
+        for chunk in self._chunks():
+            statement = (
+                select(Directory.path, File.name)
+                .join(File, File.directory_id == Directory.id)
+                .where(self._among(File.image_id, chunk))
+            )
+            for row in self._connection.execute(statement):
+                yield row.path, row.name
+
+    def run(self) -> Deleted:
+        """Delete the rows; the elements stay until they are pruned."""
+        for chunk in self._chunks():
+            self._release_elements(chunk)
+        doomed = select(self._images.c.id)
+        self._connection.execute(delete(Header).where(Header.image_id.in_(doomed)))
+        self._connection.execute(delete(File).where(File.image_id.in_(doomed)))
+        images = self._connection.execute(delete(Image).where(Image.id.in_(doomed))).rowcount
+        self._images.drop(self._connection)
+        series, studies = (0, 0) if self._entity == "image" else self._delete_series()
+        if self._entity in ("patient", "study"):
+            self._connection.execute(delete(self._table).where(self._table.c.id == self._id))
+        count_deletion(self._connection)
+        return Deleted(studies + (self._entity == "study"), series, images)
+
+    def _release_elements(self, image_ids: list[int]) -> None:
+        statement = select(Header.id, Header.own).where(self._among(Header.image_id, image_ids))
+        pairs = [
+            (element_id, header_id)
+            for header_id, own in self._connection.execute(statement)
+            for element_id in unpack_ids(own)
+        ]
+        delete_rows(self._connection, _HEADER_ELEMENT, ("element_id", "header_id"), pairs)
+
+    def _delete_series(self) -> tuple[int, int]:
+        """Gives how many series, and studies of a patient that have none any more."""
+        mine = series_of(self._entity, self._id)
+        held = select(Series.study_id).where(mine, Series.study_id.is_not(None)).distinct()
+        studies = [id for id in self._connection.execute(held).scalars() if id is not None]
+        delete_sets(self._connection, ElementSet.series_id.in_(select(Series.id).where(mine)))
+        series = self._connection.execute(delete(Series).where(mine)).rowcount
+        if self._entity != "patient":
+            return series, 0
+        empty = ~select(Series.id).where(Series.study_id == Study.id).exists()
+        deleted = delete(Study).where(self._among(Study.id, studies), empty)
+        return series, self._connection.execute(deleted).rowcount
+
+    def _chunks(self) -> Iterator[list[int]]:
+        id = self._images.c.id
+        last = 0
+        while True:
+            statement = select(id).where(id > last).order_by(id).limit(_CHUNK)
+            chunk = list(self._connection.execute(statement).scalars())
+            if not chunk:
+                return
+            yield chunk
+            last = chunk[-1]
+
+    def _among(self, column: Any, ids: list[int]) -> ColumnElement[bool]:
+        return among(is_sqlite(self._connection), column.expression, ids)
+
+
+def delete_sets(connection: Connection, condition: ColumnElement[bool]) -> int:
+    """Delete the shared sets that fulfil the condition; gives how many."""
+    total = last = 0
+    while True:
+        statement = select(ElementSet.id, ElementSet.members).where(condition)
+        statement = statement.where(ElementSet.id > last).order_by(ElementSet.id).limit(_CHUNK)
+        sets = connection.execute(statement).all()
+        if not sets:
+            return total
+        pairs = [(element_id, id) for id, members in sets for element_id in unpack_ids(members)]
+        delete_rows(connection, _SET_MEMBER, ("element_id", "set_id"), pairs)
+        ids = [id for id, _ in sets]
+        doomed = among(is_sqlite(connection), ElementSet.id.expression, ids)
+        connection.execute(delete(ElementSet).where(doomed))
+        total += len(ids)
+        last = ids[-1]

@@ -1,0 +1,55 @@
+"""Setting fields of an entity, and giving them back to the files."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Table, select, update
+
+from dicom_graph.store.edit.kept import NAME_PARTS, locked_row, whole_name
+from dicom_graph.store.tables import Image, Patient, Series, Study
+
+TABLES: dict[str, Table] = {
+    "patient": Patient.__table__,  # type: ignore[dict-item]
+    "study": Study.__table__,  # type: ignore[dict-item]
+    "series": Series.__table__,  # type: ignore[dict-item]
+    "image": Image.__table__,  # type: ignore[dict-item]
+}
+
+
+def update_entity(connection: Connection, entity: str, id: int, values: Mapping[str, Any]) -> bool:
+    """Set columns of an entity, and remember them as edited; False where there is none.
+
+    Of a patient the parts of the name are set; the whole name follows.
+    """
+    table = TABLES[entity]
+    row = locked_row(connection, table, id)
+    if row is None:
+        return False
+    if not values:
+        return True
+    written = dict(values)
+    if not values.keys().isdisjoint(NAME_PARTS):
+        written["name"] = whole_name(row["name"], dict(row) | written)
+    edited = {*(row["edited"] or ()), *values}
+    written["edited"] = [column.name for column in table.c if column.name in edited]
+    connection.execute(update(table).where(table.c.id == id).values(written))
+    return True
+
+
+def entity_exists(connection: Connection, entity: str, id: int) -> bool:
+    """Whether there is such an entity."""
+    table = TABLES[entity]
+    found = connection.execute(select(table.c.id).where(table.c.id == id)).first()
+    return found is not None
+
+
+def discard_edits(
+    connection: Connection, entity: str, id: int, names: Collection[str] | None
+) -> None:
+    """Take these columns, or all, for no longer edited; their values stay until a file is read."""
+    table = TABLES[entity]
+    row = locked_row(connection, table, id)
+    edited = (row["edited"] or []) if row is not None else []
+    rest = [name for name in edited if names is not None and name not in names]
+    if rest != edited:
+        connection.execute(update(table).where(table.c.id == id).values(edited=rest or None))

@@ -1,0 +1,83 @@
+"""Conditions on elements that very many images fulfil, beside others that few do.
+
+"EchoTime between 20 and 40, of March 2019": nearly all images have the first, some the second. Both
+planners take all images of either and intersect them, as neither knows how many hold an element.
+So the database is asked beforehand, for a thousand images of each at most; a common condition is
+then looked up from the images that the others leave, not from its elements up.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dicom_graph.store.read.conditions import And, Condition, HasElement, Not, Or, Related, Some
+from dicom_graph.store.read.holders import ElementMatcher
+
+MANY_IMAGES = 1000
+_FEW_ELEMENTS = 100
+"""So many are looked up in the header of each image that is left."""
+
+
+async def find_common(
+    connection: AsyncConnection,
+    matcher: ElementMatcher,
+    wanted: Condition | None,
+    many_images: int = MANY_IMAGES,
+) -> frozenset[HasElement]:
+    """The common conditions that stand beside one that is not; one statement, or none."""
+    groups = list(_groups(wanted))
+    asked = list(dict.fromkeys(condition for group in groups for condition in group))
+    if not asked:
+        return frozenset()
+    counts = [
+        _count(rows, limit)
+        for condition in asked
+        for rows, limit in (
+            (matcher.elements(condition), _FEW_ELEMENTS + 1),
+            (matcher.images(condition), many_images),
+        )
+    ]
+    row = (await connection.execute(select(*counts))).one()
+    common = {
+        condition
+        for condition, n_elements, n_images in zip(asked, row[::2], row[1::2], strict=True)
+        if n_elements <= _FEW_ELEMENTS and n_images >= many_images and not condition.anywhere
+    }
+    rare = {
+        condition
+        for condition, n_images in zip(asked, row[1::2], strict=True)
+        if n_images < many_images
+    }
+    return frozenset(c for group in groups if rare & set(group) for c in group if c in common)
+
+
+def _count(rows: Any, limit: int) -> Any:
+    limited: Select[Any] = select(rows.subquery()).limit(limit)
+    return select(func.count()).select_from(limited.subquery()).scalar_subquery()
+
+
+def _groups(condition: Condition | None) -> Iterator[Sequence[HasElement]]:
+    """The conditions on elements that hold together, where there are several."""
+    match condition:
+        case And():
+            flat = list(_flat(condition))
+            together = [part for part in flat if isinstance(part, HasElement)]
+            if len(together) > 1:
+                yield together
+            for part in flat:
+                yield from _groups(part)
+        case Or(parts):
+            for part in parts:
+                yield from _groups(part)
+        case Not(part) | Some(_, part) | Related(_, _, part):
+            yield from _groups(part)
+
+
+def _flat(condition: And) -> Iterator[Condition]:
+    for part in condition.parts:
+        if isinstance(part, And):
+            yield from _flat(part)
+        else:
+            yield part

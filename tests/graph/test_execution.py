@@ -1,0 +1,390 @@
+"""What is completed once is what graphql-core completes each time: the same bytes and errors.
+
+The truth is graphql-core's own executor, as Strawberry uses it, on the same operation.
+"""
+
+import asyncio
+import json
+import math
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import pytest
+import strawberry
+from graphql import (
+    GraphQLField,
+    get_named_type,
+    is_abstract_type,
+    is_leaf_type,
+    is_required_argument,
+)
+from hypothesis import HealthCheck, event, example, given, settings
+from hypothesis import strategies as st
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset
+from strawberry.extensions import SchemaExtension
+from strawberry.scalars import JSON
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from dicom_graph.graph.execution import OnceExecutor
+from dicom_graph.graph.schema import schema
+from dicom_graph.store.engine import Database
+from tests.conftest import Graph, filled_database
+from tests.make import make_data_set, put_raw, save
+
+EXAMPLES = int(os.environ.get("DICOM_GRAPH_TEST_EXAMPLES", "60"))
+TYPES = schema._schema.type_map
+KEYWORDS = [
+    "AcquisitionDateTime", "EchoTime", "EncapsulatedDocument", "AcquisitionDuration", "Modality",
+    "PatientAge", "PatientName", "PixelSpacing", "ReferencedImageSequence", "SelectorATValue",
+    "RedPaletteColorLookupTableData", "SelectorUVValue", "SliceThickness", "StudyDate",
+    "StudyDescription", "BeamSequence",
+]  # fmt: skip
+
+
+def fill(folder: Path) -> None:
+    """Two series whose headers share most: every kind of value, sequences, odd bytes."""
+    for number in (1, 2, 3):
+        data_set = make_data_set(
+            SOPInstanceUID=f"1.2.3.{number}",
+            SeriesInstanceUID=f"1.2.4.{number % 2}",
+            StudyInstanceUID="1.2.5",
+            InstanceNumber=number,
+            PixelSpacing=[0.5, 0.25],
+            PatientAge="031Y",
+            AcquisitionDateTime="20200102030405.5+0100",
+            SelectorATValue=[0x00181030, 0x00080060],
+            SelectorUVValue=[2**60, 1],
+            RedPaletteColorLookupTableData=b"\x01\x02\x03\x04",
+            EncapsulatedDocument=bytes(300),
+        )
+        data_set.ReferencedImageSequence = [_item(uid) for uid in ("1.2.3.9", "1.2.3.8")]
+        data_set.ReferencedImageSequence[0].PurposeOfReferenceCodeSequence = [_item("1.2.3.7")]
+        put_raw(data_set, 0x00189073, "FD", b"\x00" * 6 + b"\xf8\x7f")
+        put_raw(data_set, 0x00180050, "DS", b"thin")
+        put_raw(data_set, 0x00081030, "LO", b" padded ")
+        block = data_set.private_block(0x0029, "SOMEBODY", create=True)
+        block.add_new(0x10, "UN", b"private?")
+        save(data_set, folder / f"{number}.dcm")
+    source = get_testdata_file("rtplan.dcm")
+    assert isinstance(source, str)
+    (folder / "plan.dcm").write_bytes(Path(source).read_bytes())
+
+
+def _item(uid: str) -> Dataset:
+    item = Dataset()
+    item.ReferencedSOPClassUID = "1.2.840.10008.5.1.4.1.1.4"
+    item.ReferencedSOPInstanceUID = uid
+    return item
+
+
+@pytest.fixture(scope="module", params=["sqlite"])
+def archive_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The archive, imported once."""
+    with filled_database(request, tmp_path_factory.mktemp("execution"), fill) as url:
+        yield url
+
+
+@pytest.fixture
+async def database(archive_url: str) -> AsyncIterator[Database]:
+    """The archive's database, in place of an empty one."""
+    opened = Database(archive_url)
+    yield opened
+    await opened.close()
+
+
+class Selections:
+    """Draws selections of the schema's types, and the fragments that they spread."""
+
+    def __init__(self, draw: Any) -> None:
+        self.draw = draw
+        self.fragments: list[str] = []
+        self.n_names = 0
+
+    def of(self, type_: Any, depth: int) -> str:
+        """A selection on an object or interface type."""
+        chosen = [self._selected(type_, depth) for _ in range(self.draw(st.integers(1, 3)))]
+        return "{ " + " ".join(chosen) + " }"
+
+    def _selected(self, type_: Any, depth: int) -> str:
+        kind = self.draw(st.sampled_from(["field"] * 6 + ["inline", "spread", "__typename"]))
+        if kind == "__typename" or not self._fields(type_, depth):
+            return "__typename"
+        if kind == "field":
+            return self._field(type_, depth)
+        within = type_
+        if is_abstract_type(type_):
+            possible = sorted(schema._schema.get_possible_types(type_), key=lambda t: t.name)
+            within = self.draw(st.sampled_from(possible))
+        if kind == "inline":
+            return f"... on {within.name} {self._condition()} {self.of(within, depth)}"
+        name = self._name("F")
+        self.fragments.append(f"fragment {name} on {within.name} {self.of(within, depth)}")
+        return f"...{name} {self._condition()} ...{name}"
+
+    def _field(self, type_: Any, depth: int) -> str:
+        name, field = self.draw(st.sampled_from(self._fields(type_, depth)))
+        arguments = self._arguments(field)
+        of_interface = is_abstract_type(type_)
+        alias = "" if of_interface and not arguments else f"{self._name('a')}: "
+        if alias and not arguments and "Value" not in type_.name:
+            alias = self.draw(st.sampled_from(["", alias]))
+        named = get_named_type(field.type)
+        inner = "" if is_leaf_type(named) else self.of(named, depth - 1)
+        return f"{alias}{name}{arguments} {self._condition()} {inner}"
+
+    def _fields(self, type_: Any, depth: int) -> list[tuple[str, GraphQLField]]:
+        return [
+            (name, field)
+            for name, field in type_.fields.items()
+            if (depth > 0 or is_leaf_type(get_named_type(field.type)))
+            and not any(map(is_required_argument, field.args.values()))
+        ]
+
+    def _arguments(self, field: GraphQLField) -> str:
+        """Some that give an error: too few bytes allowed, a page of no size that there is."""
+        if "limit" in field.args:
+            return self.draw(st.sampled_from(["", "(limit: 0)", "(limit: 10)"]))
+        if "size" in field.args:
+            return self.draw(st.sampled_from(["", "(size: 2)", "(size: $size)"]))
+        if "first" in field.args:
+            return self.draw(st.sampled_from(["(first: 2)"] * 8 + ["(first: $size)", "(last: -1)"]))
+        return ""
+
+    def _condition(self) -> str:
+        directives = ["", "", "", "@skip(if: $yes)", "@include(if: $no)", "@include(if: $yes)"]
+        return self.draw(st.sampled_from([*directives, "@skip(if: false)"]))
+
+    def _name(self, prefix: str) -> str:
+        self.n_names += 1
+        return f"{prefix}{self.n_names}"
+
+
+@st.composite
+def operations(draw: Any) -> str:
+    """An operation that reaches the elements of several headers, and asks much of each."""
+    selections = Selections(draw)
+    element = selections.of(TYPES["DataElement"], 2)
+    header = selections.of(TYPES["Header"], 1)
+    image = selections.of(TYPES["Image"], 1)
+    again = draw(st.sampled_from([element, selections.of(TYPES["DataElement"], 1)]))
+    body = (
+        f"images(first: 4) {{ nodes {{ ...Image header {{ ...Header "
+        f"elements(keywords: {json.dumps(KEYWORDS)}) {element} "
+        f'shape: element(keyword: "EchoTime") {again} }} }} }}'
+    )
+    fragments = [f"fragment Image on Image {image}", f"fragment Header on Header {header}"]
+    variables = "($yes: Boolean = true, $no: Boolean = false, $size: Int = 3)"
+    used = " ".join([*fragments, *selections.fragments])
+    keep = "kept: images(first: $size) { totalCount @skip(if: $yes) nodes { uid @skip(if: $no) } }"
+    return f"query {variables} {{ {keep} {body} }} {used}"
+
+
+class Answers:
+    """Executes an operation on a database with one executor or the other."""
+
+    def __init__(self, graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._graph = graph
+        self._monkeypatch = monkeypatch
+
+    async def of(self, executor: type, operation: str) -> tuple[str, list[Any], int]:
+        """The data as JSON, the errors, and the number of SQL statements."""
+        self._monkeypatch.setattr(schema, "execution_context_class", executor)
+        result = await self._graph.execute(operation)
+        errors = [error.formatted for error in result.errors or ()]
+        return json.dumps(result.data), errors, len(self._graph.statements)
+
+    async def both(self, operation: str) -> tuple[Any, Any]:
+        """The answers of graphql-core's executor and of ours."""
+        expected = await self.of(StrawberryGraphQLCoreExecutionContext, operation)
+        return expected, await self.of(OnceExecutor, operation)
+
+
+@pytest.fixture
+def answers(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> Answers:
+    """Both executors on the archive."""
+    return Answers(graph, monkeypatch)
+
+
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large,
+        HealthCheck.filter_too_much,
+    ],
+)  # fmt: skip
+@given(operation=operations())
+async def test_any_selection_of_elements_gives_the_same_bytes_and_errors(
+    answers: Answers, operation: str
+) -> None:
+    expected, given = await answers.both(operation)
+    assert given[:2] == expected[:2]
+    n_errors = min(len(given[1]), 2)
+    event(f"{'no data' if given[0] == 'null' else 'data'}, {n_errors} errors or more")
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        "tag value",
+        "id __typename tag vm warnings definition { id keyword } other: definition { vr }",
+        "values { __typename index raw ... on DecimalStringValue { value } rawPeek(size: 2) }",
+        "tag bytes(limit: 3)",
+        "values { ... on OtherByteValue { bytes(limit: 3) } }",
+        "keyword items { index elements { tag items { elements { value } } } }",
+        "tag headers(first: 1) { totalCount nodes { id } } images(first: 2) { nodes { uid } }",
+    ],
+)
+async def test_no_statement_more(answers: Answers, element: str) -> None:
+    operation = f"{{ images {{ nodes {{ header {{ elements {{ {element} }} }} }} }} }}"
+    await answers.both(operation)
+    expected, given = await answers.both(operation)
+    assert given == expected
+    assert ("limit" in element) == bool(given[1])
+
+
+class Mood(Enum):
+    """Values of an enum."""
+
+    GOOD = "good"
+
+
+ODD = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=3),
+    st.binary(max_size=2), st.lists(st.one_of(st.none(), st.text(max_size=2)), max_size=3),
+    st.sampled_from([Mood.GOOD, "GOOD", ValueError("odd"), math.nan, 2**31, range(2), ("a", 1)]),
+)  # fmt: skip
+FITTING: dict[str, st.SearchStrategy[Any]] = {
+    "number": st.just(3), "maybe": st.sampled_from([None, 4]), "ratio": st.just(0.5),
+    "text": st.text(max_size=3), "json": st.just({"a": [1]}), "mood": st.just(Mood.GOOD),
+    "texts": st.just(["a", "b"]), "some_texts": st.just(["a", None]), "deep": st.just([[1], []]),
+}  # fmt: skip
+ATTRIBUTES = st.fixed_dictionaries(FITTING).flatmap(
+    lambda thing: st.one_of(
+        st.just(thing),
+        st.dictionaries(st.sampled_from(sorted(FITTING)), ODD, max_size=2).map(
+            lambda odd: thing | odd
+        ),
+    )
+)
+THINGS = st.lists(ATTRIBUTES, min_size=1, max_size=3).flatmap(
+    # Some occur again: the same values under the same id.
+    lambda some: st.lists(
+        st.sampled_from([thing | {"id": str(n)} for n, thing in enumerate(some)]),
+        min_size=1,
+        max_size=5,
+    )
+)
+
+
+@strawberry.type
+class Thing:
+    """An object whose attributes may be anything at all."""
+
+    id: str
+    number: int
+    maybe: int | None
+    ratio: float
+    text: str | None
+    json: JSON
+    mood: strawberry.enum(Mood) | None  # type: ignore[valid-type]
+    texts: list[str]
+    some_texts: list[str | None] | None
+    deep: list[list[int]] | None
+
+
+@strawberry.type
+class Root:
+    """The things of the context."""
+
+    @strawberry.field
+    def things(self, info: strawberry.Info) -> list[Thing | None]:
+        return [Thing(**thing) for thing in info.context["things"]]
+
+
+@strawberry.type
+class Followed:
+    """The things of the context, one after another."""
+
+    @strawberry.subscription
+    async def thing(self, info: strawberry.Info) -> AsyncGenerator[Thing, None]:
+        for thing in info.context["things"]:
+            yield Thing(**thing)
+
+
+def things_schema(executor: type, *extensions: type[SchemaExtension]) -> strawberry.Schema:
+    """A schema of things that uses the executor."""
+    return strawberry.Schema(
+        Root,
+        subscription=Followed,
+        execution_context_class=executor,
+        extensions=extensions,
+    )
+
+
+class ThingsOnce(OnceExecutor):
+    """The executor for things, which here never change."""
+
+    immutable = frozenset({Thing})
+
+
+STANDARD = things_schema(StrawberryGraphQLCoreExecutionContext)
+PLANNED = things_schema(OnceExecutor)
+ONCE = things_schema(ThingsOnce)
+FIELDS = ["number", "maybe", "ratio", "text", "json", "mood", "texts", "someTexts", "deep"]
+SELECTED = st.lists(st.sampled_from([*FIELDS, "__typename", "again: number"]), min_size=1)
+
+
+def plain(result: Any) -> tuple[str, list[Any]]:
+    """A result so that two are equal where the client sees the same."""
+    return repr(result.data), [error.formatted for error in result.errors or ()]
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(things=THINGS, fields=SELECTED)
+@example(
+    things=[dict.fromkeys(["id", *FITTING]) | {"text": ValueError("odd")}] * 2, fields=["text"]
+)
+@example(things=[dict.fromkeys(["id", *FITTING])] * 2, fields=["number"])
+def test_attributes_of_any_value_give_the_same(things: list[Any], fields: list[str]) -> None:
+    query = f"{{ things {{ {' '.join(fields)} }} }}"
+    expected, planned, once = (
+        plain(schema.execute_sync(query, context_value={"things": things}))
+        for schema in (STANDARD, PLANNED, ONCE)
+    )
+    assert planned == expected
+    assert once == expected
+    event("errors" if expected[1] else "no errors")
+
+
+@settings(max_examples=EXAMPLES // 4, deadline=None)
+@given(things=THINGS, fields=SELECTED)
+def test_each_event_of_a_subscription_has_its_own_values(
+    things: list[Any], fields: list[str]
+) -> None:
+    async def events(schema: strawberry.Schema) -> list[Any]:
+        query = f"subscription {{ thing {{ {' '.join(fields)} }} }}"
+        results = await schema.subscribe(query, context_value={"things": things})
+        return [plain(result) async for result in results]  # type: ignore[union-attr]
+
+    assert asyncio.run(events(ONCE)) == asyncio.run(events(STANDARD))
+
+
+def test_an_extension_that_wraps_resolvers_sees_each_call() -> None:
+    seen: list[str] = []
+
+    class Watch(SchemaExtension):
+        def resolve(self, next_: Any, root: Any, info: Any, *args: Any, **kwargs: Any) -> Any:
+            seen.append(info.field_name)
+            return next_(root, info, *args, **kwargs)
+
+    watched = things_schema(ThingsOnce, Watch)
+    thing = dict.fromkeys(["id", *FITTING])
+    watched.execute_sync("{ things { text maybe } }", context_value={"things": [thing, thing]})
+    assert seen == ["things", "text", "maybe", "text", "maybe"]
