@@ -1,42 +1,41 @@
 """The command line: `dicom-graph`."""
 
-import json
-import logging
-import os
 import signal
 import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from dicom_graph import demo
-from dicom_graph.importing.discover import printable
-from dicom_graph.importing.run import Report, run_import
+from dicom_graph.console import (
+    ModeName,
+    as_json,
+    as_text,
+    check_paths,
+    exit_status,
+    fail,
+    open_database,
+    progress_bar,
+    start,
+    stop_on_signal,
+)
+from dicom_graph.importing.run import run_import
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.storage import paths_to_store
-from dicom_graph.settings import Settings, SettingsError, load_settings
+from dicom_graph.job_commands import jobs, sync, watch
+from dicom_graph.settings import Settings, SettingsError
 from dicom_graph.store.dialect import DRIVER_ERRORS, describe_error
 from dicom_graph.store.edit.prune import compact_database, prune
 from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobCounts, JobOrigin, JobRequest, JobStatus, Storage
-from dicom_graph.store.migrate import require_current, upgrade
+from dicom_graph.store.jobs import JobOrigin, JobRequest, Storage
+from dicom_graph.store.migrate import upgrade
 
 app = typer.Typer(
     help="Index DICOM trees and query every data element over GraphQL.",
@@ -45,15 +44,9 @@ app = typer.Typer(
 )
 db = typer.Typer(help="The database.", no_args_is_help=True)
 app.add_typer(db, name="db")
-_SHOWN_FAILURES = 20
-
-
-class ModeName(Enum):
-    """How much of a header is kept."""
-
-    MINIMAL = "minimal"
-    NORMAL = "normal"
-    FULL = "full"
+app.add_typer(jobs, name="jobs")
+app.command()(sync)
+app.command()(watch)
 
 
 class StorageName(Enum):
@@ -69,9 +62,9 @@ def main() -> None:
     try:
         app()
     except (SettingsError, DatabaseError, StorageError) as error:
-        _fail(str(error))
+        fail(str(error))
     except DRIVER_ERRORS as error:
-        _fail(f"the database failed: {describe_error(error)}")
+        fail(f"the database failed: {describe_error(error)}")
 
 
 @app.command("import")
@@ -89,25 +82,25 @@ def import_files(
     stop_on_error: Annotated[
         bool, typer.Option("--stop-on-error", help="End at the first file that fails.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read files that are known already again, too.")
+    ] = False,
+    in_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     database: Annotated[str | None, typer.Option(help="The database URL.")] = None,
 ) -> None:
     """Import DICOM files. Exit status: 0 all taken, 1 some failed, 2 wrong use, 130 interrupted."""
-    for path in paths:
-        if not os.path.exists(path):
-            _fail(f"{printable(str(path))} does not exist")
-        if printable(str(path)) != str(path):
-            _fail(f"{printable(str(path))} is not UTF-8: rename it")
-    settings = _start(database)
+    absolute = check_paths(paths)
+    settings = start(database)
     kept = Storage[storage.name]
-    given = paths_to_store(kept, [str(path) for path in paths], settings.storage_root)
-    store = _open(settings)
+    absolute = paths_to_store(kept, absolute, settings.storage_root)
+    store = open_database(settings)
     request = JobRequest(
-        given, Mode[mode.name], pattern, stop_on_error, JobOrigin.CLI, storage=kept
-    )
+        absolute, Mode[mode.name], pattern, stop_on_error, JobOrigin.CLI, verify=verify,
+        storage=kept,
+    )  # fmt: skip
     stop = threading.Event()
-    with _progress_bar() as show:
-        _stop_on_signal(stop)
+    with progress_bar() as show:
+        stop_on_signal(stop)
         report = run_import(
             store,
             request,
@@ -117,8 +110,8 @@ def import_files(
             stop=stop,
             progress=show,
         )
-    print(_as_json(report) if as_json else _as_text(report))  # noqa: T201
-    sys.exit(_exit_status(report))
+    print(as_json(report) if in_json else as_text(report))  # noqa: T201
+    sys.exit(exit_status(report))
 
 
 @app.command()
@@ -145,8 +138,8 @@ def serve(
         if with_demo:
             database = f"sqlite:///{folder}/demo.sqlite3"
             import_root = [*(import_root or []), demo.sample_folder()]
-        settings = _start(database, import_roots=import_root)
-        _open(settings)
+        settings = start(database, import_roots=import_root)
+        open_database(settings)
         listener = _listen(host, port)
         if with_demo:
             _import_demo(settings)
@@ -174,7 +167,7 @@ def db_upgrade(
     database: Annotated[str | None, typer.Option(help="The database URL.")] = None,
 ) -> None:
     """Create the tables, or bring them to those of this version."""
-    settings = _start(database)
+    settings = start(database)
     upgrade(Database(settings.database_url))
 
 
@@ -186,7 +179,7 @@ def db_prune(
 
     Safe beside running imports. SQLite's file becomes smaller; PostgreSQL frees space by itself.
     """
-    store = _open(_start(database))
+    store = open_database(start(database))
     pruned = prune(store)
     print(  # noqa: T201
         f"deleted {pruned.elements} elements with {pruned.values} values and {pruned.items} "
@@ -200,25 +193,6 @@ def db_prune(
         print("the file is as large as before: others use it; try again later")  # noqa: T201
 
 
-def _start(database: str | None, **overrides: object) -> Settings:
-    settings = load_settings(database_url=database, **overrides)
-    logging.basicConfig(
-        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    # pydicom's warnings quote values of elements, and uvicorn's access log quotes queries.
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
-    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    return settings
-
-
-def _open(settings: Settings) -> Database:
-    """The database, upgraded if it is embedded."""
-    database = Database(settings.database_url)
-    (upgrade if database.is_sqlite else require_current)(database)
-    return database
-
-
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
@@ -227,26 +201,14 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        _fail(f"cannot listen on {host}:{port}: {reason}")
+        fail(f"cannot listen on {host}:{port}: {reason}")
     return listener
 
 
 def _import_demo(settings: Settings) -> None:
     request = JobRequest((str(demo.sample_folder()),), Mode.FULL, origin=JobOrigin.CLI)
     report = run_import(Database(settings.database_url), request)
-    print(_as_text(report, failures=False), file=sys.stderr)  # noqa: T201
-
-
-def _stop_on_signal(stop: threading.Event) -> None:
-    """The first signal ends the batch, the second the process."""
-
-    def handle(signum: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            os._exit(130)
-        stop.set()
-
-    signal.signal(signal.SIGINT, handle)
-    signal.signal(signal.SIGTERM, handle)
+    print(as_text(report, failures=False), file=sys.stderr)  # noqa: T201
 
 
 def _exit_on_signal() -> None:
@@ -257,81 +219,3 @@ def _exit_on_signal() -> None:
 
     signal.signal(signal.SIGINT, handle)
     signal.signal(signal.SIGTERM, handle)
-
-
-class _progress_bar:  # noqa: N801
-    """A bar on standard error: counts, rate, and the remaining time where it is known."""
-
-    def __init__(self) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            disable=not sys.stderr.isatty(),
-        )
-        self._task = self._progress.add_task("Importing", total=None, rate="")
-
-    def __enter__(self) -> Callable[[JobCounts], None]:
-        self._progress.__enter__()
-        return self._show
-
-    def __exit__(self, *error: object) -> None:
-        self._progress.__exit__(None, None, None)
-
-    def _show(self, counts: JobCounts) -> None:
-        speed = self._progress.tasks[0].speed
-        rate = f"{speed:,.0f} files/s, {counts.failed} failed" if speed else ""
-        total = max(counts.found, counts.processed)
-        self._progress.update(self._task, completed=counts.processed, total=total, rate=rate)
-
-
-def _as_text(report: Report, *, failures: bool = True) -> str:
-    counts = report.counts
-    lines = [
-        f"{report.status.value.lower()}: {counts.found} files found, {counts.created} images "
-        f"created, {counts.updated} updated, {counts.existing} existing, {counts.skipped} files "
-        f"skipped, {counts.failed} failed"
-    ]
-    if report.error:
-        lines.append(report.error)
-    if failures:
-        lines += [f"  {f.path}: {f.message}" for f in report.failures[:_SHOWN_FAILURES]]
-        more = len(report.failures) - _SHOWN_FAILURES
-        if more > 0:
-            lines.append(f"  and {more} more: `--json` lists all")
-    return "\n".join(lines)
-
-
-def _as_json(report: Report) -> str:
-    counts = report.counts
-    return json.dumps(
-        {
-            "jobId": report.job_id,
-            "status": report.status.value,
-            "found": counts.found,
-            "processed": counts.processed,
-            "created": counts.created,
-            "updated": counts.updated,
-            "existing": counts.existing,
-            "skipped": counts.skipped,
-            "failed": counts.failed,
-            "failures": [{"path": f.path, "message": f.message} for f in report.failures],
-            "error": report.error,
-        },
-        indent=2,
-    )
-
-
-def _exit_status(report: Report) -> int:
-    if report.status is JobStatus.CANCELLED:
-        return 130
-    return 1 if report.counts.failed or report.status is JobStatus.FAILED else 0
-
-
-def _fail(message: str) -> NoReturn:
-    print(f"dicom-graph: {message}", file=sys.stderr)  # noqa: T201
-    sys.exit(2)

@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import subprocess
 import tempfile
 import threading
 import uuid
@@ -27,6 +28,7 @@ from dicom_graph.store.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.read import Store
 from dicom_graph.web.app import create_app
+from tests.commands import COMMAND, Run
 
 
 @pytest.fixture(scope="session")
@@ -260,3 +262,26 @@ def server(database_url: str, tmp_path: Path) -> Iterator[Server]:
     settings = Settings(database_url=database_url, import_roots=[tmp_path], _env_file=None)
     with running_server(settings) as running:
         yield running
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A home directory of its own, and no setting."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "temporary").mkdir()
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("DICOM_GRAPH_")}
+    return kept | {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "temporary")}
+
+
+@pytest.fixture
+def run(environment: dict[str, str], tmp_path: Path) -> Run:
+    """Run `dicom-graph` with arguments; settings as keywords."""
+
+    def run(*arguments: str | Path, **settings: str) -> subprocess.CompletedProcess[str]:
+        given = {f"DICOM_GRAPH_{name.upper()}": value for name, value in settings.items()}
+        return subprocess.run(
+            [*COMMAND, *map(str, arguments)], env=environment | given, cwd=tmp_path, text=True,
+            capture_output=True, check=False, timeout=60,
+        )  # fmt: skip
+
+    return run

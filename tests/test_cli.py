@@ -5,8 +5,7 @@ import os
 import signal
 import socket
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
@@ -20,48 +19,14 @@ from dicom_graph.demo import QUERY
 from dicom_graph.importing.entities import delete_entity
 from dicom_graph.store.engine import Database
 from dicom_graph.store.migrate import upgrade
+from tests.commands import BAD, COMMAND, Run, assert_one_line
 from tests.contents import Tables, contents
 from tests.make import make_file, make_series
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMAND = [sys.executable, "-c", "from dicom_graph.cli import main; main()"]
-BAD = bytes(128) + b"DICM" + b"\xff" * 99
 
 on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"])
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """A home directory of its own, and no setting."""
-    (tmp_path / "home").mkdir()
-    (tmp_path / "temporary").mkdir()
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("DICOM_GRAPH_")}
-    return kept | {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "temporary")}
-
-
-@pytest.fixture
-def run(environment: dict[str, str], tmp_path: Path) -> Run:
-    """Run `dicom-graph` with arguments; settings as keywords."""
-
-    def run(*arguments: str | Path, **settings: str) -> subprocess.CompletedProcess[str]:
-        given = {f"DICOM_GRAPH_{name.upper()}": value for name, value in settings.items()}
-        return subprocess.run(
-            [*COMMAND, *map(str, arguments)], env=environment | given, cwd=tmp_path, text=True,
-            capture_output=True, check=False, timeout=60,
-        )  # fmt: skip
-
-    return run
-
-
-def assert_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None:
-    """Wrong use: status 2 and one line on standard error."""
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert done.stderr.startswith("dicom-graph: ")
-    assert all(word in done.stderr for word in words), done.stderr
 
 
 def test_import_reports_in_words_or_json(run: Run, tmp_path: Path) -> None:
@@ -84,7 +49,7 @@ def test_import_reports_in_words_or_json(run: Run, tmp_path: Path) -> None:
     assert failure["message"]
     assert report == {
         "jobId": 2, "status": "COMPLETED", "found": 4, "processed": 4, "created": 0, "updated": 0,
-        "existing": 2, "skipped": 1, "failed": 1, "error": None,
+        "existing": 2, "skipped": 1, "failed": 1, "missing": 0, "moved": 0, "error": None,
     }  # fmt: skip
 
 

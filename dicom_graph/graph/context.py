@@ -153,6 +153,11 @@ class Loaders:
         """Failures of import jobs."""
         return self._by_key("failures", self.store.failures)
 
+    @property
+    def retries(self) -> DataLoader[int, Any]:
+        """Jobs that read again what import jobs failed on."""
+        return self._by_key("retries", self.store.retries)
+
     def elements_of(self, query: ElementQuery) -> DataLoader[Any, Any]:
         """The elements of headers (rows) that a query asks for."""
 

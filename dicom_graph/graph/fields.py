@@ -21,7 +21,7 @@ from dicom_graph.graph.context import Info
 from dicom_graph.graph.inputs.entities import FILTERS, condition_of
 from dicom_graph.graph.inputs.names import camel_case
 from dicom_graph.graph.inputs.orders import ORDERS, order_of
-from dicom_graph.graph.inputs.search import narrowed
+from dicom_graph.graph.inputs.search import SEARCHED, narrowed
 from dicom_graph.graph.listing import Listing
 from dicom_graph.store.read import (
     Order,
@@ -128,8 +128,9 @@ def _with_inputs(resolver: Any, entity: str) -> Any:
             annotation=Annotated[list[orders] | None, how]  # type: ignore[valid-type]
         )
     else:
-        for name in ("search", "order_by"):
-            del parameters[name]
+        del parameters["order_by"]
+    if entity not in SEARCHED:
+        del parameters["search"]
     resolver.__signature__ = signature.replace(parameters=list(parameters.values()))
     resolver.__annotations__ = {
         name: parameter.annotation for name, parameter in parameters.items() if name != "self"

@@ -3,6 +3,7 @@
 import strawberry
 
 from dicom_graph.graph.mutations.delete import DeleteMutations
+from dicom_graph.graph.mutations.import_jobs import JobMutations
 from dicom_graph.graph.mutations.import_path import ImportMutations
 from dicom_graph.graph.mutations.refresh import RefreshMutations
 from dicom_graph.graph.mutations.update import UpdateMutations
@@ -11,6 +12,11 @@ from dicom_graph.graph.mutations.upload import UploadMutations
 
 @strawberry.type(description="Everything that can be done.")
 class Mutation(
-    ImportMutations, UploadMutations, UpdateMutations, DeleteMutations, RefreshMutations
+    ImportMutations,
+    UploadMutations,
+    JobMutations,
+    UpdateMutations,
+    DeleteMutations,
+    RefreshMutations,
 ):
     pass

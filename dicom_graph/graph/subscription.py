@@ -1,6 +1,5 @@
 """The subscription root."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from typing import Annotated
 
@@ -12,8 +11,6 @@ from dicom_graph.graph.errors import BadInput
 from dicom_graph.graph.node import split_global_id
 from dicom_graph.graph.types.import_job import ImportJob
 from dicom_graph.store.jobs import JobStatus
-
-_LOOK_SECONDS = 0.25
 
 
 @strawberry.type(description="Everything that can be followed.")
@@ -27,16 +24,15 @@ class Subscription:
         type_name, key = split_global_id(job_id)
         if type_name != "ImportJob":
             raise BadInput(f"{job_id!r} is the id of a {type_name}, not of an import job")
-        last = None
-        while True:
-            rows = await info.context.store.by_ids("import_job", [key])
-            if key not in rows:
-                raise BadInput("there is no such import job")
-            row = rows[key]
-            if row != last:
-                last = row
-                info.context.loaders = Loaders(info.context.store)
-                yield ImportJob.from_row(row)
-            if JobStatus(row.status).is_final:
-                return
-            await asyncio.sleep(_LOOK_SECONDS)
+        store = info.context.store
+        moments = store.jobs.follow(key)
+        try:
+            async for moment in moments:
+                if moment.row is None:
+                    raise BadInput("there is no such import job")
+                info.context.loaders = moment.shared.setdefault("loaders", Loaders(store))
+                yield ImportJob.from_row(moment.row)
+                if JobStatus(moment.row.status).is_final:
+                    return
+        finally:
+            await moments.aclose()

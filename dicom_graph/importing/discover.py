@@ -5,12 +5,14 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from itertools import groupby
 from pathlib import Path
 
 from dicom_graph.importing.work_folder import WORK_FOLDER
 from dicom_graph.store.ingest import FileRecord
 from dicom_graph.store.jobs import Failure
+
+Leave = Callable[[str, os.stat_result], bool]
+_Key = tuple[int, int]
 
 
 @dataclass(slots=True)
@@ -32,6 +34,7 @@ class Discovery:
     """A walk over paths. Symbolic links are followed, each folder once, within `roots` if given.
 
     `listed`: single files that lie outside the roots are given too, as `Folder.outside`.
+    `only`: walk just these, which lie below `paths`. `leave`: tells of a file to be left out.
     The folder `left_out`, and what a storage root has on its way in, are not walked.
     """
 
@@ -39,56 +42,83 @@ class Discovery:
     pattern: str | None = None
     roots: tuple[Path, ...] | None = None
     listed: bool = False
+    only: tuple[str, ...] | None = None
+    leave: Leave | None = None
     left_out: Path | None = None
 
     def folders(self) -> Iterator[Folder]:
         """All folders with their files; what cannot be read is a failure in its folder.
 
-        Files of one folder that are named one after the other are one.
+        Files that are named one by one come together where they follow each other in a folder.
         """
-        visited: set[tuple[int, int]] = set()
-        if self.left_out is not None:
-            status = os.stat(self.left_out)
-            visited.add((status.st_dev, status.st_ino))
-        paths = map(os.path.abspath, self.paths)
-        for directory, group in groupby(paths, key=os.path.dirname):
-            alone = Folder(directory)
-            for path in group:
-                yield from self._start(path, visited, alone)
-            if alone.files or alone.others or alone.failures:
-                yield alone
+        visited = self._left_out()
+        together: Folder | None = None
+        for path, base in self._starts():
+            if self._is_allowed_folder(path):
+                if together is not None:
+                    yield together
+                together = None
+                if self._is_new_folder(path, visited):
+                    yield from self._walk(path, base, visited)
+                continue
+            if together is not None and together.path != os.path.dirname(path):
+                yield together
+                together = None
+            together = together or Folder(os.path.dirname(path))
+            self._take(together, path, base)
+        if together is not None:
+            yield together
 
     def count(self, stopped: Callable[[], bool]) -> Iterator[int]:
         """The number of files found so far, without looking at them, folder by folder."""
         found = 0
-        for folder in self.folders():
-            if stopped():
-                return
-            found += len(folder.files) + folder.others + len(folder.failures)
-            yield found
+        visited = self._left_out()
+        for path, base in self._starts():
+            stack = [path] if self._is_allowed_folder(path) else []
+            found += not stack
+            while stack and not stopped():
+                n_files, below = self._count_folder(stack.pop(), base, visited)
+                stack += below
+                found += n_files
+                yield found
+        yield found
 
-    def _start(self, path: str, visited: set[tuple[int, int]], alone: Folder) -> Iterator[Folder]:
-        """The folders below a path; a file, or why there is none, goes into `alone`."""
+    def _left_out(self) -> set[_Key]:
+        """The folders not to be visited. Raises OSError."""
+        visited: set[_Key] = set()
+        if self.left_out is not None:
+            self._is_new_folder(str(self.left_out), visited)
+        return visited
+
+    def _starts(self) -> Iterator[tuple[str, str]]:
+        """Where to begin, and from where a pattern counts."""
+        paths = [os.path.abspath(path) for path in self.paths]
+        if self.only is None:
+            yield from zip(paths, paths, strict=True)
+            return
+        for path in map(os.path.abspath, self.only):
+            yield path, next((base for base in paths if is_at_or_below(path, base)), path)
+
+    def _is_allowed_folder(self, path: str) -> bool:
+        return os.path.isdir(path) and self._allows(path)
+
+    def _take(self, folder: Folder, path: str, base: str) -> None:
+        """Take one file into its folder, or say why not."""
         try:
             status = os.stat(path)
         except OSError as error:
-            alone.failures.append(_failure(path, error))
+            folder.failures.append(_failure(path, error))
             return
-        is_folder = stat.S_ISDIR(status.st_mode)
+        name = os.path.basename(path)
         if not self._allows(path):
-            if is_folder or not self._may_be_listed(path):
-                alone.failures.append(outside_roots(path))
+            if stat.S_ISDIR(status.st_mode) or not self._may_be_listed(path):
+                folder.failures.append(outside_roots(path))
                 return
-            alone.outside.add(os.path.basename(path))
-        if not is_folder:
-            self._add(alone, path, os.path.basename(path), status)
-            return
-        key = (status.st_dev, status.st_ino)
-        if key not in visited:
-            visited.add(key)
-            yield from self._walk(path, path, visited)
+            folder.outside.add(name)
+        if self.only is None or path == base or self._matches(path, name, base):
+            self._add(folder, path, name, status)
 
-    def _walk(self, path: str, base: str, visited: set[tuple[int, int]]) -> Iterator[Folder]:
+    def _walk(self, path: str, base: str, visited: set[_Key]) -> Iterator[Folder]:
         """Depth first without recursion: trees may be deeper than Python's stack."""
         stack = [path]
         while stack:
@@ -106,7 +136,7 @@ class Discovery:
             stack += reversed(below)
 
     def _visit(
-        self, entry: os.DirEntry[str], folder: Folder, base: str, visited: set[tuple[int, int]]
+        self, entry: os.DirEntry[str], folder: Folder, base: str, visited: set[_Key]
     ) -> bool:
         """Take an entry into its folder; gives whether it is a folder to walk."""
         if entry.name == WORK_FOLDER:
@@ -116,16 +146,36 @@ class Discovery:
                 folder.others += 1
                 return False
             if entry.is_dir():
-                status = entry.stat()
-                key = (status.st_dev, status.st_ino)
-                is_new = key not in visited
-                visited.add(key)
-                return is_new
-            if self._matches(entry, base):
+                return self._is_new_folder(entry.path, visited)
+            if self.pattern is None or self._matches(entry.path, entry.name, base):
                 self._add(folder, entry.path, entry.name, entry.stat())
         except OSError as error:
             folder.failures.append(_failure(entry.path, error))
         return False
+
+    def _count_folder(self, path: str, base: str, visited: set[_Key]) -> tuple[int, list[str]]:
+        n_files, below = 0, []
+        try:
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    if entry.name == WORK_FOLDER:
+                        continue
+                    if entry.is_dir() and self._allows_entry(entry):
+                        if self._is_new_folder(entry.path, visited):
+                            below.append(entry.path)
+                    elif self.pattern is None or self._matches(entry.path, entry.name, base):
+                        n_files += 1
+        except OSError:
+            n_files += 1
+        return n_files, below
+
+    def _is_new_folder(self, path: str, visited: set[_Key]) -> bool:
+        """Whether this folder was not visited yet, by whatever name. Raises OSError."""
+        status = os.stat(path)
+        key = (status.st_dev, status.st_ino)
+        is_new = key not in visited
+        visited.add(key)
+        return is_new
 
     def _add(self, folder: Folder, path: str, name: str, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode):
@@ -136,14 +186,18 @@ class Discovery:
         except UnicodeEncodeError:
             folder.failures.append(Failure(printable(path), "the path is not UTF-8: rename it"))
             return
-        folder.files.append(FileRecord(folder.path, name, status.st_size, status.st_mtime_ns))
+        if self.leave is None or not self.leave(path, status):
+            folder.files.append(FileRecord(folder.path, name, status.st_size, status.st_mtime_ns))
 
-    def _matches(self, entry: os.DirEntry[str], base: str) -> bool:
+    def _matches(self, path: str, name: str, base: str) -> bool:
         if self.pattern is None:
             return True
         if "/" in self.pattern:
-            return fnmatchcase(os.path.relpath(entry.path, base), self.pattern)
-        return fnmatchcase(entry.name, self.pattern)
+            return fnmatchcase(os.path.relpath(path, base), self.pattern)
+        return fnmatchcase(name, self.pattern)
+
+    def _allows_entry(self, entry: os.DirEntry[str]) -> bool:
+        return not entry.is_symlink() or self._allows(entry.path)
 
     def _allows(self, path: str) -> bool:
         if self.roots is None:
@@ -160,6 +214,11 @@ class Discovery:
 def outside_roots(path: str) -> Failure:
     """A path that the API may not read."""
     return Failure(printable(path), "outside the import roots of this server")
+
+
+def is_at_or_below(path: str, folder: str) -> bool:
+    """Whether an absolute path is a folder or lies inside it, by name."""
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
 def printable(path: str) -> str:

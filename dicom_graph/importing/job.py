@@ -5,15 +5,19 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from dicom_graph.dicom.elements import MAX_RAW
-from dicom_graph.importing.discover import Discovery, Folder, outside_roots
+from dicom_graph.importing.discover import Discovery, Folder, Leave, outside_roots
+from dicom_graph.importing.known import with_known
 from dicom_graph.importing.reader import FileReader
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.storage import FileStorage, in_parts, required_root
+from dicom_graph.importing.sync import Step, SyncPass, UnmountedError
 from dicom_graph.importing.uploads import uploaded_names
 from dicom_graph.importing.work_folder import uploads_folder
 from dicom_graph.store.dialect import REFUSED
@@ -24,25 +28,25 @@ from dicom_graph.store.ingest import (
     KnownFile,
     Outcome,
     ReadFile,
-    known_files,
 )
 from dicom_graph.store.jobs import (
-    STALE_AFTER,
     ClaimedJob,
     Failure,
     JobCounts,
+    JobLostError,
     JobOrigin,
     JobStatus,
     Storage,
     finish_job,
     save_progress,
+    status_of,
 )
 
 log = logging.getLogger(__name__)
 Progress = Callable[[JobCounts], None]
 _BATCH_SECONDS = 1.0
 _MAX_WEIGHT = 32 << 20
-_MAX_SILENCE = STALE_AFTER.total_seconds() / 3
+_MAX_SILENCE = 2.0
 
 
 class _Stopped(Exception):
@@ -58,6 +62,8 @@ class JobRun:
     """One run of a claimed job, in the calling thread.
 
     `stop` ends it at the next file, marked as interrupted. `progress` is called after each batch.
+    `leave` tells of files that are not to be read now. `mounts`: folders that must be there and
+    hold something before a file is taken for gone; by default the job's paths.
     """
 
     def __init__(
@@ -71,12 +77,17 @@ class JobRun:
         storage_root: Path | None = None,
         stop: threading.Event | None = None,
         progress: Progress | None = None,
+        leave: Leave | None = None,
+        mounts: tuple[str, ...] | None = None,
     ) -> None:
         self._database = database
         self._job = job
         self._batch_size = batch_size
         self._stop = stop or threading.Event()
         self._progress = progress or (lambda counts: None)
+        paths, only = job.request.paths, job.only
+        if mounts is not None:
+            paths, only = mounts, tuple(path for path in paths if os.path.lexists(path))
         self._storage: FileStorage | None = None
         left_out = None
         if job.request.storage is not Storage.IN_PLACE:
@@ -84,11 +95,12 @@ class JobRun:
             self._storage = FileStorage(database, left_out, job)
             roots = None if roots is None else (*roots, uploads_folder(left_out))
         self._discovery = Discovery(
-            job.request.paths, job.request.pattern, roots, job.request.verify, left_out
+            paths, job.request.pattern, roots, job.request.verify, only, leave, left_out
         )
         self._names = uploaded_names(job.request.paths, storage_root)
+        self._sync = SyncPass(database, job, paths) if job.request.sync else None
         self._reader = FileReader(job.request.mode, max_inline_bytes)
-        self._writer = BatchWriter()
+        self._writer = BatchWriter(verify=job.request.verify)
         self._counts = job.counts
         self._batch: list[ReadFile] = []
         self._failures: list[Failure] = []
@@ -97,6 +109,7 @@ class JobRun:
         self._weight = 0
         self._last_save = time.monotonic()
         self._found = 0
+        self._is_cancelled = False
 
     @property
     def counts(self) -> JobCounts:
@@ -114,72 +127,91 @@ class JobRun:
         counter = threading.Thread(target=self._count_ahead, args=(ended,), daemon=True)
         counter.start()
         try:
-            for folder in self._discovery.folders():
-                self._take(folder)
-            self._save()
-            return self._finish(JobStatus.COMPLETED)
-        except _Stopped as stopped:
-            return self._end(stopped)
-        except Exception as error:
-            # Not the message: a database's may quote patient data.
-            place = "".join(traceback.format_tb(error.__traceback__))
-            log.error("import %s failed: %s\n%s", self._job.id, type(error).__name__, place)
-            self._finish(JobStatus.FAILED, f"unexpected {type(error).__name__}; see the log")
-            raise
+            return self._run()
+        except JobLostError as lost:
+            log.warning("%s: another process took it over, or ended it", lost)
+            with self._database.read_sync() as connection:
+                return status_of(connection, self._job.id)
         finally:
             ended.set()
             counter.join()
             if self._storage:
                 self._storage.close()
 
-    def _end(self, stopped: _Stopped) -> JobStatus:
+    def _run(self) -> JobStatus:
+        try:
+            if self._sync is not None:
+                self._sync.check_mounts()
+            for folder, known in with_known(self._database, self._discovery.folders()):
+                self._take(folder, known)
+            self._save()
+            if self._sync is not None:
+                self._look_for_gone(self._sync)
+            return self._finish(JobStatus.COMPLETED)
+        except (_Stopped, UnmountedError) as stopped:
+            return self._end(stopped)
+        except JobLostError:
+            raise
+        except Exception as error:
+            # Not the message: a database's may quote patient data.
+            place = "".join(traceback.format_tb(error.__traceback__))
+            log.error("import %s failed: %s\n%s", self._job.id, type(error).__name__, place)
+            self._finish(JobStatus.FAILED, f"unexpected {type(error).__name__}; see the log")
+            raise
+
+    def _end(self, stopped: _Stopped | UnmountedError) -> JobStatus:
         """Write what was read before the stop, which may fail and so stop it another way."""
         try:
             self._save()
         except _Stopped as failed:
             stopped = failed
             self._save()
+        if isinstance(stopped, UnmountedError):
+            return self._finish(JobStatus.FAILED, str(stopped))
         return self._finish(stopped.status, stopped.error)
+
+    def _look_for_gone(self, sync: SyncPass) -> None:
+        for step in sync.steps():
+            self._check_stop()
+            if step is not None:
+                self._record(step)
+            elif self._is_silent():
+                self._save()
 
     def _count_ahead(self, ended: threading.Event) -> None:
         for found in self._discovery.count(lambda: ended.is_set() or self._stop.is_set()):
             self._found = found
 
-    def _take(self, folder: Folder) -> None:
+    def _take(self, folder: Folder, known: Mapping[str, KnownFile]) -> None:
         for failure in folder.failures:
             self._fail(failure)
         self._counts.skipped += folder.others
-        for file, known in self._with_known(folder):
-            if self._stop.is_set():
-                goes_on = self._job.request.origin is JobOrigin.API
-                raise _Stopped(JobStatus.INTERRUPTED if goes_on else JobStatus.CANCELLED)
-            self._take_file(file, known)
+        for file in folder.files:
+            self._check_stop()
+            if file.name in folder.outside and file.name not in known:
+                self._fail(outside_roots(os.path.join(folder.path, file.name)))
+            else:
+                self._take_file(file, known.get(file.name))
             if self._is_due():
                 self._save()
         if self._is_silent():
             self._save()
 
-    def _with_known(self, folder: Folder) -> Iterator[tuple[FileRecord, KnownFile | None]]:
-        if not folder.files:
-            return
-        with self._database.read_sync() as connection:
-            known = known_files(connection, folder.path)
-        for file in folder.files:
-            if file.name in folder.outside and file.name not in known:
-                self._fail(outside_roots(os.path.join(folder.path, file.name)))
-            else:
-                yield file, known.get(file.name)
+    def _check_stop(self) -> None:
+        if self._stop.is_set():
+            goes_on = self._job.request.origin is JobOrigin.API
+            raise _Stopped(JobStatus.INTERRUPTED if goes_on else JobStatus.CANCELLED)
 
     def _take_file(self, file: FileRecord, known: KnownFile | None) -> None:
         self._unsaved += 1
         changed = known is not None and (known.size, known.mtime_ns) != (file.size, file.mtime_ns)
-        mine = self._job.is_resumed and known is not None and known.import_job_id == self._job.id
-        verify = self._job.request.verify and known is not None and not mine
-        is_whole = known is not None and known.mode >= self._job.request.mode
-        if known is not None and is_whole and not (changed or verify or self._storage):
-            _count(self._counts, known.outcome if mine else Outcome.EXISTING)
-            return
-        changed = changed or (verify and known is not None and known.decides)
+        if known is not None and not (changed or known.is_missing or self._storage):
+            mine = self._job.is_resumed and known.import_job_id == self._job.id
+            if known.mode >= self._job.request.mode and (mine or not self._job.request.verify):
+                _count(self._counts, known.outcome if mine else Outcome.EXISTING)
+                return
+        if known is not None and self._job.request.verify and known.decides:
+            changed = True
         result = self._reader.read(file, replaces=known.mode if known and changed else None)
         if isinstance(result, ReadFile):
             self._batch.append(result)
@@ -216,8 +248,6 @@ class JobRun:
             for part in in_parts(batch):
                 self._store(self._storage, part)
         self._unsaved = 0
-        self._last_save = time.monotonic()
-        self._progress(self._counts)
 
     def _write_all(self, batch: Sequence[ReadFile]) -> None:
         try:
@@ -246,7 +276,6 @@ class JobRun:
         """Show others that the job lives, while files are copied."""
         if self._is_silent():
             self._write([])
-            self._last_save = time.monotonic()
 
     def _write_alone(self, file: ReadFile) -> None:
         try:
@@ -261,22 +290,45 @@ class JobRun:
 
         After it the originals of files that are moved go.
         """
-        counts = replace(self._counts, found=self._found)
+        outcomes: list[Outcome] = []
+
+        def work(connection: Connection, counts: JobCounts) -> None:
+            outcomes.extend(self._writer.write(connection, batch, self._job.id))
+            for outcome in outcomes:
+                _count(counts, outcome)
+            if batch and not self._job.request.prune:
+                counts.missing += self._writer.orphaned
+
         try:
-            with self._database.writer.begin() as connection:
-                outcomes = self._writer.write(connection, batch, self._job.id)
-                for outcome in outcomes:
-                    _count(counts, outcome)
-                save_progress(connection, self._job.id, counts, self._failures)
+            self._record(work)
+        except _Stopped:
+            # Cancelled, but written.
+            self._release(batch, outcomes)
+            raise
         except BaseException:
             self._writer.forget()
             raise
-        self._counts = counts
-        self._failures.clear()
+        self._release(batch, outcomes)
+
+    def _release(self, batch: Sequence[ReadFile], outcomes: Sequence[Outcome]) -> None:
         for file, outcome in zip(batch, outcomes, strict=True):
             if self._storage and (failure := self._storage.release(file)):
-                _count(counts, outcome, -1)
+                _count(self._counts, outcome, -1)
                 self._left_behind.append(failure)
+
+    def _record(self, work: Step) -> None:
+        """One transaction: some work, the failures so far, and the job's counts."""
+        counts = replace(self._counts, found=self._found)
+        with self._database.writer.begin() as connection:
+            work(connection, counts)
+            is_cancelled = save_progress(connection, self._job.id, counts, self._failures)
+        self._counts = counts
+        self._failures.clear()
+        self._last_save = time.monotonic()
+        self._progress(counts)
+        if is_cancelled and not self._is_cancelled:
+            self._is_cancelled = True
+            raise _Stopped(JobStatus.CANCELLED, "cancelled on request")
 
     def _finish(self, status: JobStatus, error: str | None = None) -> JobStatus:
         if status is JobStatus.COMPLETED:

@@ -42,14 +42,18 @@ class FileReader:
 
     def _read(self, path: str, file: FileRecord, replaces: Mode | None) -> ReadFile:
         mode = max(self._mode, replaces or Mode.MINIMAL)
+        before = os.stat(path)
         instance = read_instance(path, self._interner)
+        after = os.stat(path)
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise UnreadableFileError("it changed while it was read: import it again")
         elements = instance.elements
         if mode is Mode.NORMAL:
             elements = standard_elements(elements)
         elif mode is Mode.MINIMAL:
             elements = ()
         return ReadFile(
-            file=file,
+            file=file._replace(size=before.st_size, mtime_ns=before.st_mtime_ns),
             entities=self._entities.read(instance.elements),
             elements=elements,
             mode=mode,

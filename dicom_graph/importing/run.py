@@ -5,15 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from dicom_graph.dicom.elements import MAX_RAW
+from dicom_graph.importing.discover import Leave
 from dicom_graph.importing.job import JobRun, Progress
 from dicom_graph.importing.storage import required_root
 from dicom_graph.store.engine import Database
+from dicom_graph.store.job_control import create_retry, no_such_job
 from dicom_graph.store.jobs import (
+    ClaimedJob,
     Failure,
     JobCounts,
+    JobOrigin,
     JobRequest,
     JobStatus,
     Storage,
@@ -44,18 +48,53 @@ def run_import(
     storage_root: Path | None = None,
     stop: threading.Event | None = None,
     progress: Progress | None = None,
+    leave: Leave | None = None,
+    mounts: tuple[str, ...] | None = None,
 ) -> Report:
     """Run an import to its end, or until `stop` is set. Bad files are failures in the report.
 
-    Raises StorageError where the files are to be kept and there is no storage root.
+    `leave` and `mounts`: see `JobRun`. Raises StorageError where the files are to be kept and
+    there is no storage root.
     """
     if request.storage is not Storage.IN_PLACE:
         required_root(storage_root)
     with database.writer.begin() as connection:
         bury_dead_jobs(connection)
-        job = claim_job(connection, create_job(connection, request))
-    if job is None:
-        raise RuntimeError("another process took the import that was just made")
+        job = _claimed(connection, create_job(connection, request))
+    run = JobRun(
+        database,
+        job,
+        batch_size=batch_size,
+        max_inline_bytes=max_inline_bytes,
+        storage_root=storage_root,
+        stop=stop,
+        progress=progress,
+        leave=leave,
+        mounts=mounts,
+    )
+    return _report(database, run, job.id)
+
+
+def retry_import(
+    database: Database,
+    job_id: int,
+    origin: JobOrigin,
+    *,
+    batch_size: int = 500,
+    max_inline_bytes: int = MAX_RAW,
+    storage_root: Path | None = None,
+    stop: threading.Event | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Read again what an earlier import failed on, as a new import.
+
+    Raises JobControlError; StorageError where the import kept files and there is no storage root.
+    """
+    with database.writer.begin() as connection:
+        bury_dead_jobs(connection)
+        job = _claimed(connection, create_retry(connection, job_id, origin))
+        if job.request.storage is not Storage.IN_PLACE:
+            required_root(storage_root)
     run = JobRun(
         database,
         job,
@@ -65,14 +104,35 @@ def run_import(
         stop=stop,
         progress=progress,
     )
-    status = run.run()
+    return _report(database, run, job.id)
+
+
+def _claimed(connection: Connection, job_id: int) -> ClaimedJob:
+    job = claim_job(connection, job_id)
+    if job is None:
+        raise RuntimeError("another process took the import that was just made")
+    return job
+
+
+def read_report(database: Database, job_id: int) -> Report:
+    """The report of a job, as far as it has come. Raises JobControlError where there is none."""
     with database.read_sync() as connection:
+        job = connection.execute(select(ImportJob).where(ImportJob.id == job_id)).mappings().first()
+        if job is None:
+            raise no_such_job(job_id)
         statement = select(ImportFailure.path, ImportFailure.message)
         rows = connection.execute(
-            statement.where(ImportFailure.job_id == job.id).order_by(ImportFailure.id)
+            statement.where(ImportFailure.job_id == job_id).order_by(ImportFailure.id)
         )
         failures = [Failure(*row) for row in rows]
-        error = connection.execute(
-            select(ImportJob.error).where(ImportJob.id == job.id)
-        ).scalar_one()
-    return Report(job.id, status, run.counts, failures, error)
+    counts = JobCounts(
+        job["found"], job["images_created"], job["images_updated"], job["images_existing"],
+        job["skipped"], job["failed"], job["missing"], job["moved"],
+    )  # fmt: skip
+    return Report(job_id, JobStatus(job["status"]), counts, failures, job["error"])
+
+
+def _report(database: Database, run: JobRun, job_id: int) -> Report:
+    """Run the job, and give its report."""
+    run.run()
+    return read_report(database, job_id)

@@ -10,6 +10,7 @@ from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.importing.job import JobRun
 from dicom_graph.importing.uploads import discard_abandoned_uploads, discard_upload
 from dicom_graph.store.engine import Database
+from dicom_graph.store.job_control import cancel_job, create_retry
 from dicom_graph.store.jobs import (
     JobOrigin,
     JobRequest,
@@ -61,6 +62,21 @@ class JobRunner:
             job_id = create_job(connection, request)
         self.wake()
         return job_id
+
+    def cancel(self, job_id: int) -> None:
+        """End a job, wherever it runs. Raises JobControlError."""
+        with self._database.writer.begin() as connection:
+            cancel_job(connection, job_id)
+
+    def retry(self, job_id: int) -> int:
+        """Record a job that reads again what this one failed on; gives its id.
+
+        Raises JobControlError.
+        """
+        with self._database.writer.begin() as connection:
+            new_id = create_retry(connection, job_id, JobOrigin.API)
+        self.wake()
+        return new_id
 
     def wake(self) -> None:
         """Look for waiting jobs now."""

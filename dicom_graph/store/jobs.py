@@ -1,20 +1,22 @@
 """Import jobs: their rows from request to report."""
 
-import datetime as dt
-import os
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, Update, delete, insert, select, update
 
 from dicom_graph.store.ingest import Mode
+from dicom_graph.store.owners import is_dead, process_name
 from dicom_graph.store.tables import ImportFailure, ImportJob
 from dicom_graph.store.types import utc_now
 
-STALE_AFTER = dt.timedelta(seconds=30)
-"""A running job whose process gave no sign for so long is taken for dead."""
+UPLOADED = "upload:"
+"""Before a client's name for a file, in place of a path, which it is not."""
+
+
+class JobLostError(Exception):
+    """The job is no longer this process's: another took it over, or it was ended meanwhile."""
 
 
 class JobStatus(StrEnum):
@@ -39,6 +41,7 @@ class JobOrigin(StrEnum):
     API = "API"
     CLI = "CLI"
     PYTHON = "PYTHON"
+    WATCH = "WATCH"
 
 
 class Storage(StrEnum):
@@ -53,7 +56,8 @@ class Storage(StrEnum):
 class JobRequest:
     """What to import. `pattern` is a glob over file names, or relative paths where it has a /.
 
-    `verify`: files are read again that the database knows, also unchanged ones.
+    `verify`: read known files again too. `sync`: mark the images whose files are gone, or with
+    `prune` delete them. `retry_of`: read only what this job failed on.
     """
 
     paths: tuple[str, ...]
@@ -62,12 +66,18 @@ class JobRequest:
     stop_on_error: bool = False
     origin: JobOrigin = JobOrigin.API
     verify: bool = False
+    sync: bool = False
+    prune: bool = False
+    retry_of: int | None = None
     storage: Storage = Storage.IN_PLACE
 
 
 @dataclass(slots=True)
 class JobCounts:
-    """What became of the files so far. `found` may run ahead of what is processed."""
+    """What became of the files so far. `found` may run ahead of what is processed.
+
+    `missing`: images marked as missing, or pruned. `moved`: files known at another path before.
+    """
 
     found: int = 0
     created: int = 0
@@ -75,6 +85,8 @@ class JobCounts:
     existing: int = 0
     skipped: int = 0
     failed: int = 0
+    missing: int = 0
+    moved: int = 0
 
     @property
     def processed(self) -> int:
@@ -92,17 +104,16 @@ class Failure:
 
 @dataclass(slots=True)
 class ClaimedJob:
-    """A job that this process runs now; `is_resumed` if another process began it."""
+    """A job that this process runs now; `is_resumed` if another process began it.
+
+    `only`: the paths that it reads, where those are not all below `request.paths`.
+    """
 
     id: int
     request: JobRequest
     is_resumed: bool = False
     counts: JobCounts = field(default_factory=JobCounts)
-
-
-def process_name() -> str:
-    """This process, as the owner of a job: `host:pid`."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    only: tuple[str, ...] | None = None
 
 
 def create_job(connection: Connection, request: JobRequest) -> int:
@@ -114,8 +125,11 @@ def create_job(connection: Connection, request: JobRequest) -> int:
         mode=request.mode.name,
         pattern=request.pattern,
         stop_on_error=request.stop_on_error,
-        storage=request.storage,
         verify=request.verify,
+        sync=request.sync,
+        prune=request.prune,
+        retry_of=request.retry_of,
+        storage=request.storage,
     )
     return int(connection.execute(statement.returning(ImportJob.id)).scalar_one())
 
@@ -136,7 +150,7 @@ def claimable_jobs(
     return [
         id
         for id, owner, status, heartbeat in rows
-        if status != JobStatus.RUNNING or _is_dead(owner, heartbeat)
+        if status != JobStatus.RUNNING or is_dead(owner, heartbeat)
     ]
 
 
@@ -146,7 +160,7 @@ def bury_dead_jobs(connection: Connection) -> None:
         ImportJob.origin != JobOrigin.API, ImportJob.status == JobStatus.RUNNING
     )
     dead = [
-        id for id, owner, heartbeat in connection.execute(statement) if _is_dead(owner, heartbeat)
+        id for id, owner, heartbeat in connection.execute(statement) if is_dead(owner, heartbeat)
     ]
     if dead:
         values = {
@@ -161,12 +175,13 @@ def claim_job(connection: Connection, job_id: int) -> ClaimedJob | None:
     """Take a job over, from its beginning; None where another process was faster.
 
     The report starts anew: files that this job took before are recognised and counted as then.
-    Where it copies or moves, the counts of what it made go on, since the sources may be gone.
+    What it found gone before is gone from what it looks at, so those counts go on; where it copies
+    or moves, those of what it made do, since the sources may be gone.
     """
     row = connection.execute(select(ImportJob).where(ImportJob.id == job_id)).mappings().first()
     if row is None or JobStatus(row["status"]).is_final:
         return None
-    if row["status"] == JobStatus.RUNNING and not _is_dead(row["owner"], row["heartbeat_at"]):
+    if row["status"] == JobStatus.RUNNING and not is_dead(row["owner"], row["heartbeat_at"]):
         return None
     now = utc_now()
     unchanged = ImportJob.heartbeat_at.is_not_distinct_from(row["heartbeat_at"])
@@ -184,30 +199,46 @@ def claim_job(connection: Connection, job_id: int) -> ClaimedJob | None:
     connection.execute(delete(ImportFailure).where(ImportFailure.job_id == job_id))
     request = JobRequest(
         tuple(row["paths"]), Mode[row["mode"]], row["pattern"], row["stop_on_error"],
-        JobOrigin(row["origin"]), row["verify"], Storage(row["storage"]),
+        JobOrigin(row["origin"]), row["verify"], row["sync"], row["prune"], row["retry_of"],
+        Storage(row["storage"]),
     )  # fmt: skip
-    is_resumed = row["started_at"] is not None
-    return ClaimedJob(job_id, request, is_resumed, _counts_to_keep(row))
-
-
-def _counts_to_keep(row: RowMapping) -> JobCounts:
-    counts = JobCounts()
-    if row["storage"] != Storage.IN_PLACE:
+    counts = JobCounts(missing=row["missing"], moved=row["moved"])
+    if request.storage is not Storage.IN_PLACE:
         counts.created, counts.updated = row["images_created"], row["images_updated"]
-    if row["storage"] == Storage.MOVE:
+    if request.storage is Storage.MOVE:
         counts.existing = row["images_existing"]
-    return counts
+    only = None if request.retry_of is None else failed_paths(connection, request.retry_of)
+    return ClaimedJob(job_id, request, row["started_at"] is not None, counts, only)
+
+
+def status_of(connection: Connection, job_id: int) -> JobStatus:
+    """Where a job is in its life."""
+    statement = select(ImportJob.status).where(ImportJob.id == job_id)
+    return JobStatus(connection.execute(statement).scalar_one())
+
+
+def failed_paths(connection: Connection, job_id: int) -> tuple[str, ...]:
+    """The paths that a job could not take, in order."""
+    statement = select(ImportFailure.path).where(ImportFailure.job_id == job_id)
+    return tuple(sorted(set(connection.execute(statement).scalars())))
 
 
 def save_progress(
     connection: Connection, job_id: int, counts: JobCounts, failures: Sequence[Failure]
-) -> None:
-    """Record where a running job is; part of the transaction that wrote the batch."""
+) -> bool:
+    """Record where a running job is; part of the transaction that wrote the batch.
+
+    Gives whether the job is asked to end. Raises JobLostError.
+    """
     values = _count_values(counts) | {"heartbeat_at": utc_now()}
-    connection.execute(update(ImportJob).where(ImportJob.id == job_id).values(values))
+    statement = _update_own(job_id).values(values).returning(ImportJob.cancel_requested)
+    row = connection.execute(statement).first()
+    if row is None:
+        raise JobLostError(f"import {job_id} is no longer ours")
     if failures:
         rows = [{"job_id": job_id, "path": f.path, "message": f.message} for f in failures]
         connection.execute(insert(ImportFailure), rows)
+    return bool(row[0])
 
 
 def finish_job(
@@ -217,11 +248,20 @@ def finish_job(
     counts: JobCounts,
     error: str | None = None,
 ) -> None:
-    """Record how a job ended, or that it was interrupted and may go on."""
+    """Record how a job ended, or that it was interrupted and may go on. Raises JobLostError."""
     values = _count_values(counts) | {"status": status, "error": error, "heartbeat_at": utc_now()}
     if status.is_final:
         values["finished_at"] = utc_now()
-    connection.execute(update(ImportJob).where(ImportJob.id == job_id).values(values))
+    if connection.execute(_update_own(job_id).values(values)).rowcount != 1:
+        raise JobLostError(f"import {job_id} is no longer ours")
+
+
+def _update_own(job_id: int) -> Update:
+    return update(ImportJob).where(
+        ImportJob.id == job_id,
+        ImportJob.owner == process_name(),
+        ImportJob.status == JobStatus.RUNNING,
+    )
 
 
 def _count_values(counts: JobCounts) -> dict[str, object]:
@@ -232,23 +272,6 @@ def _count_values(counts: JobCounts) -> dict[str, object]:
         "images_existing": counts.existing,
         "skipped": counts.skipped,
         "failed": counts.failed,
+        "missing": counts.missing,
+        "moved": counts.moved,
     }
-
-
-def _is_dead(owner: str | None, heartbeat: dt.datetime | None) -> bool:
-    if owner is None or heartbeat is None:
-        return True
-    host, _, pid = owner.rpartition(":")
-    if host == socket.gethostname():
-        return not _is_alive(int(pid))
-    return utc_now() - heartbeat > STALE_AFTER
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -194,7 +194,10 @@ class Directory(Base):
 
 
 class File(Base):
-    """A file of an image as it was when last read, by which import, and what it made of it."""
+    """A file of an image as it was when last read, by which import, and what it made of it.
+
+    `missing_since`: when a sync found it gone. An image all of whose files are gone is missing.
+    """
 
     __tablename__ = "file"
     __table_args__ = (Index("ix_file_image", "image_id"), {"sqlite_with_rowid": False})
@@ -206,6 +209,7 @@ class File(Base):
     image_id: Mapped[int] = mapped_column(ForeignKey("image.id"))
     import_job_id: Mapped[int | None] = mapped_column(Id)
     outcome: Mapped[int] = mapped_column(SmallInteger)
+    missing_since: Mapped[dt.datetime | None]
 
 
 class DataElementDefinition(Base):
@@ -376,7 +380,10 @@ class ImportJob(Base):
     """
 
     __tablename__ = "import_job"
-    __table_args__ = ({"sqlite_autoincrement": True},)
+    __table_args__ = (
+        _partial_index("ix_import_job_retry", "retry_of", where="retry_of IS NOT NULL"),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     created: Mapped[dt.datetime] = mapped_column(default=utc_now)

@@ -60,14 +60,25 @@ def upgrade() -> None:
         sqlite_where=condition,
         postgresql_where=condition,
     )
+    op.add_column("file", sa.Column("missing_since", MOMENT, nullable=True))
     for column in _job_columns():
         op.add_column("import_job", column)
+    retries = sa.text("retry_of IS NOT NULL")
+    op.create_index(
+        "ix_import_job_retry",
+        "import_job",
+        ["retry_of"],
+        sqlite_where=retries,
+        postgresql_where=retries,
+    )
 
 
 def downgrade() -> None:
     _remake_order_indexes("NULLS LAST")
+    op.drop_index("ix_import_job_retry", "import_job")
     for column in reversed(_job_columns()):
         op.drop_column("import_job", column.name)
+    op.drop_column("file", "missing_since")
     op.drop_index("ix_image_missing", "image")
     op.drop_column("image", "missing_since")
     for table in ENTITIES:

@@ -85,7 +85,7 @@ async def test_a_refresh_of_unchanged_files_changes_nothing(
     import_files(tmp_path, mode=mode)
     before = contents(graph.database)
     job = await refresh(graph, "patient", tmp_path)
-    assert (job["found"], job["images_updated"]) == (5, 5)
+    assert (job["found"], job["images_existing"], job["images_updated"]) == (5, 5, 0)
     assert contents(graph.database) == before
     assert_consistent(graph.database)
 

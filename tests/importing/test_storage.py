@@ -321,8 +321,8 @@ def test_a_file_that_changes_meanwhile_is_not_taken(
     paths = make_series(tmp_path / "a", 3)
     request = JobRequest((str(tmp_path / "a"),), origin=JobOrigin.PYTHON, storage=Storage.MOVE)
 
-    def change(_counts: JobCounts) -> None:
-        if paths[1].exists():
+    def change(counts: JobCounts) -> None:
+        if counts.processed == 1:
             os.utime(paths[1], ns=(1, 1))
 
     report = run_import(database, request, storage_root=root, batch_size=1, progress=change)

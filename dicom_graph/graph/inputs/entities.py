@@ -19,6 +19,8 @@ from dicom_graph.graph.inputs.operators import (
     DateTimeFilter,
     FloatFilter,
     FloatListFilter,
+    ImportOriginFilter,
+    ImportStatusFilter,
     IntFilter,
     SequenceTypeFilter,
     StringFilter,
@@ -45,6 +47,7 @@ _Patient = Annotated["PatientFilter", strawberry.lazy(_HERE)]
 _Study = Annotated["StudyFilter", strawberry.lazy(_HERE)]
 _Series = Annotated["SeriesFilter", strawberry.lazy(_HERE)]
 _Image = Annotated["ImageFilter", strawberry.lazy(_HERE)]
+_ImportJob = Annotated["ImportJobFilter", strawberry.lazy(_HERE)]
 
 
 def _by(description: str, name: str | None = None) -> Any:
@@ -206,17 +209,42 @@ class ImageFilter:
     series: _Series | None = _by("By its series.")
     header: HeaderFilter | None = _by("By the elements of its header.")
     has_warnings: bool | None = _by("Whether it has warnings.")
+    missing: bool | None = _by("Whether all its files were found gone.")
+
+
+@strawberry.input(description="Which imports; all conditions must hold.")
+class ImportJobFilter:
+    and_: list[_ImportJob] | None = _by("All of these hold.", "and")
+    or_: list[_ImportJob] | None = _by("At least one of these holds.", "or")
+    not_: _ImportJob | None = _by("This does not hold.", "not")
+    id: IdFilter | None = _by("By global id.")
+    status: ImportStatusFilter | None = _by("By where it is in its life.")
+    origin: ImportOriginFilter | None = _by("By who asked for it.")
+    created_at: DateTimeFilter | None = _by("By when it was asked for.")
+    started_at: DateTimeFilter | None = _by("By when it first began.")
+    finished_at: DateTimeFilter | None = _by("By when it ended.")
+    sync: bool | None = _by("Whether it marks the images whose files are gone.")
+    failed: IntFilter | None = _by("By the number of files that it could not take.")
+    created: IntFilter | None = _by("By the number of images that were new.")
+    missing: IntFilter | None = _by("By the number of images found missing.")
+    error: StringFilter | None = _by("By why it failed as a whole.")
 
 
 FILTERS: dict[str, Any] = {
     "patient": PatientFilter, "study": StudyFilter, "series": SeriesFilter, "image": ImageFilter,
     "data_element": ElementFilter, "data_element_definition": DataElementDefinitionFilter,
+    "import_job": ImportJobFilter,
 }  # fmt: skip
 """The filter input of each entity."""
 
 _LISTS = {"patients": "patient", "studies": "study", "series": "series", "images": "image"}
 _WARNED = Field("warnings", Test("is_null", False))
-_TYPE_NAMES = {"patient": "Patient", "study": "Study", "series": "Series", "image": "Image"}
+_MISSING = Field("missing_since", Test("is_null", False))
+_TYPE_NAMES = {
+    "patient": "Patient", "study": "Study", "series": "Series", "image": "Image",
+    "import_job": "ImportJob",
+}  # fmt: skip
+_JOB_COLUMNS = {"created_at": "created", "created": "images_created"}
 
 
 def condition_of(entity: str, given: Any) -> Condition | None:
@@ -255,7 +283,21 @@ def _parts(entity: str, name: str, given: Any) -> list[Condition]:
         return _list_parts(f"{entity}.{name}", _LISTS[name], value)
     if name in ("study", "patient", "series"):
         return [Related(f"{name}_id", name, _required(name, value))]
+    if entity == "import_job":
+        return _job_parts(_JOB_COLUMNS.get(name, name), value)
     return [Field(name, test) for test in tests_of(value)]
+
+
+def _job_parts(column: str, value: Any) -> list[Condition]:
+    if isinstance(value, bool):
+        return [Field(column, Test("eq", value))]
+    return [Field(column, test) for test in tests_of(value)]
+
+
+def _missing(entity: str, value: Any) -> Condition:
+    if entity == "import_job":
+        return And(tuple(_job_parts("missing", value)))
+    return _MISSING if value else Not(_MISSING)
 
 
 def _id_parts(entity: str, given: IdFilter) -> list[Condition]:
@@ -308,5 +350,6 @@ _SPECIAL: dict[str, Any] = {
     "has_warnings": _has_warnings,
     "edited": _edited,
     "missing_relation": _missing_relation,
+    "missing": _missing,
     "header": lambda _entity, value: header_condition(value),
 }

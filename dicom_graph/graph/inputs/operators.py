@@ -7,6 +7,7 @@ from typing import Any, cast
 import strawberry
 
 from dicom_graph.graph.errors import BadInput
+from dicom_graph.graph.types.import_job import ImportOrigin, ImportStatus
 from dicom_graph.graph.types.sequence_type import SequenceType
 from dicom_graph.store.read.conditions import Operator, Test
 
@@ -103,6 +104,18 @@ class SequenceTypeFilter:
     is_null: bool | None = _op("Is unknown, or is known.")
 
 
+@strawberry.input(description="Conditions on where an import is in its life.")
+class ImportStatusFilter:
+    eq: ImportStatus | None = _op("Is this.")
+    in_: list[ImportStatus] | None = _op("Is one of these.", "in")
+
+
+@strawberry.input(description="Conditions on who asked for an import.")
+class ImportOriginFilter:
+    eq: ImportOrigin | None = _op("Is this.")
+    in_: list[ImportOrigin] | None = _op("Is one of these.", "in")
+
+
 @strawberry.input(description="Conditions on a list of texts.")
 class StringListFilter:
     exactly: list[str] | None = _op("Holds these and no others, as a set.")
@@ -147,7 +160,7 @@ def _checked(operator: Operator, value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, SequenceType):
+    if isinstance(value, SequenceType | ImportStatus | ImportOrigin):
         return value.value
     if isinstance(value, str):
         return checked_text(value)

@@ -71,17 +71,32 @@ _FIELDS: dict[str, dict[str, str]] = {
         "date": "InstanceCreationDate.",
         "time": "InstanceCreationTime.",
     },
+    "import_job": {
+        "id": "The order in which they were asked for.",
+        "created": "When it was asked for.",
+        "started_at": "When it first began.",
+        "finished_at": "When it ended.",
+        "status": "Where it is in its life.",
+        "origin": "Who asked for it.",
+        "found": "Number of files found.",
+        "failed": "Number of files that it could not take.",
+    },
 }
-_TYPE_NAMES = {"patient": "Patient", "study": "Study", "series": "Series", "image": "Image"}
+_TYPE_NAMES = {
+    "patient": "Patient", "study": "Study", "series": "Series", "image": "Image",
+    "import_job": "ImportJob",
+}  # fmt: skip
+_MEMBER_NAMES = {("image", "series_id"): "SERIES", ("import_job", "created"): "CREATED_AT"}
 
 
 def _make_order(entity: str) -> Any:
     title = _TYPE_NAMES[entity]
+    fields = _FIELDS[entity] if entity == "import_job" else _FIELDS[entity] | _COMMON
     members: Any = {
-        ("SERIES" if name == "series_id" else name.upper()): strawberry.enum_value(
+        _MEMBER_NAMES.get((entity, name), name.upper()): strawberry.enum_value(
             name, description=description
         )
-        for name, description in (_FIELDS[entity] | _COMMON).items()
+        for name, description in fields.items()
     }
     names: Any = Enum(f"{title}OrderField", members, module=__name__)  # type: ignore[misc]
     field_type = strawberry.enum(names, description=f"What {title.lower()} lists can be sorted by.")

@@ -17,6 +17,8 @@ _TEXTS = {
     ),
     "image": ("uid", "sop_class_uid", "transfer_syntax_uid"),
 }  # fmt: skip
+SEARCHED = frozenset(_TEXTS)
+"""The entities that can be searched."""
 
 
 def search_condition(entity: str, search: str) -> Condition:

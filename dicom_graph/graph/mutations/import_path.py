@@ -8,7 +8,7 @@ import strawberry
 
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info, Service
-from dicom_graph.graph.mutations.payload import UserError
+from dicom_graph.graph.mutations.payload import Refused, UserError
 from dicom_graph.graph.types.import_job import ImportJob, ImportMode, ImportStorage
 from dicom_graph.importing.roots import ForbiddenPathError, check_path
 from dicom_graph.importing.safe_files import StorageError
@@ -18,6 +18,11 @@ from dicom_graph.store.jobs import JobRequest, Storage
 
 _field = strawberry.field
 _MAX_PATTERN = 1000
+PATTERN = (
+    "A glob that file names must match, such as *.dcm; with a / in it, the path below the folder "
+    "must."
+)
+VERIFY = "Read known files again too; `updated` counts those whose content differs."
 
 
 @strawberry.input(description="What `importPath` is to import.")
@@ -28,8 +33,7 @@ class ImportPathInput:
     )
     pattern: str | None = _field(
         default=None,
-        description="A glob that file names must match, such as *.dcm; with a / in it, the path "
-        "below the folder must.",
+        description=PATTERN,
     )
     stop_on_error: bool = _field(
         default=False, description="End at the first failure instead of going on."
@@ -39,6 +43,7 @@ class ImportPathInput:
         description="Whether the files stay where they are; to copy or move them takes a storage "
         "root on the server.",
     )
+    verify: bool = _field(default=False, description=VERIFY)
 
 
 @strawberry.type(description="What became of `importPath`.")
@@ -60,18 +65,15 @@ class ImportMutations:
     )
     async def import_path(self, info: Info, input: _Input) -> ImportPathPayload:
         service = info.context.service
-        if input.pattern is not None and not _is_pattern(input.pattern):
-            message = f"the pattern must have 1 to {_MAX_PATTERN} printable characters"
-            return _refused(message, "pattern", "BAD_PATTERN")
         try:
+            if input.pattern is not None:
+                check_pattern(input.pattern)
             path = await asyncio.to_thread(_allowed_path, input, service)
-        except ForbiddenPathError as error:
-            return _refused(str(error), "path", "FORBIDDEN_PATH")
-        except StorageError as error:
-            return _refused(str(error), "storage", "CANNOT_STORE")
+        except Refused as refused:
+            return ImportPathPayload(job=None, errors=[refused.error])
         request = JobRequest(
             (path,), Mode[input.mode.name], input.pattern, input.stop_on_error,
-            storage=Storage[input.storage.name],
+            verify=input.verify, storage=Storage[input.storage.name],
         )  # fmt: skip
         job_id = await asyncio.to_thread(service.runner.submit, request)
         row = await info.context.loaders.entity("import_job").load(job_id)
@@ -79,17 +81,21 @@ class ImportMutations:
 
 
 def _allowed_path(input: ImportPathInput, service: Service) -> str:
-    """The path without symbolic links. Raises ForbiddenPathError, StorageError."""
-    path = check_path(input.path, service.import_roots)
-    # As it was given: a link that would be moved is refused, and not what it leads to moved.
-    given = os.path.expanduser(input.path)
-    paths_to_store(Storage[input.storage.name], [given], service.storage_root)
+    """The path without symbolic links. Raises Refused."""
+    try:
+        path = check_path(input.path, service.import_roots)
+        # As it was given: a link that would be moved is refused, and not what it leads to moved.
+        given = os.path.expanduser(input.path)
+        paths_to_store(Storage[input.storage.name], [given], service.storage_root)
+    except ForbiddenPathError as error:
+        raise Refused(str(error), "path", "FORBIDDEN_PATH") from None
+    except StorageError as error:
+        raise Refused(str(error), "storage", "CANNOT_STORE") from None
     return path
 
 
-def _is_pattern(text: str) -> bool:
-    return 0 < len(text) <= _MAX_PATTERN and text.isprintable()
-
-
-def _refused(message: str, field: str, code: str) -> ImportPathPayload:
-    return ImportPathPayload(job=None, errors=[UserError(message=message, field=field, code=code)])
+def check_pattern(pattern: str) -> None:
+    """Raises Refused."""
+    if not (0 < len(pattern) <= _MAX_PATTERN and pattern.isprintable()):
+        message = f"the pattern must have 1 to {_MAX_PATTERN} printable characters"
+        raise Refused(message, "pattern", "BAD_PATTERN")

@@ -19,7 +19,7 @@ from dicom_graph.graph.types.series import Series
 
 _COLUMNS = (
     "uid", "number", "date", "time", "sop_class_uid", "transfer_syntax_uid",
-    "number_of_frames", "rows", "columns", "created", "modified",
+    "number_of_frames", "rows", "columns", "missing_since", "created", "modified",
 )  # fmt: skip
 _field = strawberry.field
 
@@ -28,6 +28,9 @@ _field = strawberry.field
 class ImageFile:
     path: str = _field(description="The absolute path on the server.")
     size: BigInt = _field(description="The size in bytes.")
+    missing_since: dt.datetime | None = _field(
+        description="When a sync found it gone, UTC; null while it is there."
+    )
 
 
 @strawberry.type(description="A SOP instance, known by SOPInstanceUID (0008,0018).")
@@ -48,6 +51,9 @@ class Image(Node):
     warnings: list[str] = _field(
         description="All that is odd: elements that cannot be read as the standard says, where it "
         "contradicts its series, its patient, or another file of its UID."
+    )
+    missing_since: dt.datetime | None = _field(
+        description="When the last of its files was found gone, UTC; null while one is there."
     )
     created: dt.datetime = _field(description="When it came into the database, UTC.")
     modified: dt.datetime = _field(description="When its row last changed, UTC.")
@@ -115,7 +121,11 @@ class Image(Node):
     async def files(self, info: Info) -> list[ImageFile]:
         rows = await info.context.loaders.files.load(self.key)
         return [
-            ImageFile(path=os.path.join(row.directory, row.name), size=BigInt(row.size))
+            ImageFile(
+                path=os.path.join(row.directory, row.name),
+                size=BigInt(row.size),
+                missing_since=row.missing_since,
+            )
             for row in rows or ()
         ]
 

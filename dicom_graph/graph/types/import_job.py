@@ -47,11 +47,19 @@ class ImportStorage(Enum):
     )
 
 
+@strawberry.enum(description="Who asked for an import.")
+class ImportOrigin(Enum):
+    API = _value("API", description="A client of this API; a server runs it.")
+    CLI = _value("CLI", description="The command line.")
+    PYTHON = _value("PYTHON", description="A Python program.")
+    WATCH = _value("WATCH", description="`dicom-graph watch`, after something has changed.")
+
+
 @strawberry.type(description="A file that an import could not take.")
 class ImportFailure:
     path: str = _field(
-        description="The file, or the folder that could not be read; of an upload, the name that "
-        "the client gave."
+        description="The file, or the folder that could not be read; of an upload, upload: "
+        "and the name that the client gave."
     )
     message: str = _field(description="What was wrong.")
 
@@ -59,6 +67,7 @@ class ImportFailure:
 @strawberry.type(description="An import, from its request to its report.")
 class ImportJob(Node):
     key: strawberry.Private[int]
+    retry_of_key: strawberry.Private[int | None]
     status: ImportStatus = _field(description="Where it is in its life.")
     paths: list[str] = _field(description="What it imports.")
     mode: ImportMode = _field(
@@ -67,6 +76,11 @@ class ImportJob(Node):
     pattern: str | None = _field(description="The glob that file names must match, if any.")
     stop_on_error: bool = _field(description="Whether it ends at the first failure.")
     storage: ImportStorage = _field(description="Where it keeps the files.")
+    origin: ImportOrigin = _field(description="Who asked for it.")
+    verify: bool = _field(description="Whether it reads files that it knows again.")
+    sync: bool = _field(description="Whether it marks the images whose files are gone.")
+    prune: bool = _field(description="Whether it deletes them.")
+    cancel_requested: bool = _field(description="Whether it is to end at its next batch.")
     found: int = _field(description="Files found so far; final once it is completed.")
     processed: int = _field(description="Files dealt with: the sum of the five counts below.")
     created: int = _field(description="Images that were new.")
@@ -74,6 +88,13 @@ class ImportJob(Node):
     existing: int = _field(description="Files whose image was there already.")
     skipped: int = _field(description="Files that are not DICOM images.")
     failed: int = _field(description="Files that could not be taken: see `failures`.")
+    missing: int = _field(
+        description="Images of which it found the last file gone: marked as missing, or deleted."
+    )
+    moved: int = _field(
+        description="Files that it found at a new path and gone from the old one; they count as "
+        "existing too."
+    )
     error: str | None = _field(description="Why it failed as a whole.")
     created_at: dt.datetime = _field(description="When it was asked for, UTC.")
     started_at: dt.datetime | None = _field(description="When it first began, UTC.")
@@ -92,12 +113,18 @@ class ImportJob(Node):
         return cls(
             id=global_id("ImportJob", row.id),
             key=row.id,
+            retry_of_key=row.retry_of,
             status=ImportStatus[row.status],
             paths=row.paths,
             mode=ImportMode[row.mode],
             pattern=row.pattern,
             stop_on_error=row.stop_on_error,
             storage=ImportStorage[row.storage],
+            origin=ImportOrigin[row.origin],
+            verify=row.verify,
+            sync=row.sync,
+            prune=row.prune,
+            cancel_requested=row.cancel_requested,
             found=row.found,
             processed=processed,
             created=row.images_created,
@@ -105,6 +132,8 @@ class ImportJob(Node):
             existing=row.images_existing,
             skipped=row.skipped,
             failed=row.failed,
+            missing=row.missing,
+            moved=row.moved,
             error=row.error,
             created_at=row.created,
             started_at=row.started_at,
@@ -116,6 +145,18 @@ class ImportJob(Node):
     async def failures(self, info: Info) -> list[ImportFailure]:
         rows = await info.context.loaders.failures.load(self.key)
         return [ImportFailure(path=row.path, message=row.message) for row in rows or ()]
+
+    @computed("The import whose failures it reads again; null for any other.")
+    async def retry_of(self, info: Info) -> "ImportJob | None":
+        if self.retry_of_key is None:
+            return None
+        row = await info.context.loaders.entity("import_job").load(self.retry_of_key)
+        return ImportJob.from_row(row) if row is not None else None
+
+    @computed("The imports that read its failures again, oldest first.")
+    async def retries(self, info: Info) -> list["ImportJob"]:
+        rows = await info.context.loaders.retries.load(self.key)
+        return [ImportJob.from_row(row) for row in rows or ()]
 
 
 def _rate(row: Any, processed: int) -> float | None:

@@ -33,13 +33,16 @@ def series_of(entity: str, id: int) -> ColumnElement[bool]:
 
 
 def files_of_entity(connection: Connection, entity: str, id: int) -> list[EntityFile]:
-    """The files of an entity's images: those that decide first, each folder's together."""
+    """The files of an entity's images: those that decide first, each folder's together.
+
+    Not those that a sync found gone.
+    """
     deciding = decides().label("decides")
     statement = (
         select(Directory.path, File.name, File.image_id, deciding)
         .join(File, File.directory_id == Directory.id)
         .join(Image, Image.id == File.image_id)
-        .where(images_of(entity, id))
+        .where(images_of(entity, id), File.missing_since.is_(None))
         .order_by(deciding.desc(), Directory.path, File.name)
     )
     return [

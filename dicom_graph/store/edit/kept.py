@@ -17,12 +17,16 @@ NAME_PARTS = ("family_name", "given_name", "middle_name", "name_prefix", "name_s
 Row = Mapping[str, Any]
 
 
-def take_fields(connection: Connection, table: Table, id: int, fields: Mapping[str, Any]) -> None:
-    """Write what a file says of an entity, but for what was edited."""
+def take_fields(connection: Connection, table: Table, id: int, fields: Mapping[str, Any]) -> bool:
+    """Write what a file says of an entity, but for what was edited; gives whether it is news."""
     row = locked_row(connection, table, id)
-    if row is not None:
-        values = without_edited(fields, row)
-        connection.execute(update(table).where(table.c.id == id).values(values))
+    if row is None:
+        return False
+    values = without_edited(fields, row)
+    if all(row[name] == value for name, value in values.items()):
+        return False
+    connection.execute(update(table).where(table.c.id == id).values(values))
+    return True
 
 
 def locked_row(connection: Connection, table: Table, id: int) -> Row | None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from dicom_graph.dicom.elements import Item
 from dicom_graph.dicom.entities import Entities
@@ -16,15 +17,18 @@ class Mode(IntEnum):
 
 
 class Outcome(IntEnum):
-    """What became of a file."""
+    """What became of a file. COPY: its image was there, at other paths. CONFIRMED: it was read
+    again, and its image is as it says.
+    """
 
     CREATED = 0
     UPDATED = 1
     EXISTING = 2
+    COPY = 3
+    CONFIRMED = 4
 
 
-@dataclass(frozen=True, slots=True)
-class FileRecord:
+class FileRecord(NamedTuple):
     """A file as it lies on disk: folder, name, size in bytes, modification time in ns."""
 
     directory: str

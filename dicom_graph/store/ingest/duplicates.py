@@ -87,12 +87,12 @@ def differences(
     found = {
         "another PatientID": place.patient_id != image.patient_id,
         "another SeriesInstanceUID": series_id != image.series_id,
-        "other content": content is not None and _is_other(file, image.mode, content, element_ids),
+        "other content": content is not None and is_other(file, image.mode, content, element_ids),
     }
     return [f"{ANOTHER_FILE} {what}" for what, differs in found.items() if differs]
 
 
-def _is_other(
+def is_other(
     file: ReadFile, mode: int, content: frozenset[int], element_ids: dict[bytes, int]
 ) -> bool:
     """Whether the file's header is not the one with this content, as far as both modes tell."""

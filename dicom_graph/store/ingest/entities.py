@@ -98,8 +98,9 @@ class EntityWriter:
         for table, id, fields, column in owners:
             if id is None or fields is None:
                 continue
-            if connection.execute(earlier.where(column == id)).first() is None:
-                take_fields(connection, table, id, asdict(fields))
+            if connection.execute(earlier.where(column == id)).first() is not None:
+                continue
+            if take_fields(connection, table, id, asdict(fields)):
                 self.forget()
 
     def _place(self, entities: Entities) -> Place:

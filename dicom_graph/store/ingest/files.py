@@ -1,24 +1,29 @@
 """Files and their folders, so that a tree already imported is known without opening it."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Table, case, delete, select, true, tuple_
 from sqlalchemy.orm import aliased
 
 from dicom_graph.dicom.recent import Recent
-from dicom_graph.store.dialect import allocate_ids, ids_by_key, insert_new
+from dicom_graph.store.dialect import allocate_ids, among, ids_by_key, insert_new, is_sqlite
 from dicom_graph.store.ingest.batch import FileRecord, Mode, Outcome
+from dicom_graph.store.ingest.marks import clear_marks, mark_images
 from dicom_graph.store.tables import Directory, File, Header, Image
 
 _DIRECTORY: Table = Directory.__table__  # type: ignore[assignment]
 _FILE: Table = File.__table__  # type: ignore[assignment]
+_OUTCOMES, _MODES = tuple(Outcome), tuple(Mode)
+_DECIDING = (Outcome.CREATED, Outcome.UPDATED, Outcome.CONFIRMED)
+Key = tuple[int, str]
 
 
 class KnownFile(NamedTuple):
     """A file as it was when last read, by which import, and how much of its header is kept.
 
+    `is_missing`: a sync found it gone.
     `decides`: whether the image is as this file says, rather than as another file of its UID.
     """
 
@@ -27,24 +32,33 @@ class KnownFile(NamedTuple):
     import_job_id: int | None
     outcome: Outcome
     mode: Mode
+    is_missing: bool = False
     decides: bool = True
 
 
-def known_files(connection: Connection, directory: str) -> dict[str, KnownFile]:
-    """The files of a folder that the database holds, by name."""
-    statement = (
-        select(
-            File.name, File.size, File.mtime_ns, File.import_job_id, File.outcome, Header.mode,
-            decides(),
-        )
-        .join(Directory, Directory.id == File.directory_id)
-        .outerjoin(Header, Header.image_id == File.image_id)
-        .where(Directory.path == directory)
-    )  # fmt: skip
-    return {
-        name: KnownFile(size, mtime_ns, job_id, Outcome(outcome), Mode(mode or 0), decides)
-        for name, size, mtime_ns, job_id, outcome, mode, decides in connection.execute(statement)
-    }
+def known_files(
+    connection: Connection, directories: Collection[str]
+) -> dict[str, dict[str, KnownFile]]:
+    """The files that the database holds of some folders: by folder, by name."""
+    ids = ids_by_key(connection, _DIRECTORY, "path", directories)
+    of_folder: dict[int, dict[str, KnownFile]] = {id: {} for id in ids.values()}
+    if ids:
+        statement = (
+            select(
+                File.directory_id, File.name, File.size, File.mtime_ns, File.import_job_id,
+                File.outcome, Header.mode, File.missing_since, decides(),
+            )
+            .outerjoin(Header, Header.image_id == File.image_id)
+            .where(among(is_sqlite(connection), _FILE.c.directory_id, list(of_folder)))
+        )  # fmt: skip
+        for id, name, size, mtime_ns, job_id, outcome, mode, missing, rules in connection.execute(
+            statement
+        ):
+            of_folder[id][name] = KnownFile(
+                size, mtime_ns, job_id, _OUTCOMES[outcome], _MODES[mode or 0],
+                missing is not None, rules,
+            )  # fmt: skip
+    return {path: of_folder[id] for path, id in ids.items()}
 
 
 class ImageFile(NamedTuple):
@@ -81,9 +95,11 @@ def decides() -> ColumnElement[bool]:
     """Whether a file made its image what it is, or none of its files that are left did."""
     other = aliased(File)
     made = select(other.name).where(
-        other.image_id == File.image_id, other.outcome != Outcome.EXISTING
+        other.image_id == File.image_id,
+        other.outcome.in_(_DECIDING),
+        other.missing_since.is_(None),
     )
-    return case((File.outcome != Outcome.EXISTING, true()), else_=~made.exists())
+    return case((File.outcome.in_(_DECIDING), true()), else_=~made.exists())
 
 
 class FileWriter:
@@ -91,6 +107,8 @@ class FileWriter:
 
     def __init__(self) -> None:
         self._directories: Recent[str, int] = Recent(20_000)
+        self.orphaned = 0
+        """How many images lost their last file to another image, in the last `write`."""
 
     def forget(self) -> None:
         """After a rollback: nothing remembered is sure to be in the database."""
@@ -101,10 +119,12 @@ class FileWriter:
         connection: Connection,
         files: Sequence[tuple[FileRecord, int, Outcome]],
         job_id: int | None,
+        sources: Sequence[FileRecord] = (),
     ) -> None:
         """Record files and the images they hold; a file known from before is replaced.
 
-        Of a file that is there twice, stored from two sources, the first says its outcome.
+        Of a file that is there twice, stored from two sources, the first says its outcome. The
+        `sources` are their images' files no longer.
         """
         ids = self._directory_ids(connection, {file.directory for file, _, _ in files})
         rows = {
@@ -112,18 +132,33 @@ class FileWriter:
             for file, image_id, outcome in reversed(files)
         }
         keys = sorted(rows)
-        _delete(connection, keys)
+        left = self._delete_sources(connection, sources)
+        replaced = _delete(connection, keys)
         columns = (
             "directory_id", "name", "size", "mtime_ns", "image_id", "import_job_id", "outcome",
         )  # fmt: skip
-        rows_to_insert = [(*key, *rows[key]) for key in keys]
+        rows_to_insert = [
+            (*key, *rows[key][:4], _outcome(rows[key], replaced.get(key) or left.get(rows[key][2])))
+            for key in keys
+        ]
         insert_new(connection, _FILE, columns, rows_to_insert, "directory_id", "name")
+        present = {image_id for _, image_id, _ in files}
+        clear_marks(connection, present)
+        self.orphaned = mark_images(
+            connection, ({old.image_id for old in replaced.values()} | left.keys()) - present
+        )
 
-    def forget_files(self, connection: Connection, files: Sequence[FileRecord]) -> None:
-        """Drop the rows of files that are their images' no longer."""
-        found = ids_by_key(connection, _DIRECTORY, "path", {file.directory for file in files})
-        keys = sorted((found[f.directory], f.name) for f in files if f.directory in found)
-        _delete(connection, keys)
+    def _delete_sources(
+        self, connection: Connection, sources: Sequence[FileRecord]
+    ) -> dict[int, "_Replaced"]:
+        """Gives the images whose files they were, and of each the file that decides, if any."""
+        folders = sorted({file.directory for file in sources})
+        ids = ids_by_key(connection, _DIRECTORY, "path", folders)
+        keys = sorted({(ids[f.directory], f.name) for f in sources if f.directory in ids})
+        deleted = sorted(
+            _delete(connection, keys).values(), key=lambda old: old.outcome in _DECIDING
+        )
+        return {old.image_id: old for old in deleted}
 
     def _directory_ids(self, connection: Connection, paths: set[str]) -> dict[str, int]:
         ids = {path: id for path in paths if (id := self._directories.get(path)) is not None}
@@ -140,7 +175,33 @@ class FileWriter:
         return ids
 
 
-def _delete(connection: Connection, keys: Sequence[tuple[int, str]]) -> None:
-    place = tuple_(_FILE.c.directory_id, _FILE.c.name)
+class _Replaced(NamedTuple):
+    image_id: int
+    outcome: Outcome
+
+
+def _delete(connection: Connection, keys: Sequence[Key]) -> dict[Key, _Replaced]:
+    """Delete file rows; gives those that were there."""
+    columns = _FILE.c
+    found: dict[Key, _Replaced] = {}
     for start in range(0, len(keys), 400):
-        connection.execute(delete(_FILE).where(place.in_(keys[start : start + 400])))
+        place = tuple_(columns.directory_id, columns.name)
+        statement = delete(_FILE).where(place.in_(keys[start : start + 400]))
+        rows = connection.execute(
+            statement.returning(
+                columns.directory_id, columns.name, columns.image_id, columns.outcome
+            )
+        )
+        for directory_id, name, image_id, outcome in rows:
+            found[directory_id, name] = _Replaced(image_id, _OUTCOMES[outcome])
+    return found
+
+
+def _outcome(row: tuple[int, int, int, int | None, Outcome], replaced: _Replaced | None) -> Outcome:
+    """What a file's row keeps: whether its image is new to the path, and whether it decides."""
+    _, _, image_id, _, outcome = row
+    if outcome is not Outcome.EXISTING:
+        return outcome
+    if replaced is None or replaced.image_id != image_id:
+        return Outcome.COPY
+    return Outcome.CONFIRMED if replaced.outcome in _DECIDING else outcome

@@ -106,7 +106,7 @@ class ImageWriter:
         for id, index in zip(allocate_ids(connection, _IMAGE, len(indexes)), indexes, strict=True):
             file, place = files[index], places[index]
             series_id = place.series.id if place.series else None
-            warnings = [*file.warnings, *_disagreements(file, place)] or None
+            warnings = [*file.warnings, *disagreements(file, place)] or None
             fields = asdict(file.entities.image)
             rows.append(
                 (id, now, now, series_id, file.transfer_syntax_uid, warnings,
@@ -138,13 +138,13 @@ class ImageWriter:
             if fuller or (file.changed and file.mode >= image.mode):
                 rewritten[uid] = image.id
                 of_others = [w for w in image.warnings if w.startswith(ANOTHER_FILE)]
-                image.warnings = [*file.warnings, *_disagreements(file, place), *of_others]
+                image.warnings = [*file.warnings, *disagreements(file, place), *of_others]
         edited = _edited(connection, list(rewritten.values()))
         for uid, id in rewritten.items():
             file, place = files[firsts[uid]], places[firsts[uid]]
             values = without_edited(_values(file, place, known[uid].warnings), edited[id])
             connection.execute(update(Image).where(Image.id == id).values(values))
-        _drop_headers(connection, list(rewritten.values()))
+        drop_headers(connection, list(rewritten.values()))
         return rewritten
 
     def _write_headers(
@@ -197,7 +197,8 @@ def _edited(connection: Connection, image_ids: list[int]) -> dict[int, dict[str,
     return {id: {"edited": edited} for id, edited in rows}
 
 
-def _drop_headers(connection: Connection, image_ids: list[int]) -> None:
+def drop_headers(connection: Connection, image_ids: list[int]) -> None:
+    """Delete the headers of images."""
     if not image_ids:
         return
     condition = Header.image_id.in_(image_ids)
@@ -226,7 +227,7 @@ def _written(
     return Written(known[uid].id, outcome)
 
 
-def _disagreements(file: ReadFile, place: Place) -> list[str]:
+def disagreements(file: ReadFile, place: Place) -> list[str]:
     """Where a header contradicts the series and the patient that it names."""
     series, fields = place.series, file.entities.series
     if series is None or fields is None:

@@ -10,12 +10,15 @@ from dicom_graph.store.ingest.elements import ElementWriter
 from dicom_graph.store.ingest.entities import EntityWriter
 from dicom_graph.store.ingest.files import FileWriter
 from dicom_graph.store.ingest.images import ImageWriter
+from dicom_graph.store.ingest.verify import verified
 
 
 class BatchWriter:
     """Writes batches of read files, and remembers the ids that recur. Not thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, verify: bool = False) -> None:
+        """With `verify`, a changed file whose content is what is stored counts as unchanged."""
+        self._verify = verify
         self._elements = ElementWriter()
         self._entities = EntityWriter()
         self._images = ImageWriter()
@@ -40,14 +43,21 @@ class BatchWriter:
             if file.changed:
                 self._entities.refresh(connection, file.entities)
         places = self._entities.write(connection, [file.entities for file in files])
+        if self._verify:
+            files = verified(connection, files, places, element_ids)
         written = self._images.write(connection, files, places, element_ids)
         records = [
             (file.file, image.image_id, image.outcome)
             for file, image in zip(files, written, strict=True)
         ]
-        self._files.forget_files(connection, [file.source for file in files if file.source])
-        self._files.write(connection, records, job_id)
+        sources = [file.source for file in files if file.source]
+        self._files.write(connection, records, job_id, sources)
         return [image.outcome for image in written]
+
+    @property
+    def orphaned(self) -> int:
+        """How many images lost their last file to another image, in the last `write`."""
+        return self._files.orphaned
 
     def forget(self) -> None:
         """Drop what is remembered: after a rollback or a deletion it may not be in the database."""

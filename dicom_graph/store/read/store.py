@@ -23,6 +23,7 @@ from dicom_graph.store.read.elements import (
 )
 from dicom_graph.store.read.facets import FacetValue, element_facet, field_facet
 from dicom_graph.store.read.filters import Filters
+from dicom_graph.store.read.following import JobFeed
 from dicom_graph.store.read.holders import ElementMatcher, images_that_hold
 from dicom_graph.store.read.orders import order_key
 from dicom_graph.store.read.pages import (
@@ -38,7 +39,15 @@ from dicom_graph.store.read.pages import (
 from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
 from dicom_graph.store.read.statistics import Statistics, statistics_statement
 from dicom_graph.store.read.summary import SeriesContents, count_elements, summarise
-from dicom_graph.store.tables import Directory, ElementSet, File, Header, Image, ImportFailure
+from dicom_graph.store.tables import (
+    Directory,
+    ElementSet,
+    File,
+    Header,
+    Image,
+    ImportFailure,
+    ImportJob,
+)
 
 
 class Store:
@@ -56,6 +65,7 @@ class Store:
         self._many_images = many_images
         self._sqlite = database.is_sqlite
         self._elements = ElementCache(element_cache_bytes)
+        self.jobs = JobFeed(lambda ids: self.by_ids("import_job", ids))
 
     async def page(
         self, entity: str, request: PageRequest, wanted: Condition | None = None
@@ -357,11 +367,14 @@ class Store:
     async def files(self, image_ids: Sequence[int]) -> dict[int, list[Any]]:
         """The files of images, in the order of their paths."""
         statement = (
-            select(File.image_id, Directory.path.label("directory"), File.name, File.size)
+            select(
+                File.image_id, Directory.path.label("directory"), File.name, File.size,
+                File.missing_since,
+            )
             .join(Directory, Directory.id == File.directory_id)
             .where(among(self._sqlite, File.image_id.expression, image_ids))
             .order_by(Directory.path, File.name)
-        )
+        )  # fmt: skip
         found: dict[int, list[Any]] = defaultdict(list)
         async with self.database.read() as connection:
             for row in await connection.execute(statement):
@@ -379,6 +392,17 @@ class Store:
         async with self.database.read() as connection:
             for row in await connection.execute(statement):
                 found[row.job_id].append(row)
+        return found
+
+    async def retries(self, job_ids: Sequence[int]) -> dict[int, list[Any]]:
+        """The jobs that read again what jobs failed on, oldest first."""
+        statement = select(ImportJob.__table__).where(
+            among(self._sqlite, ImportJob.retry_of.expression, job_ids)
+        )
+        found: dict[int, list[Any]] = defaultdict(list)
+        async with self.database.read() as connection:
+            for row in await connection.execute(statement.order_by(ImportJob.id)):
+                found[row.retry_of].append(row)
         return found
 
 

@@ -1,0 +1,169 @@
+"""What the commands have in common: settings, signals, a progress bar, reports, errors."""
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from enum import Enum
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from dicom_graph.importing.discover import printable
+from dicom_graph.importing.run import Report
+from dicom_graph.settings import Settings, load_settings
+from dicom_graph.store.engine import Database
+from dicom_graph.store.jobs import JobCounts, JobStatus
+from dicom_graph.store.migrate import require_current, upgrade
+
+_SHOWN_FAILURES = 20
+
+
+class ModeName(Enum):
+    """How much of a header is kept."""
+
+    MINIMAL = "minimal"
+    NORMAL = "normal"
+    FULL = "full"
+
+
+def start(database: str | None, **overrides: object) -> Settings:
+    """The settings, and logging as they say."""
+    settings = load_settings(database_url=database, **overrides)
+    logging.basicConfig(
+        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    # pydicom's warnings quote values of elements, and uvicorn's access log quotes queries.
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    return settings
+
+
+def open_database(settings: Settings) -> Database:
+    """The database, upgraded if it is embedded."""
+    database = Database(settings.database_url)
+    (upgrade if database.is_sqlite else require_current)(database)
+    return database
+
+
+def check_paths(paths: Sequence[Path]) -> tuple[str, ...]:
+    """The absolute paths of arguments; ends the program where one cannot be imported."""
+    for path in paths:
+        if not os.path.exists(path):
+            fail(f"{printable(str(path))} does not exist")
+        if printable(str(path)) != str(path):
+            fail(f"{printable(str(path))} is not UTF-8: rename it")
+    return tuple(os.path.abspath(path) for path in paths)
+
+
+def stop_on_signal(stop: threading.Event) -> None:
+    """The first signal ends the batch, the second the process."""
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            os._exit(130)
+        stop.set()
+
+    signal.signal(signal.SIGINT, handle)
+    signal.signal(signal.SIGTERM, handle)
+
+
+class progress_bar:  # noqa: N801
+    """A bar on standard error: counts, rate, and the remaining time where it is known."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
+        )
+        self._task = self._progress.add_task("Importing", total=None, rate="")
+
+    def __enter__(self) -> Callable[[JobCounts], None]:
+        self._progress.__enter__()
+        return self._show
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.__exit__(None, None, None)
+
+    def _show(self, counts: JobCounts) -> None:
+        speed = self._progress.tasks[0].speed
+        rate = f"{speed:,.0f} files/s, {counts.failed} failed" if speed else ""
+        total = max(counts.found, counts.processed)
+        self._progress.update(self._task, completed=counts.processed, total=total, rate=rate)
+
+
+def as_text(report: Report, *, failures: bool = True) -> str:
+    """A report in words."""
+    counts = report.counts
+    lines = [
+        f"{report.status.value.lower()}: {counts.found} files found, {counts.created} images "
+        f"created, {counts.updated} updated, {counts.existing} existing, {counts.skipped} files "
+        f"skipped, {counts.failed} failed"
+    ]
+    if counts.missing or counts.moved:
+        lines[0] += f", {counts.missing} images missing, {counts.moved} files moved"
+    if report.error:
+        lines.append(report.error)
+    if failures:
+        lines += [f"  {f.path}: {f.message}" for f in report.failures[:_SHOWN_FAILURES]]
+        more = len(report.failures) - _SHOWN_FAILURES
+        if more > 0:
+            lines.append(f"  and {more} more: `--json` lists all")
+    return "\n".join(lines)
+
+
+def as_json(report: Report, indent: int | None = 2) -> str:
+    """A report as JSON."""
+    counts = report.counts
+    return json.dumps(
+        {
+            "jobId": report.job_id,
+            "status": report.status.value,
+            "found": counts.found,
+            "processed": counts.processed,
+            "created": counts.created,
+            "updated": counts.updated,
+            "existing": counts.existing,
+            "skipped": counts.skipped,
+            "failed": counts.failed,
+            "missing": counts.missing,
+            "moved": counts.moved,
+            "failures": [{"path": f.path, "message": f.message} for f in report.failures],
+            "error": report.error,
+        },
+        indent=indent,
+    )
+
+
+def exit_status(report: Report) -> int:
+    """0 all taken, 1 some failed, 130 interrupted."""
+    if report.status is JobStatus.CANCELLED:
+        return 130
+    return 1 if report.counts.failed or report.status is JobStatus.FAILED else 0
+
+
+def fail(message: str) -> NoReturn:
+    """End with status 2 and one line on standard error."""
+    print(f"dicom-graph: {message}", file=sys.stderr)  # noqa: T201
+    sys.exit(2)

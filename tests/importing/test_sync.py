@@ -1,0 +1,342 @@
+"""Syncs: what is gone is marked or pruned, what has moved is noticed, and a mount that is not
+there marks nothing.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event, func, select
+
+from dicom_graph.importing.run import Report
+from dicom_graph.store.engine import Database
+from dicom_graph.store.ingest import Mode
+from dicom_graph.store.jobs import JobCounts, JobStatus
+from dicom_graph.store.tables import Image
+from tests.contents import Tables, assert_consistent, contents
+from tests.make import make_file, make_series
+
+Import = Callable[..., Report]
+on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
+
+
+@pytest.fixture
+def sync(import_files: Import) -> Import:
+    """Sync paths: `sync(path, …, prune=True)`."""
+
+    def run(*paths: Path | str, **options: Any) -> Report:
+        return import_files(*paths, sync=True, **options)
+
+    return run
+
+
+def missing_images(database: Database) -> set[str]:
+    """The UIDs of the images that are marked as missing."""
+    with database.read_sync() as connection:
+        statement = select(Image.uid).where(Image.missing_since.is_not(None))
+        return set(connection.execute(statement).scalars())
+
+
+def files_of(database: Database) -> dict[str, bool]:
+    """All files that the database knows, and whether each is marked as gone."""
+    tables = Tables(database, "directory", "file")
+    folders = {row["id"]: row["path"] for row in tables["directory"]}
+    return {
+        os.path.join(folders[row["directory_id"]], row["name"]): row["missing_since"] is not None
+        for row in tables["file"]
+    }
+
+
+def make_tree(folder: Path) -> dict[str, Path]:
+    """Images 1.1 to 1.6 in two series, by UID."""
+    return {
+        f"1.{number}": make_file(
+            folder / f"s{number % 2}" / f"{number}.dcm",
+            SOPInstanceUID=f"1.{number}",
+            StudyInstanceUID="1.9",
+            SeriesInstanceUID=f"1.2.{number % 2}",
+            InstanceNumber=number,
+        )
+        for number in range(1, 7)
+    }
+
+
+def test_an_image_whose_file_is_gone_is_marked_until_it_is_back(
+    sync: Import, database: Database, tmp_path: Path
+) -> None:
+    files = make_tree(tmp_path / "a")
+    assert sync(tmp_path / "a").counts == JobCounts(found=6, created=6)
+    before = contents(database)
+    kept = shutil.copy2(files["1.3"], tmp_path / "kept")
+    files["1.3"].unlink()
+    assert sync(tmp_path / "a").counts == JobCounts(found=5, existing=5, missing=1)
+    assert missing_images(database) == {"1.3"}
+    assert files_of(database)[str(files["1.3"])]
+    assert len(assert_consistent(database)["image"]) == 6
+    assert sync(tmp_path / "a").counts == JobCounts(found=5, existing=5)
+    shutil.copy2(kept, files["1.3"])
+    assert sync(tmp_path / "a").counts == JobCounts(found=6, existing=6)
+    assert missing_images(database) == set()
+    assert contents(database) == before
+
+
+def test_a_plain_import_marks_nothing_but_clears_a_mark(
+    sync: Import, import_files: Import, database: Database, tmp_path: Path
+) -> None:
+    files = make_tree(tmp_path / "a")
+    import_files(tmp_path / "a")
+    kept = shutil.copy2(files["1.3"], tmp_path / "kept")
+    files["1.3"].unlink()
+    assert import_files(tmp_path / "a").counts == JobCounts(found=5, existing=5)
+    assert missing_images(database) == set()
+    sync(tmp_path / "a")
+    assert missing_images(database) == {"1.3"}
+    shutil.copy2(kept, files["1.3"])
+    assert import_files(tmp_path / "a").counts == JobCounts(found=6, existing=6)
+    assert missing_images(database) == set()
+
+
+def test_prune_deletes_what_is_gone_and_nothing_else(
+    sync: Import, database: Database, tmp_path: Path
+) -> None:
+    files = make_tree(tmp_path / "a")
+    other = make_file(tmp_path / "b" / "1.dcm", SOPInstanceUID="2.1")
+    sync(tmp_path / "a", tmp_path / "b")
+    before = contents(database)
+    files["1.1"].unlink()
+    files["1.2"].unlink()
+    sync(tmp_path / "a")
+    assert sync(tmp_path / "a", prune=True).counts == JobCounts(found=4, existing=4, missing=2)
+    tables = assert_consistent(database)
+    assert set(tables.uids("image").values()) == {"1.3", "1.4", "1.5", "1.6", "2.1"}
+    assert set(files_of(database)) == {str(f) for u, f in files.items() if u > "1.2"} | {str(other)}
+    owners = {row["image_id"] for row in tables["header"] if row["image_id"] is not None}
+    assert owners == set(tables.uids("image"))
+    make_tree(tmp_path / "a")
+    sync(tmp_path / "a")
+    assert contents(database)["headers"] == before["headers"]
+
+
+def test_prune_leaves_what_is_missing_elsewhere(
+    sync: Import, database: Database, tmp_path: Path
+) -> None:
+    files = make_tree(tmp_path / "a")
+    other = make_file(tmp_path / "b" / "1.dcm", SOPInstanceUID="2.1")
+    make_file(tmp_path / "b" / "2.dcm", SOPInstanceUID="2.2")
+    sync(tmp_path)
+    other.unlink()
+    sync(tmp_path / "b")
+    files["1.1"].unlink()
+    assert sync(tmp_path / "a", prune=True).counts.missing == 1
+    assert missing_images(database) == {"2.1"}
+
+
+def test_an_image_with_another_file_left_is_not_missing(
+    sync: Import, database: Database, tmp_path: Path
+) -> None:
+    first = make_file(tmp_path / "a" / "1.dcm", SOPInstanceUID="1.2")
+    second = tmp_path / "a" / "copy.dcm"
+    shutil.copy2(first, second)
+    assert sync(tmp_path / "a").counts == JobCounts(found=2, created=1, existing=1)
+    first.unlink()
+    assert sync(tmp_path / "a").counts == JobCounts(found=1, existing=1)
+    assert missing_images(database) == set()
+    assert files_of(database) == {str(first): True, str(second): False}
+    make_file(tmp_path / "a" / "3.dcm", SOPInstanceUID="1.3")
+    second.unlink()
+    assert sync(tmp_path / "a").counts.missing == 1
+    assert missing_images(database) == {"1.2"}
+
+
+def test_files_that_move_stay_those_of_their_images(
+    sync: Import, database: Database, tmp_path: Path
+) -> None:
+    files = make_tree(tmp_path / "a")
+    sync(tmp_path / "a")
+    before = contents(database)
+    (tmp_path / "a" / "s1").rename(tmp_path / "a" / "0moved")
+    files["1.2"].rename(tmp_path / "a" / "z.dcm")
+    assert sync(tmp_path / "a").counts == JobCounts(found=6, existing=6, moved=4)
+    assert missing_images(database) == set()
+    found = {str(path.relative_to(tmp_path / "a")) for path in (tmp_path / "a").rglob("*.dcm")}
+    assert {os.path.relpath(path, tmp_path / "a") for path in files_of(database)} == found
+    after = contents(database)
+    assert {k: after[k] for k in after if k != "files"} == {
+        k: before[k] for k in before if k != "files"
+    }
+
+
+def test_a_copy_that_is_gone_is_no_move(sync: Import, tmp_path: Path) -> None:
+    first = make_file(tmp_path / "a" / "1.dcm", SOPInstanceUID="1.2")
+    second = Path(shutil.copy2(first, tmp_path / "a" / "2.dcm"))
+    sync(tmp_path / "a")
+    first.unlink()
+    os.utime(second, ns=(1, 1))
+    counts = sync(tmp_path / "a").counts
+    assert (counts.moved, counts.missing, counts.updated) == (0, 0, 1)
+
+
+def test_a_file_overwritten_by_another_image_leaves_its_image_missing(
+    sync: Import, database: Database, tmp_path: Path
+) -> None:
+    path = make_file(tmp_path / "a" / "1.dcm", SOPInstanceUID="1.1")
+    sync(tmp_path / "a")
+    make_file(path, SOPInstanceUID="1.234")
+    assert sync(tmp_path / "a").counts == JobCounts(found=1, created=1, missing=1)
+    assert missing_images(database) == {"1.1"}
+    assert sync(tmp_path / "a", prune=True).counts == JobCounts(found=1, existing=1, missing=1)
+    assert set(assert_consistent(database).uids("image").values()) == {"1.234"}
+
+
+def take_away(folder: Path) -> None:
+    folder.rename(folder.with_name("elsewhere"))
+
+
+def empty(folder: Path) -> None:
+    take_away(folder)
+    folder.mkdir()
+
+
+def make_unreadable(folder: Path) -> None:
+    take_away(folder)
+    folder.symlink_to(folder)
+
+
+@pytest.mark.parametrize(
+    ("unmount", "word"),
+    [(take_away, "does not exist"), (empty, "is empty"), (make_unreadable, "cannot be read")],
+)
+def test_a_mount_that_is_not_there_marks_nothing(
+    sync: Import,
+    database: Database,
+    tmp_path: Path,
+    unmount: Callable[[Path], None],
+    word: str,
+) -> None:
+    make_tree(tmp_path / "a")
+    sync(tmp_path / "a")
+    unmount(tmp_path / "a")
+    for prune in (False, True):
+        report = sync(tmp_path / "a", prune=prune)
+        assert report.status is JobStatus.FAILED
+        assert report.error is not None
+        assert word in report.error
+        assert report.counts.missing == 0
+    assert missing_images(database) == set()
+    assert len(files_of(database)) == 6
+
+
+def test_a_mount_that_goes_during_the_sync_marks_nothing(
+    database: Database, sync: Import, tmp_path: Path
+) -> None:
+    from dicom_graph.importing.run import run_import
+    from dicom_graph.store.jobs import JobOrigin, JobRequest
+
+    make_tree(tmp_path / "a")
+    sync(tmp_path / "a")
+    gone = []
+
+    def unmount(counts: JobCounts) -> None:
+        if not gone:
+            take_away(tmp_path / "a")
+            gone.append(True)
+
+    request = JobRequest((str(tmp_path / "a"),), Mode.FULL, origin=JobOrigin.PYTHON, sync=True)
+    report = run_import(database, request, progress=unmount)
+    assert report.status is JobStatus.FAILED
+    assert "does not exist" in str(report.error)
+    assert missing_images(database) == set()
+
+
+@on_sqlite
+def test_an_empty_folder_that_nothing_is_known_of_is_fine(sync: Import, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    assert sync(tmp_path / "a").status is JobStatus.COMPLETED
+    make_file(tmp_path / "ab" / "1.dcm")
+    sync(tmp_path / "ab")
+    assert sync(tmp_path / "a").status is JobStatus.COMPLETED
+
+
+def test_a_folder_that_cannot_be_listed_stays_as_it_is(
+    sync: Import, database: Database, tmp_path: Path
+) -> None:
+    make_tree(tmp_path / "a")
+    sync(tmp_path / "a")
+    (tmp_path / "a" / "s1").rename(tmp_path / "elsewhere")
+    (tmp_path / "a" / "s1").symlink_to("s1")
+    report = sync(tmp_path / "a", prune=True)
+    assert (report.counts.missing, report.counts.existing, report.counts.failed) == (0, 3, 1)
+    assert len(files_of(database)) == 6
+
+
+def test_what_a_pattern_leaves_out_stays_as_it_is(
+    sync: Import, database: Database, tmp_path: Path
+) -> None:
+    files = make_tree(tmp_path / "a")
+    sync(tmp_path / "a")
+    files["1.1"].unlink()
+    assert sync(tmp_path / "a", pattern="s0/*").counts == JobCounts(found=3, existing=3, missing=1)
+    assert missing_images(database) == {"1.1"}
+
+
+def test_a_sync_of_many_folders_sends_few_statements(
+    sync: Import, database: Database, tmp_path: Path
+) -> None:
+    for number in range(60):
+        make_file(tmp_path / "a" / f"{number:02}" / "1.dcm", SeriesInstanceUID="1.2")
+    sync(tmp_path / "a")
+    shutil.rmtree(tmp_path / "a" / "07")
+    statements: list[str] = []
+
+    def record(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        statements.append(statement)
+
+    event.listen(database.writer, "before_cursor_execute", record)
+    assert sync(tmp_path / "a").counts == JobCounts(found=59, existing=59, missing=1)
+    assert len(statements) < 60
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_verify_reads_again_and_writes_what_differs(
+    import_files: Import, database: Database, tmp_path: Path, mode: Mode
+) -> None:
+    files = make_tree(tmp_path / "a")
+    import_files(tmp_path / "a", mode=mode)
+    before = Tables(database, "image")["image"]
+    assert import_files(tmp_path / "a", mode=mode, verify=True).counts == JobCounts(
+        found=6, existing=6
+    )
+    assert Tables(database, "image")["image"] == before
+    path = files["1.3"]
+    status = path.stat()
+    content = path.read_bytes()
+    old = b"IS\x02\x003 "
+    assert content.count(old) == 1
+    path.write_bytes(content.replace(old, b"IS\x02\x0077"))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert import_files(tmp_path / "a", mode=mode).counts == JobCounts(found=6, existing=6)
+    assert contents(database)["image"]["1.3"]["number"] == 3
+    counts = import_files(tmp_path / "a", mode=mode, verify=True).counts
+    assert counts == JobCounts(found=6, existing=5, updated=1)
+    assert contents(database)["image"]["1.3"]["number"] == 77
+    assert_consistent(database)
+
+
+def test_nothing_is_lost_from_a_large_folder(
+    sync: Import, database: Database, tmp_path: Path
+) -> None:
+    paths = make_series(tmp_path / "a", 30)
+    for path in paths:
+        for copy in range(20):
+            os.link(path, path.with_name(f"{path.stem}-{copy}.dcm"))
+    sync(tmp_path / "a")
+    for path in paths[:25]:
+        for copy in path.parent.glob(f"{path.stem}*"):
+            copy.unlink()
+    assert sync(tmp_path / "a").counts.missing == 25
+    with database.read_sync() as connection:
+        statement = select(func.count()).select_from(Image).where(Image.missing_since.is_(None))
+        assert connection.execute(statement).scalar_one() == 5
