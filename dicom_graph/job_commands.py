@@ -164,6 +164,7 @@ def retry(job_id: JobId, in_json: JsonOption = False, database: DatabaseOption =
                 JobOrigin.CLI,
                 batch_size=settings.batch_size,
                 max_inline_bytes=settings.max_inline_bytes,
+                storage_root=settings.storage_root,
                 stop=stop,
                 progress=show_progress,
             )

@@ -33,6 +33,12 @@ class Settings(BaseSettings):
         default=None,
         description="Folder for files that are copied, moved or uploaded; none by default.",
     )
+    max_upload_megabytes: int = Field(
+        default=2048,
+        ge=1,
+        le=1_000_000,
+        description="The largest upload, as it is sent and as its archives unpack.",
+    )
     allowed_hosts: Annotated[list[str], NoDecode] = Field(
         default_factory=lambda: ["localhost", "127.0.0.1", "[::1]"],
         description="Names under which the server may be addressed, separated by commas; `*` for "
@@ -84,6 +90,13 @@ class Settings(BaseSettings):
         for path in value:
             if not path.is_dir():
                 raise ValueError(f"{path} is not a folder")
+        return value
+
+    @field_validator("storage_root")
+    @classmethod
+    def _existing_folder(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_dir():
+            raise ValueError(f"{value} is not a folder")
         return value
 
     @field_validator("database_url")

@@ -23,6 +23,7 @@ from dicom_graph.store.read import Store
 from dicom_graph.web.graphiql import STATIC_DIR
 from dicom_graph.web.graphql import GraphQLView
 from dicom_graph.web.health import healthz, readyz
+from dicom_graph.web.uploads import UploadView
 
 
 def create_app(settings: Settings, *, default_query: str | None = None) -> Starlette:
@@ -38,9 +39,17 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         roots=roots,
         batch_size=settings.batch_size,
         max_inline_bytes=settings.max_inline_bytes,
+        storage_root=settings.storage_root,
     )
     store = Store(database, element_cache_bytes=settings.element_cache_megabytes << 20)
-    service = Service(store, runner, roots, settings.max_page_size, settings.storage_root)
+    service = Service(
+        store,
+        runner,
+        roots,
+        settings.max_page_size,
+        settings.storage_root,
+        settings.max_upload_megabytes << 20,
+    )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -58,6 +67,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
             Route("/", _to_graphiql),
             Route("/graphql", view),
             WebSocketRoute("/graphql", view),
+            Route("/upload", UploadView(service).upload, methods=["POST"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Mount(

@@ -2,15 +2,17 @@
 
 from typing import Any
 
-from cross_web import HTTPException
+from cross_web import AsyncHTTPRequestAdapter, HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
 from dicom_graph.graph.context import Context, Service
 from dicom_graph.graph.schema import schema
+from dicom_graph.web.body import PREFLIGHT_NEEDED, bounded, is_preflighted
 from dicom_graph.web.graphiql import graphiql_page
 
 _CONTENT_SECURITY_POLICY = (
@@ -24,7 +26,11 @@ class GraphQLView(GraphQL[Context, None]):
     """The endpoint `/graphql`: POST and GET for queries, graphql-transport-ws, GraphiQL."""
 
     def __init__(self, service: Service, *, default_query: str | None = None) -> None:
-        super().__init__(schema, subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,))
+        super().__init__(
+            schema,
+            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
+            multipart_uploads_enabled=True,
+        )
         self._service = service
         self._default_query = default_query
 
@@ -33,6 +39,21 @@ class GraphQLView(GraphQL[Context, None]):
     ) -> Context:
         """A context of its own for each request."""
         return Context.of(self._service)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The body of an upload is bounded as it comes in."""
+        if scope["type"] == "http":
+            receive = bounded(receive, self._service.max_upload_bytes)
+        await super().__call__(scope, receive, send)
+
+    async def parse_multipart(self, request: AsyncHTTPRequestAdapter) -> dict[str, str]:
+        """A form with files, from a client that is no other site's page."""
+        if not is_preflighted(request.headers):
+            raise HTTPException(400, PREFLIGHT_NEEDED)
+        try:
+            return await super().parse_multipart(request)
+        except (AttributeError, IndexError, TypeError, ValueError):
+            raise HTTPException(400, "`operations`, `map` and the files do not match") from None
 
     def parse_json(self, data: str | bytes) -> Any:
         """An object or a list; any other body is the client's mistake."""
