@@ -626,7 +626,7 @@ SEQUENCES = [
     "ProcedureCodeSequence", "PerFrameFunctionalGroupsSequence", "PixelMeasuresSequence",
     "EquivalentCodeSequence",
 ]  # fmt: skip
-PRIVATE = "(0019,xx9C)"
+PRIVATE = ["(0019,xx9C)", "(0019,109C)", "(0019,119C)"]
 PATHS = [
     "ProcedureCodeSequence.CodeValue", "ProcedureCodeSequence[0].CodeValue",
     "ProcedureCodeSequence[1].CodeValue", "ProcedureCodeSequence.CodingSchemeDesignator",
@@ -667,7 +667,9 @@ def _by_path(path: str) -> Wanted:
 def _private() -> Wanted:
     creator = st.sampled_from([{}, *({"privateCreator": creator} for creator in CREATORS)])
     text = st.one_of(st.just({}), ANY_TEXT.map(lambda test: {"text": test}))
-    return merged(st.sampled_from([{"tag": PRIVATE}, {"vr": "LO"}]), creator, text)
+    return merged(
+        st.sampled_from([*({"tag": tag} for tag in PRIVATE), {"vr": "LO"}]), creator, text
+    )
 
 
 def _sequence(header: Wanted) -> Wanted:
