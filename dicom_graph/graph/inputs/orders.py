@@ -132,7 +132,7 @@ def _make_order(entity: str) -> Any:
     }
     names: Any = Enum(f"{title}OrderField", values, module=__name__)  # type: ignore[misc]
     field_type = strawberry.enum(names, description=f"What {title.lower()} lists can be sorted by.")
-    members: dict[str, tuple[Any, Any]] = {
+    members: dict[str, Any] = {
         "field": (field_type, strawberry.field(description="What to sort by."))
     }
     if entity in _WITH_HEADERS:
