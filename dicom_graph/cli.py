@@ -103,6 +103,7 @@ def import_files(
             request,
             batch_size=settings.batch_size,
             max_inline_bytes=settings.max_inline_bytes,
+            processes=settings.import_processes,
             storage_root=settings.storage_root,
             stop=stop,
             progress=show,

@@ -16,6 +16,13 @@ class SettingsError(ValueError):
     """A setting is wrong; the message is one line that names it."""
 
 
+def available_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class Settings(BaseSettings):
     """All settings. The README's table is held to these fields by a test."""
 
@@ -50,6 +57,13 @@ class Settings(BaseSettings):
     )
     batch_size: int = Field(
         default=500, ge=1, le=10_000, description="Files written in one transaction."
+    )
+    import_processes: int = Field(
+        default_factory=available_cores,
+        ge=1,
+        le=256,
+        description="Processes that read the files of a large import, beside the one that writes; "
+        "with 1 that one does both.",
     )
     max_inline_bytes: int = Field(
         default=65_536,

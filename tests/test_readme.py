@@ -44,6 +44,7 @@ DEFAULTS_IN_WORDS = {
     "allowed_origins": "none",
     "trusted_documents": "none",
     "subject_resolver": "none",
+    "import_processes": "one per core",
 }
 
 
@@ -280,6 +281,7 @@ def test_the_defaults_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert not settings.proxy_user_header + settings.proxy_role + settings.subject_resolver
     assert settings.trusted_documents is None
     assert settings.trusted_proxies == settings.allowed_origins == []
+    assert settings.import_processes == len(os.sched_getaffinity(0))
 
 
 def test_named_variables_exist() -> None:

@@ -51,6 +51,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         roots=roots,
         batch_size=settings.batch_size,
         max_inline_bytes=settings.max_inline_bytes,
+        processes=settings.import_processes,
         storage_root=settings.storage_root,
     )
     store = Store(database, element_cache_bytes=settings.element_cache_megabytes << 20)
