@@ -35,6 +35,7 @@ DEFAULTS_IN_WORDS = {
     "database_url": "`.dicom-graph/database.sqlite3` in your home directory",
     "import_roots": "your home directory and the current one",
     "allowed_hosts": "`localhost`, `127.0.0.1` and `[::1]`",
+    "max_decodes": "the number of processors",
 }
 
 

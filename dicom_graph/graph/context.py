@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import strawberry
 from strawberry.dataloader import DataLoader
 
+from dicom_graph.imaging.service import Imaging
 from dicom_graph.importing.runner import JobRunner
 from dicom_graph.store.read import (
     Condition,
@@ -32,6 +33,7 @@ class Service:
     import_roots: tuple[Path, ...]
     max_page_size: int = 10_000
     storage_root: Path | None = None
+    imaging: Imaging = field(default_factory=Imaging)
 
 
 @dataclass(slots=True)

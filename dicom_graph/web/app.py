@@ -14,12 +14,15 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from dicom_graph.graph.context import Service
+from dicom_graph.imaging.service import Imaging
 from dicom_graph.importing.roots import resolve_roots
 from dicom_graph.importing.runner import JobRunner
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
 from dicom_graph.store.migrate import require_current, upgrade
 from dicom_graph.store.read import Store
+from dicom_graph.web import archives, images, series
+from dicom_graph.web.answers import FAILURES
 from dicom_graph.web.graphiql import STATIC_DIR
 from dicom_graph.web.graphql import GraphQLView
 from dicom_graph.web.health import healthz, readyz
@@ -40,7 +43,12 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         max_inline_bytes=settings.max_inline_bytes,
     )
     store = Store(database, element_cache_bytes=settings.element_cache_megabytes << 20)
-    service = Service(store, runner, roots, settings.max_page_size, settings.storage_root)
+    imaging = Imaging(
+        max_decodes=settings.max_decodes,
+        max_decoded_bytes=settings.max_decoded_megabytes << 20,
+        decode_timeout=settings.decode_timeout,
+    )
+    service = Service(store, runner, roots, settings.max_page_size, settings.storage_root, imaging)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -49,6 +57,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         try:
             yield
         finally:
+            imaging.close()
             await asyncio.to_thread(runner.stop)
             await database.close()
 
@@ -60,6 +69,9 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
             WebSocketRoute("/graphql", view),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
+            *images.ROUTES,
+            *series.ROUTES,
+            *archives.ROUTES,
             Mount(
                 "/static",
                 StaticFiles(directory=STATIC_DIR),
@@ -72,9 +84,11 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
                 TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts, www_redirect=False
             )
         ],
+        exception_handlers=FAILURES,
         lifespan=lifespan,
     )
     app.state.database = database
+    app.state.service = service
     app.state.runner = runner
     return app
 
