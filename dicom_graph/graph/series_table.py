@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any
 
 from dicom_graph.dicom.values import BYTES_VRS
@@ -41,7 +41,7 @@ def named_columns(names: Sequence[str]) -> list[tuple[str, list[Step]]]:
 
 async def series_csv(
     store: Store, wanted: Condition | None, columns: Sequence[tuple[str, list[Step]]]
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str, None]:
     """Lines of CSV (RFC 4180), the names of the columns first, some hundred series at a time.
 
     An element is that of the series' first image by number. Several values are separated by a

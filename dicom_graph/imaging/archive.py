@@ -7,7 +7,8 @@ file is pixels, which hardly shrink.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
+from contextlib import aclosing
 from typing import Any, BinaryIO
 
 from zipstream import ZIP_STORED, ZipStream
@@ -19,6 +20,7 @@ from dicom_graph.store.read import Order, Parent, Store
 MISSING = "MISSING.txt"
 """The entry that names the images whose files could not be read, where there are any."""
 _CHUNK = 1 << 20
+Chunks = Generator[bytes, None, None]
 Folder = tuple[str | None, str | None, str]
 _ORDER = Order("date"), Order("number"), Order("id")
 
@@ -37,7 +39,7 @@ async def zip_series(
     store: Store,
     series: AsyncIterator[Sequence[Any]],
     progress: Callable[[int], None] | None = None,
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """The bytes of a zip of all images of series (rows); `progress` is told of each image.
 
     A file that is gone or has changed is no error: the entry `MISSING.txt` lists its image.
@@ -49,8 +51,9 @@ async def zip_series(
             folder = await _folder(store, row)
             async for images in images_of_series(store, row.id):
                 for image in images:
-                    async for chunk in _in_thread(archive.add(image, folder)):
-                        yield chunk
+                    async with aclosing(_in_thread(archive.add(image, folder))) as chunks:
+                        async for chunk in chunks:
+                            yield chunk
                     done += 1
                     if progress is not None:
                         progress(done)
@@ -68,9 +71,21 @@ async def _folder(store: Store, series: Any) -> Folder:
     return patient.uid if patient else None, study.uid if study else None, series.uid
 
 
-async def _in_thread(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
-        yield chunk
+async def _in_thread(chunks: Chunks) -> AsyncGenerator[bytes, None]:
+    """The same chunks, read off the event loop; whatever ends this closes what they come from."""
+    step: asyncio.Future[bytes | None] | None = None
+    try:
+        while True:
+            step = asyncio.ensure_future(asyncio.to_thread(next, chunks, None))
+            chunk = await asyncio.shield(step)
+            if chunk is None:
+                return
+            yield chunk
+    finally:
+        if step is None or step.done():
+            chunks.close()
+        else:
+            step.add_done_callback(lambda _: chunks.close())
 
 
 class _Archive:
@@ -91,7 +106,7 @@ class _Archive:
             self._zip.add(self._content(file, name), name)
             yield from self._zip.file()
 
-    def end(self) -> Iterator[bytes]:
+    def end(self) -> Chunks:
         """The bytes after the last image."""
         if self._missing:
             self._zip.add("\n".join([*self._missing, ""]), MISSING)

@@ -3,15 +3,16 @@
 import asyncio
 import os
 import re
-from collections.abc import Coroutine, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from anyio import CancelScope
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from dicom_graph.dicom.errors import RenderingError
@@ -207,3 +208,23 @@ class TemporaryFile(FileResponse):
         finally:
             with suppress(OSError):
                 os.unlink(self.path)
+
+
+class Stream(StreamingResponse):
+    """What a generator yields; it is closed at the end, also where the client vanished before."""
+
+    def __init__(
+        self,
+        chunks: AsyncGenerator[bytes, None] | AsyncGenerator[str, None],
+        headers: dict[str, str],
+        media_type: str,
+    ) -> None:
+        super().__init__(chunks, headers=headers, media_type=media_type)
+        self._chunks = chunks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            with CancelScope(shield=True):
+                await self._chunks.aclose()

@@ -1,10 +1,10 @@
 """Downloads that are made while they are sent: zip archives, and series as CSV."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from dicom_graph.graph.inputs.from_json import condition_from_json
@@ -12,7 +12,7 @@ from dicom_graph.graph.series_table import named_columns, series_csv
 from dicom_graph.imaging.archive import series_of, zip_series
 from dicom_graph.imaging.errors import ImagingError, Problem
 from dicom_graph.imaging.files import find
-from dicom_graph.web.answers import Parameters, headers_of, store_of
+from dicom_graph.web.answers import Parameters, Stream, headers_of, store_of
 
 _MAX_SERIES = 10_000
 _MAX_COLUMNS = 200
@@ -57,9 +57,9 @@ async def listed_zip(request: Request) -> Response:
     return _archive(zip_series(store, rows()), "series")
 
 
-def _archive(chunks: AsyncIterator[bytes], name: str) -> Response:
+def _archive(chunks: AsyncGenerator[bytes, None], name: str) -> Response:
     headers = headers_of(None, name, ".zip") | {"Cache-Control": "no-store"}
-    return StreamingResponse(chunks, headers=headers, media_type="application/zip")
+    return Stream(chunks, headers=headers, media_type="application/zip")
 
 
 async def series_table(request: Request) -> Response:
@@ -74,13 +74,13 @@ async def series_table(request: Request) -> Response:
     # What is wrong with a filter is known only when the database is asked: before the answer.
     head = [await anext(lines), await anext(lines)]
 
-    async def whole() -> AsyncIterator[str]:
+    async def whole() -> AsyncGenerator[str, None]:
         yield "".join(head)
         async for text in lines:
             yield text
 
     headers = headers_of(None, "series", ".csv") | {"Cache-Control": "no-store"}
-    return StreamingResponse(whole(), headers=headers, media_type="text/csv; charset=utf-8")
+    return Stream(whole(), headers=headers, media_type="text/csv; charset=utf-8")
 
 
 ROUTES = [

@@ -108,7 +108,7 @@ def test_a_client_that_vanishes_leaves_nothing_open(tmp_path: Path) -> None:
         with httpx.stream("GET", address) as answer:
             next(answer.iter_raw())
             assert path in open_files()
-        until(lambda: path not in open_files())
+        until(lambda: path not in open_files(), 20)
 
 
 def open_files() -> set[str]:
