@@ -1,6 +1,6 @@
 """What a request has at hand: the store, its loaders, and the importer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -145,6 +145,17 @@ class Loaders:
     def retries(self) -> DataLoader[int, Any]:
         """Jobs that read again what import jobs failed on."""
         return self._by_key("retries", self.store.retries)
+
+    def each(
+        self, name: str, find_all: Callable[[Sequence[Any]], Awaitable[Any]], key: Any
+    ) -> DataLoader[Any, Any]:
+        """Something found for each of many; what is an exception is raised for its one alone."""
+
+        async def load(entities: list[Any]) -> Sequence[Any]:
+            found: Sequence[Any] = await find_all(entities)
+            return found
+
+        return self._loader(name, load, cache_key_fn=key)
 
     def elements_of(self, query: ElementQuery) -> DataLoader[Any, Any]:
         """The elements of headers (rows) that a query asks for."""

@@ -25,13 +25,19 @@ Folder = tuple[str | None, str | None, str]
 _ORDER = Order("date"), Order("number"), Order("id")
 
 
-async def series_of(store: Store, entity: str, uid: str) -> AsyncIterator[Sequence[Any]]:
-    """The rows of the series of a series, study or patient, some hundred at a time."""
+async def series_of(
+    store: Store, entity: str, uid: str, patient_uid: str | None = None
+) -> AsyncIterator[Sequence[Any]]:
+    """The rows of the series of a series, study or patient, some hundred at a time.
+
+    With `patient_uid` those of a study that are of this patient.
+    """
     row = await find(store, entity, uid)
+    patient = None if patient_uid is None else (await find(store, "patient", patient_uid)).id
     if entity == "series":
         yield [row]
         return
-    async for rows in pages(store, f"{entity}.series", Parent(row.id), _ORDER):
+    async for rows in pages(store, f"{entity}.series", Parent(row.id, patient), _ORDER):
         yield rows
 
 

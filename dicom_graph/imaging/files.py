@@ -20,7 +20,7 @@ class StoredImage(NamedTuple):
 
     def present(self) -> FileState | None:
         """The first file that is as it was when it was imported, None where there is none."""
-        return next(filter(is_unchanged, self.files), None)
+        return _first_unchanged(self.files)
 
 
 async def find(store: Store, entity: str, uid: str) -> Any:
@@ -35,13 +35,13 @@ async def find(store: Store, entity: str, uid: str) -> Any:
 async def image_file(store: Store, uid: str) -> FileState:
     """The file of an image. Raises ImagingError."""
     row = await find(store, "image", uid)
-    return await file_of(store, row)
+    return await file_of(store, row.id)
 
 
-async def file_of(store: Store, image: Any) -> FileState:
-    """The file of an image's row. Raises ImagingError where none is left as it was."""
-    (stored,) = await _with_files(store, [image])
-    found = await asyncio.to_thread(stored.present)
+async def file_of(store: Store, image_id: int) -> FileState:
+    """The file of an image by its key. Raises ImagingError where none is left as it was."""
+    files = (await store.files([image_id])).get(image_id, ())
+    found = await asyncio.to_thread(_first_unchanged, [_state(file) for file in files])
     if found is None:
         raise ImagingError(
             "the file of the image is gone or has changed since it was imported: import or sync "
@@ -101,16 +101,15 @@ def is_unchanged(file: FileState) -> bool:
     return (status.st_size, status.st_mtime_ns) == (file.size, file.modified_ns)
 
 
+def _first_unchanged(files: Iterable[FileState]) -> FileState | None:
+    return next(filter(is_unchanged, files), None)
+
+
+def _state(row: Any) -> FileState:
+    return FileState(os.path.join(row.directory, row.name), row.size, row.mtime_ns)
+
+
 async def _with_files(store: Store, images: Iterable[Any]) -> list[StoredImage]:
     rows = list(images)
     files = await store.files([row.id for row in rows])
-    return [
-        StoredImage(
-            row.uid,
-            [
-                FileState(os.path.join(file.directory, file.name), file.size, file.mtime_ns)
-                for file in files.get(row.id, ())
-            ],
-        )
-        for row in rows
-    ]
+    return [StoredImage(row.uid, [_state(file) for file in files.get(row.id, ())]) for row in rows]

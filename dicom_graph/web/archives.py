@@ -24,8 +24,8 @@ async def series_zip(request: Request) -> Response:
 
 
 async def study_zip(request: Request) -> Response:
-    """All images of a study, of whichever patient."""
-    return await _zip(request, "study")
+    """All images of a study, or those of one `patient` in it."""
+    return await _zip(request, "study", "patient")
 
 
 async def patient_zip(request: Request) -> Response:
@@ -33,11 +33,13 @@ async def patient_zip(request: Request) -> Response:
     return await _zip(request, "patient")
 
 
-async def _zip(request: Request, entity: str) -> Response:
-    Parameters(request)
+async def _zip(request: Request, entity: str, *known: str) -> Response:
+    patient = Parameters(request, *known).text("patient")
     store, uid = store_of(request), request.path_params["uid"]
     await find(store, entity, uid)
-    return _archive(zip_series(store, series_of(store, entity, uid)), uid)
+    if patient is not None:
+        await find(store, "patient", patient)
+    return _archive(zip_series(store, series_of(store, entity, uid, patient)), uid)
 
 
 async def listed_zip(request: Request) -> Response:
