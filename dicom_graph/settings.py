@@ -153,6 +153,23 @@ class Settings(BaseSettings):
         description="`package.module:function`, which is given patients and gives the research "
         "subject of each, or None: the field `subject` of patients.",
     )
+    max_decodes: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        le=1000,
+        description="Images and volumes decoded at a time, each in a process of its own; further "
+        "requests wait.",
+    )
+    max_decoded_megabytes: int = Field(
+        default=2048,
+        ge=1,
+        le=1_000_000,
+        description="The largest array that a request may decode; a larger one is refused before "
+        "it starts.",
+    )
+    decode_timeout: int = Field(
+        default=120, ge=1, le=86_400, description="Seconds that decoding for a request may take."
+    )
     log_level: str = Field(
         default="INFO", description="DEBUG, INFO, WARNING or ERROR; no patient data above DEBUG."
     )

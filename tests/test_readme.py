@@ -45,6 +45,7 @@ DEFAULTS_IN_WORDS = {
     "trusted_documents": "none",
     "subject_resolver": "none",
     "import_processes": "one per core",
+    "max_decodes": "the number of processors",
 }
 
 

@@ -33,6 +33,12 @@ ROUTES: dict[str, Need] = {
     "/graphql": _READ,
     "/logout": _READ,
     "/upload": _IMPORT,
+    "/images": _READ,
+    "/series": _READ,
+    "/series.csv": _READ,
+    "/series.zip": _READ,
+    "/studies": _READ,
+    "/patients": _READ,
 }
 """By the first part of the path."""
 

@@ -49,6 +49,25 @@ ROUTES = {
     ("GET", "/logout"): Row(VIEWER),
     ("POST", "/logout"): Row(VIEWER),
     ("POST", "/upload"): IMPORTS,
+    **{
+        ("GET", path): Row(VIEWER)
+        for path in (
+            "/images/{uid:path}/frames/{frame}.png",
+            "/images/{uid:path}/preview.png",
+            "/images/{uid:path}/header.json",
+            "/images/{uid:path}.dcm",
+            "/images/{uid:path}.npy",
+            "/series/{uid:path}/volume.npy",
+            "/series/{uid:path}/volume.nii.gz",
+            "/series/{uid:path}/preview.png",
+            "/series/{uid:path}/mosaic.png",
+            "/series.zip",
+            "/series.csv",
+            "/series/{uid:path}.zip",
+            "/studies/{uid:path}.zip",
+            "/patients/{uid:path}.zip",
+        )
+    },
     ("GET", "/healthz"): Row(EVERYBODY),
     ("GET", "/readyz"): Row(EVERYBODY),
     ("GET", "/static"): Row(EVERYBODY),
