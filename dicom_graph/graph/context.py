@@ -38,6 +38,11 @@ class Service:
     limits: Limits = field(default_factory=Limits)
     subjects: Resolver | None = None
 
+    def store_for(self, principal: Principal) -> Store:
+        """What of the database a principal sees."""
+        groups = principal.groups
+        return self.store if groups is None else self.store.limited_to(groups)
+
 
 @dataclass(slots=True)
 class Loaders:
@@ -202,9 +207,7 @@ class Context:
         identify: Callable[[], Awaitable[Principal]] | None = None,
     ) -> "Context":
         """A new context, with loaders that no other request shares."""
-        store = service.store
-        if principal.groups is not None:
-            store = store.limited_to(principal.groups)
+        store = service.store_for(principal)
         return cls(service, principal, store, Loaders(store), identify)
 
     def fresh(self) -> "Context":

@@ -46,14 +46,17 @@ class Capacity:
 
 
 class BodyLimit:
-    """ASGI middleware: answers 413 to a body that is too large, as soon as that is known."""
+    """ASGI middleware: answers 413 to a body that is too large, as soon as that is known.
+
+    Uploads have a limit of their own where they are taken.
+    """
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
         self._app = app
         self._max = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or _is_upload(scope):
             await self._app(scope, receive, send)
             return
         length = Headers(scope=scope).get("content-length", "")
@@ -94,6 +97,11 @@ class _TooLarge(Exception):
 def _kind(scope: Scope) -> str:
     is_stream = "text/event-stream" in Headers(scope=scope).get("accept", "")
     return "STREAMS" if scope["type"] == "websocket" or is_stream else "REQUESTS"
+
+
+def _is_upload(scope: Scope) -> bool:
+    is_form = Headers(scope=scope).get("content-type", "").startswith("multipart/form-data")
+    return scope["path"] == "/upload" or (is_form and scope["path"] == "/graphql")
 
 
 def _error(status: int, code: str, message: str) -> JSONResponse:
