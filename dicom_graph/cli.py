@@ -16,6 +16,7 @@ import typer
 from dicom_graph import accounts_cli, demo
 from dicom_graph.console import (
     ModeName,
+    StorageName,
     as_json,
     as_text,
     check_paths,
@@ -27,6 +28,8 @@ from dicom_graph.console import (
     stop_on_signal,
 )
 from dicom_graph.importing.run import run_import
+from dicom_graph.importing.safe_files import StorageError
+from dicom_graph.importing.storage import paths_to_store
 from dicom_graph.job_commands import jobs, sync, watch
 from dicom_graph.settings import Settings, SettingsError
 from dicom_graph.store.accounts import AccountError, has_users
@@ -34,7 +37,7 @@ from dicom_graph.store.dialect import DRIVER_ERRORS, describe_error
 from dicom_graph.store.edit.prune import compact_database, prune
 from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobOrigin, JobRequest
+from dicom_graph.store.jobs import JobOrigin, JobRequest, Storage
 from dicom_graph.store.migrate import upgrade
 
 app = typer.Typer(
@@ -56,7 +59,7 @@ def main() -> None:
     """The entry point: errors of the user end in one line on standard error."""
     try:
         app()
-    except (SettingsError, DatabaseError, AccountError) as error:
+    except (SettingsError, DatabaseError, StorageError, AccountError) as error:
         fail(str(error))
     except DRIVER_ERRORS as error:
         fail(f"the database failed: {describe_error(error)}")
@@ -68,6 +71,9 @@ def import_files(
     mode: Annotated[ModeName, typer.Option(help="How much of a header to keep.")] = (
         ModeName.NORMAL
     ),
+    storage: Annotated[
+        StorageName, typer.Option(help="Leave the files, or copy or move them below the root.")
+    ] = StorageName.IN_PLACE,
     pattern: Annotated[
         str | None, typer.Option(help="Only file names that match this glob, such as '*.dcm'.")
     ] = None,
@@ -81,12 +87,14 @@ def import_files(
     database: Annotated[str | None, typer.Option(help="The database URL.")] = None,
 ) -> None:
     """Import DICOM files. Exit status: 0 all taken, 1 some failed, 2 wrong use, 130 interrupted."""
-    absolute = check_paths(paths)
+    check_paths(paths)
     settings = start(database)
+    kept = Storage[storage.name]
+    given = paths_to_store(kept, [str(path) for path in paths], settings.storage_root)
     store = open_database(settings)
     request = JobRequest(
-        absolute, Mode[mode.name], pattern, stop_on_error, JobOrigin.CLI, verify=verify,
-    )  # fmt: skip
+        given, Mode[mode.name], pattern, stop_on_error, JobOrigin.CLI, verify=verify, storage=kept
+    )
     stop = threading.Event()
     with progress_bar() as show:
         stop_on_signal(stop)
@@ -95,6 +103,8 @@ def import_files(
             request,
             batch_size=settings.batch_size,
             max_inline_bytes=settings.max_inline_bytes,
+            processes=settings.import_processes,
+            storage_root=settings.storage_root,
             stop=stop,
             progress=show,
         )

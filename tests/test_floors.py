@@ -67,7 +67,8 @@ def test_a_module_imports_only_what_its_floor_may_know(path: Path) -> None:
 @pytest.mark.parametrize("floor", ["store", "graph"])
 def test_the_store_and_the_schema_open_no_dicom_file(floor: str) -> None:
     readers = tuple(
-        f"dicom_graph.dicom.{name}" for name in ("bulk", "explicit", "reading", "through_pydicom")
+        f"dicom_graph.dicom.{name}"
+        for name in ("alike", "bulk", "explicit", "reading", "through_pydicom")
     )
     for path in (PACKAGE / floor).rglob("*.py"):
         found = [name for name in imported(path.read_text()) if name.startswith(readers)]

@@ -23,20 +23,22 @@ PUBLIC_ROUTES = frozenset({"/healthz", "/readyz", "/login", "/static"})
 _READ = Need(Role.VIEWER)
 _UNKNOWN = Need(Role.ADMIN, unlimited=True)
 
-ROUTES: dict[str, Need] = {
-    "/": _READ,
-    "/graphql": _READ,
-    "/logout": _READ,
-}
-"""By the first part of the path."""
-
 # What imports bring belongs to no group yet, their reports name paths of all, and an edit or a
 # deletion reaches files and rows that several groups may see: none of it is for the limited.
 _IMPORT = Need(Role.IMPORTER, unlimited=True)
 _EDIT = Need(Role.EDITOR, unlimited=True)
 
+ROUTES: dict[str, Need] = {
+    "/": _READ,
+    "/graphql": _READ,
+    "/logout": _READ,
+    "/upload": _IMPORT,
+}
+"""By the first part of the path."""
+
 FIELDS: dict[str, Need] = {
     "Mutation.importPath": _IMPORT,
+    "Mutation.uploadImages": _IMPORT,
     "Mutation.cancelImport": _IMPORT,
     "Mutation.retryImport": _IMPORT,
     "Mutation.syncPath": _EDIT,

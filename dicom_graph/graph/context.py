@@ -12,6 +12,10 @@ from dicom_graph.access.principal import Principal
 from dicom_graph.graph.limits import Limits
 from dicom_graph.graph.subjects import Resolver, SubjectPatient, subjects_of
 from dicom_graph.importing.runner import JobRunner
+from dicom_graph.importing.storage import required_root
+from dicom_graph.importing.uploads import Upload
+from dicom_graph.store.ingest import Mode
+from dicom_graph.store.jobs import JobRequest, Storage
 from dicom_graph.store.read import (
     Condition,
     ElementQuery,
@@ -35,6 +39,7 @@ class Service:
     import_roots: tuple[Path, ...]
     max_page_size: int = 10_000
     storage_root: Path | None = None
+    max_upload_bytes: int = 2 << 30
     limits: Limits = field(default_factory=Limits)
     subjects: Resolver | None = None
 
@@ -42,6 +47,15 @@ class Service:
         """What of the database a principal sees."""
         groups = principal.groups
         return self.store if groups is None else self.store.limited_to(groups)
+
+    def begin_upload(self) -> Upload:
+        """A new upload. Raises StorageError without a storage root, UploadError."""
+        return Upload(required_root(self.storage_root), self.max_upload_bytes)
+
+    def submit_upload(self, upload: Upload, mode: Mode) -> int:
+        """Import an upload that is complete; gives the job's id. Raises UploadError."""
+        upload.finish()
+        return self.runner.submit(JobRequest((upload.path,), mode, storage=Storage.MOVE))
 
 
 @dataclass(slots=True)

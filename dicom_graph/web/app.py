@@ -34,6 +34,7 @@ from dicom_graph.web.graphql import GraphQLView, ViewOptions
 from dicom_graph.web.headers import SecurityHeaders
 from dicom_graph.web.health import healthz, readyz
 from dicom_graph.web.login import Login
+from dicom_graph.web.uploads import UploadView
 
 
 def create_app(settings: Settings, *, default_query: str | None = None) -> Starlette:
@@ -50,6 +51,8 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         roots=roots,
         batch_size=settings.batch_size,
         max_inline_bytes=settings.max_inline_bytes,
+        processes=settings.import_processes,
+        storage_root=settings.storage_root,
     )
     store = Store(database, element_cache_bytes=settings.element_cache_megabytes << 20)
     documents = Documents.load(settings.trusted_documents) if settings.trusted_documents else None
@@ -59,6 +62,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         roots,
         settings.max_page_size,
         settings.storage_root,
+        settings.max_upload_megabytes << 20,
         _limits(settings, documents),
         load_resolver(settings.subject_resolver) if settings.subject_resolver else None,
     )
@@ -89,6 +93,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
             Route("/", _to_graphiql),
             Route("/graphql", view),
             WebSocketRoute("/graphql", view),
+            Route("/upload", UploadView(service).upload, methods=["POST"]),
             Route("/login", login.form),
             Route("/login", login.log_in, methods=["POST"]),
             Route("/logout", login.account),

@@ -48,7 +48,7 @@ class Capacity:
 class BodyLimit:
     """ASGI middleware: answers 413 to a body that is too large, as soon as that is known.
 
-    Uploads have a limit of their own where they are taken.
+    Uploads have a limit of their own, which those who take them hold (`web.body`).
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
@@ -100,8 +100,10 @@ def _kind(scope: Scope) -> str:
 
 
 def _is_upload(scope: Scope) -> bool:
-    is_form = Headers(scope=scope).get("content-type", "").startswith("multipart/form-data")
-    return scope["path"] == "/upload" or (is_form and scope["path"] == "/graphql")
+    if scope["path"] == "/upload":
+        return True
+    content_type = Headers(scope=scope).get("content-type", "")
+    return scope["path"] == "/graphql" and content_type.lower().startswith("multipart/form-data")
 
 
 def _error(status: int, code: str, message: str) -> JSONResponse:

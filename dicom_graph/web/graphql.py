@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from cross_web import HTTPException
+from cross_web import AsyncHTTPRequestAdapter, HTTPException
 from graphql import GraphQLError
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
@@ -26,6 +27,7 @@ from dicom_graph.access.principal import NOBODY
 from dicom_graph.graph.context import Context, Service
 from dicom_graph.graph.schema import schema
 from dicom_graph.web.authentication import bearer, identifier
+from dicom_graph.web.body import PREFLIGHT_NEEDED, bounded, is_preflighted
 from dicom_graph.web.documents import Documents
 from dicom_graph.web.graphiql import graphiql_page
 
@@ -75,6 +77,7 @@ class GraphQLView(GraphQL[Context, None]):
             graphql_ide="graphiql" if options.graphiql else None,
             allow_queries_via_get=options.get_queries,
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL),
+            multipart_uploads_enabled=True,
         )
         self._service = service
         self._authenticator = authenticator
@@ -115,6 +118,21 @@ class GraphQLView(GraphQL[Context, None]):
         if self._options.documents is not None:
             self._options.documents.put_query(request)
         return request
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The body of an upload is bounded as it comes in."""
+        if scope["type"] == "http":
+            receive = bounded(receive, self._service.max_upload_bytes)
+        await super().__call__(scope, receive, send)
+
+    async def parse_multipart(self, request: AsyncHTTPRequestAdapter) -> dict[str, str]:
+        """A form with files, from a client that is no other site's page."""
+        if not is_preflighted(request.headers):
+            raise HTTPException(400, PREFLIGHT_NEEDED)
+        try:
+            return await super().parse_multipart(request)
+        except (AttributeError, IndexError, TypeError, ValueError):
+            raise HTTPException(400, "`operations`, `map` and the files do not match") from None
 
     def parse_json(self, data: str | bytes) -> Any:
         """An object, or a list of them; any other body is the client's mistake."""

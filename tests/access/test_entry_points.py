@@ -49,6 +49,7 @@ ROUTES = {
     ("POST", "/login"): Row(EVERYBODY),
     ("GET", "/logout"): Row(VIEWER),
     ("POST", "/logout"): Row(VIEWER),
+    ("POST", "/upload"): IMPORTS,
     ("GET", "/healthz"): Row(EVERYBODY),
     ("GET", "/readyz"): Row(EVERYBODY),
     ("GET", "/static"): Row(EVERYBODY),
@@ -79,6 +80,7 @@ FIELDS = {
             )
             for verb in ("cancel", "retry")
         },
+        "uploadImages": (IMPORTS, "uploadImages(input: { files: [] }) { errors { code } }"),
         "syncPath": (EDITS, 'syncPath(input: { path: "/nowhere" }) { errors { code } }'),
         **{
             f"{verb}{entity}": (

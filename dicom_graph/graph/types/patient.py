@@ -97,7 +97,8 @@ class Patient(Node):
 
     studies: Connection[Annotated["Study", Lazy("dicom_graph.graph.types.study")]] = related_list(
         "patient.studies",
-        "The patient's studies, latest first; each lists only the series of this patient.",
+        "The patient's studies, latest first; each lists and counts only the series of this "
+        "patient, in `filter` and `orderBy` too.",
     )
 
     series: Connection[Annotated["Series", Lazy("dicom_graph.graph.types.series")]] = related_list(

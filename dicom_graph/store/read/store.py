@@ -38,6 +38,7 @@ from dicom_graph.store.read.pages import (
     page_statement,
 )
 from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
+from dicom_graph.store.read.sorter import Sorter
 from dicom_graph.store.read.statistics import Statistics, statistics_statement
 from dicom_graph.store.read.summary import SeriesContents, count_elements, summarise
 from dicom_graph.store.tables import (
@@ -81,6 +82,8 @@ class Store:
         """One page of the entities of a kind. Raises CursorError."""
         table = ENTITY_TABLES[entity]
         async with self.database.read() as connection:
+            if request.has_elements:
+                return await (await self._sorter(connection, entity, request)).page(wanted)
             filters = await self._filters(connection, wanted)
             narrowed = select(table).where(*self._where(filters, entity, table, wanted))
             statement = page_statement(narrowed, self._keys(entity, table, request), request)
@@ -103,22 +106,30 @@ class Store:
         wanted: Condition | None = None,
     ) -> dict[Parent, Page]:
         """The same page of each parent's list, in one statement. Raises CursorError."""
-        child_name, condition = RELATIONS[relation]
+        child_name, condition, _ = RELATIONS[relation]
         keys = parent_table(self._sqlite, parents)
-
+        patient = RELATIONS[relation].patient(keys)
         rows: dict[Parent, list[Row[Any]]] = defaultdict(list)
         async with self.database.read() as connection:
-            filters = await self._filters(connection, wanted)
+            if request.has_elements:
+                sorter = await self._sorter(connection, child_name, request)
+                return await sorter.pages_of(relation, parents, wanted)
+            filters = await self._filters(connection, wanted, patient)
 
             def page_of_parent(table: FromClause) -> Select[Any]:
                 narrowed = self._where(filters, child_name, table, wanted)
                 related = select(table).where(condition(table, keys), *narrowed)
-                return page_statement(related, self._keys(child_name, table, request), request)
+                sort_keys = self._keys(child_name, table, request, patient)
+                return page_statement(related, sort_keys, request)
 
             joined, child = first_of_each(
-                self._sqlite, keys, ENTITY_TABLES[child_name], page_of_parent
+                self._sqlite,
+                keys,
+                ENTITY_TABLES[child_name],
+                page_of_parent,
+                by_parent=patient is not None,
             )
-            sort_keys = self._keys(child_name, child, request)
+            sort_keys = self._keys(child_name, child, request, patient)
             statement = (
                 select(keys.c.id.label("parent_id"), keys.c.patient_id.label("parent_patient_id"))
                 .add_columns(*[child.c[column.name] for column in ENTITY_TABLES[child_name].c])
@@ -130,15 +141,21 @@ class Store:
                 rows[Parent(row[0], row[1])].append(row)
         return {parent: make_page(rows.get(parent, ()), request) for parent in parents}
 
+    async def _sorter(
+        self, connection: AsyncConnection, entity: str, request: PageRequest
+    ) -> Sorter:
+        definitions = await self._elements.current_definitions(connection)
+        return Sorter(connection, self._sqlite, definitions, entity, request)
+
     async def counts_of(
         self, relation: str, parents: Sequence[Parent], wanted: Condition | None = None
     ) -> dict[Parent, int]:
         """The lengths of the parents' lists."""
-        child_name, condition = RELATIONS[relation]
+        child_name, condition, _ = RELATIONS[relation]
         keys = parent_table(self._sqlite, parents)
         child = ENTITY_TABLES[child_name]
         async with self.database.read() as connection:
-            filters = await self._filters(connection, wanted)
+            filters = await self._filters(connection, wanted, RELATIONS[relation].patient(keys))
             related = condition(child, keys), *self._where(filters, child_name, child, wanted)
             count = select(func.count()).select_from(child).where(*related)
             statement = select(
@@ -147,11 +164,19 @@ class Store:
             rows = await connection.execute(statement)
             return {Parent(id, patient_id): total for id, patient_id, total in rows}
 
-    def _keys(self, entity: str, table: FromClause, request: PageRequest) -> Keys:
+    def _keys(
+        self,
+        entity: str,
+        table: FromClause,
+        request: PageRequest,
+        patient: ColumnElement[Any] | None = None,
+    ) -> Keys:
         """What a page of the table is sorted by; a page that was read already has its keys."""
         if key_name(0) in table.c:
             return [table.c[key_name(place)] for place in range(len(request.order))]
-        return [order_key(self._sqlite, entity, table, order.name) for order in request.order]
+        return [
+            order_key(self._sqlite, entity, table, order.name, patient) for order in request.order
+        ]
 
     async def statistics(
         self,
@@ -164,10 +189,10 @@ class Store:
         """Statistics of a field over each parent's list, or over all entities (parent None)."""
         async with self.database.read() as connection:
             filters = await self._filters(connection, wanted)
-            conditions = self._where(filters, entity, ENTITY_TABLES[entity], wanted)
             statement = statistics_statement(
-                self._sqlite, entity, relation, name, parents, conditions
-            )
+                filters, entity, relation, name, parents,
+                lambda narrowed, table: self._where(narrowed, entity, table, wanted),
+            )  # fmt: skip
             return {
                 Parent(id, patient_id) if id is not None else None: Statistics(*values)
                 for id, patient_id, *values in await connection.execute(statement)
@@ -195,14 +220,19 @@ class Store:
             statement = element_facet(filters, entity, path, wanted, limit)
             return [FacetValue(*row) for row in await connection.execute(statement)]
 
-    async def _filters(self, connection: AsyncConnection, wanted: Condition | None) -> Filters:
+    async def _filters(
+        self,
+        connection: AsyncConnection,
+        wanted: Condition | None,
+        patient: ColumnElement[Any] | None = None,
+    ) -> Filters:
         """What makes the condition into SQL; it needs the definitions only for elements."""
         if not asks_of_elements(wanted):
-            return Filters(self._sqlite, {})
+            return Filters(self._sqlite, {}, patient=patient)
         definitions = await self._elements.current_definitions(connection)
         matcher = ElementMatcher(self._sqlite, definitions)
         common = await find_common(connection, matcher, wanted, self._many_images)
-        return Filters(self._sqlite, definitions, common)
+        return Filters(self._sqlite, definitions, common, patient)
 
     async def by_ids(self, entity: str, ids: Sequence[int]) -> dict[int, Row[Any]]:
         """Entities by id."""

@@ -1,6 +1,6 @@
 """Users, tokens, sessions, and groups with what they see.
 
-Revises: 0003.
+Revises: 0004.
 """
 
 import sqlalchemy as sa
@@ -10,8 +10,8 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 MOMENT = sa.DateTime(timezone=True).with_variant(sa.Integer(), "sqlite")
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
