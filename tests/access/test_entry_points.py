@@ -271,6 +271,13 @@ def test_fields_over_websocket(site: Site, where: str) -> None:
             assert bool(refused) != somebody.may(row), (who, name, errors)
 
 
+def test_who_may_see_no_identities_sees_nothing_until_there_is_such_a_view(site: Site) -> None:
+    person = add_person(site.database, "blind", "ADMIN", deidentified=True)
+    body = {"query": "{ patients { nodes { name } } }"}
+    answer = httpx.post(f"{site.server.url}/graphql", json=body, headers=person.bearer)
+    assert (answer.status_code, _codes(answer.json())) == (403, {"FORBIDDEN"})
+
+
 def test_nothing_is_answered_before_connection_init(site: Site) -> None:
     url = f"{site.server.websocket_url}/graphql"
     with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:
