@@ -80,6 +80,8 @@ def refusal(principal: Principal, need: Need, what: str) -> str | None:
     """Why a principal may not do something, for a person; None where it may."""
     if principal.role is Role.NOBODY:
         return "log in first"
+    if principal.deidentified:
+        return f"{principal.name} may see no identities, and there is no view without them yet"
     if principal.role < need.role:
         wanted, own = need.role.name.lower(), principal.role.name.lower()
         article = "an" if wanted[0] in "aei" else "a"

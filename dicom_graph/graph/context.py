@@ -49,6 +49,11 @@ class Service:
         """The store, as somebody may see it."""
         return self.store if principal.groups is None else self.store.limited_to(principal.groups)
 
+    def store_for(self, principal: Principal) -> Store:
+        """What of the database a principal sees."""
+        groups = principal.groups
+        return self.store if groups is None else self.store.limited_to(groups)
+
     def begin_upload(self) -> Upload:
         """A new upload. Raises StorageError without a storage root, UploadError."""
         return Upload(required_root(self.storage_root), self.max_upload_bytes)
