@@ -45,6 +45,7 @@ def run_import(
     *,
     batch_size: int = 500,
     max_inline_bytes: int = MAX_RAW,
+    processes: int | None = None,
     storage_root: Path | None = None,
     stop: threading.Event | None = None,
     progress: Progress | None = None,
@@ -53,8 +54,8 @@ def run_import(
 ) -> Report:
     """Run an import to its end, or until `stop` is set. Bad files are failures in the report.
 
-    `leave` and `mounts`: see `JobRun`. Raises StorageError where the files are to be kept and there
-    is no storage root.
+    `leave` and `mounts`: see `JobRun`. Raises StorageError where the files are to be kept and
+    there is no storage root.
     """
     if request.storage is not Storage.IN_PLACE:
         required_root(storage_root)
@@ -66,6 +67,7 @@ def run_import(
         job,
         batch_size=batch_size,
         max_inline_bytes=max_inline_bytes,
+        processes=processes,
         storage_root=storage_root,
         stop=stop,
         progress=progress,
@@ -82,19 +84,26 @@ def retry_import(
     *,
     batch_size: int = 500,
     max_inline_bytes: int = MAX_RAW,
+    processes: int | None = None,
     storage_root: Path | None = None,
     stop: threading.Event | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Read again what an earlier import failed on, as a new import. Raises JobControlError."""
+    """Read again what an earlier import failed on, as a new import.
+
+    Raises JobControlError; StorageError where the import kept files and there is no storage root.
+    """
     with database.writer.begin() as connection:
         bury_dead_jobs(connection)
         job = _claimed(connection, create_retry(connection, job_id, origin))
+        if job.request.storage is not Storage.IN_PLACE:
+            required_root(storage_root)
     run = JobRun(
         database,
         job,
         batch_size=batch_size,
         max_inline_bytes=max_inline_bytes,
+        processes=processes,
         storage_root=storage_root,
         stop=stop,
         progress=progress,

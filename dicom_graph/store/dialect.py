@@ -70,11 +70,11 @@ def describe_error(error: BaseException) -> str:
 def tune_sqlite_connection(connection: Any, _record: Any) -> None:
     """WAL, so that readers and the writer do not wait for each other; transactions are ours.
 
-    Small pages suit rows of tens of bytes: an index of 600 images takes 7 % less than with 4096.
+    Of 2048 to 8192 bytes, pages of 4096 take the least, by some percent, and the least time.
     """
     cursor = connection.cursor()
     for pragma in (
-        "page_size=2048",
+        "page_size=4096",
         "synchronous=NORMAL",
         "foreign_keys=ON",
         "cache_size=-65536",
@@ -117,12 +117,27 @@ _TOO_LARGE = re.compile(
 
 
 def refuse_condition(context: ExceptionContext) -> None:
-    """Listens to errors: says what the database has against a condition."""
+    """Listens to errors: says what the database has against a condition, or that time was up."""
     error = context.original_exception
+    if _is_interrupted(error):
+        raise TimeoutError from None
     if isinstance(error, psycopg.errors.InvalidRegularExpression):
         raise FilterError(f"`regex`: {error.diag.message_primary}") from None
     if isinstance(error, DRIVER_ERRORS) and _TOO_LARGE.search(str(error)):
         raise FilterError("the filter has more parts than the database takes") from None
+
+
+def _is_interrupted(error: BaseException) -> bool:
+    is_told = isinstance(error, sqlite3.OperationalError) and str(error) == "interrupted"
+    return is_told or isinstance(error, psycopg.errors.QueryCanceled)
+
+
+async def interrupt(driver_connection: Any) -> None:
+    """End the statement that a reader's connection is executing, from another task."""
+    if isinstance(driver_connection, psycopg.AsyncConnection):
+        await driver_connection.cancel_safe(timeout=5)
+    else:
+        await driver_connection.interrupt()
 
 
 def is_sqlite(connection: Connection) -> bool:

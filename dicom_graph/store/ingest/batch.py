@@ -6,14 +6,9 @@ from typing import NamedTuple
 
 from dicom_graph.dicom.elements import Item
 from dicom_graph.dicom.entities import Entities
+from dicom_graph.dicom.mode import Mode
 
-
-class Mode(IntEnum):
-    """How much of a header is kept; a greater mode holds all of a lesser one."""
-
-    MINIMAL = 0
-    NORMAL = 1
-    FULL = 2
+__all__ = ["FileRecord", "Mode", "Outcome", "ReadFile"]
 
 
 class Outcome(IntEnum):

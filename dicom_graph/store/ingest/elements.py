@@ -63,15 +63,15 @@ class ElementWriter:
         """The ids, by digest, of all elements of these headers; missing ones are inserted."""
         ids: dict[bytes, int] = {}
         unknown: dict[bytes, Element] = {}
-        for elements in headers:
-            self._collect(elements, ids, unknown)
+        # Files lately read by one reader hold the same objects, most of them many times.
+        self._collect(set[Element]().union(*headers), ids, unknown)
         if unknown:
             self._find_or_insert(connection, unknown, ids)
             self._ids.update((digest, ids[digest]) for digest in unknown)
         return ids
 
     def _collect(
-        self, elements: Item, ids: dict[bytes, int], unknown: dict[bytes, Element]
+        self, elements: Iterable[Element], ids: dict[bytes, int], unknown: dict[bytes, Element]
     ) -> None:
         for element in elements:
             digest = element.digest
