@@ -1,17 +1,19 @@
 """The command line: `dicom-graph`."""
 
+import logging
 import signal
 import socket
 import sys
 import tempfile
 import threading
+from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
 import typer
 
-from dicom_graph import demo
+from dicom_graph import accounts_cli, demo
 from dicom_graph.console import (
     ModeName,
     StorageName,
@@ -30,6 +32,7 @@ from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.storage import paths_to_store
 from dicom_graph.job_commands import jobs, sync, watch
 from dicom_graph.settings import Settings, SettingsError
+from dicom_graph.store.accounts import AccountError, has_users
 from dicom_graph.store.dialect import DRIVER_ERRORS, describe_error
 from dicom_graph.store.edit.prune import compact_database, prune
 from dicom_graph.store.engine import Database, DatabaseError
@@ -47,13 +50,16 @@ app.add_typer(db, name="db")
 app.add_typer(jobs, name="jobs")
 app.command()(sync)
 app.command()(watch)
+for name, commands in accounts_cli.COMMANDS.items():
+    app.add_typer(commands, name=name)
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
     """The entry point: errors of the user end in one line on standard error."""
     try:
         app()
-    except (SettingsError, DatabaseError, StorageError) as error:
+    except (SettingsError, DatabaseError, StorageError, AccountError) as error:
         fail(str(error))
     except DRIVER_ERRORS as error:
         fail(f"the database failed: {describe_error(error)}")
@@ -117,21 +123,27 @@ def serve(
     with_demo: Annotated[
         bool, typer.Option("--demo", help="Sample files in a temporary database.")
     ] = False,
+    trusted_documents: Annotated[
+        Path | None, typer.Option(help="A JSON file of the only operations to execute.")
+    ] = None,
+    insecure: Annotated[
+        bool,
+        typer.Option("--insecure", help="Listen to other machines though nobody needs a name."),
+    ] = False,
     database: Annotated[str | None, typer.Option(help="The database URL.")] = None,
 ) -> None:
     """Serve GraphQL and GraphiQL."""
     # Here, since an import has no need of them and should not wait for them.
-    import uvicorn
-
     from dicom_graph.web.app import create_app
+    from dicom_graph.web.server import make_server
 
     _exit_on_signal()
     with tempfile.TemporaryDirectory(prefix="dicom-graph-") as folder:
         if with_demo:
             database = f"sqlite:///{folder}/demo.sqlite3"
             import_root = [*(import_root or []), demo.sample_folder()]
-        settings = start(database, import_roots=import_root)
-        open_database(settings)
+        settings = start(database, import_roots=import_root, trusted_documents=trusted_documents)
+        _require_names(settings, open_database(settings), host, insecure=insecure)
         listener = _listen(host, port)
         if with_demo:
             _import_demo(settings)
@@ -140,10 +152,7 @@ def serve(
         print(f"dicom-graph serves {address}", file=sys.stderr)  # noqa: T201
         settings.allowed_hosts.append(shown_host)
         application = create_app(settings, default_query=demo.QUERY if with_demo else None)
-        config = uvicorn.Config(
-            application, log_config=None, timeout_graceful_shutdown=10, server_header=False
-        )
-        uvicorn.Server(config).run(sockets=[listener])
+        make_server(application, settings).run(sockets=[listener])
 
 
 @app.command()
@@ -183,6 +192,27 @@ def db_prune(
         print("PostgreSQL reuses the space, and gives it back by autovacuum")  # noqa: T201
     elif not is_compact:
         print("the file is as large as before: others use it; try again later")  # noqa: T201
+
+
+def _require_names(settings: Settings, database: Database, host: str, *, insecure: bool) -> None:
+    """On an address that other machines reach, somebody must ask them who they are."""
+    with database.read_sync() as connection:
+        if has_users(connection) or settings.proxy_user_header or _is_loopback(host):
+            return
+    if not insecure:
+        fail(
+            f"{host} can be reached from other machines, and nobody there would need a name to "
+            "read and change everything: add a user (`dicom-graph user add NAME --role admin`), "
+            "or set DICOM_GRAPH_PROXY_USER_HEADER, or say --insecure"
+        )
+    log.warning("INSECURE: everybody who reaches %s may read and change everything", host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -38,7 +38,14 @@ DEFAULTS_IN_WORDS = {
     "database_url": "`.dicom-graph/database.sqlite3` in your home directory",
     "import_roots": "your home directory and the current one",
     "allowed_hosts": "`localhost`, `127.0.0.1` and `[::1]`",
+    "proxy_user_header": "none",
+    "trusted_proxies": "none",
+    "proxy_role": "none",
+    "allowed_origins": "none",
+    "trusted_documents": "none",
+    "subject_resolver": "none",
     "import_processes": "one per core",
+    "max_decodes": "the number of processors",
 }
 
 
@@ -272,6 +279,9 @@ def test_the_defaults_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     settings = Settings(_env_file=None)
     assert settings.database_url == f"sqlite:///{home}/.dicom-graph/database.sqlite3"
     assert settings.import_roots == [home, current]
+    assert not settings.proxy_user_header + settings.proxy_role + settings.subject_resolver
+    assert settings.trusted_documents is None
+    assert settings.trusted_proxies == settings.allowed_origins == []
     assert settings.import_processes == len(os.sched_getaffinity(0))
 
 

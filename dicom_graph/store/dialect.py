@@ -117,12 +117,27 @@ _TOO_LARGE = re.compile(
 
 
 def refuse_condition(context: ExceptionContext) -> None:
-    """Listens to errors: says what the database has against a condition."""
+    """Listens to errors: says what the database has against a condition, or that time was up."""
     error = context.original_exception
+    if _is_interrupted(error):
+        raise TimeoutError from None
     if isinstance(error, psycopg.errors.InvalidRegularExpression):
         raise FilterError(f"`regex`: {error.diag.message_primary}") from None
     if isinstance(error, DRIVER_ERRORS) and _TOO_LARGE.search(str(error)):
         raise FilterError("the filter has more parts than the database takes") from None
+
+
+def _is_interrupted(error: BaseException) -> bool:
+    is_told = isinstance(error, sqlite3.OperationalError) and str(error) == "interrupted"
+    return is_told or isinstance(error, psycopg.errors.QueryCanceled)
+
+
+async def interrupt(driver_connection: Any) -> None:
+    """End the statement that a reader's connection is executing, from another task."""
+    if isinstance(driver_connection, psycopg.AsyncConnection):
+        await driver_connection.cancel_safe(timeout=5)
+    else:
+        await driver_connection.interrupt()
 
 
 def is_sqlite(connection: Connection) -> bool:

@@ -4,6 +4,7 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from copy import copy
 from typing import Any
 
 from sqlalchemy import JSON, ColumnElement, FromClause, Row, Select, func, select
@@ -49,6 +50,7 @@ from dicom_graph.store.tables import (
     ImportFailure,
     ImportJob,
 )
+from dicom_graph.store.visible import Groups, of_visible
 
 
 class Store:
@@ -68,6 +70,12 @@ class Store:
         self._elements = ElementCache(element_cache_bytes)
         self.jobs = JobFeed(lambda ids: self.by_ids("import_job", ids))
 
+    def limited_to(self, groups: Groups) -> "Store":
+        """The same store, and the same memory, for who sees only what these groups are granted."""
+        limited = copy(self)
+        limited.database = self.database.limited_to(groups)
+        return limited
+
     async def page(
         self, entity: str, request: PageRequest, wanted: Condition | None = None
     ) -> Page:
@@ -77,7 +85,7 @@ class Store:
             if request.has_elements:
                 return await (await self._sorter(connection, entity, request)).page(wanted)
             filters = await self._filters(connection, wanted)
-            narrowed = select(table).where(*_where(filters, entity, table, wanted))
+            narrowed = select(table).where(*self._where(filters, entity, table, wanted))
             statement = page_statement(narrowed, self._keys(entity, table, request), request)
             return make_page((await connection.execute(statement)).all(), request)
 
@@ -87,7 +95,7 @@ class Store:
         async with self.database.read() as connection:
             filters = await self._filters(connection, wanted)
             statement = select(func.count()).select_from(table)
-            statement = statement.where(*_where(filters, entity, table, wanted))
+            statement = statement.where(*self._where(filters, entity, table, wanted))
             return int((await connection.execute(statement)).scalar_one())
 
     async def pages_of(
@@ -109,7 +117,7 @@ class Store:
             filters = await self._filters(connection, wanted, patient)
 
             def page_of_parent(table: FromClause) -> Select[Any]:
-                narrowed = _where(filters, child_name, table, wanted)
+                narrowed = self._where(filters, child_name, table, wanted)
                 related = select(table).where(condition(table, keys), *narrowed)
                 sort_keys = self._keys(child_name, table, request, patient)
                 return page_statement(related, sort_keys, request)
@@ -148,7 +156,7 @@ class Store:
         child = ENTITY_TABLES[child_name]
         async with self.database.read() as connection:
             filters = await self._filters(connection, wanted, RELATIONS[relation].patient(keys))
-            related = condition(child, keys), *_where(filters, child_name, child, wanted)
+            related = condition(child, keys), *self._where(filters, child_name, child, wanted)
             count = select(func.count()).select_from(child).where(*related)
             statement = select(
                 keys.c.id, keys.c.patient_id, count.correlate(keys).scalar_subquery()
@@ -181,7 +189,10 @@ class Store:
         """Statistics of a field over each parent's list, or over all entities (parent None)."""
         async with self.database.read() as connection:
             filters = await self._filters(connection, wanted)
-            statement = statistics_statement(filters, entity, relation, name, parents, wanted)
+            statement = statistics_statement(
+                filters, entity, relation, name, parents,
+                lambda narrowed, table: self._where(narrowed, entity, table, wanted),
+            )  # fmt: skip
             return {
                 Parent(id, patient_id) if id is not None else None: Statistics(*values)
                 for id, patient_id, *values in await connection.execute(statement)
@@ -247,6 +258,8 @@ class Store:
 
     async def _headers(self, column: Any, ids: Sequence[int], key: str) -> dict[int, Row[Any]]:
         statement = select(Header.__table__).where(among(self._sqlite, column, ids))
+        if self.database.groups is not None:
+            statement = statement.where(*of_visible("header", Header.__table__))
         async with self.database.read() as connection:
             return {row._mapping[key]: row for row in await connection.execute(statement)}
 
@@ -386,6 +399,11 @@ class Store:
         """Elements by id."""
         async with self.database.read() as connection:
             await self._elements.forget_pruned(connection)
+            if self.database.groups is not None:
+                table = ENTITY_TABLES["data_element"]
+                known = among(self._sqlite, table.c.id, ids)
+                seen = select(table.c.id).where(known, *of_visible("data_element", table))
+                ids = list((await connection.execute(seen)).scalars())
             return await self._elements.elements(connection, ids, self._sqlite)
 
     async def definitions(self, ids: Sequence[int]) -> dict[int, DefinitionRow]:
@@ -399,7 +417,7 @@ class Store:
         statement = (
             select(
                 File.image_id, Directory.path.label("directory"), File.name, File.size,
-                File.missing_since,
+                File.mtime_ns, File.missing_since,
             )
             .join(Directory, Directory.id == File.directory_id)
             .where(among(self._sqlite, File.image_id.expression, image_ids))
@@ -435,8 +453,9 @@ class Store:
                 found[row.retry_of].append(row)
         return found
 
-
-def _where(
-    filters: Filters, entity: str, table: FromClause, wanted: Condition | None
-) -> list[ColumnElement[bool]]:
-    return [] if wanted is None else [filters.where(entity, table, wanted)]
+    def _where(
+        self, filters: Filters, entity: str, table: FromClause, wanted: Condition | None
+    ) -> list[ColumnElement[bool]]:
+        """What narrows a list: the condition, and what may be seen at all."""
+        seen = [] if self.database.groups is None else of_visible(entity, table)
+        return seen if wanted is None else [*seen, filters.where(entity, table, wanted)]
