@@ -56,7 +56,7 @@ class Settings(BaseSettings):
         "any. The address of `serve --host` is always one.",
     )
     batch_size: int = Field(
-        default=500, ge=1, le=10_000, description="Files written in one transaction."
+        default=1000, ge=1, le=10_000, description="Files written in one transaction."
     )
     import_processes: int = Field(
         default_factory=available_cores,

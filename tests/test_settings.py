@@ -26,7 +26,7 @@ def test_defaults(plain_environment: Path) -> None:
     home = plain_environment / "home"
     assert settings.database_url == f"sqlite:///{home}/.dicom-graph/database.sqlite3"
     assert settings.import_roots == [home, plain_environment / "here"]
-    assert (settings.batch_size, settings.max_page_size) == (500, 10_000)
+    assert (settings.batch_size, settings.max_page_size) == (1000, 10_000)
     assert settings.log_level == "INFO"
 
 
@@ -89,7 +89,7 @@ def test_an_empty_import_root_is_not_the_current_folder(monkeypatch: pytest.Monk
 
 def test_an_empty_variable_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DICOM_GRAPH_BATCH_SIZE", "")
-    assert load_settings().batch_size == 500
+    assert load_settings().batch_size == 1000
 
 
 def test_an_option_goes_before_the_environment_and_that_before_the_file(

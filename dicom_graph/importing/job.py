@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.importing.ahead import WAITING, ReadAhead, Waiting
 from dicom_graph.importing.discover import Discovery, Folder, Leave, outside_roots
+from dicom_graph.importing.garbage import rare_collections
 from dicom_graph.importing.known import with_known
 from dicom_graph.importing.reader import Result
 from dicom_graph.importing.safe_files import StorageError
@@ -74,7 +75,7 @@ class JobRun:
         database: Database,
         job: ClaimedJob,
         *,
-        batch_size: int = 500,
+        batch_size: int = 1000,
         max_inline_bytes: int = MAX_RAW,
         processes: int | None = None,
         roots: tuple[Path, ...] | None = None,
@@ -131,7 +132,8 @@ class JobRun:
         counter = threading.Thread(target=self._count_ahead, args=(ended,), daemon=True)
         counter.start()
         try:
-            return self._run()
+            with rare_collections():
+                return self._run()
         except JobLostError as lost:
             log.warning("%s: another process took it over, or ended it", lost)
             with self._database.read_sync() as connection:

@@ -32,7 +32,7 @@ class JobRunner:
         database: Database,
         *,
         roots: tuple[Path, ...],
-        batch_size: int = 500,
+        batch_size: int = 1000,
         max_inline_bytes: int = MAX_RAW,
         processes: int | None = None,
         storage_root: Path | None = None,

@@ -37,7 +37,7 @@ class WatchOptions:
     settle: float = 2.0
     poll: bool = False
     resync: float = 3600.0
-    batch_size: int = 500
+    batch_size: int = 1000
     max_inline_bytes: int = MAX_RAW
     processes: int | None = None
 
