@@ -4,11 +4,18 @@ import os
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Table, case, delete, select, true, tuple_
+from sqlalchemy import ColumnElement, Connection, Table, case, delete, select, true
 from sqlalchemy.orm import aliased
 
 from dicom_graph.dicom.recent import Recent
-from dicom_graph.store.dialect import allocate_ids, among, ids_by_key, insert_new, is_sqlite
+from dicom_graph.store.dialect import (
+    allocate_ids,
+    among,
+    ids_by_key,
+    insert_new,
+    is_sqlite,
+    pairs_among,
+)
 from dicom_graph.store.ingest.batch import FileRecord, Mode, Outcome
 from dicom_graph.store.ingest.marks import clear_marks, mark_images
 from dicom_graph.store.tables import Directory, File, Header, Image
@@ -182,19 +189,19 @@ class _Replaced(NamedTuple):
 
 def _delete(connection: Connection, keys: Sequence[Key]) -> dict[Key, _Replaced]:
     """Delete file rows; gives those that were there."""
+    if not keys:
+        return {}
     columns = _FILE.c
-    found: dict[Key, _Replaced] = {}
-    for start in range(0, len(keys), 400):
-        place = tuple_(columns.directory_id, columns.name)
-        statement = delete(_FILE).where(place.in_(keys[start : start + 400]))
-        rows = connection.execute(
-            statement.returning(
-                columns.directory_id, columns.name, columns.image_id, columns.outcome
-            )
-        )
-        for directory_id, name, image_id, outcome in rows:
-            found[directory_id, name] = _Replaced(image_id, _OUTCOMES[outcome])
-    return found
+    place = columns.directory_id, columns.name
+    rows = connection.execute(
+        delete(_FILE)
+        .where(pairs_among(is_sqlite(connection), place, keys))
+        .returning(*place, columns.image_id, columns.outcome)
+    )
+    return {
+        (directory_id, name): _Replaced(image_id, _OUTCOMES[outcome])
+        for directory_id, name, image_id, outcome in rows
+    }
 
 
 def _outcome(row: tuple[int, int, int, int | None, Outcome], replaced: _Replaced | None) -> Outcome:

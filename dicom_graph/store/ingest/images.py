@@ -165,10 +165,12 @@ class ImageWriter:
         contents = _contents(files, sorted(image_ids), element_ids)
         headers: list[tuple[int, int | None, bytes, int]] = []
         owns: list[Ids] = []
+        choices = self._sets.choose(
+            connection,
+            {id: [contents[index] for index in indexes] for id, indexes in by_series.items()},
+        )
         for series_id, indexes in by_series.items():
-            headers_of_series = [contents[index] for index in indexes]
-            choices = self._sets.choose(connection, series_id, headers_of_series)
-            for index, (set_id, own) in zip(indexes, choices, strict=True):
+            for index, (set_id, own) in zip(indexes, choices[series_id], strict=True):
                 headers.append((image_ids[index], set_id, pack_ids(own), files[index].mode))
                 owns.append(own)
         ids = allocate_ids(connection, _HEADER, len(headers))

@@ -3,68 +3,89 @@
 A shared set is always a subset of the headers that use it, so no header needs tombstones.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, Table, select
 
-from dicom_graph.store.dialect import allocate_ids, insert_rows
+from dicom_graph.dicom.recent import Recent
+from dicom_graph.store.dialect import allocate_ids, among, insert_rows, is_sqlite
 from dicom_graph.store.idlist import pack_ids, unpack_ids
 from dicom_graph.store.tables import ElementSet, ElementSetMember
 
 _SET: Table = ElementSet.__table__  # type: ignore[assignment]
 _MEMBER: Table = ElementSetMember.__table__  # type: ignore[assignment]
-_REMEMBERED_SERIES = 200
+_REMEMBERED_SERIES = 100
 
 Ids = frozenset[int]
+Choice = tuple[int | None, Ids]
+"""The id of a header's shared set, and the elements beyond it."""
 
 
 class SharedSets:
     """The sets of the series lately written."""
 
     def __init__(self) -> None:
-        self._sets: dict[int, dict[int, Ids]] = {}
+        self._sets: Recent[int, dict[int, Ids]] = Recent(_REMEMBERED_SERIES)
 
     def forget(self) -> None:
         """After a rollback: nothing remembered is sure to be in the database."""
         self._sets.clear()
 
     def choose(
-        self, connection: Connection, series_id: int | None, headers: Sequence[Ids]
-    ) -> list[tuple[int | None, Ids]]:
-        """For each header of one series: the id of its shared set, and its own elements."""
-        if series_id is None:
-            return [(None, header) for header in headers]
-        sets = self._of_series(connection, series_id)
-        best = [_largest_subset(sets, header) for header in headers]
-        common = _worth_sharing(headers, [len(sets.get(id or 0, ())) for id in best], sets)
-        if common is not None:
-            new_id = self._insert(connection, series_id, common)
-            best = [_largest_subset(sets, header) or new_id for header in headers]
-        return [
-            (id, header - sets[id] if id is not None else header)
-            for id, header in zip(best, headers, strict=True)
-        ]
-
-    def _of_series(self, connection: Connection, series_id: int) -> dict[int, Ids]:
-        known = self._sets.get(series_id)
-        if known is not None:
-            return known
-        if len(self._sets) >= _REMEMBERED_SERIES:
-            del self._sets[next(iter(self._sets))]
-        statement = select(_SET.c.id, _SET.c.members).where(_SET.c.series_id == series_id)
-        sets = self._sets[series_id] = {
-            id: frozenset(unpack_ids(members)) for id, members in connection.execute(statement)
+        self, connection: Connection, headers: Mapping[int | None, Sequence[Ids]]
+    ) -> dict[int | None, list[Choice]]:
+        """For the headers of each series their shared sets and own elements, in their order."""
+        sets = self._of_series(connection, [id for id in headers if id is not None])
+        best = {
+            id: [_largest_subset(known, header) for header in headers[id]]
+            for id, known in sets.items()
         }
+        new = {
+            id: common
+            for id, known in sets.items()
+            if (common := _worth_sharing(headers[id], best[id], known)) is not None
+        }
+        self._insert(connection, new, sets)
+        for id in new:
+            best[id] = [_largest_subset(sets[id], header) for header in headers[id]]
+        return {
+            id: [
+                (set_id, header - sets[id][set_id]) if set_id is not None else (None, header)
+                for set_id, header in zip(best[id], of_series, strict=True)
+            ]
+            if id is not None
+            else [(None, header) for header in of_series]
+            for id, of_series in headers.items()
+        }
+
+    def _of_series(
+        self, connection: Connection, series_ids: Sequence[int]
+    ) -> dict[int, dict[int, Ids]]:
+        sets = {id: known for id in series_ids if (known := self._sets.get(id)) is not None}
+        unknown = [id for id in series_ids if id not in sets]
+        if not unknown:
+            return sets
+        sets.update({id: {} for id in unknown})
+        condition = among(is_sqlite(connection), _SET.c.series_id, unknown)
+        statement = select(_SET.c.series_id, _SET.c.id, _SET.c.members).where(condition)
+        for series_id, id, members in connection.execute(statement.order_by(_SET.c.id)):
+            sets[series_id][id] = frozenset(unpack_ids(members))
+        self._sets.update((id, sets[id]) for id in unknown)
         return sets
 
-    def _insert(self, connection: Connection, series_id: int, members: Ids) -> int:
-        (set_id,) = allocate_ids(connection, _SET, 1)
-        row = (set_id, series_id, pack_ids(members))
-        insert_rows(connection, _SET, ("id", "series_id", "members"), [row])
-        rows = [(element_id, set_id) for element_id in sorted(members)]
-        insert_rows(connection, _MEMBER, ("element_id", "set_id"), rows)
-        self._sets[series_id][set_id] = members
-        return set_id
+    def _insert(
+        self, connection: Connection, new: dict[int, Ids], sets: dict[int, dict[int, Ids]]
+    ) -> None:
+        """Insert a new set of each of these series, and add it to those known."""
+        ids = allocate_ids(connection, _SET, len(new))
+        rows = []
+        members = []
+        for id, (series_id, common) in zip(ids, new.items(), strict=True):
+            rows.append((id, series_id, pack_ids(common)))
+            members += [(element_id, id) for element_id in common]
+            sets[series_id][id] = common
+        insert_rows(connection, _SET, ("id", "series_id", "members"), rows)
+        insert_rows(connection, _MEMBER, ("element_id", "set_id"), sorted(members))
 
 
 def _largest_subset(sets: dict[int, Ids], header: Ids) -> int | None:
@@ -73,9 +94,10 @@ def _largest_subset(sets: dict[int, Ids], header: Ids) -> int | None:
 
 
 def _worth_sharing(
-    headers: Sequence[Ids], covered: Sequence[int], sets: dict[int, Ids]
+    headers: Sequence[Ids], best: Sequence[int | None], sets: dict[int, Ids]
 ) -> Ids | None:
     """The common elements of all headers, if a set of them saves more rows than it costs."""
+    covered = [len(sets[id]) if id is not None else 0 for id in best]
     common = frozenset.intersection(*headers)
     if len(headers) == 1 and not covered[0] and sets:
         # An image alone that no set fits: what it shares with the series serves the next one too.
