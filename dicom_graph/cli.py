@@ -25,7 +25,7 @@ from dicom_graph.console import (
     stop_on_signal,
 )
 from dicom_graph.importing.run import run_import
-from dicom_graph.job_commands import jobs, sync, watch
+from dicom_graph.job_commands import jobs, sync, watch, worker
 from dicom_graph.settings import Settings, SettingsError
 from dicom_graph.store.dialect import DRIVER_ERRORS, describe_error
 from dicom_graph.store.edit.prune import compact_database, prune
@@ -44,6 +44,7 @@ app.add_typer(db, name="db")
 app.add_typer(jobs, name="jobs")
 app.command()(sync)
 app.command()(watch)
+app.command()(worker)
 
 
 def main() -> None:
@@ -148,9 +149,15 @@ def schema() -> None:
 def db_upgrade(
     database: Annotated[str | None, typer.Option(help="The database URL.")] = None,
 ) -> None:
-    """Create the tables, or bring them to those of this version."""
+    """Create the tables, or bring them to those of this version; with a queue its own, too."""
     settings = start(database)
-    upgrade(Database(settings.database_url))
+    store = Database(settings.database_url)
+    upgrade(store)
+    if settings.queue == "procrastinate":
+        # Here, since the library is optional.
+        from dicom_graph.importing.queue.schema import upgrade_queue
+
+        upgrade_queue(store)
 
 
 @db.command("prune")

@@ -61,7 +61,7 @@ def _make_careless(server_url: str) -> None:
 
 
 @contextmanager
-def _postgres_database(server_url: str, template: str | None = None) -> Iterator[str]:
+def postgres_database(server_url: str, template: str | None = None) -> Iterator[str]:
     """A database of its own on the server, dropped in the end; a copy of the template's."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     driver_url = server_url.replace("postgresql://", "postgresql+psycopg://", 1)
@@ -92,7 +92,7 @@ def empty_database_url(
     if database_kind == "sqlite":
         yield f"sqlite:///{tmp_path / 'database.sqlite3'}"
         return
-    with _postgres_database(request.getfixturevalue("postgres_url")) as url:
+    with postgres_database(request.getfixturevalue("postgres_url")) as url:
         yield url
 
 
@@ -113,7 +113,7 @@ def _make_tables(url: str) -> None:
 @pytest.fixture(scope="session")
 def postgres_template(postgres_url: str) -> Iterator[str]:
     """The same on PostgreSQL."""
-    with _postgres_database(postgres_url) as url:
+    with postgres_database(postgres_url) as url:
         _make_tables(url)
         yield url
 
@@ -129,7 +129,7 @@ def database_url(
         yield f"sqlite:///{path}"
         return
     template = request.getfixturevalue("postgres_template")
-    with _postgres_database(request.getfixturevalue("postgres_url"), template) as url:
+    with postgres_database(request.getfixturevalue("postgres_url"), template) as url:
         yield url
 
 
@@ -152,7 +152,7 @@ def filled_database(
     if request.param == "sqlite":
         server = nullcontext(f"sqlite:///{folder / 'database.sqlite3'}")
     else:
-        server = _postgres_database(request.getfixturevalue("postgres_url"))
+        server = postgres_database(request.getfixturevalue("postgres_url"))
     with server as url:
         database = Database(url)
         upgrade(database)

@@ -12,8 +12,9 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from dicom_graph.dicom.elements import MAX_RAW
-from dicom_graph.importing.discover import Discovery, Folder, Leave, outside_roots
+from dicom_graph.importing.discover import Discovery, Folder, Leave, Walk, outside_roots
 from dicom_graph.importing.known import with_known
+from dicom_graph.importing.ledger import JobLedger, Ledger
 from dicom_graph.importing.reader import FileReader
 from dicom_graph.importing.sync import Step, SyncPass, UnmountedError
 from dicom_graph.store.dialect import REFUSED
@@ -32,8 +33,6 @@ from dicom_graph.store.jobs import (
     JobLostError,
     JobOrigin,
     JobStatus,
-    finish_job,
-    save_progress,
     status_of,
 )
 
@@ -58,7 +57,8 @@ class JobRun:
 
     `stop` ends it at the next file, marked as interrupted. `progress` is called after each batch.
     `leave` tells of files that are not to be read now. `mounts`: folders that must be there and
-    hold something before a file is taken for gone; by default the job's paths.
+    hold something before a file is taken for gone; by default the job's paths. `walk` finds the
+    files, `ledger` records what became of them: by default all of the job's, on its own row.
     """
 
     def __init__(
@@ -73,16 +73,19 @@ class JobRun:
         progress: Progress | None = None,
         leave: Leave | None = None,
         mounts: tuple[str, ...] | None = None,
+        walk: Walk | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         self._database = database
         self._job = job
+        self._ledger = ledger or JobLedger(job.id)
         self._batch_size = batch_size
         self._stop = stop or threading.Event()
         self._progress = progress or (lambda counts: None)
         paths, only = job.request.paths, job.only
         if mounts is not None:
             paths, only = mounts, tuple(path for path in paths if os.path.lexists(path))
-        self._discovery = Discovery(
+        self._discovery = walk or Discovery(
             paths, job.request.pattern, roots, job.request.verify, only, leave
         )
         self._sync = SyncPass(database, job, paths) if job.request.sync else None
@@ -135,7 +138,8 @@ class JobRun:
             # Not the message: a database's may quote patient data.
             place = "".join(traceback.format_tb(error.__traceback__))
             log.error("import %s failed: %s\n%s", self._job.id, type(error).__name__, place)
-            self._finish(JobStatus.FAILED, f"unexpected {type(error).__name__}; see the log")
+            if not self._ledger.is_tried_again:
+                self._finish(JobStatus.FAILED, f"unexpected {type(error).__name__}; see the log")
             raise
 
     def _end(self, stopped: _Stopped | UnmountedError) -> JobStatus:
@@ -255,7 +259,7 @@ class JobRun:
         counts = replace(self._counts, found=self._found)
         with self._database.writer.begin() as connection:
             work(connection, counts)
-            is_cancelled = save_progress(connection, self._job.id, counts, self._failures)
+            is_cancelled = self._ledger.save(connection, counts, self._failures)
         self._counts = counts
         self._failures.clear()
         self._last_save = time.monotonic()
@@ -270,7 +274,7 @@ class JobRun:
         else:
             self._counts.found = max(self._found, self._counts.processed)
         with self._database.writer.begin() as connection:
-            finish_job(connection, self._job.id, status, self._counts, error)
+            self._ledger.finish(connection, status, self._counts, error)
         self._progress(self._counts)
         return status
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from sqlalchemy import Connection, Update, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, Update, delete, insert, select, update
 
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.owners import is_dead, process_name
+from dicom_graph.store.owners import QUEUE, is_dead, process_name
 from dicom_graph.store.tables import ImportFailure, ImportJob
 from dicom_graph.store.types import utc_now
 
@@ -133,7 +133,7 @@ def claimable_jobs(connection: Connection, origin: JobOrigin) -> list[int]:
     return [
         id
         for id, owner, status, heartbeat in rows
-        if status != JobStatus.RUNNING or is_dead(owner, heartbeat)
+        if owner != QUEUE and (status != JobStatus.RUNNING or is_dead(owner, heartbeat))
     ]
 
 
@@ -161,7 +161,7 @@ def claim_job(connection: Connection, job_id: int) -> ClaimedJob | None:
     What it found gone before is gone from what it looks at, so those counts go on.
     """
     row = connection.execute(select(ImportJob).where(ImportJob.id == job_id)).mappings().first()
-    if row is None or JobStatus(row["status"]).is_final:
+    if row is None or JobStatus(row["status"]).is_final or row["owner"] == QUEUE:
         return None
     if row["status"] == JobStatus.RUNNING and not is_dead(row["owner"], row["heartbeat_at"]):
         return None
@@ -179,13 +179,18 @@ def claim_job(connection: Connection, job_id: int) -> ClaimedJob | None:
     if taken.rowcount != 1:
         return None
     connection.execute(delete(ImportFailure).where(ImportFailure.job_id == job_id))
-    request = JobRequest(
-        tuple(row["paths"]), Mode[row["mode"]], row["pattern"], row["stop_on_error"],
-        JobOrigin(row["origin"]), row["verify"], row["sync"], row["prune"], row["retry_of"],
-    )  # fmt: skip
+    request = request_of(row)
     counts = JobCounts(missing=row["missing"], moved=row["moved"])
     only = None if request.retry_of is None else failed_paths(connection, request.retry_of)
     return ClaimedJob(job_id, request, row["started_at"] is not None, counts, only)
+
+
+def request_of(row: RowMapping) -> JobRequest:
+    """What the row of a job asks for."""
+    return JobRequest(
+        tuple(row["paths"]), Mode[row["mode"]], row["pattern"], row["stop_on_error"],
+        JobOrigin(row["origin"]), row["verify"], row["sync"], row["prune"], row["retry_of"],
+    )  # fmt: skip
 
 
 def status_of(connection: Connection, job_id: int) -> JobStatus:

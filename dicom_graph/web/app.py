@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -33,18 +34,13 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
     """
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
     roots = resolve_roots(settings.import_roots)
-    runner = JobRunner(
-        database,
-        roots=roots,
-        batch_size=settings.batch_size,
-        max_inline_bytes=settings.max_inline_bytes,
-    )
+    runner = _runner(settings, database, roots)
     store = Store(database, element_cache_bytes=settings.element_cache_megabytes << 20)
     service = Service(store, runner, roots, settings.max_page_size, settings.storage_root)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        await asyncio.to_thread(upgrade if database.is_sqlite else require_current, database)
+        await asyncio.to_thread(_require_tables, settings, database)
         runner.start()
         try:
             yield
@@ -77,6 +73,32 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
     app.state.database = database
     app.state.runner = runner
     return app
+
+
+def _runner(settings: Settings, database: Database, roots: tuple[Path, ...]) -> JobRunner:
+    """What imports are given to. Raises SettingsError where the queue's library is missing."""
+    if settings.queue == "procrastinate":
+        # Here, since the library is optional.
+        from dicom_graph.importing.queue.runner import QueueRunner
+
+        return QueueRunner(database, stalled_after=settings.queue_stall_seconds)
+    return JobRunner(
+        database,
+        roots=roots,
+        batch_size=settings.batch_size,
+        max_inline_bytes=settings.max_inline_bytes,
+    )
+
+
+def _require_tables(settings: Settings, database: Database) -> None:
+    if database.is_sqlite:
+        upgrade(database)
+        return
+    require_current(database)
+    if settings.queue == "procrastinate":
+        from dicom_graph.importing.queue.schema import require_queue
+
+        require_queue(database)
 
 
 async def _to_graphiql(request: Request) -> RedirectResponse:
