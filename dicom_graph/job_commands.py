@@ -143,6 +143,7 @@ def worker(
         settings.batch_size,
         settings.queue_batch_files,
         settings.max_inline_bytes,
+        settings.storage_root,
     )
     print(f"dicom-graph works for {store.safe_url}", file=sys.stderr)  # noqa: T201
     Worker(
@@ -197,6 +198,7 @@ def retry(job_id: JobId, in_json: JsonOption = False, database: DatabaseOption =
                 JobOrigin.CLI,
                 batch_size=settings.batch_size,
                 max_inline_bytes=settings.max_inline_bytes,
+                storage_root=settings.storage_root,
                 stop=stop,
                 progress=show_progress,
             )

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Protocol
 
+from dicom_graph.importing.work_folder import WORK_FOLDER
 from dicom_graph.store.ingest import FileRecord
 from dicom_graph.store.jobs import Failure
 
@@ -61,6 +62,7 @@ class Discovery:
 
     `listed`: single files that lie outside the roots are given too, as `Folder.outside`.
     `only`: walk just these, which lie below `paths`. `leave`: tells of a file to be left out.
+    The folder `left_out`, and what a storage root has on its way in, are not walked.
     """
 
     paths: tuple[str, ...]
@@ -69,13 +71,14 @@ class Discovery:
     listed: bool = False
     only: tuple[str, ...] | None = None
     leave: Leave | None = None
+    left_out: Path | None = None
 
     def folders(self) -> Iterator[Folder]:
         """All folders with their files; what cannot be read is a failure in its folder.
 
         Files that are named one by one come together where they follow each other in a folder.
         """
-        visited: set[_Key] = set()
+        visited = self._left_out()
         together: Folder | None = None
         for path, base in self._starts():
             if self._is_allowed_folder(path):
@@ -96,7 +99,7 @@ class Discovery:
     def count(self, stopped: Callable[[], bool]) -> Iterator[int]:
         """The number of files found so far, without looking at them, folder by folder."""
         found = 0
-        visited: set[_Key] = set()
+        visited = self._left_out()
         for path, base in self._starts():
             stack = [path] if self._is_allowed_folder(path) else []
             found += not stack
@@ -109,7 +112,7 @@ class Discovery:
 
     def names(self) -> Iterator[Names]:
         """What `folders` would find, in its order, without looking at the files."""
-        visited: set[_Key] = set()
+        visited = self._left_out()
         for start, (path, base) in enumerate(self._starts()):
             if not self._is_allowed_folder(path):
                 folder, name = os.path.split(path)
@@ -129,6 +132,8 @@ class Discovery:
         try:
             with os.scandir(path) as entries:
                 for entry in sorted(entries, key=lambda entry: entry.name):
+                    if entry.name == WORK_FOLDER:
+                        continue
                     if self._is_to_be_walked(entry, visited):
                         below.append(entry.path)
                     elif not _is_folder(entry) and (
@@ -157,6 +162,12 @@ class Discovery:
         except OSError as error:
             folder.failures.append(_failure(path, error))
         return folder
+
+    def _left_out(self) -> set[_Key]:
+        if self.left_out is None:
+            return set()
+        status = os.stat(self.left_out)
+        return {(status.st_dev, status.st_ino)}
 
     def _starts(self) -> Iterator[tuple[str, str]]:
         """Where to begin, and from where a pattern counts."""
@@ -207,6 +218,8 @@ class Discovery:
         self, entry: os.DirEntry[str], folder: Folder, base: str, visited: set[_Key]
     ) -> bool:
         """Take an entry into its folder; gives whether it is a folder to walk."""
+        if entry.name == WORK_FOLDER:
+            return False
         try:
             if entry.is_symlink() and not self._allows(entry.path):
                 folder.others += 1
@@ -224,6 +237,8 @@ class Discovery:
         try:
             with os.scandir(path) as entries:
                 for entry in entries:
+                    if entry.name == WORK_FOLDER:
+                        continue
                     if entry.is_dir() and self._allows_entry(entry):
                         if self._is_new_folder(entry.path, visited):
                             below.append(entry.path)

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select, update
 
 from dicom_graph.store.batches import cancel_queued
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobOrigin, JobRequest, JobStatus, create_job
+from dicom_graph.store.jobs import JobOrigin, JobRequest, JobStatus, Storage, create_job
 from dicom_graph.store.owners import QUEUE, is_dead
 from dicom_graph.store.tables import ImportFailure, ImportJob
 from dicom_graph.store.types import utc_now
@@ -88,7 +88,7 @@ def create_retry(connection: Connection, job_id: int, origin: JobOrigin) -> int:
         raise JobControlError(f"no file of import {job_id} failed", "NOTHING_FAILED")
     request = JobRequest(
         tuple(job["paths"]), Mode[job["mode"]], job["pattern"], job["stop_on_error"], origin,
-        verify=job["verify"], retry_of=job_id,
+        verify=job["verify"], retry_of=job_id, storage=Storage(job["storage"]),
     )  # fmt: skip
     return create_job(connection, request)
 

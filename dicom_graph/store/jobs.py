@@ -41,6 +41,14 @@ class JobOrigin(StrEnum):
     WATCH = "WATCH"
 
 
+class Storage(StrEnum):
+    """Where the files of an import are kept: where they lie, or below the storage root."""
+
+    IN_PLACE = "IN_PLACE"
+    COPY = "COPY"
+    MOVE = "MOVE"
+
+
 @dataclass(frozen=True, slots=True)
 class JobRequest:
     """What to import. `pattern` is a glob over file names, or relative paths where it has a /.
@@ -58,6 +66,7 @@ class JobRequest:
     sync: bool = False
     prune: bool = False
     retry_of: int | None = None
+    storage: Storage = Storage.IN_PLACE
 
 
 @dataclass(slots=True)
@@ -113,6 +122,7 @@ def create_job(connection: Connection, request: JobRequest) -> int:
         mode=request.mode.name,
         pattern=request.pattern,
         stop_on_error=request.stop_on_error,
+        storage=request.storage,
         verify=request.verify,
         sync=request.sync,
         prune=request.prune,
@@ -121,15 +131,19 @@ def create_job(connection: Connection, request: JobRequest) -> int:
     return int(connection.execute(statement.returning(ImportJob.id)).scalar_one())
 
 
-def claimable_jobs(connection: Connection, origin: JobOrigin) -> list[int]:
-    """The jobs of an origin that nobody runs, oldest first."""
+def claimable_jobs(
+    connection: Connection, origin: JobOrigin, *, can_store: bool = True
+) -> list[int]:
+    """The jobs of an origin that nobody runs, oldest first.
+
+    `can_store`: those too that copy or move, which takes a storage root.
+    """
     statement = select(ImportJob.id, ImportJob.owner, ImportJob.status, ImportJob.heartbeat_at)
     waiting = (JobStatus.PENDING, JobStatus.INTERRUPTED, JobStatus.RUNNING)
-    rows = connection.execute(
-        statement.where(ImportJob.origin == origin, ImportJob.status.in_(waiting)).order_by(
-            ImportJob.id
-        )
-    )
+    statement = statement.where(ImportJob.origin == origin, ImportJob.status.in_(waiting))
+    if not can_store:
+        statement = statement.where(ImportJob.storage == Storage.IN_PLACE)
+    rows = connection.execute(statement.order_by(ImportJob.id))
     return [
         id
         for id, owner, status, heartbeat in rows
@@ -158,7 +172,8 @@ def claim_job(connection: Connection, job_id: int) -> ClaimedJob | None:
     """Take a job over, from its beginning; None where another process was faster.
 
     The report starts anew: files that this job took before are recognised and counted as then.
-    What it found gone before is gone from what it looks at, so those counts go on.
+    What it found gone before is gone from what it looks at, so those counts go on; as do, where
+    it copies or moves, those of what it made, since the sources may be gone.
     """
     row = connection.execute(select(ImportJob).where(ImportJob.id == job_id)).mappings().first()
     if row is None or JobStatus(row["status"]).is_final or row["owner"] == QUEUE:
@@ -180,9 +195,17 @@ def claim_job(connection: Connection, job_id: int) -> ClaimedJob | None:
         return None
     connection.execute(delete(ImportFailure).where(ImportFailure.job_id == job_id))
     request = request_of(row)
-    counts = JobCounts(missing=row["missing"], moved=row["moved"])
     only = None if request.retry_of is None else failed_paths(connection, request.retry_of)
-    return ClaimedJob(job_id, request, row["started_at"] is not None, counts, only)
+    return ClaimedJob(job_id, request, row["started_at"] is not None, _counts_to_keep(row), only)
+
+
+def _counts_to_keep(row: RowMapping) -> JobCounts:
+    counts = JobCounts(missing=row["missing"], moved=row["moved"])
+    if row["storage"] != Storage.IN_PLACE:
+        counts.created, counts.updated = row["images_created"], row["images_updated"]
+    if row["storage"] == Storage.MOVE:
+        counts.existing = row["images_existing"]
+    return counts
 
 
 def request_of(row: RowMapping) -> JobRequest:
@@ -190,6 +213,7 @@ def request_of(row: RowMapping) -> JobRequest:
     return JobRequest(
         tuple(row["paths"]), Mode[row["mode"]], row["pattern"], row["stop_on_error"],
         JobOrigin(row["origin"]), row["verify"], row["sync"], row["prune"], row["retry_of"],
+        Storage(row["storage"]),
     )  # fmt: skip
 
 

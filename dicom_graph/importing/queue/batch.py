@@ -10,12 +10,13 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from dicom_graph.dicom.elements import MAX_RAW
-from dicom_graph.importing.discover import Discovery
-from dicom_graph.importing.job import JobRun
+from dicom_graph.importing.job import JobRun, discovery_of
 from dicom_graph.importing.queue.library import Queue, TryAgain
 from dicom_graph.importing.queue.places import Place, PlacesWalk
 from dicom_graph.importing.queue.plan import Plan, StoppedAtError
+from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.sync import UnmountedError, check_mounts
+from dicom_graph.importing.uploads import discard_upload
 from dicom_graph.store.batches import (
     MAX_LOST,
     After,
@@ -28,7 +29,7 @@ from dicom_graph.store.batches import (
     save_batch,
 )
 from dicom_graph.store.engine import Database
-from dicom_graph.store.jobs import Failure, JobCounts, JobLostError, JobStatus
+from dicom_graph.store.jobs import Failure, JobCounts, JobLostError, JobStatus, Storage
 
 log = logging.getLogger(__name__)
 _SENT_ON = 5
@@ -43,6 +44,7 @@ class BatchOptions:
     batch_size: int = 500
     batch_files: int = 1000
     max_inline_bytes: int = MAX_RAW
+    storage_root: Path | None = None
 
 
 class BatchLedger:
@@ -121,10 +123,16 @@ class BatchRunner:
             self._give_up(batch, ledger)
         else:
             self._require_here(batch, tried)
-            if batch.kind is BatchKind.PLAN:
-                self._plan(batch, ledger)
-            else:
-                self._read(batch, ledger)
+            try:
+                if batch.kind is BatchKind.PLAN:
+                    self._plan(batch, ledger)
+                else:
+                    self._read(batch, ledger)
+            except StorageError as error:
+                with self._database.writer.begin() as connection:
+                    ledger.follow(connection, fail_job(connection, batch, str(error)))
+        if ledger.closed is not None and self._options.storage_root is not None:
+            discard_upload(batch.job.request.paths, self._options.storage_root)
         return ledger.closed
 
     def _require_here(self, batch: ClaimedBatch, tried: int) -> None:
@@ -132,10 +140,15 @@ class BatchRunner:
         paths = set(batch.job.request.paths)
         if batch.kind is BatchKind.FILES:
             paths = {place.base for place in map(Place.of_text, batch.places) if place.is_folder}
-        if not paths or any(map(os.path.lexists, paths)) or tried >= _SENT_ON:
+        is_here = not paths or any(map(os.path.lexists, paths))
+        if batch.job.request.storage is not Storage.IN_PLACE:
+            root = self._options.storage_root
+            paths.add(str(root or "the storage root"))
+            is_here = is_here and root is not None and root.is_dir()
+        if is_here or tried >= _SENT_ON:
             return
         log.warning(
-            "import %s: %s is not on this machine, so another worker must take it; is it mounted?",
+            "import %s needs what this machine has not, another worker must take it; mounted? %s",
             batch.job.id,
             ", ".join(sorted(paths)[:3]),
         )
@@ -150,7 +163,7 @@ class BatchRunner:
             plan = Plan(
                 self._database,
                 batch,
-                self._discovery(batch),
+                discovery_of(batch.job, self._options.roots, self._options.storage_root),
                 batch_files=self._options.batch_files,
                 put=self._queue.put,
                 stop=self._stop,
@@ -168,6 +181,7 @@ class BatchRunner:
     def _read(self, batch: ClaimedBatch, ledger: BatchLedger) -> None:
         """Read files; of the batch that looks for what is gone there are none."""
         request = replace(batch.job.request, sync=batch.kind is BatchKind.GONE)
+        discovery = discovery_of(batch.job, self._options.roots, self._options.storage_root)
         status = JobRun(
             self._database,
             replace(batch.job, request=request),
@@ -175,17 +189,12 @@ class BatchRunner:
             max_inline_bytes=self._options.max_inline_bytes,
             roots=self._options.roots,
             stop=self._stop,
-            walk=PlacesWalk(self._discovery(batch), [*map(Place.of_text, batch.places)]),
+            storage_root=self._options.storage_root,
+            walk=PlacesWalk(discovery, [*map(Place.of_text, batch.places)]),
             ledger=ledger,
         ).run()
         if status is JobStatus.INTERRUPTED:
             raise TryAgain(0.0)
-
-    def _discovery(self, batch: ClaimedBatch) -> Discovery:
-        request = batch.job.request
-        return Discovery(
-            request.paths, request.pattern, self._options.roots, request.verify, batch.job.only
-        )
 
     def _give_up(self, batch: ClaimedBatch, ledger: BatchLedger) -> None:
         reason = f"given up: {MAX_LOST} times a worker died or failed at it"

@@ -1,11 +1,13 @@
 """The server's side of the queue: it hands imports over, and looks after those that are there."""
 
 import logging
+from pathlib import Path
 
 from sqlalchemy import Connection
 
 from dicom_graph.importing.queue.library import ConnectorException, Queue
 from dicom_graph.importing.queue.rescue import rescue
+from dicom_graph.importing.queue.schema import require_queue
 from dicom_graph.importing.runner import JobRunner
 from dicom_graph.store.batches import queue_job
 from dicom_graph.store.engine import Database
@@ -24,10 +26,17 @@ log = logging.getLogger(__name__)
 class QueueRunner(JobRunner):
     """Runs no import itself: workers do. Takes over what was asked for without the queue."""
 
-    def __init__(self, database: Database, *, stalled_after: float) -> None:
-        super().__init__(database, roots=())
+    def __init__(
+        self, database: Database, *, stalled_after: float, storage_root: Path | None = None
+    ) -> None:
+        super().__init__(database, roots=(), storage_root=storage_root)
         self._queue = Queue(database)
         self._stalled_after = stalled_after
+
+    def start(self) -> None:
+        """Begin to look after imports. Raises DatabaseError where the queue has no tables."""
+        require_queue(self._database)
+        super().start()
 
     def submit(self, request: JobRequest) -> int:
         """Record a job and queue it, in one transaction; gives its id."""

@@ -42,7 +42,8 @@ class ReadFile:
     """A file and what its header says. `elements` are those that `mode` keeps.
 
     `weight` is about how many bytes of memory it takes. `changed` says that this path held other
-    bytes when it was last read.
+    bytes when it was last read. `source` is where it was read from, if it has been stored elsewhere
+    since: that file is no longer the image's.
     """
 
     file: FileRecord
@@ -53,3 +54,4 @@ class ReadFile:
     warnings: tuple[str, ...] = ()
     weight: int = 0
     changed: bool = False
+    source: FileRecord | None = None

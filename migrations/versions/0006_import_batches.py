@@ -1,6 +1,6 @@
 """Imports in batches, which workers take from a queue.
 
-Revises: 0003.
+Revises: 0005.
 """
 
 import sqlalchemy as sa
@@ -11,8 +11,8 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
-revision = "0005"
-down_revision = "0003"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,27 @@
+"""What the imports of the API are given to, as the settings say."""
+
+from pathlib import Path
+
+from dicom_graph.importing.runner import JobRunner
+from dicom_graph.settings import Settings
+from dicom_graph.store.engine import Database
+
+
+def make_runner(settings: Settings, database: Database, roots: tuple[Path, ...]) -> JobRunner:
+    """Runs imports, or queues them. Raises SettingsError where the queue's library is missing."""
+    if settings.queue == "procrastinate":
+        # Here, since the library is optional.
+        from dicom_graph.importing.queue.runner import QueueRunner
+
+        return QueueRunner(
+            database,
+            stalled_after=settings.queue_stall_seconds,
+            storage_root=settings.storage_root,
+        )
+    return JobRunner(
+        database,
+        roots=roots,
+        batch_size=settings.batch_size,
+        max_inline_bytes=settings.max_inline_bytes,
+        storage_root=settings.storage_root,
+    )
