@@ -164,10 +164,11 @@ class Discovery:
         return folder
 
     def _left_out(self) -> set[_Key]:
-        if self.left_out is None:
-            return set()
-        status = os.stat(self.left_out)
-        return {(status.st_dev, status.st_ino)}
+        """The folders not to be visited. Raises OSError."""
+        visited: set[_Key] = set()
+        if self.left_out is not None:
+            self._is_new_folder(str(self.left_out), visited)
+        return visited
 
     def _starts(self) -> Iterator[tuple[str, str]]:
         """Where to begin, and from where a pattern counts."""

@@ -53,8 +53,8 @@ def run_import(
 ) -> Report:
     """Run an import to its end, or until `stop` is set. Bad files are failures in the report.
 
-    `leave` and `mounts`: see `JobRun`. Raises StorageError where the files are to be kept and there
-    is no storage root.
+    `leave` and `mounts`: see `JobRun`. Raises StorageError where the files are to be kept and
+    there is no storage root.
     """
     if request.storage is not Storage.IN_PLACE:
         required_root(storage_root)
@@ -86,10 +86,15 @@ def retry_import(
     stop: threading.Event | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Read again what an earlier import failed on, as a new import. Raises JobControlError."""
+    """Read again what an earlier import failed on, as a new import.
+
+    Raises JobControlError; StorageError where the import kept files and there is no storage root.
+    """
     with database.writer.begin() as connection:
         bury_dead_jobs(connection)
         job = _claimed(connection, create_retry(connection, job_id, origin))
+        if job.request.storage is not Storage.IN_PLACE:
+            required_root(storage_root)
     run = JobRun(
         database,
         job,

@@ -36,7 +36,7 @@ from dicom_graph.store.jobs import ClaimedJob, Failure, Storage
 _THREADS = 4
 _PART_FILES = 64
 _PART_BYTES = 256 << 20
-_BEAT_SECONDS = 5.0
+_BEAT_SECONDS = 1.0
 
 
 _Placed = FileRecord | StorageError | OSError
@@ -161,7 +161,7 @@ class FileStorage:
         """Whether a file whose image this job has stored before is yet to be counted."""
         if self._moves:
             return not self._meets_counted
-        if outcome is Outcome.EXISTING or self._counted == 0:
+        if outcome not in (Outcome.CREATED, Outcome.UPDATED) or self._counted == 0:
             return True
         self._counted -= 1
         return False

@@ -25,7 +25,7 @@ from dicom_graph.importing.work_folder import (
     uploads_folder,
 )
 from dicom_graph.store.engine import Database
-from dicom_graph.store.jobs import JobStatus
+from dicom_graph.store.jobs import UPLOADED, JobStatus
 from dicom_graph.store.tables import ImportJob
 
 _NAMES = "names.json"
@@ -208,7 +208,7 @@ def uploaded_names(paths: Sequence[str], root: Path | None) -> dict[str, str]:
         names = json.loads(Path(paths[0]).with_name(_NAMES).read_text())
     except (OSError, ValueError):
         return {}
-    return {os.path.join(paths[0], number): name for number, name in names.items()}
+    return {os.path.join(paths[0], number): UPLOADED + name for number, name in names.items()}
 
 
 def discard_upload(paths: Sequence[str], root: Path) -> None:

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from sqlalchemy import Connection, RowMapping, Update, delete, insert, select, update
+from sqlalchemy import Connection, Update, delete, insert, select, update
 
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.owners import QUEUE, is_dead, process_name
 from dicom_graph.store.tables import ImportFailure, ImportJob
 from dicom_graph.store.types import utc_now
+
+UPLOADED = "upload:"
+"""Before a client's name for a file, in place of a path, which it is not."""
 
 
 class JobLostError(Exception):
@@ -122,11 +125,11 @@ def create_job(connection: Connection, request: JobRequest) -> int:
         mode=request.mode.name,
         pattern=request.pattern,
         stop_on_error=request.stop_on_error,
-        storage=request.storage,
         verify=request.verify,
         sync=request.sync,
         prune=request.prune,
         retry_of=request.retry_of,
+        storage=request.storage,
     )
     return int(connection.execute(statement.returning(ImportJob.id)).scalar_one())
 
@@ -172,8 +175,8 @@ def claim_job(connection: Connection, job_id: int) -> ClaimedJob | None:
     """Take a job over, from its beginning; None where another process was faster.
 
     The report starts anew: files that this job took before are recognised and counted as then.
-    What it found gone before is gone from what it looks at, so those counts go on; as do, where
-    it copies or moves, those of what it made, since the sources may be gone.
+    What it found gone before is gone from what it looks at, so those counts go on; where it copies
+    or moves, those of what it made do, since the sources may be gone.
     """
     row = connection.execute(select(ImportJob).where(ImportJob.id == job_id)).mappings().first()
     if row is None or JobStatus(row["status"]).is_final or row["owner"] == QUEUE:
@@ -195,17 +198,13 @@ def claim_job(connection: Connection, job_id: int) -> ClaimedJob | None:
         return None
     connection.execute(delete(ImportFailure).where(ImportFailure.job_id == job_id))
     request = request_of(row)
-    only = None if request.retry_of is None else failed_paths(connection, request.retry_of)
-    return ClaimedJob(job_id, request, row["started_at"] is not None, _counts_to_keep(row), only)
-
-
-def _counts_to_keep(row: RowMapping) -> JobCounts:
     counts = JobCounts(missing=row["missing"], moved=row["moved"])
-    if row["storage"] != Storage.IN_PLACE:
+    if request.storage is not Storage.IN_PLACE:
         counts.created, counts.updated = row["images_created"], row["images_updated"]
-    if row["storage"] == Storage.MOVE:
+    if request.storage is Storage.MOVE:
         counts.existing = row["images_existing"]
-    return counts
+    only = None if request.retry_of is None else failed_paths(connection, request.retry_of)
+    return ClaimedJob(job_id, request, row["started_at"] is not None, counts, only)
 
 
 def request_of(row: RowMapping) -> JobRequest:

@@ -136,9 +136,14 @@ def test_the_report_names_files_as_the_client_does(
     counts = {name: report[name] for name in ("found", "created", "skipped", "failed")}
     assert counts == {"found": 5, "created": 1, "skipped": 2, "failed": 2}
     names = [failure["path"] for failure in report["failures"]]
-    assert sorted(names) == ["a.zip/../../etc/bad", "b/bad.dcm"]
+    assert sorted(names) == ["upload:a.zip/../../etc/bad", "upload:b/bad.dcm"]
     assert stored(root) == {good}
     until(lambda: len(all_below(root)) == 1)
+    query = "mutation ($id: ID!) { retryImport(input: {id: $id}) { errors { message code } } }"
+    body = {"query": query, "variables": {"id": report["jobId"]}}
+    answer = httpx.post(f"{storing.url}/graphql", json=body).json()
+    (error,) = answer["data"]["retryImport"]["errors"]
+    assert "send its files again" in error["message"]
 
 
 async def test_upload_by_graphql(storing: Server, root: Path, tmp_path: Path) -> None:

@@ -38,12 +38,12 @@ class ImportPathInput:
     stop_on_error: bool = _field(
         default=False, description="End at the first failure instead of going on."
     )
-    verify: bool = _field(default=False, description=VERIFY)
     storage: ImportStorage = _field(
         default=ImportStorage.IN_PLACE,
         description="Whether the files stay where they are; to copy or move them takes a storage "
         "root on the server.",
     )
+    verify: bool = _field(default=False, description=VERIFY)
 
 
 @strawberry.type(description="What became of `importPath`.")
@@ -80,22 +80,22 @@ class ImportMutations:
         return ImportPathPayload(job=ImportJob.from_row(row), errors=[])
 
 
-def check_pattern(pattern: str) -> None:
-    """Raises Refused."""
-    if not (0 < len(pattern) <= _MAX_PATTERN and pattern.isprintable()):
-        message = f"the pattern must have 1 to {_MAX_PATTERN} printable characters"
-        raise Refused(message, "pattern", "BAD_PATTERN")
-
-
 def _allowed_path(input: ImportPathInput, service: Service) -> str:
     """The path without symbolic links. Raises Refused."""
-    # As it was given: a link that would be moved is refused, and not what it leads to moved.
-    given = os.path.expanduser(input.path)
     try:
         path = check_path(input.path, service.import_roots)
+        # As it was given: a link that would be moved is refused, and not what it leads to moved.
+        given = os.path.expanduser(input.path)
         paths_to_store(Storage[input.storage.name], [given], service.storage_root)
     except ForbiddenPathError as error:
         raise Refused(str(error), "path", "FORBIDDEN_PATH") from None
     except StorageError as error:
         raise Refused(str(error), "storage", "CANNOT_STORE") from None
     return path
+
+
+def check_pattern(pattern: str) -> None:
+    """Raises Refused."""
+    if not (0 < len(pattern) <= _MAX_PATTERN and pattern.isprintable()):
+        message = f"the pattern must have 1 to {_MAX_PATTERN} printable characters"
+        raise Refused(message, "pattern", "BAD_PATTERN")

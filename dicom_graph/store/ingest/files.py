@@ -119,10 +119,12 @@ class FileWriter:
         connection: Connection,
         files: Sequence[tuple[FileRecord, int, Outcome]],
         job_id: int | None,
+        sources: Sequence[FileRecord] = (),
     ) -> None:
         """Record files and the images they hold; a file known from before is replaced.
 
-        Of a file that is there twice, stored from two sources, the first says its outcome.
+        Of a file that is there twice, stored from two sources, the first says its outcome. The
+        `sources` are their images' files no longer.
         """
         ids = self._directory_ids(connection, {file.directory for file, _, _ in files})
         rows = {
@@ -130,25 +132,33 @@ class FileWriter:
             for file, image_id, outcome in reversed(files)
         }
         keys = sorted(rows)
+        left = self._delete_sources(connection, sources)
         replaced = _delete(connection, keys)
         columns = (
             "directory_id", "name", "size", "mtime_ns", "image_id", "import_job_id", "outcome",
         )  # fmt: skip
         rows_to_insert = [
-            (*key, *rows[key][:4], _outcome(rows[key], replaced.get(key))) for key in keys
+            (*key, *rows[key][:4], _outcome(rows[key], replaced.get(key) or left.get(rows[key][2])))
+            for key in keys
         ]
         insert_new(connection, _FILE, columns, rows_to_insert, "directory_id", "name")
         present = {image_id for _, image_id, _ in files}
         clear_marks(connection, present)
         self.orphaned = mark_images(
-            connection, {old.image_id for old in replaced.values()} - present
+            connection, ({old.image_id for old in replaced.values()} | left.keys()) - present
         )
 
-    def forget_files(self, connection: Connection, files: Sequence[FileRecord]) -> None:
-        """Drop the rows of files that are their images' no longer."""
-        found = ids_by_key(connection, _DIRECTORY, "path", {file.directory for file in files})
-        keys = sorted((found[f.directory], f.name) for f in files if f.directory in found)
-        _delete(connection, keys)
+    def _delete_sources(
+        self, connection: Connection, sources: Sequence[FileRecord]
+    ) -> dict[int, "_Replaced"]:
+        """Gives the images whose files they were, and of each the file that decides, if any."""
+        folders = sorted({file.directory for file in sources})
+        ids = ids_by_key(connection, _DIRECTORY, "path", folders)
+        keys = sorted({(ids[f.directory], f.name) for f in sources if f.directory in ids})
+        deleted = sorted(
+            _delete(connection, keys).values(), key=lambda old: old.outcome in _DECIDING
+        )
+        return {old.image_id: old for old in deleted}
 
     def _directory_ids(self, connection: Connection, paths: set[str]) -> dict[str, int]:
         ids = {path: id for path in paths if (id := self._directories.get(path)) is not None}
