@@ -28,6 +28,7 @@ from dicom_graph.console import (
     stop_on_signal,
 )
 from dicom_graph.importing.run import run_import
+from dicom_graph.importing.runners import require_queue_of, upgrade_queue_of
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.storage import paths_to_store
 from dicom_graph.job_commands import jobs, sync, watch, worker
@@ -143,7 +144,9 @@ def serve(
             database = f"sqlite:///{folder}/demo.sqlite3"
             import_root = [*(import_root or []), demo.sample_folder()]
         settings = start(database, import_roots=import_root, trusted_documents=trusted_documents)
-        _require_names(settings, open_database(settings), host, insecure=insecure)
+        store = open_database(settings)
+        _require_names(settings, store, host, insecure=insecure)
+        require_queue_of(settings, store)
         listener = _listen(host, port)
         if with_demo:
             _import_demo(settings)
@@ -171,11 +174,7 @@ def db_upgrade(
     settings = start(database)
     store = Database(settings.database_url)
     upgrade(store)
-    if settings.queue == "procrastinate":
-        # Here, since the library is optional.
-        from dicom_graph.importing.queue.schema import upgrade_queue
-
-        upgrade_queue(store)
+    upgrade_queue_of(settings, store)
 
 
 @db.command("prune")

@@ -22,6 +22,7 @@ from dicom_graph.console import (
 from dicom_graph.importing.listening import ListenError
 from dicom_graph.importing.roots import resolve_roots
 from dicom_graph.importing.run import Report, read_report, retry_import, run_import
+from dicom_graph.importing.runners import require_queue_of
 from dicom_graph.importing.sync import UnmountedError, check_mounts, gone_paths
 from dicom_graph.importing.watch import Watch, WatchOptions
 from dicom_graph.store.engine import Database
@@ -132,12 +133,11 @@ def worker(
     if settings.queue != "procrastinate":
         fail("there is no queue to work for: set DICOM_GRAPH_QUEUE=procrastinate")
     store = open_database(settings)
+    require_queue_of(settings, store)
     # Here, since the library is optional.
     from dicom_graph.importing.queue.batch import BatchOptions
-    from dicom_graph.importing.queue.schema import require_queue
     from dicom_graph.importing.queue.worker import Worker
 
-    require_queue(store)
     options = BatchOptions(
         resolve_roots(settings.import_roots),
         settings.batch_size,

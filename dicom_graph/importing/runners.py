@@ -25,3 +25,22 @@ def make_runner(settings: Settings, database: Database, roots: tuple[Path, ...])
         max_inline_bytes=settings.max_inline_bytes,
         storage_root=settings.storage_root,
     )
+
+
+def require_queue_of(settings: Settings, database: Database) -> None:
+    """Nothing where no queue is set.
+
+    Raises SettingsError where its library is missing, DatabaseError where its tables are.
+    """
+    if settings.queue == "procrastinate":
+        from dicom_graph.importing.queue.schema import require_queue
+
+        require_queue(database)
+
+
+def upgrade_queue_of(settings: Settings, database: Database) -> None:
+    """Create or upgrade the tables of the queue, where one is set. Raises as `require_queue_of`."""
+    if settings.queue == "procrastinate":
+        from dicom_graph.importing.queue.schema import upgrade_queue
+
+        upgrade_queue(database)

@@ -13,6 +13,7 @@ try:
     from procrastinate.exceptions import ConnectorException
     from procrastinate.jobs import Job
     from procrastinate.retry import BaseRetryStrategy
+    from procrastinate.schema import SchemaManager
 except ModuleNotFoundError as missing:
     raise SettingsError(
         "DICOM_GRAPH_QUEUE: procrastinate is not installed: pip install 'dicom-graph[queue]'"
@@ -24,7 +25,7 @@ _OPEN = ("todo", "doing")
 Work = Callable[[int, int, int], None]
 """What runs a batch: of a job, of a number, tried so often before."""
 
-__all__ = ["QUEUE", "ConnectorException", "Queue", "TryAgain", "Work"]
+__all__ = ["QUEUE", "ConnectorException", "Queue", "SchemaManager", "TryAgain", "Work"]
 
 
 class TryAgain(Exception):

@@ -7,7 +7,6 @@ from sqlalchemy import Connection
 
 from dicom_graph.importing.queue.library import ConnectorException, Queue
 from dicom_graph.importing.queue.rescue import rescue
-from dicom_graph.importing.queue.schema import require_queue
 from dicom_graph.importing.runner import JobRunner
 from dicom_graph.store.batches import queue_job
 from dicom_graph.store.engine import Database
@@ -32,11 +31,6 @@ class QueueRunner(JobRunner):
         super().__init__(database, roots=(), storage_root=storage_root)
         self._queue = Queue(database)
         self._stalled_after = stalled_after
-
-    def start(self) -> None:
-        """Begin to look after imports. Raises DatabaseError where the queue has no tables."""
-        require_queue(self._database)
-        super().start()
 
     def submit(self, request: JobRequest) -> int:
         """Record a job and queue it, in one transaction; gives its id."""

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from procrastinate.schema import SchemaManager
 from sqlalchemy import Connection, insert, select, text
 
+from dicom_graph.importing.queue.library import SchemaManager
 from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.tables import QueueMigration
 
