@@ -24,6 +24,7 @@ from dicom_graph.console import (
     start,
     stop_on_signal,
 )
+from dicom_graph.export_command import export
 from dicom_graph.importing.run import run_import
 from dicom_graph.job_commands import jobs, sync, watch
 from dicom_graph.settings import Settings, SettingsError
@@ -44,6 +45,7 @@ app.add_typer(db, name="db")
 app.add_typer(jobs, name="jobs")
 app.command()(sync)
 app.command()(watch)
+app.command()(export)
 
 
 def main() -> None:
