@@ -3,7 +3,6 @@
 import csv
 import io
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import nibabel
@@ -16,11 +15,11 @@ from tests.dicom.slices import make_slices
 
 
 @pytest.fixture
-def series(tmp_path: Path, run: Run) -> Iterator[list[Path]]:
+def series(tmp_path: Path, run: Run) -> list[Path]:
     """A series of three slices in the default database; its UID is 1.2.3."""
     paths = make_slices(tmp_path / "files", [0.0, 2.0, 4.0], SeriesInstanceUID="1.2.3")
     assert run("import", tmp_path / "files").returncode == 0
-    yield paths
+    return paths
 
 
 def test_volumes(series: list[Path], run: Run, tmp_path: Path) -> None:
