@@ -4,8 +4,8 @@
 
 PATH is a folder with images below it, grouped by series. Prints
 
-- frames/s as PNG: every frame of every image by `render_image`, against a loop that does the same
-  with `dcmread`, `pixel_array`, slope and intercept, the header's window (or percentiles) in numpy,
+- frames/s as PNG: every frame of every image by `read_pixels` and `render`, against a loop of
+  `dcmread`, `pixel_array`, slope and intercept, the header's window (or percentiles) in numpy,
   and Pillow's PNG.
 - volumes/s: every series by `read_geometries` and `read_volume`, against a loop that reads files
   with `dcmread` and `pixel_array`, sorts by position along the normal, and stacks; of series of one
@@ -34,8 +34,8 @@ from PIL import Image
 
 from dicom_graph.dicom.errors import PixelError
 from dicom_graph.dicom.nifti import write_nifti, write_npy
-from dicom_graph.dicom.pixels import describe_pixels
-from dicom_graph.dicom.rendering import render_image
+from dicom_graph.dicom.pixels import describe_pixels, read_pixels
+from dicom_graph.dicom.rendering import render
 from dicom_graph.dicom.volume import read_geometries, read_volume
 
 
@@ -54,8 +54,9 @@ def main(arguments: list[str] | None = None) -> None:
 
     def pictures() -> None:
         for path, count in images:
+            pixels = read_pixels(path)
             for frame in range(count):
-                render_image(path, frame)
+                render(pixels, frame)
 
     def bare_pictures() -> None:
         for path, _ in images:

@@ -192,6 +192,7 @@ def _archive(folder: Path, server: str | None, count: int, data: Path) -> Iterat
     else:
         url, is_there = _postgres_database(server, f"images_{count}")
     database = Database(url)
+    upgrade(database)
     if not is_there:
         _fill(database, count, data)
     yield database
@@ -213,7 +214,6 @@ def _postgres_database(server: str, name: str) -> tuple[str, bool]:
 
 
 def _fill(database: Database, count: int, data: Path) -> None:
-    upgrade(database)
     started = time.perf_counter()
     images = generate(read_templates(data), count)
     writer = BatchWriter()

@@ -1,19 +1,22 @@
 """The command line: `dicom-graph`."""
 
+import logging
 import signal
 import socket
 import sys
 import tempfile
 import threading
+from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
 import typer
 
-from dicom_graph import demo
+from dicom_graph import accounts_cli, demo
 from dicom_graph.console import (
     ModeName,
+    StorageName,
     as_json,
     as_text,
     check_paths,
@@ -26,13 +29,16 @@ from dicom_graph.console import (
 )
 from dicom_graph.export_command import export
 from dicom_graph.importing.run import run_import
+from dicom_graph.importing.safe_files import StorageError
+from dicom_graph.importing.storage import paths_to_store
 from dicom_graph.job_commands import jobs, sync, watch
 from dicom_graph.settings import Settings, SettingsError
+from dicom_graph.store.accounts import AccountError, has_users
 from dicom_graph.store.dialect import DRIVER_ERRORS, describe_error
 from dicom_graph.store.edit.prune import compact_database, prune
 from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobOrigin, JobRequest
+from dicom_graph.store.jobs import JobOrigin, JobRequest, Storage
 from dicom_graph.store.migrate import upgrade
 
 app = typer.Typer(
@@ -46,13 +52,16 @@ app.add_typer(jobs, name="jobs")
 app.command()(sync)
 app.command()(watch)
 app.command()(export)
+for name, commands in accounts_cli.COMMANDS.items():
+    app.add_typer(commands, name=name)
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
     """The entry point: errors of the user end in one line on standard error."""
     try:
         app()
-    except (SettingsError, DatabaseError) as error:
+    except (SettingsError, DatabaseError, StorageError, AccountError) as error:
         fail(str(error))
     except DRIVER_ERRORS as error:
         fail(f"the database failed: {describe_error(error)}")
@@ -64,6 +73,9 @@ def import_files(
     mode: Annotated[ModeName, typer.Option(help="How much of a header to keep.")] = (
         ModeName.NORMAL
     ),
+    storage: Annotated[
+        StorageName, typer.Option(help="Leave the files, or copy or move them below the root.")
+    ] = StorageName.IN_PLACE,
     pattern: Annotated[
         str | None, typer.Option(help="Only file names that match this glob, such as '*.dcm'.")
     ] = None,
@@ -77,12 +89,14 @@ def import_files(
     database: Annotated[str | None, typer.Option(help="The database URL.")] = None,
 ) -> None:
     """Import DICOM files. Exit status: 0 all taken, 1 some failed, 2 wrong use, 130 interrupted."""
-    absolute = check_paths(paths)
+    check_paths(paths)
     settings = start(database)
+    kept = Storage[storage.name]
+    given = paths_to_store(kept, [str(path) for path in paths], settings.storage_root)
     store = open_database(settings)
     request = JobRequest(
-        absolute, Mode[mode.name], pattern, stop_on_error, JobOrigin.CLI, verify=verify,
-    )  # fmt: skip
+        given, Mode[mode.name], pattern, stop_on_error, JobOrigin.CLI, verify=verify, storage=kept
+    )
     stop = threading.Event()
     with progress_bar() as show:
         stop_on_signal(stop)
@@ -91,6 +105,8 @@ def import_files(
             request,
             batch_size=settings.batch_size,
             max_inline_bytes=settings.max_inline_bytes,
+            processes=settings.import_processes,
+            storage_root=settings.storage_root,
             stop=stop,
             progress=show,
         )
@@ -109,21 +125,27 @@ def serve(
     with_demo: Annotated[
         bool, typer.Option("--demo", help="Sample files in a temporary database.")
     ] = False,
+    trusted_documents: Annotated[
+        Path | None, typer.Option(help="A JSON file of the only operations to execute.")
+    ] = None,
+    insecure: Annotated[
+        bool,
+        typer.Option("--insecure", help="Listen to other machines though nobody needs a name."),
+    ] = False,
     database: Annotated[str | None, typer.Option(help="The database URL.")] = None,
 ) -> None:
     """Serve GraphQL and GraphiQL."""
     # Here, since an import has no need of them and should not wait for them.
-    import uvicorn
-
     from dicom_graph.web.app import create_app
+    from dicom_graph.web.server import make_server
 
     _exit_on_signal()
     with tempfile.TemporaryDirectory(prefix="dicom-graph-") as folder:
         if with_demo:
             database = f"sqlite:///{folder}/demo.sqlite3"
             import_root = [*(import_root or []), demo.sample_folder()]
-        settings = start(database, import_roots=import_root)
-        open_database(settings)
+        settings = start(database, import_roots=import_root, trusted_documents=trusted_documents)
+        _require_names(settings, open_database(settings), host, insecure=insecure)
         listener = _listen(host, port)
         if with_demo:
             _import_demo(settings)
@@ -132,10 +154,7 @@ def serve(
         print(f"dicom-graph serves {address}", file=sys.stderr)  # noqa: T201
         settings.allowed_hosts.append(shown_host)
         application = create_app(settings, default_query=demo.QUERY if with_demo else None)
-        config = uvicorn.Config(
-            application, log_config=None, timeout_graceful_shutdown=10, server_header=False
-        )
-        uvicorn.Server(config).run(sockets=[listener])
+        make_server(application, settings).run(sockets=[listener])
 
 
 @app.command()
@@ -175,6 +194,27 @@ def db_prune(
         print("PostgreSQL reuses the space, and gives it back by autovacuum")  # noqa: T201
     elif not is_compact:
         print("the file is as large as before: others use it; try again later")  # noqa: T201
+
+
+def _require_names(settings: Settings, database: Database, host: str, *, insecure: bool) -> None:
+    """On an address that other machines reach, somebody must ask them who they are."""
+    with database.read_sync() as connection:
+        if has_users(connection) or settings.proxy_user_header or _is_loopback(host):
+            return
+    if not insecure:
+        fail(
+            f"{host} can be reached from other machines, and nobody there would need a name to "
+            "read and change everything: add a user (`dicom-graph user add NAME --role admin`), "
+            "or set DICOM_GRAPH_PROXY_USER_HEADER, or say --insecure"
+        )
+    log.warning("INSECURE: everybody who reaches %s may read and change everything", host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -27,7 +27,7 @@ from dicom_graph.importing.run import Report
 from dicom_graph.settings import Settings, load_settings
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs import JobCounts, JobStatus
-from dicom_graph.store.migrate import require_current, upgrade
+from dicom_graph.store.migrate import prepare
 
 _SHOWN_FAILURES = 20
 
@@ -38,6 +38,14 @@ class ModeName(Enum):
     MINIMAL = "minimal"
     NORMAL = "normal"
     FULL = "full"
+
+
+class StorageName(Enum):
+    """Where the files are kept."""
+
+    IN_PLACE = "in-place"
+    COPY = "copy"
+    MOVE = "move"
 
 
 def start(database: str | None, **overrides: object) -> Settings:
@@ -57,7 +65,7 @@ def start(database: str | None, **overrides: object) -> Settings:
 def open_database(settings: Settings) -> Database:
     """The database, upgraded if it is embedded."""
     database = Database(settings.database_url)
-    (upgrade if database.is_sqlite else require_current)(database)
+    prepare(database)
     return database
 
 

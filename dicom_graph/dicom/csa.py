@@ -10,8 +10,8 @@ software VD and VE), and neither bounds what hostile bytes can make it do.
 
 import math
 import re
-from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
+import struct
+from collections.abc import Iterator
 from itertools import pairwise
 from struct import Struct
 from typing import Any, NamedTuple, TypeAlias, TypedDict
@@ -38,18 +38,6 @@ class CsaError(ValueError):
     """The bytes are not a CSA header; the message says what is wrong, and where."""
 
 
-class CsaPathError(LookupError):
-    """A path leads nowhere in a CSA header; the message names the part that failed."""
-
-
-class CsaPathSyntaxError(CsaPathError):
-    """The text is not a path."""
-
-
-class CsaTagError(CsaPathError):
-    """The path begins with a tag that the CSA header does not have."""
-
-
 def parse_csa(raw: bytes) -> dict[str, CsaTag]:
     """Read a CSA header of type 1 or 2 into ``{name: {"vr", "vm", "value"}}``, ready for JSON.
 
@@ -64,25 +52,47 @@ def parse_csa(raw: bytes) -> dict[str, CsaTag]:
     return {tag.name: _csa_tag(tag) for tag in _tags(raw)}
 
 
-def csa_value(parsed: dict[str, CsaTag], path: str) -> Json:
-    """The value at a path such as ``MrPhoenixProtocol.sSliceArray.asSlice[0].dThickness``.
+def csa_chunks(raw: bytes) -> list[bytes] | None:
+    """The bytes of each tag of a type 2 header, which `parse_csa_chunk` reads.
 
-    The first name is the tag's; ``[i]`` counts from 0. Raises CsaPathError where the path is
-    malformed or leads nowhere.
+    Equal ones have equal values, so only new ones need be parsed. None where it takes `parse_csa`
+    to tell: for type 1, whose tags depend on the first, and for whatever looks malformed.
     """
-    name, *steps = _path_steps(path)
-    if not isinstance(name, str) or name not in parsed:
-        raise CsaTagError(f"no tag {name!r} in the CSA header{_nearest(str(name), parsed)}")
-    node, done = parsed[name]["value"], name
-    for step in steps:
-        node = _descend(node, step, done)
-        done += f"[{step}]" if isinstance(step, int) else f".{step}"
-    return node
+    if not raw.startswith(b"SV10") or len(raw) < _FIRST_TAG:
+        return None
+    n_tags, offset = _START.unpack_from(raw, 8)[0], _FIRST_TAG
+    chunks, names = [], set()
+    try:
+        for _ in range(n_tags):
+            start = offset
+            n_items = _N_ITEMS.unpack_from(raw, offset)[0]
+            offset += _TAG.size
+            for _ in range(n_items):
+                length = _ITEM.unpack_from(raw, offset)[1]
+                offset += _ITEM.size + length + -length % 4
+                if length < 0:
+                    return None
+            chunks.append(raw[start:offset])
+            names.add(raw[start : start + 64].partition(b"\0")[0].rstrip(b" "))
+    except struct.error:
+        return None
+    is_whole = 0 < n_tags <= _MAX_COUNT and offset <= len(raw)
+    return chunks if is_whole and len(names) == n_tags else None
+
+
+def parse_csa_chunk(chunk: bytes) -> tuple[str, CsaTag]:
+    """Name and content of a tag from `csa_chunks`. Raises CsaError."""
+    cursor = _Cursor(chunk)
+    tag, n_items = _tag(cursor, 0)
+    tag.items.extend(_item(cursor, None, f"item of tag {tag.name!r}") for _ in range(n_items))
+    return tag.name, _csa_tag(tag)
 
 
 _START = Struct("<2I")
 _TAG = Struct("<64si4s3i")
 _ITEM = Struct("<4i")
+_N_ITEMS = Struct("<76x i")
+_FIRST_TAG = 16
 # What nibabel allows; real headers stay near 100 tags of at most some 200 items.
 _MAX_COUNT = 1000
 
@@ -245,7 +255,7 @@ def _protocol(name: str, text: str) -> Json:
     for line, path, value in _assignments(name, text[start:end]):
         try:
             tree.assign(path, value)
-        except _AssignmentError as error:
+        except AssignmentError as error:
             raise CsaError(f"tag {name!r}: line {line} of its ASCCONV text {error}") from None
     return tree.root
 
@@ -281,19 +291,19 @@ _MAX_STEPS = 32
 _MAX_EMPTY_SLOTS = 100_000
 
 
-class _AssignmentError(ValueError):
-    pass
+class AssignmentError(ValueError):
+    """A path that is malformed, or contradicts an earlier one."""
 
 
-def _steps(path: str) -> list[Step]:
-    """``a.b[2].c`` as ``["a", "b", 2, "c"]``. Raises _AssignmentError."""
+def path_steps(path: str) -> list[Step]:
+    """``a.b[2].c`` as ``["a", "b", 2, "c"]``. Raises AssignmentError."""
     if path.count(".") + path.count("[") >= _MAX_STEPS:
-        raise _AssignmentError(f"nests more than {_MAX_STEPS} deep")
+        raise AssignmentError(f"nests more than {_MAX_STEPS} deep")
     steps: list[Step] = []
     for part in path.split("."):
         match = _PART.fullmatch(part)
         if match is None:
-            raise _AssignmentError("has a malformed name")
+            raise AssignmentError("has a malformed name")
         steps.append(match[1])
         steps.extend(int(index) for index in re.findall("[0-9]+", match[2]))
     return steps
@@ -307,8 +317,8 @@ class _Tree:
         self._empty_slots = 0
 
     def assign(self, path: str, value: Json) -> None:
-        """Raises _AssignmentError where the path contradicts an earlier one, or grows too far."""
-        steps = _steps(path)
+        """Raises AssignmentError where the path contradicts an earlier one, or grows too far."""
+        steps = path_steps(path)
         if "__attribute__" in steps:
             return
         node: Json = self.root
@@ -319,7 +329,7 @@ class _Tree:
                 self._set(node, step, child)
             node = child
         if isinstance(self._get(node, steps[-1]), (dict, list)):
-            raise _AssignmentError("contradicts an earlier one")
+            raise AssignmentError("contradicts an earlier one")
         self._set(node, steps[-1], value)
 
     def _get(self, node: Json, step: Step) -> Json:
@@ -327,7 +337,7 @@ class _Tree:
             return node.get(step)
         if isinstance(node, list) and isinstance(step, int):
             return node[step] if step < len(node) else None
-        raise _AssignmentError("contradicts an earlier one")
+        raise AssignmentError("contradicts an earlier one")
 
     def _set(self, node: Json, step: Step, value: Json) -> None:
         if isinstance(node, dict) and isinstance(step, str):
@@ -342,33 +352,5 @@ class _Tree:
             return
         self._empty_slots += missing - 1
         if self._empty_slots > _MAX_EMPTY_SLOTS:
-            raise _AssignmentError("leaves too many list items empty")
+            raise AssignmentError("leaves too many list items empty")
         node.extend([None] * missing)
-
-
-def _path_steps(path: str) -> list[Step]:
-    try:
-        return _steps(path)
-    except _AssignmentError:
-        raise CsaPathSyntaxError(
-            f"not a path: {path[:100]!r}; write Tag, Tag[0] or Tag.name[0].name"
-        ) from None
-
-
-def _descend(node: Json, step: Step, done: str) -> Json:
-    if isinstance(step, int):
-        if not isinstance(node, list):
-            raise CsaPathError(f"{done} is not a list, so it has no [{step}]")
-        if step >= len(node):
-            raise CsaPathError(f"{done} has {len(node)} values, so no [{step}]")
-        return node[step]
-    if not isinstance(node, dict):
-        raise CsaPathError(f"{done} holds no names, so no {step!r}")
-    if step not in node:
-        raise CsaPathError(f"{done} has no {step!r}{_nearest(step, node)}")
-    return node[step]
-
-
-def _nearest(name: str, names: Iterable[str]) -> str:
-    found = get_close_matches(name[:64], names, n=3)
-    return f"; nearest: {', '.join(found)}" if found else ""

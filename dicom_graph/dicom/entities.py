@@ -16,10 +16,9 @@ from dicom_graph.dicom.csa import (
     CSA_GROUP,
     CSA_IMAGE_HEADER,
     CsaError,
-    CsaPathError,
-    csa_value,
     parse_csa,
 )
+from dicom_graph.dicom.csa_paths import CsaPathError, csa_value
 from dicom_graph.dicom.elements import Element, Item
 from dicom_graph.dicom.names import split_name
 from dicom_graph.dicom.packing import unpack

@@ -36,7 +36,16 @@ class FunctionalGroups:
     def value(self, frame: int, group: str, keyword: str) -> Any:
         """The value of an element of the group for a frame, or None."""
         item = self.item(frame, group)
-        return None if item is None else item.get(keyword)
+        return None if item is None else readable(item, keyword)
+
+
+def readable(data_set: Dataset, keyword: str) -> Any:
+    """The value of an element; None where there is none, or pydicom cannot decode it."""
+    try:
+        return data_set.get(keyword)
+    except Exception:
+        # It raises what it likes.
+        return None
 
 
 def _first_item(data_set: Dataset, keyword: str) -> Dataset | None:

@@ -27,7 +27,6 @@ from pydicom.uid import (
 
 from dicom_graph.dicom.errors import (
     CorruptPixelsError,
-    DicomError,
     FileGoneError,
     FrameRangeError,
     NoPixelDataError,
@@ -45,6 +44,7 @@ _PIXEL_KEYWORDS = {
 }
 _MAX_MESSAGE = 300
 _META_READ = 65_536
+_IMAGE_PIXEL_GROUP = 0x0028
 
 
 class ImageFile:
@@ -214,33 +214,38 @@ def open_image(
         except OSError as error:
             raise FileGoneError(f"the file cannot be opened: {error.strerror}") from error
         with file:
-            yield _image_file(os.fspath(path), file, tags)
+            try:
+                with quiet_pydicom():
+                    image = ImageFile(os.fspath(path), file, _read_header(file, tags))
+            except MemoryError as error:
+                raise CorruptPixelsError("an element claims more bytes than memory has") from error
+            yield image
 
 
 @contextmanager
 def blamed_on(path: str | os.PathLike[str]) -> Iterator[None]:
-    """What goes wrong inside is a PixelError with this path."""
+    """What goes wrong inside is a PixelError with this path.
+
+    pydicom decodes on access, and raises what it likes for what it cannot: CorruptPixelsError.
+    """
     try:
         yield
-    except PixelError as error:
-        error.path = error.path or os.fspath(path)
+    except MemoryError:
         raise
-    except OSError as error:
-        gone = FileGoneError(f"the file cannot be read: {error.strerror}")
-        gone.path = os.fspath(path)
-        raise gone from error
-
-
-def _image_file(path: str, file: BinaryIO, tags: frozenset[int] | None) -> ImageFile:
-    try:
-        with quiet_pydicom():
-            return ImageFile(path, file, _read_header(file, tags))
-    except (PixelError, OSError):
-        raise
-    except DicomError as error:
-        raise CorruptPixelsError(str(error)) from error
     except Exception as error:
-        raise CorruptPixelsError(f"the header cannot be read: {_one_line(error)}") from error
+        found = _as_pixel_error(error)
+        found.path = found.path or os.fspath(path)
+        if found is error:
+            raise
+        raise found from error
+
+
+def _as_pixel_error(error: Exception) -> PixelError:
+    if isinstance(error, PixelError):
+        return error
+    if isinstance(error, OSError) and error.errno is not None:
+        return FileGoneError(f"the file cannot be read: {error.strerror}")
+    return CorruptPixelsError(f"the header cannot be read: {_one_line(error)}")
 
 
 def _read_header(file: BinaryIO, tags: frozenset[int] | None) -> Dataset:
@@ -249,7 +254,23 @@ def _read_header(file: BinaryIO, tags: frozenset[int] | None) -> Dataset:
         refuse_deflate_bomb(file.fileno(), start)
     file.seek(0)
     wanted = None if tags is None else list(tags)
-    return pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=wanted)
+    header = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=wanted)
+    _drop_unreadable(header)
+    return header
+
+
+def _drop_unreadable(header: Dataset) -> None:
+    """Take away what pydicom cannot decode, but for what decides how pixels are read.
+
+    Letters where numbers should be are met in many a file, and are no reason to show no picture.
+    """
+    for tag in list(header.keys()):
+        if tag >> 16 == _IMAGE_PIXEL_GROUP:
+            continue
+        try:
+            header[tag].value  # noqa: B018
+        except Exception:
+            del header._dict[tag]
 
 
 def _syntax(header: Dataset) -> UID:

@@ -12,10 +12,12 @@ def default_path(
     patient_uid: str | None, study_uid: str | None, series_uid: str | None, image_uid: str
 ) -> str:
     """`patient/study/series/image.dcm`: relative, unique by SOPInstanceUID, safe on any system."""
-    parts = (
-        patient_uid or "no-patient", study_uid or "no-study", series_uid or "no-series", image_uid,
-    )  # fmt: skip
-    return "/".join(map(safe_name, parts)) + ".dcm"
+    folders = (patient_uid or "no-patient", study_uid or "no-study", series_uid or "no-series")
+    name = safe_name(image_uid)
+    if name == image_uid != image_uid.lower():
+        # UIDs that differ in case alone would be one file where case does not count.
+        name = f"{name}-{_digest(image_uid)}"
+    return "/".join([*map(safe_name, folders), f"{name}.dcm"])
 
 
 def safe_name(text: str) -> str:
@@ -23,5 +25,9 @@ def safe_name(text: str) -> str:
     name = _UNSAFE.sub("_", text)[:_MAX_LENGTH]
     if name != text or name.strip(".") != name or not name or _RESERVED.fullmatch(name):
         stem = name.strip("._").replace(".", "_") or "x"
-        return f"{stem}-{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
+        return f"{stem}-{_digest(text)}"
     return name
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]

@@ -14,9 +14,10 @@ from pydicom.uid import (
     MediaStorageDirectoryStorage,
 )
 
+from dicom_graph.dicom.alike import walk
 from dicom_graph.dicom.elements import Element, Item, make_streamed_element
 from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
-from dicom_graph.dicom.explicit import LargeValue, NeedMore, NotUnderstood, walk
+from dicom_graph.dicom.explicit import LargeValue, NeedMore, NotUnderstood
 from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.through_pydicom import (
     element_label,

@@ -22,6 +22,8 @@ CHARSET_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 NUMBER_FORMATS = {
     "FD": "d", "FL": "f", "SL": "l", "SS": "h", "SV": "q", "UL": "L", "US": "H", "UV": "Q",
 }  # fmt: skip
+NUMBER_VRS = frozenset({"AS", "AT", "DS", "IS"}) | frozenset(NUMBER_FORMATS)
+"""The VRs whose values have a number."""
 SINGLE_VRS = frozenset({"LT", "ST", "UR", "UT"})
 """Text VRs in which a backslash is a character, not a separator."""
 ALL_VRS = (
@@ -35,6 +37,7 @@ _MAX_UN_TEXT = 1024
 _YEARS_PER = {"Y": 1.0, "M": 1 / 12, "W": 1 / 52.1429, "D": 1 / 365.2422}
 _DS = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _AS = re.compile(r"(\d{1,3})([DWMY])")
+_AT = re.compile(r"\(([0-9A-F]{4}),([0-9A-F]{4})\)")
 _DA = re.compile(r"(\d{4})\.?(\d\d)\.?(\d\d)")
 _TM = re.compile(r"(\d\d)(?::?(\d\d)(?::?(\d\d)(?:\.(\d{1,6})\d*)?)?)?")
 _DT = re.compile(
@@ -82,6 +85,18 @@ def parse_values(vr: str, raw: bytes, encodings: list[str], little_endian: bool)
     if vr == "AT":
         return _tags(raw, little_endian)
     return _texts(vr, raw, encodings)
+
+
+def number_of_text(vr: str, text: str) -> float | None:
+    """The number that `parse_values` gives to a value of this text, None where it gives none."""
+    typed = _TYPED.get(vr)
+    if typed is not None:
+        return typed(text).number
+    tag = _AT.fullmatch(text)
+    try:
+        return float(int(tag[1] + tag[2], 16) if tag is not None else int(text))
+    except (ValueError, OverflowError):
+        return None
 
 
 def parse_date(text: str) -> dt.date:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from dicom_graph.dicom.errors import RenderingError
-from dicom_graph.dicom.functional_groups import FunctionalGroups
+from dicom_graph.dicom.functional_groups import FunctionalGroups, readable
 from dicom_graph.dicom.lookup import Lookup, read_lookup
 
 VOI_TAGS = frozenset({0x00281050, 0x00281051, 0x00281055, 0x00281056, 0x00283010})
@@ -85,7 +85,7 @@ def frame_vois(header: Dataset, groups: FunctionalGroups, frame: int) -> tuple[V
     """
     source = groups.item(frame, "FrameVOILUTSequence") or header
     is_little = header.original_encoding[1] is not False
-    tables = source.get("VOILUTSequence") or ()
+    tables = readable(source, "VOILUTSequence") or ()
     return (*(read_lookup(item, is_little_endian=is_little) for item in tables), *_windows(source))
 
 
@@ -104,12 +104,14 @@ def default_window(values: NDArray[Any]) -> Window:
 
 
 def _windows(source: Dataset) -> list[Window]:
-    function = str(source.get("VOILUTFunction") or "LINEAR")
+    function = str(readable(source, "VOILUTFunction") or "LINEAR")
     known = function in WindowFunction.__members__
-    explanations = _listed(source.get("WindowCenterWidthExplanation"))
+    explanations = _listed(readable(source, "WindowCenterWidthExplanation"))
     windows = []
     pairs = zip(
-        _listed(source.get("WindowCenter")), _listed(source.get("WindowWidth")), strict=False
+        _listed(readable(source, "WindowCenter")),
+        _listed(readable(source, "WindowWidth")),
+        strict=False,
     )
     for index, (center, width) in enumerate(pairs):
         explanation = str(explanations[index]) if index < len(explanations) else None

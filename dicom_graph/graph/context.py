@@ -8,8 +8,15 @@ from typing import Any, TypeVar
 import strawberry
 from strawberry.dataloader import DataLoader
 
+from dicom_graph.access.principal import Principal
+from dicom_graph.graph.limits import Limits
+from dicom_graph.graph.subjects import Resolver, SubjectPatient, subjects_of
 from dicom_graph.imaging.service import Imaging
 from dicom_graph.importing.runner import JobRunner
+from dicom_graph.importing.storage import required_root
+from dicom_graph.importing.uploads import Upload
+from dicom_graph.store.ingest import Mode
+from dicom_graph.store.jobs import JobRequest, Storage
 from dicom_graph.store.read import (
     Condition,
     ElementQuery,
@@ -33,7 +40,24 @@ class Service:
     import_roots: tuple[Path, ...]
     max_page_size: int = 10_000
     storage_root: Path | None = None
+    max_upload_bytes: int = 2 << 30
+    limits: Limits = field(default_factory=Limits)
+    subjects: Resolver | None = None
     imaging: Imaging = field(default_factory=Imaging)
+
+    def store_for(self, principal: Principal) -> Store:
+        """What of the database a principal sees."""
+        groups = principal.groups
+        return self.store if groups is None else self.store.limited_to(groups)
+
+    def begin_upload(self) -> Upload:
+        """A new upload. Raises StorageError without a storage root, UploadError."""
+        return Upload(required_root(self.storage_root), self.max_upload_bytes)
+
+    def submit_upload(self, upload: Upload, mode: Mode) -> int:
+        """Import an upload that is complete; gives the job's id. Raises UploadError."""
+        upload.finish()
+        return self.runner.submit(JobRequest((upload.path,), mode, storage=Storage.MOVE))
 
 
 @dataclass(slots=True)
@@ -141,6 +165,14 @@ class Loaders:
         """Failures of import jobs."""
         return self._by_key("failures", self.store.failures)
 
+    def subject(self, resolver: Resolver) -> DataLoader[Any, str | None]:
+        """Research subjects of patients."""
+
+        async def load(patients: list[SubjectPatient]) -> Sequence[str | None]:
+            return await subjects_of(resolver, patients)
+
+        return self._loader("subject", load)
+
     @property
     def retries(self) -> DataLoader[int, Any]:
         """Jobs that read again what import jobs failed on."""
@@ -181,20 +213,38 @@ class Loaders:
 
 @dataclass(slots=True)
 class Context:
-    """One request's context."""
+    """One request's context. `principal`: who asks; `store`: what of the database it sees.
+
+    `identify` asks again who that is, where a request lasts. `connection_params` is what a
+    WebSocket's client says of itself at its start.
+    """
 
     service: Service
+    principal: Principal
+    store: Store
     loaders: Loaders
+    identify: Callable[[], Awaitable[Principal]] | None = None
+    connection_params: dict[str, Any] | None = None
 
     @classmethod
-    def of(cls, service: Service) -> "Context":
+    def of(
+        cls,
+        service: Service,
+        principal: Principal,
+        identify: Callable[[], Awaitable[Principal]] | None = None,
+    ) -> "Context":
         """A new context, with loaders that no other request shares."""
-        return cls(service, Loaders(service.store))
+        store = service.store_for(principal)
+        return cls(service, principal, store, Loaders(store), identify)
 
-    @property
-    def store(self) -> Store:
-        """The database's read side."""
-        return self.service.store
+    def fresh(self) -> "Context":
+        """A context for a further operation of the same client."""
+        return Context.of(self.service, self.principal, self.identify)
+
+    async def identify_again(self) -> None:
+        """Whoever asks may have lost a right, or all, since it was last looked at."""
+        if self.identify is not None:
+            self.principal = await self.identify()
 
 
 Info = strawberry.Info[Context, None]

@@ -10,11 +10,15 @@ from dicom_graph.dicom.csa import (
     CSA_IMAGE_HEADER,
     CSA_SERIES_HEADER,
     CsaError,
+    parse_csa,
+)
+from dicom_graph.dicom.csa_entries import MAX_PATH_LENGTH
+from dicom_graph.dicom.csa_paths import (
     CsaPathError,
     CsaPathSyntaxError,
     CsaTagError,
     csa_value,
-    parse_csa,
+    normal_path,
 )
 from dicom_graph.dicom.dictionary import ANY_BLOCK
 from dicom_graph.graph.errors import BadInput
@@ -41,19 +45,53 @@ def parsed(row: ElementRow) -> tuple[Any, str | None]:
 def look_up(rows: Sequence[ElementRow], path: str | None) -> Any:
     """All names of the CSA headers among `rows`, or the value at a path; None where there is none.
 
-    The image's header comes before the series'. Raises BadInput for what is no path, and for a
+    The image's header comes before the series': of a name that both have all is the image's, and
+    a path leads to the first value that is there. Raises BadInput for what is no path, and for a
     tag that none of the headers has.
     """
     headers = [found for row in rows if (found := parsed(row)[0]) is not None]
     tags = {name: tag for header in reversed(headers) for name, tag in header.items()}
     if path is None or not tags:
         return tags or None
+    values: list[Any] = []
+    for header in headers:
+        try:
+            values.append(csa_value(header, path))
+        except CsaPathSyntaxError as error:
+            raise BadInput(str(error)) from None
+        except CsaPathError:
+            continue
+    if not values:
+        return _nothing(tags, path)
+    return next(filter(_has_value, values), values[0])
+
+
+def _nothing(tags: Any, path: str) -> None:
+    """Raises BadInput where there is no such tag."""
     try:
-        return csa_value(tags, path)
-    except (CsaPathSyntaxError, CsaTagError) as error:
+        csa_value(tags, path)
+    except CsaTagError as error:
         raise BadInput(str(error)) from None
     except CsaPathError:
-        return None
+        return
+
+
+def _has_value(node: Any) -> bool:
+    """Whether it is a value, or a list or an object with one in it."""
+    if isinstance(node, dict | list):
+        return any(map(_has_value, node.values() if isinstance(node, dict) else node))
+    return node is not None
+
+
+def checked_path(path: str) -> str:
+    """The path as the database has it. Raises BadInput."""
+    try:
+        normal = normal_path(path)
+    except CsaPathSyntaxError as error:
+        raise BadInput(str(error)) from None
+    if len(normal) > MAX_PATH_LENGTH:
+        raise BadInput(f"the path has {len(normal)} characters, more than {MAX_PATH_LENGTH}")
+    return normal
 
 
 @lru_cache(maxsize=32)

@@ -1,6 +1,7 @@
 """Errors as clients see them: expected ones in full, unexpected ones as an id to look up."""
 
 import logging
+import re
 import traceback
 import uuid
 from typing import Any
@@ -11,8 +12,11 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from dicom_graph.graph.context import Context
+from dicom_graph.graph.limits import Limits
 
 log = logging.getLogger(__name__)
+_SUGGESTION = re.compile(r"[.;]? did you mean .*", re.IGNORECASE | re.DOTALL)
+"""Names of the schema, which a server without introspection does not tell."""
 
 
 class MaskedSchema(strawberry.Schema):
@@ -22,20 +26,37 @@ class MaskedSchema(strawberry.Schema):
         """One result, so no subscription: those are refused here and go through `stream`."""
         allowed = set(options.get("allowed_operation_types") or OperationType)
         options["allowed_operation_types"] = allowed - {OperationType.SUBSCRIPTION}
-        _renew_context(options)
+        context = options.get("context_value")
+        if isinstance(context, Context):
+            options["context_value"] = context.fresh()
         return await super().execute(query, *args, **options)
 
     async def stream(self, query: str | None, *args: Any, **options: Any) -> Any:
         """Any operation of a WebSocket, or a subscription."""
-        _renew_context(options)
+        context = options.get("context_value")
+        if isinstance(context, Context):
+            # A WebSocket has one for all its operations; what one loaded is stale soon.
+            await context.identify_again()
+            options["context_value"] = context.fresh()
         return await super().stream(query, *args, **options)
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
         """Mask and log. The log has the place, not the message, which may hold patient data."""
+        context = execution_context.context if execution_context is not None else None
+        limits = context.service.limits if isinstance(context, Context) else Limits()
         for error in errors:
             original = error.original_error
+            if not limits.introspection:
+                error.message = _SUGGESTION.sub("", error.message)
+            if isinstance(original, TimeoutError):
+                error.message = (
+                    f"the request took more than {limits.seconds:g} seconds "
+                    "(DICOM_GRAPH_MAX_SECONDS)"
+                )
+                error.extensions = {"code": "TIMEOUT"}
+                continue
             if original is None or isinstance(original, GraphQLError):
                 continue
             error_id = uuid.uuid4().hex[:12]
@@ -43,10 +64,3 @@ class MaskedSchema(strawberry.Schema):
             log.error("internal error %s: %s\n%s", error_id, type(original).__name__, place)
             error.message = f"internal error {error_id}: the server's log has the details"
             error.extensions = {"code": "INTERNAL", "id": error_id}
-
-
-def _renew_context(options: dict[str, Any]) -> None:
-    """A WebSocket has one context for all its operations; what one loaded is stale soon."""
-    context = options.get("context_value")
-    if isinstance(context, Context):
-        options["context_value"] = Context.of(context.service)

@@ -7,8 +7,16 @@ from dicom_graph.graph.mutations.import_jobs import JobMutations
 from dicom_graph.graph.mutations.import_path import ImportMutations
 from dicom_graph.graph.mutations.refresh import RefreshMutations
 from dicom_graph.graph.mutations.update import UpdateMutations
+from dicom_graph.graph.mutations.upload import UploadMutations
 
 
 @strawberry.type(description="Everything that can be done.")
-class Mutation(ImportMutations, JobMutations, UpdateMutations, DeleteMutations, RefreshMutations):
+class Mutation(
+    ImportMutations,
+    JobMutations,
+    UploadMutations,
+    UpdateMutations,
+    DeleteMutations,
+    RefreshMutations,
+):
     pass

@@ -4,6 +4,7 @@ from typing import Any, NewType
 
 import strawberry
 from graphql import GraphQLError
+from strawberry.file_uploads import Upload
 from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
 
@@ -22,6 +23,12 @@ def _parse(value: Any) -> int:
 
 
 SCALARS: dict[object, ScalarDefinition] = {
+    Upload: strawberry.scalar(
+        name="Upload",
+        description="A file, sent as the GraphQL multipart request specification says.",
+        serialize=str,
+        parse_value=lambda value: value,
+    ),
     BigInt: strawberry.scalar(
         name="BigInt",
         description="An integer of up to 64 bits, as a string of digits, since a JSON number in "

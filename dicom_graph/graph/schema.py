@@ -1,13 +1,14 @@
 """The schema, made once."""
 
 import strawberry
-from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.scalar import ScalarDefinition
 
+from dicom_graph.graph.checking import Checked
 from dicom_graph.graph.execution import OnceExecutor
 from dicom_graph.graph.masking import MaskedSchema
 from dicom_graph.graph.mutation import Mutation
+from dicom_graph.graph.permissions import guard
 from dicom_graph.graph.query import Query
 from dicom_graph.graph.scalars import SCALARS
 from dicom_graph.graph.subscription import Subscription
@@ -16,21 +17,19 @@ from dicom_graph.graph.types.value import VALUE_TYPES, CsaHeaderValue
 __all__ = ["schema", "schema_text"]
 
 
-_PARSED = ParserCache(maxsize=1000)
-_VALIDATED = ValidationCache(maxsize=1000)
-
-
 def _make_schema() -> strawberry.Schema:
     scalars: dict[object, ScalarDefinition] = dict(SCALARS)
-    return MaskedSchema(
+    made = MaskedSchema(
         query=Query,
         execution_context_class=OnceExecutor,
         mutation=Mutation,
         subscription=Subscription,
         types=[*VALUE_TYPES.values(), CsaHeaderValue],
         config=StrawberryConfig(scalar_map=scalars),
-        extensions=[lambda: _PARSED, lambda: _VALIDATED],
+        extensions=[Checked],
     )
+    guard(made._schema)
+    return made
 
 
 schema = _make_schema()

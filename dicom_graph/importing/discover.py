@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from dicom_graph.importing.work_folder import WORK_FOLDER
 from dicom_graph.store.ingest import FileRecord
 from dicom_graph.store.jobs import Failure
 
@@ -34,6 +35,7 @@ class Discovery:
 
     `listed`: single files that lie outside the roots are given too, as `Folder.outside`.
     `only`: walk just these, which lie below `paths`. `leave`: tells of a file to be left out.
+    The folder `left_out`, and what a storage root has on its way in, are not walked.
     """
 
     paths: tuple[str, ...]
@@ -42,13 +44,14 @@ class Discovery:
     listed: bool = False
     only: tuple[str, ...] | None = None
     leave: Leave | None = None
+    left_out: Path | None = None
 
     def folders(self) -> Iterator[Folder]:
         """All folders with their files; what cannot be read is a failure in its folder.
 
         Files that are named one by one come together where they follow each other in a folder.
         """
-        visited: set[_Key] = set()
+        visited = self._left_out()
         together: Folder | None = None
         for path, base in self._starts():
             if self._is_allowed_folder(path):
@@ -69,7 +72,7 @@ class Discovery:
     def count(self, stopped: Callable[[], bool]) -> Iterator[int]:
         """The number of files found so far, without looking at them, folder by folder."""
         found = 0
-        visited: set[_Key] = set()
+        visited = self._left_out()
         for path, base in self._starts():
             stack = [path] if self._is_allowed_folder(path) else []
             found += not stack
@@ -79,6 +82,13 @@ class Discovery:
                 found += n_files
                 yield found
         yield found
+
+    def _left_out(self) -> set[_Key]:
+        """The folders not to be visited. Raises OSError."""
+        visited: set[_Key] = set()
+        if self.left_out is not None:
+            self._is_new_folder(str(self.left_out), visited)
+        return visited
 
     def _starts(self) -> Iterator[tuple[str, str]]:
         """Where to begin, and from where a pattern counts."""
@@ -129,6 +139,8 @@ class Discovery:
         self, entry: os.DirEntry[str], folder: Folder, base: str, visited: set[_Key]
     ) -> bool:
         """Take an entry into its folder; gives whether it is a folder to walk."""
+        if entry.name == WORK_FOLDER:
+            return False
         try:
             if entry.is_symlink() and not self._allows(entry.path):
                 folder.others += 1
@@ -146,6 +158,8 @@ class Discovery:
         try:
             with os.scandir(path) as entries:
                 for entry in entries:
+                    if entry.name == WORK_FOLDER:
+                        continue
                     if entry.is_dir() and self._allows_entry(entry):
                         if self._is_new_folder(entry.path, visited):
                             below.append(entry.path)

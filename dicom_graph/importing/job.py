@@ -5,17 +5,23 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from dicom_graph.dicom.elements import MAX_RAW
+from dicom_graph.importing.ahead import WAITING, ReadAhead, Waiting
 from dicom_graph.importing.discover import Discovery, Folder, Leave, outside_roots
 from dicom_graph.importing.known import with_known
-from dicom_graph.importing.reader import FileReader
+from dicom_graph.importing.reader import Result
+from dicom_graph.importing.safe_files import StorageError
+from dicom_graph.importing.storage import FileStorage, in_parts, required_root
 from dicom_graph.importing.sync import Step, SyncPass, UnmountedError
+from dicom_graph.importing.uploads import uploaded_names
+from dicom_graph.importing.work_folder import uploads_folder
+from dicom_graph.settings import available_cores
 from dicom_graph.store.dialect import REFUSED
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import (
@@ -32,6 +38,7 @@ from dicom_graph.store.jobs import (
     JobLostError,
     JobOrigin,
     JobStatus,
+    Storage,
     finish_job,
     save_progress,
     status_of,
@@ -57,8 +64,9 @@ class JobRun:
     """One run of a claimed job, in the calling thread.
 
     `stop` ends it at the next file, marked as interrupted. `progress` is called after each batch.
-    `leave` tells of files that are not to be read now. `mounts`: folders that must be there and
-    hold something before a file is taken for gone; by default the job's paths.
+    `processes` read the files, by default one for each core. `leave` tells of files that are not
+    to be read now. `mounts`: folders that must be there and hold something before a file is taken
+    for gone; by default the job's paths.
     """
 
     def __init__(
@@ -68,7 +76,9 @@ class JobRun:
         *,
         batch_size: int = 500,
         max_inline_bytes: int = MAX_RAW,
+        processes: int | None = None,
         roots: tuple[Path, ...] | None = None,
+        storage_root: Path | None = None,
         stop: threading.Event | None = None,
         progress: Progress | None = None,
         leave: Leave | None = None,
@@ -79,18 +89,26 @@ class JobRun:
         self._batch_size = batch_size
         self._stop = stop or threading.Event()
         self._progress = progress or (lambda counts: None)
+        self._storage: FileStorage | None = None
+        left_out = None
+        if job.request.storage is not Storage.IN_PLACE:
+            left_out = required_root(storage_root)
+            self._storage = FileStorage(database, left_out, job)
+            roots = None if roots is None else (*roots, uploads_folder(left_out))
         paths, only = job.request.paths, job.only
         if mounts is not None:
             paths, only = mounts, tuple(path for path in paths if os.path.lexists(path))
         self._discovery = Discovery(
-            paths, job.request.pattern, roots, job.request.verify, only, leave
+            paths, job.request.pattern, roots, job.request.verify, only, leave, left_out
         )
         self._sync = SyncPass(database, job, paths) if job.request.sync else None
-        self._reader = FileReader(job.request.mode, max_inline_bytes)
+        self._names = uploaded_names(job.request.paths, storage_root)
+        self._ahead = ReadAhead(job.request.mode, max_inline_bytes, processes or available_cores())
         self._writer = BatchWriter(verify=job.request.verify)
         self._counts = job.counts
         self._batch: list[ReadFile] = []
         self._failures: list[Failure] = []
+        self._left_behind: list[Failure] = []
         self._unsaved = 0
         self._weight = 0
         self._last_save = time.monotonic()
@@ -104,6 +122,11 @@ class JobRun:
 
     def run(self) -> JobStatus:
         """Run to the end; gives how it ended. Errors of the database are raised, after marking."""
+        try:
+            if self._storage:
+                self._storage.prepare()
+        except StorageError as error:
+            return self._finish(JobStatus.FAILED, str(error))
         ended = threading.Event()
         counter = threading.Thread(target=self._count_ahead, args=(ended,), daemon=True)
         counter.start()
@@ -116,6 +139,9 @@ class JobRun:
         finally:
             ended.set()
             counter.join()
+            self._ahead.close()
+            if self._storage:
+                self._storage.close()
 
     def _run(self) -> JobStatus:
         try:
@@ -123,6 +149,7 @@ class JobRun:
                 self._sync.check_mounts()
             for folder, known in with_known(self._database, self._discovery.folders()):
                 self._take(folder, known)
+            self._take_results(self._ahead.rest())
             self._save()
             if self._sync is not None:
                 self._look_for_gone(self._sync)
@@ -163,16 +190,16 @@ class JobRun:
 
     def _take(self, folder: Folder, known: Mapping[str, KnownFile]) -> None:
         for failure in folder.failures:
-            self._fail(failure)
+            self._ahead.pass_on(failure)
         self._counts.skipped += folder.others
         for file in folder.files:
             self._check_stop()
             if file.name in folder.outside and file.name not in known:
-                self._fail(outside_roots(os.path.join(folder.path, file.name)))
+                self._ahead.pass_on(outside_roots(os.path.join(folder.path, file.name)))
             else:
                 self._take_file(file, known.get(file.name))
-            if self._is_due():
-                self._save()
+            self._take_results(self._ahead.ready())
+        self._take_results(self._ahead.ready())
         if self._is_silent():
             self._save()
 
@@ -182,29 +209,46 @@ class JobRun:
             raise _Stopped(JobStatus.INTERRUPTED if goes_on else JobStatus.CANCELLED)
 
     def _take_file(self, file: FileRecord, known: KnownFile | None) -> None:
-        self._unsaved += 1
         changed = known is not None and (known.size, known.mtime_ns) != (file.size, file.mtime_ns)
-        if known is not None and not changed and not known.is_missing:
-            mine = self._job.is_resumed and known.import_job_id == self._job.id
-            if known.mode >= self._job.request.mode and (mine or not self._job.request.verify):
-                _count(self._counts, known.outcome if mine else Outcome.EXISTING)
-                return
-        if known is not None and self._job.request.verify and known.decides:
+        mine = self._job.is_resumed and known is not None and known.import_job_id == self._job.id
+        verify = self._job.request.verify and not mine
+        is_whole = known is not None and known.mode >= self._job.request.mode
+        is_here = known is not None and not known.is_missing
+        if known and is_whole and is_here and not (changed or verify or self._storage):
+            self._ahead.pass_on(known.outcome if mine else Outcome.EXISTING)
+            return
+        if known is not None and verify and known.decides:
             changed = True
-        result = self._reader.read(file, replaces=known.mode if known and changed else None)
+        self._ahead.put(file, replaces=known.mode if known and changed else None)
+
+    def _take_results(self, results: Iterator[Result | Waiting]) -> None:
+        for result in results:
+            if result is WAITING:
+                self._check_stop()
+            else:
+                self._take_result(result)
+            if self._is_due():
+                self._save()
+
+    def _take_result(self, result: Result) -> None:
+        self._unsaved += 1
         if isinstance(result, ReadFile):
             self._batch.append(result)
             self._weight += result.weight
+        elif isinstance(result, Outcome):
+            _count(self._counts, result)
         elif isinstance(result, Failure):
             self._fail(result)
         else:
             self._counts.skipped += 1
 
-    def _fail(self, failure: Failure) -> None:
-        self._counts.failed += 1
-        self._failures.append(failure)
-        if self._job.request.stop_on_error:
-            raise _Stopped(JobStatus.FAILED, f"stopped at the first failure: {failure.path}")
+    def _fail(self, *failures: Failure) -> None:
+        for failure in failures:
+            failure.path = self._names.get(failure.path, failure.path)
+            self._counts.failed += 1
+            self._failures.append(failure)
+        if failures and self._job.request.stop_on_error:
+            raise _Stopped(JobStatus.FAILED, f"stopped at the first failure: {failures[0].path}")
 
     def _is_due(self) -> bool:
         if len(self._batch) >= self._batch_size or self._weight > _MAX_WEIGHT:
@@ -220,38 +264,78 @@ class JobRun:
     def _save(self) -> None:
         """The batch in one transaction; file by file where the database refuses one of them."""
         batch, self._batch, self._weight = self._batch, [], 0
+        if self._storage is None:
+            self._write_all(batch)
+        else:
+            for part in in_parts(batch):
+                self._store(self._storage, part)
+        self._unsaved = 0
+
+    def _write_all(self, batch: Sequence[ReadFile]) -> None:
         try:
             self._write(batch)
         except REFUSED:
             for file in batch:
                 self._write_alone(file)
             self._write([])
-        self._unsaved = 0
+
+    def _store(self, storage: FileStorage, part: Sequence[ReadFile]) -> None:
+        """Put files below the storage root, write them, and remove what they were moved from."""
+        stored = storage.store(part, self._beat)
+        left = [failure for file in stored.repeated if (failure := storage.release(file))]
+        self._counts.existing += max(0, stored.existing - len(left))
+        try:
+            self._write_all(stored.files)
+        finally:
+            left += self._left_behind
+            self._left_behind.clear()
+            self._fail(*stored.failures, *left)
+        if self._failures:
+            self._write([])
+        if stored.full:
+            raise _Stopped(JobStatus.FAILED, stored.full)
+
+    def _beat(self) -> None:
+        """Show others that the job lives, while files are copied."""
+        if self._is_silent():
+            self._write([])
 
     def _write_alone(self, file: ReadFile) -> None:
         try:
             self._write([file])
         except REFUSED as error:
-            path = os.path.join(file.file.directory, file.file.name)
+            record = file.source or file.file
+            path = os.path.join(record.directory, record.name)
             self._fail(Failure(path, f"the database cannot hold it: {type(error).__name__}"))
 
-    def _write(self, batch: list[ReadFile]) -> None:
-        """One transaction: some files, the failures so far, and the job's counts."""
+    def _write(self, batch: Sequence[ReadFile]) -> None:
+        """One transaction: some files, the failures so far, and the job's counts.
+
+        After it the originals of files that are moved go.
+        """
+        outcomes: list[Outcome] = []
 
         def work(connection: Connection, counts: JobCounts) -> None:
-            for outcome in self._writer.write(connection, batch, self._job.id):
+            outcomes[:] = self._writer.write(connection, batch, self._job.id)
+            for outcome in outcomes:
                 _count(counts, outcome)
             if batch and not self._job.request.prune:
                 counts.missing += self._writer.orphaned
 
         try:
-            self._record(work)
+            is_cancelled = self._commit(work)
         except BaseException:
             self._writer.forget()
             raise
+        self._release(batch, outcomes)
+        self._stop_if(is_cancelled)
 
     def _record(self, work: Step) -> None:
         """One transaction: some work, the failures so far, and the job's counts."""
+        self._stop_if(self._commit(work))
+
+    def _commit(self, work: Step) -> bool:
+        """The same; gives whether the job is asked to end."""
         counts = replace(self._counts, found=self._found)
         with self._database.writer.begin() as connection:
             work(connection, counts)
@@ -260,6 +344,16 @@ class JobRun:
         self._failures.clear()
         self._last_save = time.monotonic()
         self._progress(counts)
+        return is_cancelled
+
+    def _release(self, batch: Sequence[ReadFile], outcomes: Sequence[Outcome]) -> None:
+        """Remove the originals of files that were moved; one that stays is a failure."""
+        for file, outcome in zip(batch, outcomes, strict=True):
+            if self._storage and (failure := self._storage.release(file)):
+                _count(self._counts, outcome, -1)
+                self._left_behind.append(failure)
+
+    def _stop_if(self, is_cancelled: bool) -> None:
         if is_cancelled and not self._is_cancelled:
             self._is_cancelled = True
             raise _Stopped(JobStatus.CANCELLED, "cancelled on request")
@@ -275,10 +369,10 @@ class JobRun:
         return status
 
 
-def _count(counts: JobCounts, outcome: Outcome) -> None:
+def _count(counts: JobCounts, outcome: Outcome, number: int = 1) -> None:
     if outcome is Outcome.CREATED:
-        counts.created += 1
+        counts.created += number
     elif outcome is Outcome.UPDATED:
-        counts.updated += 1
+        counts.updated += number
     else:
-        counts.existing += 1
+        counts.existing += number

@@ -3,12 +3,14 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import Connection, select
 
 from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.importing.discover import Leave
 from dicom_graph.importing.job import JobRun, Progress
+from dicom_graph.importing.storage import required_root
 from dicom_graph.store.engine import Database
 from dicom_graph.store.job_control import create_retry, no_such_job
 from dicom_graph.store.jobs import (
@@ -18,6 +20,7 @@ from dicom_graph.store.jobs import (
     JobOrigin,
     JobRequest,
     JobStatus,
+    Storage,
     bury_dead_jobs,
     claim_job,
     create_job,
@@ -42,6 +45,8 @@ def run_import(
     *,
     batch_size: int = 500,
     max_inline_bytes: int = MAX_RAW,
+    processes: int | None = None,
+    storage_root: Path | None = None,
     stop: threading.Event | None = None,
     progress: Progress | None = None,
     leave: Leave | None = None,
@@ -49,8 +54,11 @@ def run_import(
 ) -> Report:
     """Run an import to its end, or until `stop` is set. Bad files are failures in the report.
 
-    `leave` and `mounts`: see `JobRun`.
+    `leave` and `mounts`: see `JobRun`. Raises StorageError where the files are to be kept and
+    there is no storage root.
     """
+    if request.storage is not Storage.IN_PLACE:
+        required_root(storage_root)
     with database.writer.begin() as connection:
         bury_dead_jobs(connection)
         job = _claimed(connection, create_job(connection, request))
@@ -59,6 +67,8 @@ def run_import(
         job,
         batch_size=batch_size,
         max_inline_bytes=max_inline_bytes,
+        processes=processes,
+        storage_root=storage_root,
         stop=stop,
         progress=progress,
         leave=leave,
@@ -74,18 +84,27 @@ def retry_import(
     *,
     batch_size: int = 500,
     max_inline_bytes: int = MAX_RAW,
+    processes: int | None = None,
+    storage_root: Path | None = None,
     stop: threading.Event | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Read again what an earlier import failed on, as a new import. Raises JobControlError."""
+    """Read again what an earlier import failed on, as a new import.
+
+    Raises JobControlError; StorageError where the import kept files and there is no storage root.
+    """
     with database.writer.begin() as connection:
         bury_dead_jobs(connection)
         job = _claimed(connection, create_retry(connection, job_id, origin))
+        if job.request.storage is not Storage.IN_PLACE:
+            required_root(storage_root)
     run = JobRun(
         database,
         job,
         batch_size=batch_size,
         max_inline_bytes=max_inline_bytes,
+        processes=processes,
+        storage_root=storage_root,
         stop=stop,
         progress=progress,
     )

@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.importing.job import JobRun
+from dicom_graph.importing.uploads import discard_abandoned_uploads, discard_upload
 from dicom_graph.store.engine import Database
 from dicom_graph.store.job_control import cancel_job, create_retry
 from dicom_graph.store.jobs import (
@@ -33,11 +34,15 @@ class JobRunner:
         roots: tuple[Path, ...],
         batch_size: int = 500,
         max_inline_bytes: int = MAX_RAW,
+        processes: int | None = None,
+        storage_root: Path | None = None,
     ) -> None:
         self._database = database
         self._roots = roots
         self._batch_size = batch_size
         self._max_inline_bytes = max_inline_bytes
+        self._processes = processes
+        self._storage_root = storage_root
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._work, name="importer", daemon=True)
@@ -80,6 +85,7 @@ class JobRunner:
         self._wake.set()
 
     def _work(self) -> None:
+        self._clean()
         while not self._stop.is_set():
             try:
                 self._run_waiting()
@@ -88,11 +94,20 @@ class JobRunner:
             self._wake.wait(_LOOK_SECONDS)
             self._wake.clear()
 
+    def _clean(self) -> None:
+        """Remove what earlier servers left of uploads; an import goes before cleanliness."""
+        if self._storage_root is not None:
+            try:
+                discard_abandoned_uploads(self._database, self._storage_root)
+            except (SQLAlchemyError, OSError):
+                log.exception("abandoned uploads cannot be removed")
+
     def _run_waiting(self) -> None:
         with self._database.writer.begin() as connection:
             bury_dead_jobs(connection)
         with self._database.read_sync() as connection:
-            waiting = claimable_jobs(connection, JobOrigin.API)
+            can_store = self._storage_root is not None
+            waiting = claimable_jobs(connection, JobOrigin.API, can_store=can_store)
         for job_id in waiting:
             if self._stop.is_set():
                 return
@@ -108,11 +123,15 @@ class JobRunner:
             job,
             batch_size=self._batch_size,
             max_inline_bytes=self._max_inline_bytes,
+            processes=self._processes,
             roots=self._roots,
+            storage_root=self._storage_root,
             stop=self._stop,
         )
         try:
             status = run.run()
         except Exception:
             return
+        if status.is_final and self._storage_root is not None:
+            discard_upload(job.request.paths, self._storage_root)
         log.info("import %s: %s", job_id, status)

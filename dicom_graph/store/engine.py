@@ -1,7 +1,9 @@
 """Connections to the database, SQLite or PostgreSQL, for many readers and a writer."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 
@@ -10,7 +12,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from dicom_graph.store.deadline import DEADLINE, interrupted_at
 from dicom_graph.store.dialect import refuse_condition, tune_sqlite_connection
+from dicom_graph.store.visible import Groups, narrow_statement
 
 
 class DatabaseError(Exception):
@@ -27,7 +31,17 @@ class Database:
         except (ArgumentError, ValueError):
             raise DatabaseError("the database URL cannot be read") from None
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.groups: Groups | None = None
         self._pool_size = pool_size
+
+    def limited_to(self, groups: Groups) -> "Database":
+        """The same database, and the same connections, for questions of who sees only what these
+        groups are granted.
+        """
+        _ = self.reader, self.writer
+        limited = copy(self)
+        limited.groups = groups
+        return limited
 
     @property
     def safe_url(self) -> str:
@@ -38,11 +52,13 @@ class Database:
     def writer(self) -> Engine:
         """For writing. A transaction on SQLite takes the write lock at its start."""
         if not self.is_sqlite:
-            return create_engine(
+            engine = create_engine(
                 self.url.set(drivername="postgresql+psycopg"),
                 pool_pre_ping=True,
                 hide_parameters=True,
             )
+            event.listen(engine, "before_execute", narrow_statement, retval=True)
+            return engine
         self._make_folder()
         engine = create_engine(
             self.url.set(drivername="sqlite+pysqlite"),
@@ -51,13 +67,14 @@ class Database:
         )
         event.listen(engine, "connect", tune_sqlite_connection)
         event.listen(engine, "begin", _begin_immediate)
+        event.listen(engine, "before_execute", narrow_statement, retval=True)
         return engine
 
     @contextmanager
     def read_sync(self) -> Iterator[Connection]:
         """A short connection for questions of the importer; it takes no write lock."""
         with self.writer.connect() as connection:
-            yield connection.execution_options(reading=True)
+            yield connection.execution_options(reading=True, groups=self.groups)
 
     @cached_property
     def reader(self) -> AsyncEngine:
@@ -71,7 +88,7 @@ class Database:
                 hide_parameters=True,
                 isolation_level="AUTOCOMMIT",
             )
-            event.listen(engine.sync_engine, "handle_error", refuse_condition)
+            _listen_to_reader(engine)
             return engine
         self._make_folder()
         engine = create_async_engine(
@@ -82,14 +99,21 @@ class Database:
             hide_parameters=True,
         )
         event.listen(engine.sync_engine, "connect", tune_sqlite_connection)
-        event.listen(engine.sync_engine, "handle_error", refuse_condition)
+        _listen_to_reader(engine)
         return engine
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A short connection for one statement, or a few."""
-        async with self.reader.connect() as connection:
-            yield connection
+        """A short connection for one statement, or a few.
+
+        Raises TimeoutError once the request's time is up.
+        """
+        moment = DEADLINE.get()
+        async with AsyncExitStack() as stack:
+            async with asyncio.timeout_at(moment):
+                connection = await stack.enter_async_context(self.reader.connect())
+            stack.enter_context(interrupted_at(connection, moment))
+            yield await connection.execution_options(groups=self.groups)
 
     async def ping(self) -> None:
         """Raises DatabaseError where the database does not answer."""
@@ -124,6 +148,11 @@ class Database:
                 Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise DatabaseError(f"cannot open {self.safe_url}: {error.strerror}") from error
+
+
+def _listen_to_reader(engine: AsyncEngine) -> None:
+    event.listen(engine.sync_engine, "handle_error", refuse_condition)
+    event.listen(engine.sync_engine, "before_execute", narrow_statement, retval=True)
 
 
 def _begin_immediate(connection: Connection) -> None:

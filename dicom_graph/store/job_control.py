@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select, update
 
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobOrigin, JobRequest, JobStatus, create_job
+from dicom_graph.store.jobs import UPLOADED, JobOrigin, JobRequest, JobStatus, Storage, create_job
 from dicom_graph.store.owners import is_dead
 from dicom_graph.store.tables import ImportFailure, ImportJob
 from dicom_graph.store.types import utc_now
@@ -80,12 +80,15 @@ def create_retry(connection: Connection, job_id: int, origin: JobOrigin) -> int:
         raise no_such_job(job_id)
     if not JobStatus(job["status"]).is_final:
         raise JobControlError(f"import {job_id} has not ended yet", "JOB_HAS_NOT_ENDED")
-    failed = select(ImportFailure.id).where(ImportFailure.job_id == job_id).limit(1)
-    if connection.execute(failed).first() is None:
+    failed = select(ImportFailure.path).where(ImportFailure.job_id == job_id).limit(1)
+    path = connection.execute(failed).scalar()
+    if path is None:
         raise JobControlError(f"no file of import {job_id} failed", "NOTHING_FAILED")
+    if path.startswith(UPLOADED):
+        raise JobControlError(f"import {job_id} is an upload: send its files again", "UPLOAD")
     request = JobRequest(
         tuple(job["paths"]), Mode[job["mode"]], job["pattern"], job["stop_on_error"], origin,
-        verify=job["verify"], retry_of=job_id,
+        verify=job["verify"], retry_of=job_id, storage=Storage(job["storage"]),
     )  # fmt: skip
     return create_job(connection, request)
 

@@ -11,6 +11,9 @@ from dicom_graph.store.owners import is_dead, process_name
 from dicom_graph.store.tables import ImportFailure, ImportJob
 from dicom_graph.store.types import utc_now
 
+UPLOADED = "upload:"
+"""Before a client's name for a file, in place of a path, which it is not."""
+
 
 class JobLostError(Exception):
     """The job is no longer this process's: another took it over, or it was ended meanwhile."""
@@ -41,6 +44,14 @@ class JobOrigin(StrEnum):
     WATCH = "WATCH"
 
 
+class Storage(StrEnum):
+    """Where the files of an import are kept: where they lie, or below the storage root."""
+
+    IN_PLACE = "IN_PLACE"
+    COPY = "COPY"
+    MOVE = "MOVE"
+
+
 @dataclass(frozen=True, slots=True)
 class JobRequest:
     """What to import. `pattern` is a glob over file names, or relative paths where it has a /.
@@ -58,6 +69,7 @@ class JobRequest:
     sync: bool = False
     prune: bool = False
     retry_of: int | None = None
+    storage: Storage = Storage.IN_PLACE
 
 
 @dataclass(slots=True)
@@ -117,19 +129,24 @@ def create_job(connection: Connection, request: JobRequest) -> int:
         sync=request.sync,
         prune=request.prune,
         retry_of=request.retry_of,
+        storage=request.storage,
     )
     return int(connection.execute(statement.returning(ImportJob.id)).scalar_one())
 
 
-def claimable_jobs(connection: Connection, origin: JobOrigin) -> list[int]:
-    """The jobs of an origin that nobody runs, oldest first."""
+def claimable_jobs(
+    connection: Connection, origin: JobOrigin, *, can_store: bool = True
+) -> list[int]:
+    """The jobs of an origin that nobody runs, oldest first.
+
+    `can_store`: those too that copy or move, which takes a storage root.
+    """
     statement = select(ImportJob.id, ImportJob.owner, ImportJob.status, ImportJob.heartbeat_at)
     waiting = (JobStatus.PENDING, JobStatus.INTERRUPTED, JobStatus.RUNNING)
-    rows = connection.execute(
-        statement.where(ImportJob.origin == origin, ImportJob.status.in_(waiting)).order_by(
-            ImportJob.id
-        )
-    )
+    statement = statement.where(ImportJob.origin == origin, ImportJob.status.in_(waiting))
+    if not can_store:
+        statement = statement.where(ImportJob.storage == Storage.IN_PLACE)
+    rows = connection.execute(statement.order_by(ImportJob.id))
     return [
         id
         for id, owner, status, heartbeat in rows
@@ -158,7 +175,8 @@ def claim_job(connection: Connection, job_id: int) -> ClaimedJob | None:
     """Take a job over, from its beginning; None where another process was faster.
 
     The report starts anew: files that this job took before are recognised and counted as then.
-    What it found gone before is gone from what it looks at, so those counts go on.
+    What it found gone before is gone from what it looks at, so those counts go on; where it copies
+    or moves, those of what it made do, since the sources may be gone.
     """
     row = connection.execute(select(ImportJob).where(ImportJob.id == job_id)).mappings().first()
     if row is None or JobStatus(row["status"]).is_final:
@@ -182,8 +200,13 @@ def claim_job(connection: Connection, job_id: int) -> ClaimedJob | None:
     request = JobRequest(
         tuple(row["paths"]), Mode[row["mode"]], row["pattern"], row["stop_on_error"],
         JobOrigin(row["origin"]), row["verify"], row["sync"], row["prune"], row["retry_of"],
+        Storage(row["storage"]),
     )  # fmt: skip
     counts = JobCounts(missing=row["missing"], moved=row["moved"])
+    if request.storage is not Storage.IN_PLACE:
+        counts.created, counts.updated = row["images_created"], row["images_updated"]
+    if request.storage is Storage.MOVE:
+        counts.existing = row["images_existing"]
     only = None if request.retry_of is None else failed_paths(connection, request.retry_of)
     return ClaimedJob(job_id, request, row["started_at"] is not None, counts, only)
 

@@ -38,6 +38,11 @@ def upgrade(database: Database) -> None:
             ) from error
 
 
+def prepare(database: Database) -> None:
+    """Upgrade an embedded database; of another one require that somebody has done so."""
+    (upgrade if database.is_sqlite else require_current)(database)
+
+
 def require_current(database: Database) -> None:
     """Raises DatabaseError where the tables are not those of this version."""
     database.check()

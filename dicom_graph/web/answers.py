@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from dicom_graph.access.principal import Principal
 from dicom_graph.dicom.errors import RenderingError
 from dicom_graph.dicom.voi import Window
 from dicom_graph.graph.context import Service
@@ -43,7 +44,8 @@ _HEADERS = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nos
 def store_of(request: Request) -> Store:
     """The store, as whoever sent the request may see it."""
     service: Service = request.app.state.service
-    return service.store
+    principal: Principal = request.scope["principal"]
+    return service.store_for(principal)
 
 
 def imaging_of(request: Request) -> Imaging:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -13,26 +14,38 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
+from dicom_graph.access.authenticator import Authenticator
+from dicom_graph.access.principal import Role
 from dicom_graph.graph.context import Service
+from dicom_graph.graph.limits import Limits
+from dicom_graph.graph.subjects import load_resolver
 from dicom_graph.imaging.service import Imaging
 from dicom_graph.importing.roots import resolve_roots
 from dicom_graph.importing.runner import JobRunner
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
-from dicom_graph.store.migrate import require_current, upgrade
+from dicom_graph.store.migrate import prepare
 from dicom_graph.store.read import Store
 from dicom_graph.web import archives, images, series
 from dicom_graph.web.answers import FAILURES
+from dicom_graph.web.authentication import Authentication, Sources
+from dicom_graph.web.capacity import BodyLimit, Capacity
+from dicom_graph.web.documents import Documents
+from dicom_graph.web.failures import Failures
 from dicom_graph.web.graphiql import STATIC_DIR
-from dicom_graph.web.graphql import GraphQLView
+from dicom_graph.web.graphql import GraphQLView, ViewOptions
+from dicom_graph.web.headers import SecurityHeaders
 from dicom_graph.web.health import healthz, readyz
+from dicom_graph.web.login import Login
+from dicom_graph.web.uploads import UploadView
 
 
 def create_app(settings: Settings, *, default_query: str | None = None) -> Starlette:
     """The application. Its database is opened, and upgraded if embedded, when it starts.
 
-    `default_query` is what GraphiQL shows at first. Raises `DatabaseError` at its start for a
-    database that cannot be used.
+    `default_query` is what GraphiQL shows at first. Raises SettingsError for trusted documents or a
+    subject resolver that cannot be had; at its start DatabaseError for a database that cannot be
+    used.
     """
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
     roots = resolve_roots(settings.import_roots)
@@ -41,18 +54,31 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         roots=roots,
         batch_size=settings.batch_size,
         max_inline_bytes=settings.max_inline_bytes,
+        processes=settings.import_processes,
+        storage_root=settings.storage_root,
     )
     store = Store(database, element_cache_bytes=settings.element_cache_megabytes << 20)
+    documents = Documents.load(settings.trusted_documents) if settings.trusted_documents else None
     imaging = Imaging(
         max_decodes=settings.max_decodes,
         max_decoded_bytes=settings.max_decoded_megabytes << 20,
         decode_timeout=settings.decode_timeout,
     )
-    service = Service(store, runner, roots, settings.max_page_size, settings.storage_root, imaging)
+    service = Service(
+        store,
+        runner,
+        roots,
+        settings.max_page_size,
+        settings.storage_root,
+        settings.max_upload_megabytes << 20,
+        _limits(settings, documents),
+        load_resolver(settings.subject_resolver) if settings.subject_resolver else None,
+        imaging,
+    )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        await asyncio.to_thread(upgrade if database.is_sqlite else require_current, database)
+        await asyncio.to_thread(prepare, database)
         runner.start()
         try:
             yield
@@ -61,12 +87,27 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
             await asyncio.to_thread(runner.stop)
             await database.close()
 
-    view = GraphQLView(service, default_query=default_query)
+    authenticator = _authenticator(database, settings)
+    sources = Sources(
+        settings.proxy_user_header,
+        tuple(settings.trusted_proxies),
+        frozenset(settings.allowed_origins),
+    )
+    login = Login(authenticator, sources)
+    options = ViewOptions(
+        default_query, settings.graphiql, settings.get_queries, settings.max_batch, documents
+    )
+    view = GraphQLView(service, authenticator, options)
     app = Starlette(
         routes=[
             Route("/", _to_graphiql),
             Route("/graphql", view),
             WebSocketRoute("/graphql", view),
+            Route("/upload", UploadView(service).upload, methods=["POST"]),
+            Route("/login", login.form),
+            Route("/login", login.log_in, methods=["POST"]),
+            Route("/logout", login.account),
+            Route("/logout", login.log_out, methods=["POST"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             *images.ROUTES,
@@ -78,12 +119,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
                 middleware=[Middleware(GZipMiddleware)],
             ),
         ],
-        middleware=[
-            # Against DNS rebinding: a page elsewhere must not reach this server by its own name.
-            Middleware(
-                TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts, www_redirect=False
-            )
-        ],
+        middleware=_middleware(settings, authenticator, sources),
         exception_handlers=FAILURES,
         lifespan=lifespan,
     )
@@ -91,6 +127,51 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
     app.state.service = service
     app.state.runner = runner
     return app
+
+
+def _limits(settings: Settings, documents: Documents | None) -> Limits:
+    return Limits(
+        depth=settings.max_depth,
+        aliases=settings.max_aliases,
+        tokens=settings.max_tokens,
+        directives=settings.max_directives,
+        selections=settings.max_selections,
+        cost=settings.max_cost,
+        seconds=settings.max_seconds,
+        introspection=settings.introspection,
+        documents=documents.texts if documents else None,
+    )
+
+
+def _authenticator(database: Database, settings: Settings) -> Authenticator:
+    role = settings.proxy_role
+    return Authenticator(
+        database,
+        has_proxy=bool(settings.proxy_user_header),
+        proxy_role=Role[role.upper()] if role else None,
+        session_hours=settings.session_hours,
+    )
+
+
+def _middleware(
+    settings: Settings, authenticator: Authenticator, sources: Sources
+) -> list[Middleware]:
+    """What each request goes through, from the outside in."""
+    return [
+        Middleware(SecurityHeaders),
+        Middleware(Failures),
+        # Against DNS rebinding: a page elsewhere must not reach this server by its own name.
+        Middleware(TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts, www_redirect=False),
+        Middleware(Capacity, settings.max_requests, settings.max_streams),
+        Middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+        ),
+        Middleware(Authentication, authenticator=authenticator, sources=sources),
+        Middleware(BodyLimit, settings.max_body_bytes),
+    ]
 
 
 async def _to_graphiql(request: Request) -> RedirectResponse:

@@ -3,7 +3,6 @@ import json
 import re
 import struct
 import tracemalloc
-import warnings
 from contextlib import suppress
 
 import pytest
@@ -16,10 +15,10 @@ from dicom_graph.dicom.csa import (
     CSA_IMAGE_HEADER,
     CSA_SERIES_HEADER,
     CsaError,
-    CsaPathError,
-    csa_value,
     parse_csa,
 )
+from dicom_graph.dicom.csa_paths import CsaPathError, csa_value
+from tests.csa import by_nibabel, csa, nibabel_read, parse_ascconv
 from tests.data import (
     NIBABEL_DATA,
     SHARED,
@@ -29,13 +28,6 @@ from tests.data import (
     read_header,
     shared_files,
 )
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", UserWarning)
-    from nibabel.nicom.ascconv import parse_ascconv
-    from nibabel.nicom.csareader import read as nibabel_read
-
-NUMERIC_VRS = {"IS", "SL", "SS", "UL", "US", "DS", "FD", "FL"}
 
 
 def csa_headers_of_files():
@@ -68,33 +60,9 @@ RAW_HEADERS = [
 ]
 
 
-def expected_value(name, tag):
-    """The value of a tag as nibabel read it, put the way of `parse_csa`."""
-    items = [item.decode() if isinstance(item, bytes) else item for item in tag["items"]]
-    if name in ("MrPhoenixProtocol", "MrProtocol") and items:
-        return expected_protocol(items[0])
-    if tag["vr"] not in NUMERIC_VRS:
-        items = [item.rstrip(" ") for item in items]
-        while tag["vm"] == 0 and items and not items[-1]:
-            items.pop()
-    if tag["vm"] == 1:
-        return items[0] if items else None
-    return items
-
-
-def expected_protocol(text):
-    # nibabel fails on assignments to __attribute__.
-    section = text[text.index("### ASCCONV BEGIN") :]
-    section = re.sub(r"\n[^\n=]*__attribute__[^\n]*", "", section)
-    return parse_ascconv(section, '""' if '""' in section else '"')[0]
-
-
 @pytest.mark.parametrize("raw", RAW_HEADERS)
 def test_real_headers_are_read_as_nibabel_reads_them(raw):
-    expected = {
-        name: {"vr": tag["vr"], "vm": tag["vm"], "value": expected_value(name, tag)}
-        for name, tag in nibabel_read(raw)["tags"].items()
-    }
+    expected = by_nibabel(raw)
     parsed = parse_csa(raw)
     assert parsed == expected
     assert list(parsed) == list(expected)
@@ -111,21 +79,6 @@ def test_image_and_series_headers_with_protocols_are_among_the_files():
     parsed = [parse_csa(case.values[0]) for case in csa_headers_of_files()]
     assert sum("NumberOfImagesInMosaic" in header for header in parsed) > 1
     assert sum("MrPhoenixProtocol" in header for header in parsed) > 1
-
-
-def csa(tags, csa_type=2, n_tags=None):
-    """A CSA header of (name, VR, VM, items) by the layout in nibabel's documentation."""
-    excess = len(tags[0][3]) if csa_type == 1 and tags else 0
-    raw = b"SV10\4\3\2\1" if csa_type == 2 else b""
-    raw += struct.pack("<2I", len(tags) if n_tags is None else n_tags, 77)
-    for name, vr, vm, items in tags:
-        raw += struct.pack("<64s i 4s 3i", name.encode(), vm, vr.encode(), 0, len(items), 77)
-        for item in items:
-            text = item.encode("latin-1") + b"\0" if item else b""
-            # Type 1 has its length first, type 2 second; the other is filled with nonsense.
-            lengths = (len(text) + excess, -9) if csa_type == 1 else (-9, len(text))
-            raw += struct.pack("<4i", *lengths, 77, 0) + text + b"\xee" * (-len(text) % 4)
-    return raw
 
 
 def protocol(body, before="<XProtocol>\n", quote='"'):

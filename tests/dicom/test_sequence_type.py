@@ -4,7 +4,8 @@ from itertools import product
 
 import pytest
 
-from dicom_graph.dicom.csa import csa_value, parse_csa
+from dicom_graph.dicom.csa import parse_csa
+from dicom_graph.dicom.csa_paths import csa_value
 from dicom_graph.dicom.sequence_type import (
     SequenceType,
     SequenceTypeInputs,

@@ -17,6 +17,7 @@ from dicom_graph.dicom.errors import (
     PixelError,
     VolumeError,
 )
+from dicom_graph.dicom.rendering import render_image
 from dicom_graph.dicom.volume import (
     AxisName,
     iter_slices,
@@ -26,7 +27,7 @@ from dicom_graph.dicom.volume import (
 )
 from tests.data import SHARED, needs_shared
 from tests.dicom.slices import AXIAL, make_image, make_slices
-from tests.make import make_file
+from tests.make import make_file, put_raw
 
 
 def first_column(volume):
@@ -368,6 +369,21 @@ def test_positions_without_sense_are_none(tmp_path, value):
     data_set.save_as(paths[0])
     (geometry,) = read_geometries(paths)
     assert not geometry.has_positions
+
+
+def test_letters_for_numbers_are_no_reason_to_show_nothing(tmp_path):
+    """IS and DS with letters are met in real files."""
+    paths = make_slices(tmp_path, [0.0, 3.0])
+    for path in paths:
+        data_set = pydicom.dcmread(path)
+        put_raw(data_set, 0x00200013, "IS", b"1A")
+        put_raw(data_set, 0x00180081, "DS", b"short ")
+        put_raw(data_set, 0x00281050, "DS", b"dark")
+        put_raw(data_set, 0x00080032, "TM", b"noon")
+        data_set.save_as(path)
+    (geometry,) = read_geometries(paths)
+    assert first_column(read_volume(geometry)) == [0, 1]
+    assert render_image(paths[0])
 
 
 def test_orientations_without_a_plane_are_none(tmp_path):

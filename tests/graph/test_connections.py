@@ -414,6 +414,54 @@ async def test_a_study_of_two_patients_has_from_each_only_that_ones_series(graph
         assert {series["patient"]["uid"] for series in shared["series"]["nodes"]} == {uid}
 
 
+async def test_studies_of_a_patient_are_filtered_and_sorted_by_what_they_show(
+    graph: Graph,
+) -> None:
+    """By that patient's series, as `nSeries` and `series` of a node are."""
+    data = await graph(
+        """query ($some: StudyFilter) { patients(first: 100) { nodes { uid
+          studies { nodes { uid nSeries nImages series { nodes { uid } } } }
+          two: studies(filter: { nSeries: { eq: 2 } }) { totalCount nodes { uid nSeries } }
+          few: studies(filter: { not: { nImages: { gt: 2 } } }) { nodes { uid } }
+          some: studies(filter: $some) { totalCount nodes { uid } }
+          every: studies(filter: { series: { every: { uid: { startsWith: "1.2.9.1" } } } }) {
+            nodes { uid } }
+          sorted: studies(orderBy: [{ field: N_SERIES, direction: DESC }, { field: UID }]) {
+            nodes { uid } }
+          last: studies(orderBy: [{ field: N_IMAGES }, { field: UID }], last: 1) { nodes { uid } }
+          statistics: studies { aggregate(field: "nSeries") { min max sum } }
+        } } }""",
+        some={"series": {"some": {"uid": {"eq": f"{SHARED_STUDY}.2.0"}}}},
+    )
+    for patient in data["patients"]["nodes"]:
+        nodes = patient["studies"]["nodes"]
+        by_count = {node["uid"]: node["nSeries"] for node in nodes}
+        by_images = {node["uid"]: node["nImages"] for node in nodes}
+        held = {
+            node["uid"]: [series["uid"] for series in node["series"]["nodes"]] for node in nodes
+        }
+        assert uids(patient["two"]) == {uid for uid, count in by_count.items() if count == 2}
+        assert patient["two"]["totalCount"] == len(patient["two"]["nodes"])
+        assert uids(patient["few"]) == {uid for uid, count in by_images.items() if count <= 2}
+        assert uids(patient["some"]) == {u for u, s in held.items() if f"{SHARED_STUDY}.2.0" in s}
+        assert patient["some"]["totalCount"] == len(patient["some"]["nodes"])
+        every = {u for u, s in held.items() if all(uid.startswith("1.2.9.1") for uid in s)}
+        assert uids(patient["every"]) == every
+        ordered = sorted(by_count, key=lambda uid: (-by_count[uid], uid))
+        assert [node["uid"] for node in patient["sorted"]["nodes"]] == ordered
+        most = max(by_images, key=lambda uid: (by_images[uid], uid))
+        assert uids(patient["last"]) == {most}
+        counts = by_count.values()
+        assert patient["statistics"]["aggregate"] == {
+            "min": min(counts), "max": max(counts), "sum": sum(counts)
+        }  # fmt: skip
+    assert any(uids(patient["every"]) for patient in data["patients"]["nodes"])
+
+
+def uids(page: Json) -> set[str]:
+    return {node["uid"] for node in page["nodes"]}
+
+
 async def test_a_study_of_two_patients_reached_otherwise_has_all_series(graph: Graph) -> None:
     data = await graph(
         f'{{ studyByUid(uid: "{SHARED_STUDY}") {{ nSeries nPatients patients {{ nodes {{ uid }} }}'

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from graphql import GraphQLObjectType, get_named_type
 from pydicom.dataset import Dataset
 
+from dicom_graph.graph.schema import schema
 from dicom_graph.importing.run import Report
 from dicom_graph.store.read import Store
 from tests.conftest import Graph
@@ -95,3 +97,82 @@ async def test_a_common_condition_is_looked_up_in_the_images_that_a_rare_one_lea
     both = common == POSITIONS
     assert expected["images"]["totalCount"] == (4 if both else 2)
     assert {node["number"] for node in expected["images"]["nodes"]} == {3, 4}
+
+
+OWNERS = {
+    "Patient": "patients(first: $first)",
+    "Study": "studies(first: $first)",
+    "Series": "series(first: $first)",
+    "DataElement": 'dataElements(filter: { keyword: "InstanceNumber" }, first: $first)',
+    "DataElementDefinition": "dataElementDefinitions(first: $first)",
+}
+"""Types that have connections, and how to get several objects of each."""
+ARGUMENTS = {
+    "ImageConnection": [
+        "first: 2, offset: 1",
+        "last: 1, orderBy: [{ field: NUMBER, direction: DESC }]",
+        'orderBy: [{ element: { keyword: "InstanceNumber" } }]',
+        'filter: { header: { element: { keyword: "ImageType", text: { eq: "M" } } } }',
+        'search: "1"',
+    ],
+    "SeriesConnection": [
+        "orderBy: [{ field: N_IMAGES }]",
+        'orderBy: [{ element: { keyword: "EchoTime" }, direction: DESC }], last: 1',
+        'filter: { nImages: { gte: 1 }, patient: { sex: { eq: "F" } } }',
+    ],
+    "StudyConnection": [
+        "orderBy: [{ field: N_SERIES }]",
+        "filter: { nImages: { gte: 1 }, anyImage: { number: { gte: 1 } } }",
+    ],
+    "PatientConnection": [
+        "orderBy: [{ field: LATEST_STUDY_TIME }]",
+        "filter: { studies: { some: { nSeries: { gte: 1 } } } }",
+    ],
+    "DataElementConnection": ["filter: { number: { gte: 1 } }"],
+    "HeaderConnection": ["last: 1"],
+}
+
+
+def nested_connections() -> list[tuple[str, str, str]]:
+    """All of the schema: the owner's type, the field, and the connection's type."""
+    return [
+        (name, field_name, kind)
+        for name, owner in schema._schema.type_map.items()
+        if isinstance(owner, GraphQLObjectType) and name != "Query"
+        for field_name, field in owner.fields.items()
+        if (kind := get_named_type(field.type).name).endswith("Connection")
+    ]
+
+
+async def statements_of(graph: Graph, query: str, first: int) -> tuple[int, int]:
+    """How many statements a query takes, from cold caches, and how many owners it has."""
+    graph.store = type(graph.store)(graph.database)
+    data = await graph(query, first=first)
+    return len(graph.statements), len(data["owners"]["nodes"])
+
+
+@pytest.mark.parametrize(("owner", "field", "kind"), nested_connections())
+async def test_a_nested_connection_takes_as_many_statements_for_one_owner_as_for_many(
+    owner: str,
+    field: str,
+    kind: str,
+    tmp_path: Path,
+    import_files: Callable[..., Report],
+    graph: Graph,
+) -> None:
+    for number in range(4):
+        make_series(tmp_path / str(number), 3, PatientID=f"p{number}", SeriesNumber=number)
+    import_files(tmp_path)
+    for arguments in ("", *(f"({given})" for given in ARGUMENTS[kind])):
+        page = f"{field}{arguments} {{ totalCount nodes {{ id }} }}"
+        query = f"query ($first: Int!) {{ owners: {OWNERS[owner]} {{ nodes {{ {page} }} }} }}"
+        one, owners = await statements_of(graph, query, 1)
+        assert owners == 1
+        many, owners = await statements_of(graph, query, 3)
+        assert owners == 3
+        assert many == one, arguments
+
+
+def test_the_connections_of_the_schema_are_found() -> None:
+    assert ("Patient", "studies", "StudyConnection") in nested_connections()
+    assert len(nested_connections()) > 10

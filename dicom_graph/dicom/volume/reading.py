@@ -17,6 +17,7 @@ from dicom_graph.dicom.errors import (
     PixelError,
     VolumeError,
 )
+from dicom_graph.dicom.functional_groups import FUNCTIONAL_GROUP_TAGS
 from dicom_graph.dicom.image_file import blamed_on, open_image
 from dicom_graph.dicom.modality import apply_transform
 from dicom_graph.dicom.pixels import PIXEL_TAGS, PixelLayout
@@ -27,6 +28,7 @@ from dicom_graph.dicom.volume.stacks import make_stacks
 
 Array = NDArray[Any]
 _OPEN_FILES = 8
+_DECODING_TAGS = PIXEL_TAGS - FUNCTIONAL_GROUP_TAGS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,9 +153,13 @@ class _Reader:
     def _frame(self, plane: Plane) -> Array:
         opened = self._opened(plane)
         if isinstance(opened, PixelLayout):
-            return next(opened.frames((plane.frame,)))[0]
-        assert plane.raw is not None
-        return apply_transform(plane.raw.read(opened), plane.transform, plane.dtype)
+            stored = next(opened.frames((plane.frame,)))[0]
+        else:
+            assert plane.raw is not None
+            stored = plane.raw.read(opened)
+        if plane.file.samples > 1:
+            return stored
+        return apply_transform(stored, plane.transform, plane.dtype)
 
     def _opened(self, plane: Plane) -> BinaryIO | PixelLayout:
         path = plane.file.path
@@ -163,9 +169,10 @@ class _Reader:
                 opened: BinaryIO | PixelLayout = stack.enter_context(_open_raw(plane.file))
             else:
                 _check_unchanged(plane.file, _status(path))
-                image = stack.enter_context(open_image(path, PIXEL_TAGS))
+                image = stack.enter_context(open_image(path, _DECODING_TAGS))
                 with quiet_pydicom():
-                    opened = PixelLayout(image, rescaled=True)
+                    # The plane has its transform already; colours of a palette are looked up here.
+                    opened = PixelLayout(image, rescaled=plane.file.samples > 1)
             self._files[path] = stack, opened
             if len(self._files) > _OPEN_FILES:
                 self._files.popitem(last=False)[1][0].close()

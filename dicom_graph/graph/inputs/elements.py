@@ -1,10 +1,12 @@
 """Filters on what headers hold: any element, standard or private, at any depth."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated, Any
 
 import strawberry
 
+from dicom_graph.graph import csa
 from dicom_graph.graph.element_path import Step, checked_keyword, checked_tag, parse_path
 from dicom_graph.graph.errors import BadInput
 from dicom_graph.graph.inputs.operators import (
@@ -17,7 +19,16 @@ from dicom_graph.graph.inputs.operators import (
     checked_text,
     tests_of,
 )
-from dicom_graph.store.read.conditions import And, Condition, Field, HasElement, Not, Or, Test
+from dicom_graph.store.read.conditions import (
+    And,
+    Condition,
+    Field,
+    HasCsa,
+    HasElement,
+    Not,
+    Or,
+    Test,
+)
 
 _VALUE_COLUMNS = ("text", "number", "date", "time", "datetime")
 _Header = Annotated["HeaderFilter", strawberry.lazy("dicom_graph.graph.inputs.elements")]
@@ -33,7 +44,10 @@ def _by(description: str, name: str | None = None) -> Any:
 )
 class ElementFilter:
     keyword: str | None = _by("A standard keyword, such as EchoTime.")
-    tag: str | None = _by("A tag: (0018,0081), 00180081, or (0019,xx9C) with any block.")
+    tag: str | None = _by(
+        "A tag: (0018,0081) or 00180081; of a private element in that block only, (0019,109C), or "
+        "in any, (0019,xx9C)."
+    )
     path: str | None = _by(
         "Keywords or tags into sequences: PixelMeasuresSequence.SliceThickness; any item unless "
         "an index says which, PixelMeasuresSequence[0].SliceThickness."
@@ -54,6 +68,21 @@ class ElementFilter:
     anywhere: bool | None = _by("At any depth of the header, not only at its top level.")
 
 
+@strawberry.input(
+    description="Headers with something at a path in their Siemens CSA headers, as "
+    "`header.csaHeader(path:)` gives it; one and the same value must pass all conditions on "
+    "values. CSA headers are private elements: only images imported in mode `full` have them."
+)
+class CsaFilter:
+    path: str = strawberry.field(
+        description="A tag and what is below it: B_value, MosaicRefAcqTimes[0], "
+        "MrPhoenixProtocol.sSliceArray.lSize. Of a list, conditions are on any of its values."
+    )
+    text: StringFilter | None = _by("Conditions on a text.")
+    number: FloatFilter | None = _by("Conditions on a number.")
+    exists: bool | None = _by("With false: headers that have no such value.")
+
+
 @strawberry.input(description="Which headers; all conditions must hold.")
 class HeaderFilter:
     and_: list[_Header] | None = _by("All of these hold.", "and")
@@ -61,12 +90,13 @@ class HeaderFilter:
     not_: _Header | None = _by("This does not hold.", "not")
     element: ElementFilter | None = _by("Holds such an element.")
     elements: list[ElementFilter] | None = _by("Holds all of these elements.")
+    csa: list[CsaFilter] | None = _by("Its Siemens CSA headers have all of these: one or a list.")
 
 
 @strawberry.input(description="Which definitions; all conditions must hold.")
 class DataElementDefinitionFilter:
     keyword: StringFilter | None = _by("By keyword; a private element has none.")
-    tag: str | None = _by("A tag: (0018,0081), or (0019,xx9C).")
+    tag: str | None = _by("A tag: (0018,0081), or (0019,xx9C); the block is no part of it.")
     private_creator: StringFilter | None = _by("By private creator; empty for a standard one.")
     vr: StringFilter | None = _by("By value representation.")
     name: StringFilter | None = _by("By name.")
@@ -107,7 +137,13 @@ def header_condition(given: HeaderFilter) -> Condition:
         parts.append(Not(header_condition(given.not_)))
     wanted = [given.element] if given.element is not None else []
     parts += map(_element_condition, [*wanted, *(given.elements or ())])
+    parts += map(_csa_condition, given.csa or ())
     return And(tuple(parts))
+
+
+def _csa_condition(given: CsaFilter) -> Condition:
+    condition = HasCsa(csa.checked_path(given.path), _value_tests(given, ("text", "number")))
+    return Not(condition) if given.exists is False else condition
 
 
 def _element_condition(given: ElementFilter) -> Condition:
@@ -128,22 +164,26 @@ def _named(given: ElementFilter) -> Step:
 
 def _element(given: ElementFilter) -> HasElement:
     """What is asked of the element itself, whatever its name."""
-    values = [
-        (column, _of_column(column, test))
-        for column in _VALUE_COLUMNS
-        if (tests := getattr(given, column)) is not None
-        for test in tests_of(tests)
-    ]
+    values = _value_tests(given, _VALUE_COLUMNS)
     if given.item is not None and (values or given.vm or given.has_warnings is not None):
         raise BadInput("`item` goes with the name of a sequence alone")
     creator = given.private_creator
     return HasElement(
         private_creator=checked_text(creator) if creator is not None else None,
         vr=given.vr,
-        values=tuple(values),
+        values=values,
         vm=tuple(tests_of(given.vm)) if given.vm is not None else (),
         has_warnings=given.has_warnings,
         item=header_condition(given.item) if given.item is not None else None,
+    )
+
+
+def _value_tests(given: Any, columns: Iterable[str]) -> tuple[tuple[str, Test], ...]:
+    return tuple(
+        (column, _of_column(column, test))
+        for column in columns
+        if (tests := getattr(given, column)) is not None
+        for test in tests_of(tests)
     )
 
 

@@ -1,17 +1,20 @@
 """Starting an import."""
 
 import asyncio
+import os
 from typing import Annotated
 
 import strawberry
 
 from dicom_graph.graph.computed import computed
-from dicom_graph.graph.context import Info
+from dicom_graph.graph.context import Info, Service
 from dicom_graph.graph.mutations.payload import Refused, UserError
-from dicom_graph.graph.types.import_job import ImportJob, ImportMode
+from dicom_graph.graph.types.import_job import ImportJob, ImportMode, ImportStorage
 from dicom_graph.importing.roots import ForbiddenPathError, check_path
+from dicom_graph.importing.safe_files import StorageError
+from dicom_graph.importing.storage import paths_to_store
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobRequest
+from dicom_graph.store.jobs import JobRequest, Storage
 
 _field = strawberry.field
 _MAX_PATTERN = 1000
@@ -34,6 +37,11 @@ class ImportPathInput:
     )
     stop_on_error: bool = _field(
         default=False, description="End at the first failure instead of going on."
+    )
+    storage: ImportStorage = _field(
+        default=ImportStorage.IN_PLACE,
+        description="Whether the files stay where they are; to copy or move them takes a storage "
+        "root on the server.",
     )
     verify: bool = _field(default=False, description=VERIFY)
 
@@ -60,19 +68,30 @@ class ImportMutations:
         try:
             if input.pattern is not None:
                 check_pattern(input.pattern)
-            path = await asyncio.to_thread(check_path, input.path, service.import_roots)
+            path = await asyncio.to_thread(_allowed_path, input, service)
         except Refused as refused:
             return ImportPathPayload(job=None, errors=[refused.error])
-        except ForbiddenPathError as error:
-            outside = Refused(str(error), "path", "FORBIDDEN_PATH")
-            return ImportPathPayload(job=None, errors=[outside.error])
         request = JobRequest(
             (path,), Mode[input.mode.name], input.pattern, input.stop_on_error,
-            verify=input.verify,
+            verify=input.verify, storage=Storage[input.storage.name],
         )  # fmt: skip
         job_id = await asyncio.to_thread(service.runner.submit, request)
         row = await info.context.loaders.entity("import_job").load(job_id)
         return ImportPathPayload(job=ImportJob.from_row(row), errors=[])
+
+
+def _allowed_path(input: ImportPathInput, service: Service) -> str:
+    """The path without symbolic links. Raises Refused."""
+    try:
+        path = check_path(input.path, service.import_roots)
+        # As it was given: a link that would be moved is refused, and not what it leads to moved.
+        given = os.path.expanduser(input.path)
+        paths_to_store(Storage[input.storage.name], [given], service.storage_root)
+    except ForbiddenPathError as error:
+        raise Refused(str(error), "path", "FORBIDDEN_PATH") from None
+    except StorageError as error:
+        raise Refused(str(error), "storage", "CANNOT_STORE") from None
+    return path
 
 
 def check_pattern(pattern: str) -> None:

@@ -40,9 +40,27 @@ class ImportOrigin(Enum):
     WATCH = _value("WATCH", description="`dicom-graph watch`, after something has changed.")
 
 
+@strawberry.enum(description="Where the files of an import are kept.")
+class ImportStorage(Enum):
+    IN_PLACE = _value("IN_PLACE", description="Where they lie: they are only read.")
+    COPY = _value(
+        "COPY",
+        description="Each is copied to its default path below the storage root; the image's file "
+        "is the copy.",
+    )
+    MOVE = _value(
+        "MOVE",
+        description="The same, and the original is removed once its image and its copy are safe. "
+        "What cannot be taken stays where it is.",
+    )
+
+
 @strawberry.type(description="A file that an import could not take.")
 class ImportFailure:
-    path: str = _field(description="The file, or the folder that could not be read.")
+    path: str = _field(
+        description="The file, or the folder that could not be read; of an upload, the name that "
+        "the client gave."
+    )
     message: str = _field(description="What was wrong.")
 
 
@@ -62,6 +80,7 @@ class ImportJob(Node):
     sync: bool = _field(description="Whether it marks the images whose files are gone.")
     prune: bool = _field(description="Whether it deletes them.")
     cancel_requested: bool = _field(description="Whether it is to end at its next batch.")
+    storage: ImportStorage = _field(description="Where it keeps the files.")
     found: int = _field(description="Files found so far; final once it is completed.")
     processed: int = _field(description="Files dealt with: the sum of the five counts below.")
     created: int = _field(description="Images that were new.")
@@ -105,6 +124,7 @@ class ImportJob(Node):
             sync=row.sync,
             prune=row.prune,
             cancel_requested=row.cancel_requested,
+            storage=ImportStorage[row.storage],
             found=row.found,
             processed=processed,
             created=row.images_created,

@@ -11,6 +11,7 @@ from dicom_graph.graph.connection import Connection
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.fields import columns, combined, edited_fields, related_count, related_list
 from dicom_graph.graph.node import Node, global_id
+from dicom_graph.graph.subjects import SubjectPatient
 from dicom_graph.graph.urls import file_url
 from dicom_graph.store.read import PageRequest, Parent
 from dicom_graph.store.read.relations import DEFAULT_ORDERS
@@ -78,6 +79,16 @@ class Patient(Node):
     def sex_display(self) -> str | None:
         return display_name("PatientSex", self.sex)
 
+    @computed("The research subject, from the server's DICOM_GRAPH_SUBJECT_RESOLVER; else null.")
+    async def subject(self, info: Info) -> str | None:
+        resolver = info.context.service.subjects
+        if resolver is None:
+            return None
+        patient = SubjectPatient(
+            self.uid, self.name, self.given_name, self.family_name, self.sex, self.date_of_birth
+        )
+        return await info.context.loaders.subject(resolver).load(patient)
+
     @computed("Date and time of the latest study; midnight where it has no time.")
     async def latest_study_time(self, info: Info) -> dt.datetime | None:
         request = PageRequest(DEFAULT_ORDERS["study"], first=1)
@@ -91,7 +102,8 @@ class Patient(Node):
 
     studies: Connection[Annotated["Study", Lazy("dicom_graph.graph.types.study")]] = related_list(
         "patient.studies",
-        "The patient's studies, latest first; each lists only the series of this patient.",
+        "The patient's studies, latest first; each lists and counts only the series of this "
+        "patient, in `filter` and `orderBy` too.",
     )
 
     series: Connection[Annotated["Series", Lazy("dicom_graph.graph.types.series")]] = related_list(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, delete, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, or_, select
 
 from dicom_graph.store.dialect import among, compact, delete_rows, is_sqlite
 from dicom_graph.store.edit.delete import delete_sets
@@ -20,6 +20,10 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.generation import count_prune, write_alone
 from dicom_graph.store.idlist import unpack_ids
 from dicom_graph.store.tables import (
+    CsaNumber,
+    CsaPart,
+    CsaPartElement,
+    CsaText,
     DataElement,
     DataElementDefinition,
     DataElementValue,
@@ -57,6 +61,8 @@ def prune(database: Database) -> Pruned:
     _sweep_rows(database, ElementSet.id, unused, _Sets(pruned))
     while _sweep_elements(database, pruned):
         pass
+    if pruned.elements:
+        _sweep_csa(database)
     _sweep_definitions(database, pruned)
     empty = ~select(File.name).where(File.directory_id == Directory.id).exists()
     _sweep_rows(database, Directory.id, empty, _Directories(pruned))
@@ -168,6 +174,24 @@ def _delete_elements(connection: Connection, ids: Sequence[int], pruned: Pruned)
     for name, (table, column) in of_elements.items():
         deleted = connection.execute(delete(table).where(_among(connection, column, ids))).rowcount
         setattr(pruned, name, getattr(pruned, name) + deleted)
+
+
+def _sweep_csa(database: Database) -> None:
+    """Delete the CSA values of elements that are gone, then the parts that no header has left."""
+    with database.writer.begin() as connection:
+        write_alone(connection)
+        gone = CsaPartElement.element_id.not_in(select(DataElement.id))
+        connection.execute(delete(CsaPartElement).where(gone))
+        shared = select(CsaPartElement.part_id)
+        connection.execute(delete(CsaPart).where(CsaPart.id.not_in(shared)))
+        for table in (CsaNumber, CsaText):
+            holder = table.holder_id
+            unheld = or_(
+                and_(holder > 0, holder.not_in(select(DataElement.id))),
+                and_(holder < 0, (-holder).not_in(select(CsaPart.id))),
+            )
+            connection.execute(delete(table).where(unheld))
+        count_prune(connection)
 
 
 def _sweep_definitions(database: Database, pruned: Pruned) -> None:

@@ -6,14 +6,9 @@ from typing import NamedTuple
 
 from dicom_graph.dicom.elements import Item
 from dicom_graph.dicom.entities import Entities
+from dicom_graph.dicom.mode import Mode
 
-
-class Mode(IntEnum):
-    """How much of a header is kept; a greater mode holds all of a lesser one."""
-
-    MINIMAL = 0
-    NORMAL = 1
-    FULL = 2
+__all__ = ["FileRecord", "Mode", "Outcome", "ReadFile"]
 
 
 class Outcome(IntEnum):
@@ -42,7 +37,8 @@ class ReadFile:
     """A file and what its header says. `elements` are those that `mode` keeps.
 
     `weight` is about how many bytes of memory it takes. `changed` says that this path held other
-    bytes when it was last read.
+    bytes when it was last read. `source` is where it was read from, if it has been stored elsewhere
+    since: that file is no longer the image's.
     """
 
     file: FileRecord
@@ -53,3 +49,4 @@ class ReadFile:
     warnings: tuple[str, ...] = ()
     weight: int = 0
     changed: bool = False
+    source: FileRecord | None = None

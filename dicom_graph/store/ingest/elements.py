@@ -4,11 +4,14 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, Table, select
 
+from dicom_graph.dicom.csa_entries import csa_header_kind
 from dicom_graph.dicom.dictionary import Definition
 from dicom_graph.dicom.elements import Element, Item
+from dicom_graph.dicom.packing import unpack
 from dicom_graph.dicom.recent import Recent
 from dicom_graph.store.dialect import allocate_ids, ids_by_key, insert_new, insert_rows
 from dicom_graph.store.idlist import pack_ids
+from dicom_graph.store.ingest.csa import CsaHeader, CsaWriter
 from dicom_graph.store.tables import (
     DataElement,
     DataElementDefinition,
@@ -48,25 +51,27 @@ class ElementWriter:
     def __init__(self, generation_size: int = 200_000) -> None:
         self._definitions: dict[Definition, int] = {}
         self._ids: Recent[bytes, int] = Recent(generation_size)
+        self._csa = CsaWriter()
 
     def forget(self) -> None:
         """After a rollback: nothing remembered is sure to be in the database."""
         self._definitions.clear()
         self._ids.clear()
+        self._csa.forget()
 
     def write(self, connection: Connection, headers: Iterable[Item]) -> dict[bytes, int]:
         """The ids, by digest, of all elements of these headers; missing ones are inserted."""
         ids: dict[bytes, int] = {}
         unknown: dict[bytes, Element] = {}
-        for elements in headers:
-            self._collect(elements, ids, unknown)
+        # Files lately read by one reader hold the same objects, most of them many times.
+        self._collect(set[Element]().union(*headers), ids, unknown)
         if unknown:
             self._find_or_insert(connection, unknown, ids)
             self._ids.update((digest, ids[digest]) for digest in unknown)
         return ids
 
     def _collect(
-        self, elements: Item, ids: dict[bytes, int], unknown: dict[bytes, Element]
+        self, elements: Iterable[Element], ids: dict[bytes, int], unknown: dict[bytes, Element]
     ) -> None:
         for element in elements:
             digest = element.digest
@@ -107,6 +112,7 @@ class ElementWriter:
         insert_rows(connection, _ELEMENT, _ELEMENT_COLUMNS, rows)
         self._insert_values(connection, elements, ids)
         self._insert_items(connection, elements, ids)
+        self._csa.write(connection, _csa_headers(elements, ids))
 
     def _ensure_definitions(self, connection: Connection, wanted: set[Definition]) -> None:
         if wanted <= self._definitions.keys():
@@ -160,3 +166,12 @@ class ElementWriter:
             members += [(id, header_id) for id in own]
         insert_rows(connection, _HEADER, ("id", "element_id", "index", "own"), headers)
         insert_rows(connection, _HEADER_ELEMENT, ("element_id", "header_id"), sorted(members))
+
+
+def _csa_headers(elements: Iterable[Element], ids: dict[bytes, int]) -> list[CsaHeader]:
+    return [
+        CsaHeader(ids[e.digest], kind, unpack(e.packed, e.length))
+        for e in elements
+        if e.packed is not None
+        and (kind := csa_header_kind(e.definition.tag, e.definition.private_creator)) is not None
+    ]

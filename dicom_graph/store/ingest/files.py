@@ -1,5 +1,6 @@
 """Files and their folders, so that a tree already imported is known without opening it."""
 
+import os
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from dicom_graph.dicom.recent import Recent
 from dicom_graph.store.dialect import allocate_ids, among, ids_by_key, insert_new, is_sqlite
 from dicom_graph.store.ingest.batch import FileRecord, Mode, Outcome
 from dicom_graph.store.ingest.marks import clear_marks, mark_images
-from dicom_graph.store.tables import Directory, File, Header
+from dicom_graph.store.tables import Directory, File, Header, Image
 
 _DIRECTORY: Table = Directory.__table__  # type: ignore[assignment]
 _FILE: Table = File.__table__  # type: ignore[assignment]
@@ -60,6 +61,36 @@ def known_files(
     return {path: of_folder[id] for path, id in ids.items()}
 
 
+class ImageFile(NamedTuple):
+    """A file of an image, as the database has it."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    import_job_id: int | None
+    outcome: Outcome
+
+
+def files_of_images(connection: Connection, uids: Sequence[str]) -> dict[str, list[ImageFile]]:
+    """The files of images, by SOPInstanceUID, in the order of their paths."""
+    found: dict[str, list[ImageFile]] = {}
+    for start in range(0, len(uids), 500):
+        statement = (
+            select(
+                Image.uid, Directory.path, File.name, File.size, File.mtime_ns,
+                File.import_job_id, File.outcome,
+            )
+            .join(File, File.image_id == Image.id)
+            .join(Directory, Directory.id == File.directory_id)
+            .where(Image.uid.in_(uids[start : start + 500]))
+            .order_by(Directory.path, File.name)
+        )  # fmt: skip
+        for uid, folder, name, size, mtime_ns, job_id, outcome in connection.execute(statement):
+            file = ImageFile(os.path.join(folder, name), size, mtime_ns, job_id, Outcome(outcome))
+            found.setdefault(uid, []).append(file)
+    return found
+
+
 def decides() -> ColumnElement[bool]:
     """Whether a file made its image what it is, or none of its files that are left did."""
     other = aliased(File)
@@ -88,27 +119,46 @@ class FileWriter:
         connection: Connection,
         files: Sequence[tuple[FileRecord, int, Outcome]],
         job_id: int | None,
+        sources: Sequence[FileRecord] = (),
     ) -> None:
-        """Record files and the images they hold; a file known from before is replaced."""
+        """Record files and the images they hold; a file known from before is replaced.
+
+        Of a file that is there twice, stored from two sources, the first says its outcome. The
+        `sources` are their images' files no longer.
+        """
         ids = self._directory_ids(connection, {file.directory for file, _, _ in files})
         rows = {
             (ids[file.directory], file.name): (file.size, file.mtime_ns, image_id, job_id, outcome)
-            for file, image_id, outcome in files
+            for file, image_id, outcome in reversed(files)
         }
         keys = sorted(rows)
+        left = self._delete_sources(connection, sources)
         replaced = _delete(connection, keys)
         columns = (
             "directory_id", "name", "size", "mtime_ns", "image_id", "import_job_id", "outcome",
         )  # fmt: skip
         rows_to_insert = [
-            (*key, *rows[key][:4], _outcome(rows[key], replaced.get(key))) for key in keys
+            (*key, *rows[key][:4], _outcome(rows[key], replaced.get(key) or left.get(rows[key][2])))
+            for key in keys
         ]
         insert_new(connection, _FILE, columns, rows_to_insert, "directory_id", "name")
         present = {image_id for _, image_id, _ in files}
         clear_marks(connection, present)
         self.orphaned = mark_images(
-            connection, {old.image_id for old in replaced.values()} - present
+            connection, ({old.image_id for old in replaced.values()} | left.keys()) - present
         )
+
+    def _delete_sources(
+        self, connection: Connection, sources: Sequence[FileRecord]
+    ) -> dict[int, "_Replaced"]:
+        """Gives the images whose files they were, and of each the file that decides, if any."""
+        folders = sorted({file.directory for file in sources})
+        ids = ids_by_key(connection, _DIRECTORY, "path", folders)
+        keys = sorted({(ids[f.directory], f.name) for f in sources if f.directory in ids})
+        deleted = sorted(
+            _delete(connection, keys).values(), key=lambda old: old.outcome in _DECIDING
+        )
+        return {old.image_id: old for old in deleted}
 
     def _directory_ids(self, connection: Connection, paths: set[str]) -> dict[str, int]:
         ids = {path: id for path in paths if (id := self._directories.get(path)) is not None}

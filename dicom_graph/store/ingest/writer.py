@@ -50,7 +50,8 @@ class BatchWriter:
             (file.file, image.image_id, image.outcome)
             for file, image in zip(files, written, strict=True)
         ]
-        self._files.write(connection, records, job_id)
+        sources = [file.source for file in files if file.source]
+        self._files.write(connection, records, job_id, sources)
         return [image.outcome for image in written]
 
     @property

@@ -1,9 +1,25 @@
 """From elements up to the images that hold them, at any depth."""
 
+from typing import Any
+
 from sqlalchemy import FromClause, Select, select, union_all
-from sqlalchemy.sql.selectable import CTE
+from sqlalchemy.sql.selectable import CTE, CompoundSelect
 
 from dicom_graph.store.tables import ElementSetMember, Header, HeaderElement
+
+Ids = Select[Any] | CompoundSelect[Any]
+
+
+def images_with(elements: Ids) -> CompoundSelect[Any]:
+    """The ids of images whose header holds one of the elements, at its top level."""
+    own = (
+        select(Header.image_id)
+        .join(HeaderElement, HeaderElement.header_id == Header.id)
+        .where(HeaderElement.element_id.in_(elements), Header.image_id.is_not(None))
+    )
+    sets = select(ElementSetMember.set_id).where(ElementSetMember.element_id.in_(elements))
+    shared = select(Header.image_id).where(Header.shared_set_id.in_(sets))
+    return union_all(own, shared)
 
 
 def enclosing_elements(elements: Select[tuple[int]]) -> CTE:

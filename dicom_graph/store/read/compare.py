@@ -34,6 +34,11 @@ def compare(sqlite: bool, column: ColumnElement[Any], test: Test) -> ColumnEleme
     return _PLAIN[operator](column, value)
 
 
+def passes_null(test: Test) -> bool:
+    """Whether a missing value passes the test."""
+    return test.operator == "ne" or (test.operator == "is_null" and bool(test.value))
+
+
 def _regex(sqlite: bool, column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
     if sqlite:
         raise FilterError("`regex` needs PostgreSQL; SQLite has no regular expressions")

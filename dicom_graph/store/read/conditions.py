@@ -93,7 +93,17 @@ class HasElement:
     anywhere: bool = False
 
 
-Condition = And | Or | Not | Field | Count | Some | Related | HasElement
+@dataclass(frozen=True, slots=True)
+class HasCsa:
+    """A Siemens CSA header of the header has something at the path, or in the list there a value
+    that passes all tests on its `text` and its `number`.
+    """
+
+    path: str
+    values: tuple[tuple[str, Test], ...] = ()
+
+
+Condition = And | Or | Not | Field | Count | Some | Related | HasElement | HasCsa
 """What a list is narrowed by."""
 
 

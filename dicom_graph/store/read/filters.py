@@ -6,7 +6,7 @@ written beside the statement (WITH), not into it, as SQLite's parser takes littl
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, and_, false, func, or_, select, true
@@ -18,12 +18,14 @@ from dicom_graph.store.read.conditions import (
     Condition,
     Count,
     Field,
+    HasCsa,
     HasElement,
     Not,
     Or,
     Related,
     Some,
 )
+from dicom_graph.store.read.csa import images_with_csa
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.holders import ElementMatcher
 from dicom_graph.store.read.relations import ENTITY_TABLES
@@ -35,11 +37,14 @@ class Filters:
     """Makes conditions into SQL for one database. `definitions` are all that it holds.
 
     `common`: conditions on elements of images that are looked up from the images down.
+    `patient`: the patient that studies are reached from, a column of their parents; they hold and
+    count the series and images of that patient only. In filters within filters they are whole.
     """
 
     sqlite: bool
     definitions: Mapping[int, DefinitionRow]
     common: frozenset[HasElement] = frozenset()
+    patient: ColumnElement[Any] | None = None
 
     def where(self, entity: str, table: FromClause, condition: Condition) -> ColumnElement[bool]:
         """The condition on an entity's table. Raises FilterError."""
@@ -59,30 +64,45 @@ class Filters:
             case Field(name, test):
                 return compare(self.sqlite, table.c[name], test)
             case Count(relation, test):
-                return compare(self.sqlite, count_of(relation, table).scalar_subquery(), test)
+                count = count_of(relation, table, self.patient).scalar_subquery()
+                return compare(self.sqlite, count, test)
             case Some(relation, part):
                 return self._some(relation, table, part)
             case Related(column, related, part):
                 other = ENTITY_TABLES[related].alias()
-                found = select(other.c.id).where(self.where(related, other, part)).cte()
+                whole = replace(self, patient=None)
+                found = select(other.c.id).where(whole.where(related, other, part)).cte()
                 return table.c[column].in_(select(found.c.id))
             case HasElement():
                 matcher = ElementMatcher(self.sqlite, self.definitions)
                 if entity == "image" and condition in self.common:
                     return matcher.is_held(table.c.id, condition)
                 return table.c.id.in_(_HOLDERS[entity](matcher, condition))
+            case HasCsa():
+                return table.c.id.in_(images_with_csa(self.sqlite, condition))
 
     def _some(self, relation: str, table: FromClause, part: Condition) -> ColumnElement[bool]:
         child = relation.partition(".")[2]
         entity = _ENTITY_OF_LIST[child]
         other = ENTITY_TABLES[entity].alias()
-        found = select(other.c.id).where(self.where(entity, other, part)).cte()
-        return table.c.id.in_(_PARENTS[relation](select(found.c.id)))
+        whole = replace(self, patient=None)
+        found = select(other.c.id).where(whole.where(entity, other, part)).cte()
+        owners = _PARENTS[relation](select(found.c.id))
+        if self.patient is not None and relation in _OF_PATIENT:
+            owners = owners.where(Series.patient_id == self.patient).correlate(self.patient.table)
+        return table.c.id.in_(owners)
 
 
-def count_of(relation: str, table: FromClause) -> Select[tuple[int]]:
-    """The length of a list of each row of an entity's table, as a correlated subquery."""
-    return COUNTED[relation](table)
+def count_of(
+    relation: str, table: FromClause, patient: ColumnElement[Any] | None = None
+) -> Select[tuple[int]]:
+    """The length of a list of each row of an entity's table, as a correlated subquery.
+
+    With `patient`, of studies that are reached from one.
+    """
+    if patient is None or relation not in _OF_PATIENT:
+        return COUNTED[relation](table, None)
+    return COUNTED[relation](table, patient).correlate(table, patient.table)
 
 
 _HOLDERS: dict[str, Callable[[ElementMatcher, HasElement], Any]] = {
@@ -121,28 +141,36 @@ _PARENTS: dict[str, Callable[[Ids], Ids]] = {
 }
 
 
-def _count_series(key: str, distinct: str | None = None) -> Callable[[FromClause], Select[Any]]:
-    def count(table: FromClause) -> Select[Any]:
+_OF_PATIENT = frozenset({"study.series", "study.images"})
+"""Lists of a study that hold only what is a patient's where the study is reached from one."""
+
+Counting = Callable[[FromClause, ColumnElement[Any] | None], Select[Any]]
+
+
+def _count_series(key: str, distinct: str | None = None) -> Counting:
+    def count(table: FromClause, patient: ColumnElement[Any] | None) -> Select[Any]:
         series = ENTITY_TABLES["series"].alias()
         what = func.count(series.c[distinct].distinct()) if distinct else func.count()
-        return select(what).select_from(series).where(series.c[key] == table.c.id)
+        counted = select(what).select_from(series).where(series.c[key] == table.c.id)
+        return counted if patient is None else counted.where(series.c.patient_id == patient)
 
     return count
 
 
-def _count_images(key: str | None) -> Callable[[FromClause], Select[Any]]:
-    def count(table: FromClause) -> Select[Any]:
+def _count_images(key: str | None) -> Counting:
+    def count(table: FromClause, patient: ColumnElement[Any] | None) -> Select[Any]:
         image, series = aliased(Image), aliased(Series)
         counted = select(func.count()).select_from(image)
         if key is None:
             return counted.where(image.series_id == table.c.id)
         owner = getattr(series, key)
-        return counted.join(series, series.id == image.series_id).where(owner == table.c.id)
+        counted = counted.join(series, series.id == image.series_id).where(owner == table.c.id)
+        return counted if patient is None else counted.where(series.patient_id == patient)
 
     return count
 
 
-COUNTED: dict[str, Callable[[FromClause], Select[Any]]] = {
+COUNTED: dict[str, Counting] = {
     "patient.studies": _count_series("patient_id", "study_id"),
     "patient.series": _count_series("patient_id"),
     "patient.images": _count_images("patient_id"),

@@ -7,50 +7,35 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Integer,
     Select,
     and_,
     false,
-    func,
     literal,
     or_,
     select,
     true,
-    union_all,
 )
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.selectable import CompoundSelect
 
-from dicom_graph.dicom.dictionary import ANY_BLOCK
+from dicom_graph.dicom.dictionary import ANY_BLOCK, is_private
 from dicom_graph.store.dialect import FilterError
-from dicom_graph.store.read.climb import enclosing_elements
+from dicom_graph.store.read.by_values import (
+    IS_WARNED,
+    elements_by_values,
+    elements_of_definitions,
+)
+from dicom_graph.store.read.climb import enclosing_elements, images_with
 from dicom_graph.store.read.compare import compare
-from dicom_graph.store.read.conditions import And, Condition, HasElement, Not, Or, Test
+from dicom_graph.store.read.conditions import And, Condition, HasCsa, HasElement, Not, Or
+from dicom_graph.store.read.csa import items_with_csa
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.tables import (
-    TEXT_KEY_LENGTH,
     DataElement,
-    DataElementValue,
     ElementSetMember,
     Header,
     HeaderElement,
 )
-
-_NUMBER_TEXT_VRS = frozenset({"AS", "AT", "DS", "IS", "SV", "UV"})
-"""VRs whose text is not indexed where it is a number."""
-Ids = Select[Any] | CompoundSelect[Any]
-
-
-def images_with(elements: Ids) -> CompoundSelect[Any]:
-    """The ids of images whose header holds one of the elements, at its top level."""
-    own = (
-        select(Header.image_id)
-        .join(HeaderElement, HeaderElement.header_id == Header.id)
-        .where(HeaderElement.element_id.in_(elements), Header.image_id.is_not(None))
-    )
-    sets = select(ElementSetMember.set_id).where(ElementSetMember.element_id.in_(elements))
-    shared = select(Header.image_id).where(Header.shared_set_id.in_(sets))
-    return union_all(own, shared)
 
 
 def images_that_hold(element_id: int) -> CompoundSelect[Any]:
@@ -98,43 +83,25 @@ class ElementMatcher:
         definitions = [d for d in self.definitions.values() if is_wanted(wanted, d)]
         if wanted.item is not None:
             return self._sequences(wanted, definitions)
+        asked = self._of_element(wanted)
         if wanted.values:
-            found = self._by_values(wanted, definitions)
-            if not wanted.vm and wanted.has_warnings is None:
-                return found
-            conditions: list[ColumnElement[bool]] = [DataElement.id.in_(found)]
+            found = elements_by_values(self.sqlite, definitions, wanted.values)
+        elif wanted.has_warnings:
+            ids = [definition.id for definition in definitions]
+            asked.append(DataElement.definition_id.in_(ids))
+            return select(DataElement.id.label("id")).where(*asked)
         else:
-            conditions = [self._defined(definitions)]
-        conditions += [compare(self.sqlite, DataElement.vm.expression, t) for t in wanted.vm]
+            found = elements_of_definitions(definitions)
+        if not asked:
+            return found
+        return select(DataElement.id.label("id")).where(DataElement.id.in_(found), *asked)
+
+    def _of_element(self, wanted: HasElement) -> list[ColumnElement[bool]]:
+        """What is asked of the element beside its definition and its values."""
+        asked = [compare(self.sqlite, DataElement.vm.expression, test) for test in wanted.vm]
         if wanted.has_warnings is not None:
-            conditions.append(DataElement.has_warnings.is_(wanted.has_warnings))
-        return select(DataElement.id.label("id")).where(*conditions)
-
-    def _defined(self, definitions: Sequence[DefinitionRow]) -> ColumnElement[bool]:
-        """Elements of definitions: through their values, which are indexed, and those without."""
-        ids = [definition.id for definition in definitions]
-        with_values = select(DataElementValue.element_id).where(
-            DataElementValue.definition_id.in_(ids)
-        )
-        without = and_(DataElement.n_values == 0, DataElement.definition_id.in_(ids))
-        return or_(DataElement.id.in_(with_values), without)
-
-    def _by_values(self, wanted: HasElement, definitions: Sequence[DefinitionRow]) -> Select[Any]:
-        """Elements one of whose values passes all tests."""
-        value = DataElementValue
-        conditions: list[ColumnElement[bool]] = [
-            value.definition_id.in_([definition.id for definition in definitions])
-        ]
-        texts = all(definition.vr not in _NUMBER_TEXT_VRS for definition in definitions)
-        for name, test in wanted.values:
-            column = getattr(value, name).expression
-            asked = _as_range(test) if name == "text" else (test,)
-            conditions += [compare(self.sqlite, column, part) for part in asked]
-            if name == "text" and texts and test.operator not in ("ne", "is_null"):
-                # Words the condition so that the index of texts, a partial one, can serve it.
-                conditions += [column.is_not(None), value.number.is_(None)]
-                conditions += _indexed(column, test)
-        return select(value.element_id.label("id")).where(*conditions)
+            asked.append(IS_WARNED if wanted.has_warnings else ~DataElement.has_warnings)
+        return asked + in_block(wanted)
 
     def _sequences(self, wanted: HasElement, definitions: Sequence[DefinitionRow]) -> Select[Any]:
         """Sequences that have an item which fulfils the condition."""
@@ -146,7 +113,7 @@ class ElementMatcher:
         if wanted.index is not None:
             parents = parents.where(Header.index == wanted.index)
         return select(DataElement.id.label("id")).where(
-            DataElement.id.in_(parents), DataElement.definition_id.in_(ids)
+            DataElement.id.in_(parents), DataElement.definition_id.in_(ids), *in_block(wanted)
         )
 
     def _item(self, condition: Condition) -> ColumnElement[bool]:
@@ -168,6 +135,8 @@ class ElementMatcher:
                     HeaderElement.element_id.in_(select(found.c.id))
                 )
                 return Header.id.in_(holders)
+            case HasCsa():
+                return Header.id.in_(items_with_csa(self.sqlite, condition))
             case _:
                 raise FilterError("a sequence item has elements only")
 
@@ -185,34 +154,24 @@ def is_wanted(wanted: HasElement, definition: DefinitionRow) -> bool:
     return wanted.vr is None or definition.vr == wanted.vr
 
 
+def in_block(wanted: HasElement) -> list[ColumnElement[bool]]:
+    """That a private element lies in the block that the tag names; nothing for any block."""
+    block = explicit_block(wanted)
+    # A private element without a creator has block 0, and its whole tag in its definition.
+    return [] if block is None else [DataElement.block.in_((0, block))]
+
+
+def explicit_block(wanted: HasElement) -> int | None:
+    """The block that a private tag names; None for any, and for a standard tag."""
+    tag = wanted.tag
+    if tag is None or tag & ANY_BLOCK or not is_private(tag) or not tag & 0xF000:
+        return None
+    return tag >> 8 & 0xFF
+
+
 def _is_tag(tag: int, definition: DefinitionRow) -> bool:
-    """(0019,109C) and (0019,xx9C) name the same private definition; (0019,0010) a creator."""
+    """(0019,109C) and (0019,xx9C) have one private definition; (0019,0010) is a creator."""
     if not definition.private_creator:
         return tag == definition.tag
     has_block = bool(tag & (ANY_BLOCK | 0xF000))
     return has_block and tag & 0xFFFF00FF == definition.tag
-
-
-def _as_range(test: Test) -> tuple[Test, ...]:
-    """Equality as a range: SQLite would put the text of `=` in place of the column everywhere, and
-    not know the index's expression again.
-    """
-    if test.operator == "eq":
-        return Test("gte", test.value), Test("lte", test.value)
-    if test.operator == "in" and len(test.value) == 1:
-        return Test("gte", test.value[0]), Test("lte", test.value[0])
-    return (test,)
-
-
-def _indexed(column: ColumnElement[Any], test: Test) -> list[ColumnElement[bool]]:
-    """What a test on a text says of its indexed beginning."""
-    key = func.substr(column, literal(1, literal_execute=True, type_=Integer()),
-                      literal(TEXT_KEY_LENGTH, literal_execute=True, type_=Integer()))  # fmt: skip
-    if test.operator == "eq":
-        return [key == test.value[:TEXT_KEY_LENGTH]]
-    if test.operator == "in":
-        return [key.in_([value[:TEXT_KEY_LENGTH] for value in test.value])]
-    if test.operator == "starts_with" and test.value:
-        start = test.value[:TEXT_KEY_LENGTH]
-        return [key >= start, key < start + "\U0010ffff"]
-    return []

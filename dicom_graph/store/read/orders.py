@@ -10,8 +10,17 @@ from dicom_graph.store.tables import Patient, Series, Study
 from dicom_graph.store.types import Text
 
 
-def order_key(sqlite: bool, entity: str, table: FromClause, name: str) -> ColumnElement[Any]:
-    """The expression that a list of the entity is sorted by under this name."""
+def order_key(
+    sqlite: bool,
+    entity: str,
+    table: FromClause,
+    name: str,
+    patient: ColumnElement[Any] | None = None,
+) -> ColumnElement[Any]:
+    """The expression that a list of the entity is sorted by under this name.
+
+    `patient`: as in `count_of`.
+    """
     if name == "latest_study_time":
         return _latest_study_time(table)
     if name == "study":
@@ -19,7 +28,7 @@ def order_key(sqlite: bool, entity: str, table: FromClause, name: str) -> Column
     if name == "patient":
         return select(Patient.uid).where(Patient.id == table.c.patient_id).scalar_subquery()
     if name.startswith("n_"):
-        return count_of(f"{entity}.{name[2:]}", table).scalar_subquery()
+        return count_of(f"{entity}.{name[2:]}", table, patient).scalar_subquery()
     if name == "pixel_spacing":
         return first_number(sqlite, table.c[name])
     if name in ("scanning_sequence", "sequence_variant"):

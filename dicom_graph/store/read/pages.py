@@ -20,7 +20,6 @@ from sqlalchemy import (
     DateTime,
     Float,
     Integer,
-    Row,
     Select,
     String,
     Time,
@@ -29,6 +28,7 @@ from sqlalchemy import (
     or_,
 )
 
+from dicom_graph.store.read.conditions import HasElement
 from dicom_graph.store.types import UtcDateTime
 
 
@@ -37,10 +37,14 @@ class CursorError(ValueError):
 
 
 class Order(NamedTuple):
-    """Something to sort by: a name that `orders.order_key` knows."""
+    """Something to sort by: a name that `orders.order_key` knows, or an element by its path.
+
+    The name of an element only tells it from others.
+    """
 
     name: str
     descending: bool = False
+    path: tuple[HasElement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +72,16 @@ class PageRequest:
         return self.first is None and self.last is not None
 
     @property
+    def has_elements(self) -> bool:
+        """Whether the values of elements are among what the list is sorted by."""
+        return any(order.path for order in self.order)
+
+    @property
     def signature(self) -> str:
         """The order in short: a cursor is good for one order only."""
         return ",".join("-" * order.descending + order.name for order in self.order)
 
-    def cursor(self, row: Row[Any]) -> str:
+    def cursor(self, row: Any) -> str:
         """The cursor of a row of this list."""
         values = [_plain(row._mapping[key_name(place)]) for place in range(len(self.order))]
         text = json.dumps([self.signature, *values], separators=(",", ":"))
@@ -83,7 +92,7 @@ class PageRequest:
 class Page:
     """Rows in order, and whether there are more on either side."""
 
-    rows: Sequence[Row[Any]]
+    rows: Sequence[Any]
     has_next: bool
     has_previous: bool
 
@@ -106,9 +115,10 @@ def page_statement(statement: Select[Any], keys: Keys, request: PageRequest) -> 
         statement = statement.where(_beyond(keys, request, request.after, after=True))
     if request.before is not None:
         statement = statement.where(_beyond(keys, request, request.before, after=False))
+    columns = labelled(keys)
     return (
-        statement.add_columns(*labelled(keys))
-        .order_by(*order_by(keys, request))
+        statement.add_columns(*columns)
+        .order_by(*order_by(keys, request, columns))
         .limit(request.size + 1)
         .offset(request.offset or None)
     )
@@ -119,16 +129,23 @@ def labelled(keys: Keys) -> list[ColumnElement[Any]]:
     return [key.label(key_name(place)) for place, key in enumerate(keys)]
 
 
-def order_by(keys: Keys, request: PageRequest) -> list[ColumnElement[Any]]:
-    """The order in which the page's rows are read (the reverse of the list's for `last`)."""
+def order_by(
+    keys: Keys, request: PageRequest, columns: Keys | None = None
+) -> list[ColumnElement[Any]]:
+    """The order in which the page's rows are read (the reverse of the list's for `last`).
+
+    `columns`: the keys by their names in the statement.
+    """
     return [
-        _descending(key) if order.descending != request.backwards else _ascending(key)
-        for order, key in zip(request.order, keys, strict=True)
+        (_descending if order.descending != request.backwards else _ascending)(
+            column, _nullable(key)
+        )
+        for order, key, column in zip(request.order, keys, columns or keys, strict=True)
     ]
 
 
-def make_page(rows: Sequence[Row[Any]], request: PageRequest) -> Page:
-    """The page of rows read by `page_statement`."""
+def make_page(rows: Sequence[Any], request: PageRequest) -> Page:
+    """The page of rows read by `page_statement`, or of rows like them."""
     has_more = len(rows) > request.size
     kept = list(rows[: request.size])
     if request.backwards:
@@ -136,12 +153,12 @@ def make_page(rows: Sequence[Row[Any]], request: PageRequest) -> Page:
     return Page(kept, has_more, request.after is not None or request.offset > 0)
 
 
-def _ascending(key: ColumnElement[Any]) -> ColumnElement[Any]:
-    return key.asc().nulls_first() if _nullable(key) else key.asc()
+def _ascending(key: ColumnElement[Any], nullable: bool) -> ColumnElement[Any]:
+    return key.asc().nulls_first() if nullable else key.asc()
 
 
-def _descending(key: ColumnElement[Any]) -> ColumnElement[Any]:
-    return key.desc().nulls_last() if _nullable(key) else key.desc()
+def _descending(key: ColumnElement[Any], nullable: bool) -> ColumnElement[Any]:
+    return key.desc().nulls_last() if nullable else key.desc()
 
 
 def _nullable(column: ColumnElement[Any]) -> bool:
@@ -150,7 +167,7 @@ def _nullable(column: ColumnElement[Any]) -> bool:
 
 def _beyond(keys: Keys, request: PageRequest, cursor: str, *, after: bool) -> ColumnElement[bool]:
     """Rows strictly behind (or before) the cursor's in the list's order."""
-    values = _decode(keys, request, cursor)
+    values = position_of_cursor(keys, request, cursor)
     alternatives: list[ColumnElement[bool]] = []
     equal: list[ColumnElement[bool]] = []
     for key, order, value in zip(keys, request.order, values, strict=True):
@@ -184,7 +201,8 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, dt.date | dt.time) else value
 
 
-def _decode(keys: Keys, request: PageRequest, cursor: str) -> list[Any]:
+def position_of_cursor(keys: Keys, request: PageRequest, cursor: str) -> list[Any]:
+    """The values of the keys that a cursor holds. Raises CursorError."""
     try:
         content = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
         signature, *values = content if isinstance(content, list) else [None]

@@ -1,13 +1,12 @@
 """What can be said of a field over a list: how many, least, greatest, mean, sum, distinct."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Date, DateTime, FromClause, Select, Time, func, null, select
+from sqlalchemy import ColumnElement, Date, DateTime, FromClause, Select, Time, func, null, select
 
 from dicom_graph.store.dialect import parent_table
-from dicom_graph.store.read.conditions import Condition
 from dicom_graph.store.read.filters import Filters
 from dicom_graph.store.read.orders import order_key
 from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
@@ -32,21 +31,25 @@ def statistics_statement(
     relation: str | None,
     name: str,
     parents: Sequence[Parent | None],
-    wanted: Condition | None,
+    where: Callable[[Filters, FromClause], Sequence[ColumnElement[bool]]],
 ) -> Select[Any]:
-    """One row for each parent (its id and patient first), or one for the whole list."""
+    """One row for each parent (its id and patient first), or one for the whole list.
+
+    `where` narrows the list.
+    """
     table: FromClause = ENTITY_TABLES[entity]
-    key = order_key(filters.sqlite, entity, table, name)
-    narrowed = [] if wanted is None else [filters.where(entity, table, wanted)]
     if relation is None:
+        key = order_key(filters.sqlite, entity, table, name)
         rows = select(null().label("id"), null().label("patient_id"), key.label("value"))
         rows = rows.select_from(table)
     else:
         keys = parent_table(filters.sqlite, [parent for parent in parents if parent is not None])
         related = RELATIONS[relation].condition(table, keys)
+        filters = replace(filters, patient=RELATIONS[relation].patient(keys))
+        key = order_key(filters.sqlite, entity, table, name, filters.patient)
         rows = select(keys.c.id, keys.c.patient_id, key.label("value")).select_from(keys)
         rows = rows.join(table, related)
-    values = rows.where(*narrowed).subquery("listed")
+    values = rows.where(*where(filters, table)).subquery("listed")
     value = values.c.value
     is_number = not isinstance(key.type, Date | Time | DateTime | UtcDateTime)
     statement = select(

@@ -4,6 +4,7 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from copy import copy
 from typing import Any
 
 from sqlalchemy import JSON, ColumnElement, FromClause, Row, Select, func, select
@@ -37,6 +38,7 @@ from dicom_graph.store.read.pages import (
     page_statement,
 )
 from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
+from dicom_graph.store.read.sorter import Sorter
 from dicom_graph.store.read.statistics import Statistics, statistics_statement
 from dicom_graph.store.read.summary import SeriesContents, count_elements, summarise
 from dicom_graph.store.tables import (
@@ -48,6 +50,7 @@ from dicom_graph.store.tables import (
     ImportFailure,
     ImportJob,
 )
+from dicom_graph.store.visible import Groups, of_visible
 
 
 class Store:
@@ -67,14 +70,22 @@ class Store:
         self._elements = ElementCache(element_cache_bytes)
         self.jobs = JobFeed(lambda ids: self.by_ids("import_job", ids))
 
+    def limited_to(self, groups: Groups) -> "Store":
+        """The same store, and the same memory, for who sees only what these groups are granted."""
+        limited = copy(self)
+        limited.database = self.database.limited_to(groups)
+        return limited
+
     async def page(
         self, entity: str, request: PageRequest, wanted: Condition | None = None
     ) -> Page:
         """One page of the entities of a kind. Raises CursorError."""
         table = ENTITY_TABLES[entity]
         async with self.database.read() as connection:
+            if request.has_elements:
+                return await (await self._sorter(connection, entity, request)).page(wanted)
             filters = await self._filters(connection, wanted)
-            narrowed = select(table).where(*_where(filters, entity, table, wanted))
+            narrowed = select(table).where(*self._where(filters, entity, table, wanted))
             statement = page_statement(narrowed, self._keys(entity, table, request), request)
             return make_page((await connection.execute(statement)).all(), request)
 
@@ -84,7 +95,7 @@ class Store:
         async with self.database.read() as connection:
             filters = await self._filters(connection, wanted)
             statement = select(func.count()).select_from(table)
-            statement = statement.where(*_where(filters, entity, table, wanted))
+            statement = statement.where(*self._where(filters, entity, table, wanted))
             return int((await connection.execute(statement)).scalar_one())
 
     async def pages_of(
@@ -95,22 +106,30 @@ class Store:
         wanted: Condition | None = None,
     ) -> dict[Parent, Page]:
         """The same page of each parent's list, in one statement. Raises CursorError."""
-        child_name, condition = RELATIONS[relation]
+        child_name, condition, _ = RELATIONS[relation]
         keys = parent_table(self._sqlite, parents)
-
+        patient = RELATIONS[relation].patient(keys)
         rows: dict[Parent, list[Row[Any]]] = defaultdict(list)
         async with self.database.read() as connection:
-            filters = await self._filters(connection, wanted)
+            if request.has_elements:
+                sorter = await self._sorter(connection, child_name, request)
+                return await sorter.pages_of(relation, parents, wanted)
+            filters = await self._filters(connection, wanted, patient)
 
             def page_of_parent(table: FromClause) -> Select[Any]:
-                narrowed = _where(filters, child_name, table, wanted)
+                narrowed = self._where(filters, child_name, table, wanted)
                 related = select(table).where(condition(table, keys), *narrowed)
-                return page_statement(related, self._keys(child_name, table, request), request)
+                sort_keys = self._keys(child_name, table, request, patient)
+                return page_statement(related, sort_keys, request)
 
             joined, child = first_of_each(
-                self._sqlite, keys, ENTITY_TABLES[child_name], page_of_parent
+                self._sqlite,
+                keys,
+                ENTITY_TABLES[child_name],
+                page_of_parent,
+                by_parent=patient is not None,
             )
-            sort_keys = self._keys(child_name, child, request)
+            sort_keys = self._keys(child_name, child, request, patient)
             statement = (
                 select(keys.c.id.label("parent_id"), keys.c.patient_id.label("parent_patient_id"))
                 .add_columns(*[child.c[column.name] for column in ENTITY_TABLES[child_name].c])
@@ -122,16 +141,22 @@ class Store:
                 rows[Parent(row[0], row[1])].append(row)
         return {parent: make_page(rows.get(parent, ()), request) for parent in parents}
 
+    async def _sorter(
+        self, connection: AsyncConnection, entity: str, request: PageRequest
+    ) -> Sorter:
+        definitions = await self._elements.current_definitions(connection)
+        return Sorter(connection, self._sqlite, definitions, entity, request)
+
     async def counts_of(
         self, relation: str, parents: Sequence[Parent], wanted: Condition | None = None
     ) -> dict[Parent, int]:
         """The lengths of the parents' lists."""
-        child_name, condition = RELATIONS[relation]
+        child_name, condition, _ = RELATIONS[relation]
         keys = parent_table(self._sqlite, parents)
         child = ENTITY_TABLES[child_name]
         async with self.database.read() as connection:
-            filters = await self._filters(connection, wanted)
-            related = condition(child, keys), *_where(filters, child_name, child, wanted)
+            filters = await self._filters(connection, wanted, RELATIONS[relation].patient(keys))
+            related = condition(child, keys), *self._where(filters, child_name, child, wanted)
             count = select(func.count()).select_from(child).where(*related)
             statement = select(
                 keys.c.id, keys.c.patient_id, count.correlate(keys).scalar_subquery()
@@ -139,11 +164,19 @@ class Store:
             rows = await connection.execute(statement)
             return {Parent(id, patient_id): total for id, patient_id, total in rows}
 
-    def _keys(self, entity: str, table: FromClause, request: PageRequest) -> Keys:
+    def _keys(
+        self,
+        entity: str,
+        table: FromClause,
+        request: PageRequest,
+        patient: ColumnElement[Any] | None = None,
+    ) -> Keys:
         """What a page of the table is sorted by; a page that was read already has its keys."""
         if key_name(0) in table.c:
             return [table.c[key_name(place)] for place in range(len(request.order))]
-        return [order_key(self._sqlite, entity, table, order.name) for order in request.order]
+        return [
+            order_key(self._sqlite, entity, table, order.name, patient) for order in request.order
+        ]
 
     async def statistics(
         self,
@@ -156,7 +189,10 @@ class Store:
         """Statistics of a field over each parent's list, or over all entities (parent None)."""
         async with self.database.read() as connection:
             filters = await self._filters(connection, wanted)
-            statement = statistics_statement(filters, entity, relation, name, parents, wanted)
+            statement = statistics_statement(
+                filters, entity, relation, name, parents,
+                lambda narrowed, table: self._where(narrowed, entity, table, wanted),
+            )  # fmt: skip
             return {
                 Parent(id, patient_id) if id is not None else None: Statistics(*values)
                 for id, patient_id, *values in await connection.execute(statement)
@@ -184,14 +220,19 @@ class Store:
             statement = element_facet(filters, entity, path, wanted, limit)
             return [FacetValue(*row) for row in await connection.execute(statement)]
 
-    async def _filters(self, connection: AsyncConnection, wanted: Condition | None) -> Filters:
+    async def _filters(
+        self,
+        connection: AsyncConnection,
+        wanted: Condition | None,
+        patient: ColumnElement[Any] | None = None,
+    ) -> Filters:
         """What makes the condition into SQL; it needs the definitions only for elements."""
         if not asks_of_elements(wanted):
-            return Filters(self._sqlite, {})
+            return Filters(self._sqlite, {}, patient=patient)
         definitions = await self._elements.current_definitions(connection)
         matcher = ElementMatcher(self._sqlite, definitions)
         common = await find_common(connection, matcher, wanted, self._many_images)
-        return Filters(self._sqlite, definitions, common)
+        return Filters(self._sqlite, definitions, common, patient)
 
     async def by_ids(self, entity: str, ids: Sequence[int]) -> dict[int, Row[Any]]:
         """Entities by id."""
@@ -217,6 +258,8 @@ class Store:
 
     async def _headers(self, column: Any, ids: Sequence[int], key: str) -> dict[int, Row[Any]]:
         statement = select(Header.__table__).where(among(self._sqlite, column, ids))
+        if self.database.groups is not None:
+            statement = statement.where(*of_visible("header", Header.__table__))
         async with self.database.read() as connection:
             return {row._mapping[key]: row for row in await connection.execute(statement)}
 
@@ -356,6 +399,11 @@ class Store:
         """Elements by id."""
         async with self.database.read() as connection:
             await self._elements.forget_pruned(connection)
+            if self.database.groups is not None:
+                table = ENTITY_TABLES["data_element"]
+                known = among(self._sqlite, table.c.id, ids)
+                seen = select(table.c.id).where(known, *of_visible("data_element", table))
+                ids = list((await connection.execute(seen)).scalars())
             return await self._elements.elements(connection, ids, self._sqlite)
 
     async def definitions(self, ids: Sequence[int]) -> dict[int, DefinitionRow]:
@@ -405,8 +453,9 @@ class Store:
                 found[row.retry_of].append(row)
         return found
 
-
-def _where(
-    filters: Filters, entity: str, table: FromClause, wanted: Condition | None
-) -> list[ColumnElement[bool]]:
-    return [] if wanted is None else [filters.where(entity, table, wanted)]
+    def _where(
+        self, filters: Filters, entity: str, table: FromClause, wanted: Condition | None
+    ) -> list[ColumnElement[bool]]:
+        """What narrows a list: the condition, and what may be seen at all."""
+        seen = [] if self.database.groups is None else of_visible(entity, table)
+        return seen if wanted is None else [*seen, filters.where(entity, table, wanted)]

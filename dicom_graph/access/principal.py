@@ -1,0 +1,62 @@
+"""Roles, and who a request comes from."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from dicom_graph.store.accounts import TokenRow, UserRow
+
+
+class Role(IntEnum):
+    """What somebody may do; each role may also do what those before it may."""
+
+    NOBODY = 0
+    """Nothing."""
+    VIEWER = 1
+    """Read."""
+    IMPORTER = 2
+    """Import and upload."""
+    EDITOR = 3
+    """Change, delete and refresh what is stored."""
+    ADMIN = 4
+    """Users, tokens, pruning and the audit log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who a request comes from.
+
+    `groups`: ids of the groups whose patients and studies alone it sees; None sees everything.
+    `deidentified`: it sees no identities. `token_id`: the token that it came with, if any.
+    """
+
+    name: str
+    role: Role
+    groups: tuple[int, ...] | None = None
+    deidentified: bool = False
+    user_id: int | None = None
+    token_id: int | None = None
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether it sees only what its groups are granted."""
+        return self.groups is not None
+
+
+EVERYONE = Principal("everyone", Role.ADMIN)
+"""Whoever reaches a server that asks nobody for a name, and code that runs without a server."""
+
+NOBODY = Principal("nobody", Role.NOBODY)
+"""Who has not said yet who they are."""
+
+
+def principal_of(user: UserRow) -> Principal:
+    """The principal of a user."""
+    return Principal(user.name, Role[user.role], user.groups, user.deidentified, user.id)
+
+
+def principal_of_token(token: TokenRow) -> Principal:
+    """The principal of a token: it may what both the token and its user may."""
+    user = token.user
+    role = min(Role[token.role], Role[user.role])
+    deidentified = token.deidentified or user.deidentified
+    return Principal(user.name, role, user.groups, deidentified, user.id, token.id)

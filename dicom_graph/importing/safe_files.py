@@ -1,0 +1,197 @@
+"""Copying and moving files so that a crash at any moment loses none, and none is overwritten.
+
+A file appears under its name whole or not at all: it is written under another, synced, read back
+and then linked, which fails where the name is taken.
+"""
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+
+from dicom_graph.store.ingest import FileRecord
+
+_CHUNK = 1 << 20
+_CHANGED = "it changed while it was imported; import it again"
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""Errors of a file system that takes no file at all any more."""
+_NO_SUCH_LINK = frozenset(
+    {errno.EPERM, errno.EACCES, errno.EXDEV, errno.EMLINK, errno.ENOSYS, errno.ENOTSUP,
+     errno.EOPNOTSUPP, errno.EINVAL}
+)  # fmt: skip
+
+
+class StorageError(Exception):
+    """A file cannot be stored; the message says why. It stays where it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which file it is, and in which state."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> "Identity":
+        """That of a file's status."""
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+@contextmanager
+def opened(path: str) -> Iterator[BufferedReader]:
+    """A regular file to read; anything else in its place is a StorageError, and never a wait."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise StorageError(f"{path} is no regular file")
+        yield file
+
+
+def require_unchanged(status: os.stat_result, record: FileRecord) -> None:
+    """Raises StorageError for a file that is not as it was when it was found."""
+    if (status.st_size, status.st_mtime_ns) != (record.size, record.mtime_ns):
+        raise StorageError(_CHANGED)
+
+
+def copy_to(record: FileRecord, temporary: str, target: str) -> bool:
+    """Copy a file to a new name, with its modification time, synced and read back.
+
+    False where the target is there already. Raises StorageError, OSError.
+    """
+    try:
+        digest = _write_copy(os.path.join(record.directory, record.name), record, temporary)
+        if _digest_on_disk(temporary) != digest:
+            raise StorageError("its copy reads differently than it was written: is the disk sound?")
+        return _publish(temporary, target)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _write_copy(source: str, record: FileRecord, temporary: str) -> bytes:
+    digest = hashlib.sha256()
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    with opened(source) as file, open(os.open(temporary, flags, 0o666), "wb", 0) as copy:
+        require_unchanged(os.fstat(file.fileno()), record)
+        for chunk in iter(lambda: file.read(_CHUNK), b""):
+            digest.update(chunk)
+            left = memoryview(chunk)
+            while left:
+                left = left[copy.write(left) :]
+        status = os.fstat(file.fileno())
+        require_unchanged(status, record)
+        if copy.tell() != record.size:
+            raise StorageError(_CHANGED)
+        os.utime(copy.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
+        os.fsync(copy.fileno())
+    return digest.digest()
+
+
+def _digest_on_disk(path: str) -> bytes:
+    """The SHA-256 of a file, read from the disk rather than from memory where the system can."""
+    with opened(path) as file:
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def link_to(record: FileRecord, temporary: str, target: str) -> bool | None:
+    """Give a file a second name, which is a move once the first one is removed.
+
+    False where the target is there already; None where the file has more names than one, through
+    which it could be changed, or the file system has no such links: then it must be copied.
+    Raises StorageError, OSError.
+    """
+    source = os.path.join(record.directory, record.name)
+    with opened(source) as file:
+        status = os.fstat(file.fileno())
+        require_unchanged(status, record)
+        if status.st_nlink != 1:
+            return None
+        os.fsync(file.fileno())
+        try:
+            os.link(source, temporary, follow_symlinks=False)
+        except OSError as error:
+            if error.errno in _NO_SUCH_LINK:
+                return None
+            raise
+        try:
+            if Identity.of(os.lstat(temporary)) != Identity.of(status):
+                raise StorageError(_CHANGED)
+            return _publish(temporary, target)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def _publish(temporary: str, target: str) -> bool:
+    """Give a whole file its name; False where that is taken."""
+    try:
+        os.link(temporary, target, follow_symlinks=False)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_SUCH_LINK:
+            raise
+        if os.path.lexists(target):
+            return False
+        os.rename(temporary, target)
+    return True
+
+
+def is_same(source: str, target: str) -> bool:
+    """Whether two files hold the same bytes, or are one. The target is synced, since from here on
+    it may be the only one. Raises StorageError, OSError.
+    """
+    with opened(source) as mine, opened(target) as theirs:
+        here, there = os.fstat(mine.fileno()), os.fstat(theirs.fileno())
+        if here.st_size != there.st_size:
+            return False
+        os.fsync(theirs.fileno())
+        if os.path.samestat(here, there):
+            return True
+        while chunk := mine.read(_CHUNK):
+            if theirs.read(_CHUNK) != chunk:
+                return False
+        return not theirs.read(1)
+
+
+def sync_folder(path: str) -> None:
+    """Make the names in a folder outlive a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems cannot, and need not.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def remove_original(source: str, was: Identity, target: str, kept: Identity) -> None:
+    """Remove a file that is stored now, if both are still what they were when it was stored.
+
+    One that is gone already is no error. Raises StorageError, OSError; then it is still there.
+    """
+    if Identity.of(os.stat(target)) != kept:
+        raise StorageError(f"{target} changed meanwhile")
+    with suppress(FileNotFoundError):
+        if Identity.of(os.lstat(source)) != was:
+            raise StorageError("it changed meanwhile")
+        if _is_one_name(source, target):
+            raise StorageError(f"it is {target} itself")
+        os.unlink(source)
+
+
+def _is_one_name(source: str, target: str) -> bool:
+    """Whether two paths name one entry of one folder, as through two mounts."""
+    folders = os.path.dirname(source), os.path.dirname(target)
+    names = os.path.basename(source).casefold(), os.path.basename(target).casefold()
+    return names[0] == names[1] and os.path.samefile(*folders)

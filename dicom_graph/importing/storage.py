@@ -1,0 +1,316 @@
+"""Imports that keep the files: copied or moved below a storage root, each at its default path.
+
+The order makes a crash harmless: a file is whole and synced at its new place before the
+transaction that names it, and only after its commit is an original removed. What a killed run
+left is recognised by the next one: a target with the same bytes is taken as it is.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from dicom_graph.dicom.paths import default_path
+from dicom_graph.importing.safe_files import (
+    FULL,
+    Identity,
+    StorageError,
+    copy_to,
+    is_same,
+    link_to,
+    remove_original,
+    sync_folder,
+)
+from dicom_graph.importing.work_folder import (
+    WORK_FOLDER,
+    copying_folder,
+    is_upload,
+    own_name,
+    remove_abandoned,
+)
+from dicom_graph.store.engine import Database
+from dicom_graph.store.ingest import FileRecord, ImageFile, Outcome, ReadFile, files_of_images
+from dicom_graph.store.jobs import ClaimedJob, Failure, Storage
+
+_THREADS = 4
+_PART_FILES = 64
+_PART_BYTES = 256 << 20
+_BEAT_SECONDS = 1.0
+
+
+_Placed = FileRecord | StorageError | OSError
+"""Where a file lies now, or why not."""
+
+
+@dataclass(slots=True)
+class Stored:
+    """What became of some files. `files` now lie at their targets and are to be written;
+    `repeated` are those whose image this job has stored and written before, of which `existing`
+    are yet to be counted. `full`: why no more can be stored.
+    """
+
+    files: list[ReadFile] = field(default_factory=list)
+    repeated: list[ReadFile] = field(default_factory=list)
+    existing: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    full: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    source: str
+    was: Identity
+    target: str
+    kept: Identity
+
+
+class FileStorage:
+    """Stores the files of one job below a root. Used by one thread, it copies in several."""
+
+    def __init__(self, database: Database, root: Path, job: ClaimedJob) -> None:
+        self._database = database
+        self._root = os.path.realpath(root)
+        self._job = job
+        self._moves = job.request.storage is Storage.MOVE
+        # What a run before this one wrote is met again, but counted already.
+        self._counted = job.counts.created + job.counts.updated
+        self._meets_counted = self._moves and job.is_resumed
+        self._threads = ThreadPoolExecutor(_THREADS, "storage")
+        self._pending: dict[str, _Move] = {}
+        self._folders: dict[str, str | None] = {}
+        self._copying = Path()
+
+    def prepare(self) -> None:
+        """Make ready what copying needs, and remove what killed imports left half copied.
+
+        Raises StorageError where the root cannot be written.
+        """
+        # Not made where it is not there: its disk may not be mounted.
+        if not os.path.isdir(self._root):
+            raise StorageError(f"the storage root {self._root} is not there")
+        try:
+            self._copying = copying_folder(Path(self._root))
+            remove_abandoned(self._copying)
+        except OSError as error:
+            raise StorageError(f"the storage root {self._root}: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._threads.shutdown()
+
+    def store(self, files: Sequence[ReadFile], beat: Callable[[], None]) -> Stored:
+        """Put files at their targets; those that cannot be stay where they are.
+
+        `beat` is called every few seconds while that lasts. Raises OSError where a folder that
+        holds new files cannot be synced: then none of them may be written.
+        """
+        uids = sorted({file.entities.image.uid for file in files})
+        with self._database.read_sync() as connection:
+            known = files_of_images(connection, uids)
+        # Files of one image one after the other: the first is kept, whichever thread is faster.
+        by_image: dict[str, list[ReadFile]] = {}
+        for file in files:
+            by_image.setdefault(file.entities.image.uid, []).append(file)
+        placed: list[tuple[str, list[ReadFile], Future[list[_Placed]]]] = []
+        for uid, same in by_image.items():
+            target = self._target(same[0], known.get(uid, []))
+            records = [file.file for file in same]
+            placed.append((target, same, self._threads.submit(self._place_all, records, target)))
+        waiting = {future for _, _, future in placed}
+        while waiting:
+            waiting = wait(waiting, _BEAT_SECONDS).not_done
+            beat()
+        result = Stored()
+        for target, same, future in placed:
+            for file, place in zip(same, future.result(), strict=True):
+                self._collect(file, target, place, known, result)
+        self._sync_folders({file.file.directory for file in result.files})
+        return result
+
+    def _collect(
+        self,
+        file: ReadFile,
+        target: str,
+        place: _Placed,
+        known: dict[str, list[ImageFile]],
+        result: Stored,
+    ) -> None:
+        source = os.path.join(file.file.directory, file.file.name)
+        if isinstance(place, StorageError):
+            result.failures.append(Failure(source, str(place)))
+        elif isinstance(place, OSError):
+            if place.errno in FULL:
+                result.full = f"{place.strerror} in the storage root {self._root}"
+            else:
+                reason = place.strerror or type(place).__name__
+                result.failures.append(Failure(source, f"cannot be stored: {reason}"))
+        else:
+            record = place
+            stored = replace(file, file=record, source=file.file)
+            state = (target, record.size, record.mtime_ns, self._job.id)
+            for row in known.get(file.entities.image.uid, ()):
+                if (row.path, row.size, row.mtime_ns, row.import_job_id) == state:
+                    result.repeated.append(stored)
+                    result.existing += self._is_new_copy(row.outcome)
+                    return
+            result.files.append(stored)
+            self._meets_counted = False
+
+    def _is_new_copy(self, outcome: Outcome) -> bool:
+        """Whether a file whose image this job has stored before is yet to be counted."""
+        if self._moves:
+            return not self._meets_counted
+        if outcome not in (Outcome.CREATED, Outcome.UPDATED) or self._counted == 0:
+            return True
+        self._counted -= 1
+        return False
+
+    def _target(self, file: ReadFile, rows: Sequence[ImageFile]) -> str:
+        """Where the image's file is stored already, or else belongs."""
+        for row in rows:
+            if self._holds(row.path) and os.path.isfile(row.path):
+                return row.path
+        of = file.entities
+        patient, study, series = (e.uid if e else None for e in (of.patient, of.study, of.series))
+        return os.path.join(self._root, default_path(patient, study, series, of.image.uid))
+
+    def _place_all(self, records: Sequence[FileRecord], target: str) -> list[_Placed]:
+        """Runs in a thread: files of one image to its target."""
+        placed: list[_Placed] = []
+        for record in records:
+            try:
+                placed.append(self._place(record, target))
+            except (StorageError, OSError) as error:
+                placed.append(error)
+        return placed
+
+    def _place(self, record: FileRecord, target: str) -> FileRecord:
+        source = os.path.join(record.directory, record.name)
+        self._require_storable(record)
+        is_new = not os.path.lexists(target) and self._bring(record, target)
+        status = os.stat(target)
+        if not is_new and not self._is_stored(record, source, target, status):
+            raise StorageError(
+                f"{target} is another file of this SOPInstanceUID, with other content: this one "
+                "stays where it is"
+            )
+        if self._moves:
+            original, kept = Identity.of(os.lstat(source)), Identity.of(status)
+            if (original.size, original.mtime_ns) != (record.size, record.mtime_ns):
+                raise StorageError("it changed while it was imported; import it again")
+            self._pending[source] = _Move(source, original, target, kept)
+        folder, name = os.path.split(target)
+        return FileRecord(folder, name, status.st_size, status.st_mtime_ns)
+
+    def _bring(self, record: FileRecord, target: str) -> bool:
+        """False where another process was faster."""
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        temporary = os.path.join(self._copying, own_name())
+        is_linked = link_to(record, temporary, target) if self._moves else None
+        return copy_to(record, temporary, target) if is_linked is None else is_linked
+
+    def _is_stored(
+        self, record: FileRecord, source: str, target: str, status: os.stat_result
+    ) -> bool:
+        unchanged = (status.st_size, status.st_mtime_ns) == (record.size, record.mtime_ns)
+        # Where the original stays, size and time are proof enough, as in any other import.
+        return (unchanged and not self._moves) or is_same(source, target)
+
+    def _require_storable(self, record: FileRecord) -> None:
+        folder = record.directory
+        if folder not in self._folders:
+            self._folders[folder] = self._objection(folder)
+        objection = self._folders[folder]
+        if objection is None and self._moves and os.path.islink(os.path.join(folder, record.name)):
+            objection = _LINK
+        if objection is not None:
+            raise StorageError(objection)
+
+    def _objection(self, folder: str) -> str | None:
+        """Why the files of a folder cannot be stored."""
+        real = os.path.realpath(folder)
+        if self._holds(real) and not is_upload(real, self._root):
+            return "it lies below the storage root already: import it in place"
+        if not self._moves:
+            return None
+        if real != folder:
+            return _LINK
+        if not os.access(folder, os.W_OK | os.X_OK):
+            return "cannot be moved: its folder may not be written"
+        return None
+
+    def _holds(self, path: str) -> bool:
+        return path == self._root or path.startswith(self._root.rstrip(os.sep) + os.sep)
+
+    def _sync_folders(self, folders: set[str]) -> None:
+        above = set(folders)
+        for folder in folders:
+            while self._holds(folder := os.path.dirname(folder)):
+                above.add(folder)
+        for folder in sorted(above, reverse=True):
+            sync_folder(folder)
+
+    def release(self, file: ReadFile) -> Failure | None:
+        """After the commit: remove the original of a file that is moved, or say why not."""
+        if file.source is None:
+            return None
+        source = os.path.join(file.source.directory, file.source.name)
+        move = self._pending.pop(source, None)
+        if move is None:
+            return None
+        try:
+            remove_original(move.source, move.was, move.target, move.kept)
+        except (StorageError, OSError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            return Failure(
+                source,
+                f"it is imported and stored as {move.target}, but not removed here: {reason}",
+            )
+        return None
+
+
+def required_root(root: Path | None) -> Path:
+    """The storage root. Raises StorageError where none is set."""
+    if root is None:
+        raise StorageError(
+            "there is no storage root for files that are copied, moved or uploaded: set "
+            "DICOM_GRAPH_STORAGE_ROOT to a folder"
+        )
+    return root
+
+
+def paths_to_store(storage: Storage, paths: Sequence[str], root: Path | None) -> tuple[str, ...]:
+    """The absolute paths of an import that is asked for, as far as `storage` allows them.
+
+    Raises StorageError where there is no storage root, or where a path lies below it, or is a
+    symbolic link and would be moved; and for what is on its way into a root.
+    """
+    for path in paths:
+        if WORK_FOLDER in Path(os.path.realpath(path)).parts:
+            raise StorageError(f"{path} is dicom-graph's own work folder")
+    if storage is Storage.IN_PLACE:
+        return tuple(os.path.abspath(path) for path in paths)
+    real_root = os.path.realpath(required_root(root))
+    found = []
+    for path in map(os.path.abspath, paths):
+        if Path(os.path.realpath(path)).is_relative_to(real_root):
+            raise StorageError(f"{path} lies below the storage root already: import it in place")
+        if storage is Storage.MOVE and os.path.islink(path):
+            raise StorageError(f"{path} is a symbolic link: move what it leads to, or copy")
+        found.append(os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path)))
+    return tuple(found)
+
+
+_LINK = "a symbolic link, or below one: only what lies there itself is moved"
+
+
+def in_parts(files: Sequence[ReadFile]) -> Iterator[Sequence[ReadFile]]:
+    """Files in parts that take a short time to store; at least one part."""
+    start = size = 0
+    for index, file in enumerate(files):
+        if index > start and (index - start == _PART_FILES or size > _PART_BYTES):
+            yield files[start:index]
+            start, size = index, 0
+        size += file.file.size
+    yield files[start:]

@@ -1,0 +1,92 @@
+"""From values of Siemens CSA headers up to the headers and images that hold them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, select, union_all
+from sqlalchemy.sql.selectable import CompoundSelect
+
+from dicom_graph.dicom.csa import CSA_IMAGE_HEADER, CSA_SERIES_HEADER
+from dicom_graph.store.read.climb import images_with
+from dicom_graph.store.read.compare import compare, passes_null
+from dicom_graph.store.read.conditions import HasCsa
+from dicom_graph.store.read.texts import as_range, of_beginning
+from dicom_graph.store.tables import (
+    CsaNumber,
+    CsaPartElement,
+    CsaPath,
+    CsaText,
+    HeaderElement,
+)
+
+Ids = Select[Any] | CompoundSelect[Any]
+
+
+def images_with_csa(sqlite: bool, wanted: HasCsa) -> CompoundSelect[Any]:
+    """The ids of images whose header has such a value."""
+    return _holders(sqlite, wanted, images_with)
+
+
+def items_with_csa(sqlite: bool, wanted: HasCsa) -> CompoundSelect[Any]:
+    """The ids of sequence items, or other headers, that have such a value of their own."""
+    return _holders(sqlite, wanted, _headers_with)
+
+
+def _headers_with(elements: Ids) -> Select[Any]:
+    return select(HeaderElement.header_id).where(HeaderElement.element_id.in_(elements))
+
+
+def _holders(sqlite: bool, wanted: HasCsa, holding: Callable[[Ids], Ids]) -> CompoundSelect[Any]:
+    """The image's header comes first: what it has at the path hides the series'."""
+    of_image = holding(_elements(sqlite, CSA_IMAGE_HEADER, wanted)).subquery()
+    of_series = holding(_elements(sqlite, CSA_SERIES_HEADER, wanted)).subquery()
+    hidden = holding(_elements(sqlite, CSA_IMAGE_HEADER, HasCsa(wanted.path))).subquery()
+    seen = select(of_series.c[0]).where(of_series.c[0].not_in(select(hidden.c[0])))
+    return union_all(select(of_image.c[0]), seen)
+
+
+def _elements(sqlite: bool, header: int, wanted: HasCsa) -> Select[Any]:
+    """The ids of CSA headers of a kind that have such a value."""
+    numbers, texts = CsaNumber, CsaText
+    paths = _paths(header, wanted)
+    found: list[Select[Any]] = []
+    if all(column == "number" or passes_null(test) for column, test in wanted.values):
+        tests = [
+            compare(sqlite, numbers.number.expression, test)
+            for column, test in wanted.values
+            if column == "number"
+        ]
+        found.append(select(numbers.holder_id).where(numbers.path_id.in_(paths), *tests))
+    if all(column == "text" or passes_null(test) for column, test in wanted.values):
+        tests = _text_tests(sqlite, wanted)
+        found.append(select(texts.holder_id).where(texts.path_id.in_(paths), *tests))
+    if not found:
+        return select(numbers.holder_id).where(numbers.holder_id.is_(None))
+    holders = union_all(*found).cte()
+    parts = select(CsaPartElement.element_id).where(
+        CsaPartElement.part_id.in_(select(-holders.c.holder_id).where(holders.c.holder_id < 0))
+    )
+    elements = union_all(select(holders.c.holder_id), parts).cte()
+    return select(elements.c.holder_id)
+
+
+def _paths(header: int, wanted: HasCsa) -> Ids:
+    """The path itself; for tests on values also those of the values of a list."""
+    paths = select(CsaPath.id).where(CsaPath.header == header, CsaPath.path == wanted.path)
+    if not wanted.values:
+        return paths
+    listed = select(CsaPath.id).where(CsaPath.header == header, CsaPath.list_path == wanted.path)
+    return union_all(paths, listed)
+
+
+def _text_tests(sqlite: bool, wanted: HasCsa) -> list[ColumnElement[bool]]:
+    """Tests on texts; rows without one are lists and objects, whose being there alone counts."""
+    text = CsaText.text.expression
+    if not wanted.values:
+        return []
+    conditions: list[ColumnElement[bool]] = [text.is_not(None)]
+    for column, test in wanted.values:
+        if column == "text":
+            conditions += [compare(sqlite, text, part) for part in as_range(test)]
+            conditions += of_beginning(text, test)
+    return conditions

@@ -1,0 +1,153 @@
+"""What somebody limited to groups sees: the tables of the entities, narrowed in every statement.
+
+Each statement of a connection gets common table expressions that carry the names of the tables,
+and so hide them: `WITH series AS (SELECT * FROM main.series WHERE …)`. Whatever the statement does
+with `series` (a filter, a count, a facet, a relation), it sees no others, and no place can be
+forgotten.
+
+A series is seen if its patient or its study is granted; an image, a header, a file through its
+series; a patient or a study if it is granted itself or one of its series is seen. Imports are not
+seen: their reports name files of all.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Connection,
+    FromClause,
+    MetaData,
+    SelectBase,
+    Table,
+    false,
+    or_,
+    select,
+)
+
+from dicom_graph.store.account_tables import Grant
+from dicom_graph.store.tables import (
+    Base,
+    ElementSet,
+    ElementSetMember,
+    File,
+    Header,
+    HeaderElement,
+    Image,
+    ImportFailure,
+    ImportJob,
+    Patient,
+    Series,
+    Study,
+)
+
+Groups = tuple[int, ...]
+
+
+def narrow_statement(
+    connection: Connection, statement: Any, many: Any, parameters: Any, options: Any
+) -> tuple[Any, Any, Any]:
+    """Listens to executions: narrows a statement to what its connection's option `groups` sees."""
+    groups = connection.get_execution_options().get("groups")
+    if groups is not None:
+        if not isinstance(statement, SelectBase):
+            raise TypeError("who is limited to groups may only read")
+        schema = connection.dialect.default_schema_name or ""
+        statement = statement.add_cte(*_tables(groups, schema))
+    return statement, many, parameters
+
+
+def of_visible(entity: str, table: FromClause) -> list[ColumnElement[bool]]:
+    """What rows of an entity's table need beyond that, where they are asked for themselves.
+
+    A data element, and a header that is an item of one, is not of a series: it is seen if an image
+    that is seen holds it, at any depth.
+    """
+    if entity == "data_element":
+        return [_is_held(table.c.id)]
+    if entity == "header":
+        return [or_(table.c.image_id.is_not(None), _is_held(table.c.element_id))]
+    return []
+
+
+def _is_held(element_id: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether an image that is seen holds the element of a column of the statement around."""
+    start = select(element_id.label("id")).correlate_except()
+    climb = start.cte("climb_visible", recursive=True, nesting=True)
+    above = (
+        select(Header.element_id)
+        .join(HeaderElement, HeaderElement.header_id == Header.id)
+        .join(climb, climb.c.id == HeaderElement.element_id)
+        .where(Header.element_id.is_not(None))
+    )
+    climb = climb.union(above)
+    own = (
+        select(Image.id)
+        .join(Header, Header.image_id == Image.id)
+        .join(HeaderElement, HeaderElement.header_id == Header.id)
+        .where(HeaderElement.element_id == climb.c.id)
+    )
+    shared = (
+        select(Image.id)
+        .join(Header, Header.image_id == Image.id)
+        .join(ElementSetMember, ElementSetMember.set_id == Header.shared_set_id)
+        .where(ElementSetMember.element_id == climb.c.id)
+    )
+    held = or_(own.correlate(climb).exists(), shared.correlate(climb).exists())
+    return select(climb.c.id).where(held).exists()
+
+
+@lru_cache(maxsize=1000)
+def _tables(groups: Groups, schema: str) -> Sequence[CTE]:
+    hidden = _Hidden(schema)
+    granted = {
+        entity: select(Grant.uid).where(Grant.group_id.in_(groups), Grant.entity == entity)
+        for entity in ("patient", "study")
+    }
+    patient, study = hidden.table(Patient), hidden.table(Study)
+    patients = select(patient.c.id).where(patient.c.uid.in_(granted["patient"]))
+    studies = select(study.c.id).where(study.c.uid.in_(granted["study"]))
+    series = hidden.table(Series)
+    seen_series = select(Series.id)
+    return (
+        hidden.narrow(
+            Series, or_(series.c.patient_id.in_(patients), series.c.study_id.in_(studies))
+        ),
+        hidden.narrow(
+            Patient, or_(patient.c.id.in_(patients), patient.c.id.in_(select(Series.patient_id)))
+        ),
+        hidden.narrow(Study, or_(study.c.id.in_(studies), study.c.id.in_(select(Series.study_id)))),
+        hidden.narrow(Image, hidden.table(Image).c.series_id.in_(seen_series)),
+        hidden.narrow(ElementSet, hidden.table(ElementSet).c.series_id.in_(seen_series)),
+        hidden.narrow(
+            Header,
+            or_(
+                hidden.table(Header).c.element_id.is_not(None),
+                hidden.table(Header).c.image_id.in_(select(Image.id)),
+            ),
+        ),
+        hidden.narrow(File, hidden.table(File).c.image_id.in_(select(Image.id))),
+        hidden.narrow(ImportJob, false()),
+        hidden.narrow(ImportFailure, false()),
+    )
+
+
+class _Hidden:
+    """The tables themselves, by their full names, behind what carries their short ones."""
+
+    def __init__(self, schema: str) -> None:
+        self._schema = schema
+        self._metadata = MetaData()
+
+    def table(self, model: type[Base]) -> Table:
+        table: Table = model.__table__  # type: ignore[assignment]
+        found = self._metadata.tables.get(f"{self._schema}.{table.name}")
+        return found if found is not None else table.to_metadata(self._metadata, self._schema)
+
+    def narrow(self, model: type[Base], condition: ColumnElement[bool]) -> CTE:
+        """All columns of a table's rows that fulfil a condition, under the table's name."""
+        table = self.table(model)
+        statement = select(table).where(condition).correlate(None)
+        return statement.cte(table.name).prefix_with("NOT MATERIALIZED")

@@ -1,0 +1,200 @@
+"""Every request is asked who it is from, before anything else looks at it.
+
+Puts the principal into the scope. What is not public and has no good credentials ends here.
+"""
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import quote
+
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from dicom_graph.access.authenticator import Authenticator, Basic, Bearer, Cookie, Proxied
+from dicom_graph.access.authenticator import Credentials as Given
+from dicom_graph.access.policy import is_public, need_of_route, refusal
+from dicom_graph.access.principal import NOBODY, Principal
+from dicom_graph.access.throttle import TooManyFailures
+from dicom_graph.settings import Network
+
+SESSION_COOKIE = "dicom_graph_session"
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_BASIC = 'Basic realm="dicom-graph", charset="UTF-8"'
+_BEARER = 'Bearer realm="dicom-graph"'
+
+
+class BadCredentials(ValueError):
+    """An Authorization that cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where credentials are looked for."""
+
+    proxy_user_header: str = ""
+    trusted_proxies: tuple[Network, ...] = ()
+    allowed_origins: frozenset[str] = frozenset()
+
+    def credentials(self, connection: HTTPConnection) -> Given | None:
+        """The credentials of a request: an Authorization, else a session, else a proxy's word.
+
+        Raises BadCredentials for an Authorization that cannot be read.
+        """
+        header = connection.headers.get("authorization")
+        if header is not None:
+            return from_header(header, self.address(connection))
+        cookie = connection.cookies.get(SESSION_COOKIE)
+        if cookie:
+            return Cookie(cookie)
+        if self.proxy_user_header and self._is_proxy(connection):
+            name = connection.headers.get(self.proxy_user_header)
+            return Proxied(name) if name else None
+        return None
+
+    def address(self, connection: HTTPConnection) -> str:
+        """Where a request comes from: from the last proxy that is trusted, whom that names."""
+        address = connection.client.host if connection.client else ""
+        forwarded = connection.headers.get("x-forwarded-for", "").split(",")
+        if self._is_proxy(connection) and forwarded[-1].strip():
+            return forwarded[-1].strip()
+        return address
+
+    def is_encrypted(self, connection: HTTPConnection) -> bool:
+        """Whether a trusted proxy says that the client's connection to it is."""
+        forwarded = connection.headers.get("x-forwarded-proto", "")
+        return forwarded.lower() in ("https", "wss") and self._is_proxy(connection)
+
+    def is_foreign(self, connection: HTTPConnection) -> bool:
+        """Whether a browser says that another site's page makes it send this."""
+        headers = connection.headers
+        origin = headers.get("origin")
+        if origin in self.allowed_origins:
+            return False
+        site = headers.get("sec-fetch-site")
+        if site is not None:
+            return site not in ("same-origin", "none")
+        return origin is not None and origin.partition("://")[2] != headers.get("host")
+
+    def _is_proxy(self, connection: HTTPConnection) -> bool:
+        try:
+            address = ip_address(connection.client.host if connection.client else "")
+        except ValueError:
+            return False
+        return any(address in network for network in self.trusted_proxies)
+
+
+def from_header(header: str, address: str) -> Given:
+    """The credentials of an Authorization header. Raises BadCredentials."""
+    token = bearer(header)
+    if token is not None:
+        return token
+    scheme, _, value = header.strip().partition(" ")
+    if scheme.lower() != "basic":
+        raise BadCredentials("the Authorization must be Basic or Bearer")
+    try:
+        decoded = base64.b64decode(value.strip(), validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise BadCredentials("the Basic Authorization cannot be decoded") from None
+    name, colon, password = decoded.partition(":")
+    if not colon:
+        raise BadCredentials("the Basic Authorization has no colon")
+    return Basic(name, password, address)
+
+
+def bearer(header: str) -> Bearer | None:
+    """The token of an Authorization header; None for another kind of header."""
+    scheme, _, value = header.strip().partition(" ")
+    return Bearer(value.strip()) if scheme.lower() == "bearer" else None
+
+
+class Authentication:
+    """ASGI middleware: puts `principal` and `identify` into the scope, or refuses."""
+
+    def __init__(self, app: ASGIApp, authenticator: Authenticator, sources: Sources) -> None:
+        self._app = app
+        self._authenticator = authenticator
+        self._sources = sources
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        connection = HTTPConnection(scope)
+        if self._sources.is_encrypted(connection):
+            scope["scheme"] = "https" if scope["type"] == "http" else "wss"
+        refused = self._refuse_foreign(connection) or await self._identify(connection)
+        if refused is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await refused(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    def _refuse_foreign(self, connection: HTTPConnection) -> Response | None:
+        is_safe = connection.scope.get("method") in _SAFE_METHODS
+        if is_safe or not self._sources.is_foreign(connection):
+            return None
+        return _error(403, "FORBIDDEN", "another site's page may not ask for this")
+
+    async def _identify(self, connection: HTTPConnection) -> Response | None:
+        """Fill the scope; gives the refusal, if the request ends here."""
+        scope = connection.scope
+        scope["principal"] = NOBODY
+        if is_public(scope["path"]):
+            return None
+        try:
+            credentials = self._sources.credentials(connection)
+            identify = identifier(self._authenticator, credentials)
+            principal = await identify()
+        except BadCredentials as error:
+            return _error(401, "UNAUTHENTICATED", str(error), {"WWW-Authenticate": _BASIC})
+        except TooManyFailures as error:
+            wait = {"Retry-After": str(error.seconds)}
+            return _error(429, "TOO_MANY_FAILURES", str(error), wait)
+        if principal is NOBODY:
+            # A browser cannot set headers on a WebSocket: its client may still say who it is.
+            if scope["type"] == "websocket" and credentials is None and scope["path"] == "/graphql":
+                return None
+            return _ask_for_name(connection)
+        reason = refusal(principal, need_of_route(scope["path"]), scope["path"])
+        if reason is not None:
+            return _error(403, "FORBIDDEN", reason)
+        scope["principal"] = principal
+        scope["identify"] = identify
+        return None
+
+
+def identifier(
+    authenticator: Authenticator, credentials: Given | None
+) -> Callable[[], Awaitable[Principal]]:
+    """What tells who has these credentials, now and again later."""
+
+    async def identify() -> Principal:
+        return await authenticator.principal(credentials) or NOBODY
+
+    return identify
+
+
+def _ask_for_name(connection: HTTPConnection) -> Response:
+    headers = connection.headers
+    if connection.scope.get("method") == "GET" and "text/html" in headers.get("accept", ""):
+        target = connection.url.path + (f"?{connection.url.query}" if connection.url.query else "")
+        return RedirectResponse(f"/login?next={quote(target, safe='')}", status_code=303)
+    # With Basic in the challenge a browser would open its own dialogue over the page.
+    is_page = "sec-fetch-site" in headers
+    message = "log in: HTTP Basic, a bearer token, or /login for a browser"
+    response = _error(401, "UNAUTHENTICATED", message, {"WWW-Authenticate": _BEARER})
+    if not is_page:
+        response.headers.append("WWW-Authenticate", _BASIC)
+    return response
+
+
+def _error(
+    status: int, code: str, message: str, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    body = {"errors": [{"message": message, "extensions": {"code": code}}]}
+    return JSONResponse(body, status, headers)

@@ -1,0 +1,198 @@
+"""`POST /upload`: DICOM files, or zip archives of them, streamed to disk and imported."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from cross_web import HTTPException
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from dicom_graph.graph.context import Service
+from dicom_graph.graph.node import global_id
+from dicom_graph.importing.safe_files import StorageError
+from dicom_graph.importing.uploads import (
+    NoSpaceError,
+    Upload,
+    UploadedFile,
+    UploadError,
+    UploadTooLarge,
+)
+from dicom_graph.store.ingest import Mode
+from dicom_graph.store.jobs import JobStatus
+from dicom_graph.web.body import PREFLIGHT_NEEDED, bounded, is_preflighted
+
+_FORM = "multipart/form-data"
+_RAW = ("application/dicom", "application/zip", "application/octet-stream")
+_LOOK_SECONDS = 0.25
+_COUNTS = {
+    "found": "found", "created": "images_created", "updated": "images_updated",
+    "existing": "images_existing", "skipped": "skipped", "failed": "failed",
+}  # fmt: skip
+
+
+class UploadView:
+    """The endpoint, for a form of files or for one file as the whole body."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def upload(self, request: Request) -> Response:
+        """202 with the id of the import; with `?wait=true` 200 with its report.
+
+        400, 413, 415, 501 or 507 with the reason where the upload cannot be taken.
+        """
+        try:
+            mode = Mode[request.query_params.get("mode", "normal").upper()]
+        except KeyError:
+            return _refused(400, "mode must be minimal, normal or full")
+        content_type, options = parse_options_header(request.headers.get("content-type"))
+        kind = content_type.decode("latin-1")
+        if kind not in (_FORM, *_RAW):
+            return _refused(415, f"the content type must be {_FORM} or one of {', '.join(_RAW)}")
+        if kind == _FORM and not is_preflighted(request.headers):
+            return _refused(400, PREFLIGHT_NEEDED)
+        try:
+            job_id = await self._receive(request, options.get(b"boundary"), kind, mode)
+        except ClientDisconnect:
+            return _refused(400, "the upload was broken off")
+        except FormParserError:
+            return _refused(400, "the form cannot be read")
+        except HTTPException as error:
+            return _refused(error.status_code, error.reason)
+        except StorageError as error:
+            return _refused(501, str(error))
+        except UploadError as error:
+            return _refused(_status_of(error), str(error))
+        return await self._answer(job_id, wait=request.query_params.get("wait") == "true")
+
+    async def _receive(
+        self, request: Request, boundary: bytes | None, kind: str, mode: Mode
+    ) -> int:
+        upload = await asyncio.to_thread(self._service.begin_upload)
+        limited = Request(request.scope, bounded(request.receive, self._service.max_upload_bytes))
+        try:
+            if kind == _FORM:
+                await _receive_form(limited.stream(), boundary or b"", upload)
+            else:
+                await _receive_raw(limited.stream(), kind, upload)
+            return await asyncio.to_thread(self._service.submit_upload, upload, mode)
+        except BaseException:
+            await asyncio.to_thread(upload.discard)
+            raise
+
+    async def _answer(self, job_id: int, *, wait: bool) -> Response:
+        store = self._service.store
+        while True:
+            row = (await store.by_ids("import_job", [job_id]))[job_id]
+            status = JobStatus(row.status)
+            if status.is_final or status is JobStatus.INTERRUPTED or not wait:
+                break
+            await asyncio.sleep(_LOOK_SECONDS)
+        report: dict[str, Any] = {"jobId": global_id("ImportJob", job_id), "status": row.status}
+        if not status.is_final:
+            return JSONResponse(report, 202)
+        failures = (await store.failures([job_id])).get(job_id, [])
+        report |= {name: getattr(row, column) for name, column in _COUNTS.items()}
+        report["processed"] = sum(report[name] for name in _COUNTS if name != "found")
+        report["failures"] = [{"path": f.path, "message": f.message} for f in failures]
+        report["error"] = row.error
+        return JSONResponse(report)
+
+
+async def _receive_raw(stream: AsyncIterator[bytes], kind: str, upload: Upload) -> None:
+    with upload.file(kind.replace("/", " ")) as file:
+        async for chunk in stream:
+            await asyncio.to_thread(file.write, chunk)
+
+
+async def _receive_form(stream: AsyncIterator[bytes], boundary: bytes, upload: Upload) -> None:
+    if not boundary:
+        raise UploadError("the form has no boundary")
+    form = _Form(boundary, upload)
+    try:
+        async for chunk in stream:
+            await asyncio.to_thread(form.feed, chunk)
+        form.finish()
+    finally:
+        form.close()
+
+
+class _Form:
+    """A form that comes in: its files go to the upload, its other fields nowhere."""
+
+    def __init__(self, boundary: bytes, upload: Upload) -> None:
+        self._upload = upload
+        self._file: UploadedFile | None = None
+        self._header = b""
+        self._value = b""
+        self._disposition = b""
+        self._is_whole = False
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._begin,
+                "on_header_field": self._add_header,
+                "on_header_value": self._add_value,
+                "on_header_end": self._end_header,
+                "on_headers_finished": self._open,
+                "on_part_data": self._write,
+                "on_part_end": self.close,
+                "on_end": self._end,
+            },
+        )
+
+    def feed(self, chunk: bytes) -> None:
+        """Raises FormParserError, UploadError."""
+        self._parser.write(chunk)
+
+    def finish(self) -> None:
+        """Raises UploadError for a form that was cut off."""
+        self._parser.finalize()
+        if not self._is_whole:
+            raise UploadError("the form ends before its last boundary")
+
+    def close(self) -> None:
+        """Close the file that is written now, if any."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _begin(self) -> None:
+        self._disposition = b""
+
+    def _add_header(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def _add_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _end_header(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            self._disposition = self._value
+        self._header = self._value = b""
+
+    def _open(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        name = options.get(b"filename")
+        if name is not None:
+            self._file = self._upload.file(name.decode("utf-8", "replace"))
+
+    def _write(self, data: bytes, start: int, end: int) -> None:
+        if self._file is not None:
+            self._file.write(data[start:end])
+
+    def _end(self) -> None:
+        self._is_whole = True
+
+
+def _status_of(error: UploadError) -> int:
+    if isinstance(error, UploadTooLarge):
+        return 413
+    return 507 if isinstance(error, NoSpaceError) else 400
+
+
+def _refused(status: int, reason: str) -> JSONResponse:
+    return JSONResponse({"error": reason}, status)

@@ -1,0 +1,320 @@
+"""Every way into the server, for everybody: who may, and who may not.
+
+A new route or field of the schema needs a line here, or a test fails.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from starlette.routing import Mount, Route, WebSocketRoute
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
+
+from dicom_graph.graph.schema import schema
+from dicom_graph.settings import Settings
+from dicom_graph.store import accounts
+from dicom_graph.store.engine import Database
+from dicom_graph.store.types import utc_now
+from dicom_graph.web.app import create_app
+from tests.access.people import HOUR, PASSWORD, Person, add_person
+from tests.conftest import Server, running_server
+from tests.waiting import until
+
+EVERYBODY, VIEWER, IMPORTER, EDITOR, ADMIN = range(5)
+ROLES = ["VIEWER", "IMPORTER", "EDITOR", "ADMIN"]
+NOTHING = "UGF0aWVudDo5OQ=="
+JOB = "SW1wb3J0Sm9iOjk5"
+
+
+class Row(NamedTuple):
+    """Who may: from which role on; whether also one of that role who is limited to groups."""
+
+    needs: int
+    limited: bool = True
+
+
+IMPORTS, EDITS = Row(IMPORTER, limited=False), Row(EDITOR, limited=False)
+ROUTES = {
+    ("GET", "/"): Row(VIEWER),
+    ("GET", "/graphql"): Row(VIEWER),
+    ("POST", "/graphql"): Row(VIEWER),
+    ("WS", "/graphql"): Row(VIEWER),
+    ("GET", "/login"): Row(EVERYBODY),
+    ("POST", "/login"): Row(EVERYBODY),
+    ("GET", "/logout"): Row(VIEWER),
+    ("POST", "/logout"): Row(VIEWER),
+    ("POST", "/upload"): IMPORTS,
+    **{
+        ("GET", path): Row(VIEWER)
+        for path in (
+            "/images/{uid:path}/frames/{frame}.png",
+            "/images/{uid:path}/preview.png",
+            "/images/{uid:path}/header.json",
+            "/images/{uid:path}.dcm",
+            "/images/{uid:path}.npy",
+            "/series/{uid:path}/volume.npy",
+            "/series/{uid:path}/volume.nii.gz",
+            "/series/{uid:path}/preview.png",
+            "/series/{uid:path}/mosaic.png",
+            "/series.zip",
+            "/series.csv",
+            "/series/{uid:path}.zip",
+            "/studies/{uid:path}.zip",
+            "/patients/{uid:path}.zip",
+        )
+    },
+    ("GET", "/healthz"): Row(EVERYBODY),
+    ("GET", "/readyz"): Row(EVERYBODY),
+    ("GET", "/static"): Row(EVERYBODY),
+}
+FIELDS = {
+    "query": {
+        "patients": (Row(VIEWER), "patients { totalCount }"),
+        "studies": (Row(VIEWER), "studies { totalCount }"),
+        "series": (Row(VIEWER), "series { totalCount }"),
+        "images": (Row(VIEWER), "images { totalCount }"),
+        "dataElements": (Row(VIEWER), "dataElements { totalCount }"),
+        "dataElementDefinitions": (Row(VIEWER), "dataElementDefinitions { totalCount }"),
+        "importJobs": (Row(VIEWER), "importJobs { totalCount }"),
+        "facet": (Row(VIEWER), 'facet(entity: SERIES, field: "modality") { count }'),
+        "patientByUid": (Row(VIEWER), 'patientByUid(uid: "1") { uid }'),
+        "studyByUid": (Row(VIEWER), 'studyByUid(uid: "1") { uid }'),
+        "seriesByUid": (Row(VIEWER), 'seriesByUid(uid: "1") { uid }'),
+        "imageByUid": (Row(VIEWER), 'imageByUid(uid: "1") { uid }'),
+        "importJob": (Row(VIEWER), f'importJob(id: "{JOB}") {{ id }}'),
+        "node": (Row(VIEWER), f'node(id: "{NOTHING}") {{ id }}'),
+        "nodes": (Row(VIEWER), f'nodes(ids: ["{NOTHING}"]) {{ id }}'),
+    },
+    "mutation": {
+        "importPath": (IMPORTS, 'importPath(input: { path: "/nowhere" }) { errors { code } }'),
+        **{
+            f"{verb}Import": (
+                IMPORTS, f'{verb}Import(input: {{ id: "{JOB}" }}) {{ errors {{ code }} }}'
+            )
+            for verb in ("cancel", "retry")
+        },
+        "uploadImages": (IMPORTS, "uploadImages(input: { files: [] }) { errors { code } }"),
+        "syncPath": (EDITS, 'syncPath(input: { path: "/nowhere" }) { errors { code } }'),
+        **{
+            f"{verb}{entity}": (
+                EDITS, f'{verb}{entity}(input: {{ id: "{NOTHING}" }}) {{ errors {{ code }} }}'
+            )
+            for verb in ("update", "delete")
+            for entity in ("Patient", "Study", "Series", "Image")
+        },
+        "refresh": (EDITS, f'refresh(input: {{ id: "{NOTHING}" }}) {{ errors {{ code }} }}'),
+    },
+    "subscription": {
+        "importProgress": (
+            Row(VIEWER, limited=False), f'importProgress(jobId: "{JOB}") {{ id }}',
+        ),
+    },
+}  # fmt: skip
+
+
+class Somebody(NamedTuple):
+    """Who comes in, as which role, and how."""
+
+    role: int
+    limited: bool
+    headers: dict[str, str]
+
+    def may(self, row: Row) -> bool:
+        return self.role >= row.needs and (row.limited or not self.limited)
+
+
+class Site(NamedTuple):
+    """A server with users of all kinds."""
+
+    server: Server
+    database: Database
+    people: dict[str, Person]
+
+    def everybody(self) -> dict[str, Somebody]:
+        found = {"nobody": Somebody(EVERYBODY, False, {})}
+        for number, role in enumerate(ROLES, 1):
+            person, limited = self.people[role], self.people[f"limited {role}"]
+            found[role] = Somebody(number, False, person.bearer)
+            found[f"{role} on the page"] = Somebody(number, False, person.cookie)
+            found[f"limited {role}"] = Somebody(number, True, limited.bearer)
+        for name in ("disabled", "expired", "revoked"):
+            found[name] = Somebody(EVERYBODY, False, self.people[name].bearer)
+        for name in ("disabled", "expired"):
+            found[f"{name} on the page"] = Somebody(EVERYBODY, False, self.people[name].cookie)
+        found["forged"] = Somebody(EVERYBODY, False, {"Authorization": "Bearer dgt_no"})
+        found["small token"] = Somebody(VIEWER, False, self.people["small token"].bearer)
+        found["large token"] = Somebody(VIEWER, False, self.people["large token"].bearer)
+        return found
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[Site]:
+    url = f"sqlite:///{tmp_path_factory.mktemp('site') / 'database.sqlite3'}"
+    settings = Settings(database_url=url, _env_file=None)
+    with running_server(settings) as server:
+        database = Database(url)
+        people = {role: add_person(database, role, role) for role in ROLES}
+        for role in ROLES:
+            people[f"limited {role}"] = add_person(database, f"limited {role}", role, limited=True)
+        people["disabled"] = add_person(database, "disabled", "ADMIN")
+        people["expired"] = add_person(database, "expired", "ADMIN", lasts=-HOUR)
+        people["revoked"] = add_person(database, "revoked", "ADMIN")
+        people["small token"] = add_person(database, "a", "ADMIN", token_role="VIEWER")
+        people["large token"] = add_person(database, "b", "VIEWER", token_role="ADMIN")
+        with database.writer.begin() as connection:
+            accounts.change_user(connection, "disabled", disabled_at=utc_now())
+            accounts.revoke_token(connection, people["revoked"].token_id)
+        _wait_until_names_are_asked_for(server)
+        yield Site(server, database, people)
+        database.close_writer()
+
+
+def _wait_until_names_are_asked_for(server: Server) -> None:
+    """The server started before there was a user, and looks once a second."""
+    until(lambda: httpx.get(f"{server.url}/graphql?query={{__typename}}").status_code == 401)
+
+
+def test_every_route_has_a_row() -> None:
+    found = set()
+    for route in create_app(Settings(_env_file=None)).routes:
+        if isinstance(route, WebSocketRoute):
+            found.add(("WS", route.path))
+        elif isinstance(route, Mount):
+            found.add(("GET", route.path))
+        else:
+            assert isinstance(route, Route)
+            # An endpoint that is no function takes any method; GraphQL answers to these two.
+            methods = route.methods or {"GET", "POST"}
+            found |= {(method, route.path) for method in methods - {"HEAD"}}
+    assert found == set(ROUTES)
+
+
+def test_every_root_field_has_a_row() -> None:
+    built = schema._schema
+    roots = {
+        "query": built.query_type, "mutation": built.mutation_type,
+        "subscription": built.subscription_type,
+    }  # fmt: skip
+    for operation, root in roots.items():
+        assert root is not None
+        assert set(root.fields) == set(FIELDS[operation])
+
+
+def test_routes(site: Site) -> None:
+    for who, somebody in site.everybody().items():
+        for (method, path), row in ROUTES.items():
+            if method == "WS" or (method, path) == ("POST", "/logout"):
+                continue
+            asked = "/static/login.css" if path == "/static" else re.sub(r"{.*?}", "1", path)
+            answer = httpx.request(
+                method, site.server.url + asked, headers=somebody.headers,
+                json={"query": "{ __typename }"} if method == "POST" else None,
+                params={"query": "{ __typename }"} if path == "/graphql" else None,
+                verify=False,
+            )  # fmt: skip
+            refused = {401: "UNAUTHENTICATED", 403: "FORBIDDEN"}
+            is_refused = answer.status_code in refused and "extensions" in answer.text
+            assert is_refused != somebody.may(row), (who, method, path, answer.text)
+            if is_refused:
+                assert answer.status_code == (401 if somebody.role == EVERYBODY else 403)
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/graphql/x", "/login/x/../../graphql", "//graphql"])
+def test_what_is_not_there_tells_nobody_anything(site: Site, path: str) -> None:
+    answer = httpx.get(f"{site.server.url}{path}")
+    assert answer.status_code in (401, 404)
+    assert "data" not in answer.text
+
+
+def _codes(answer: Any) -> set[str]:
+    return {error.get("extensions", {}).get("code") for error in answer.get("errors", ())}
+
+
+@pytest.mark.parametrize("operation", ["query", "mutation"])
+def test_fields_over_http(site: Site, operation: str) -> None:
+    for who, somebody in site.everybody().items():
+        for name, (row, text) in FIELDS[operation].items():
+            body = {"query": f"{operation} {{ {text} }}"}
+            url = f"{site.server.url}/graphql"
+            answer = httpx.post(url, json=body, headers=somebody.headers, verify=False).json()
+            refused = _codes(answer) & {"UNAUTHENTICATED", "FORBIDDEN"}
+            assert bool(refused) != somebody.may(row), (who, name, answer)
+
+
+def _over_websocket(
+    site: Site, query: str, headers: dict[str, str], payload: dict[str, Any] | None = None
+) -> list[Any]:
+    """What a server says to one operation; raises where it closes instead."""
+    url = f"{site.server.websocket_url}/graphql"
+    with connect(
+        url, additional_headers=headers, subprotocols=[Subprotocol("graphql-transport-ws")]
+    ) as socket:
+        socket.send(json.dumps({"type": "connection_init", "payload": payload or {}}))
+        assert json.loads(socket.recv())["type"] == "connection_ack"
+        operation = {"id": "1", "type": "subscribe", "payload": {"query": query}}
+        socket.send(json.dumps(operation))
+        message = json.loads(socket.recv())
+    payload = message["payload"]
+    return payload if isinstance(payload, list) else payload.get("errors", [])
+
+
+@pytest.mark.parametrize("where", ["header", "connection_init"])
+def test_fields_over_websocket(site: Site, where: str) -> None:
+    rows = [
+        (operation, name, *FIELDS[operation][name])
+        for operation, name in (
+            ("query", "patients"), ("mutation", "importPath"), ("subscription", "importProgress"),
+        )
+    ]  # fmt: skip
+    for who, somebody in site.everybody().items():
+        in_header = where == "header" or "Cookie" in somebody.headers
+        headers = somebody.headers if in_header else {}
+        payload = None if in_header else somebody.headers
+        for operation, name, row, text in rows:
+            query = f"{operation} {{ {text} }}"
+            if somebody.role == EVERYBODY:
+                with pytest.raises((InvalidStatus, ConnectionClosedError)) as caught:
+                    _over_websocket(site, query, headers, payload)
+                if isinstance(caught.value, ConnectionClosedError):
+                    assert caught.value.rcvd is not None
+                    assert caught.value.rcvd.code == 4403
+                continue
+            errors = _over_websocket(site, query, headers, payload)
+            refused = _codes({"errors": errors}) & {"UNAUTHENTICATED", "FORBIDDEN"}
+            assert bool(refused) != somebody.may(row), (who, name, errors)
+
+
+def test_who_may_see_no_identities_sees_nothing_until_there_is_such_a_view(site: Site) -> None:
+    person = add_person(site.database, "blind", "ADMIN", deidentified=True)
+    body = {"query": "{ patients { nodes { name } } }"}
+    answer = httpx.post(f"{site.server.url}/graphql", json=body, headers=person.bearer)
+    assert (answer.status_code, _codes(answer.json())) == (403, {"FORBIDDEN"})
+
+
+def test_nothing_is_answered_before_connection_init(site: Site) -> None:
+    url = f"{site.server.websocket_url}/graphql"
+    with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:
+        operation = {"id": "1", "type": "subscribe", "payload": {"query": "{ __typename }"}}
+        socket.send(json.dumps(operation))
+        with pytest.raises(ConnectionClosedError) as caught:
+            socket.recv()
+    assert caught.value.rcvd is not None
+    assert caught.value.rcvd.code == 4401
+
+
+def test_the_password_over_http_basic(site: Site) -> None:
+    url = f"{site.server.url}/graphql"
+    body = {"query": "{ __typename }"}
+    for _ in range(3):
+        answer = httpx.post(url, json=body, auth=("EDITOR", PASSWORD))
+        assert answer.json() == {"data": {"__typename": "Query"}}
+    for name, password in (("EDITOR", "wrong"), ("nobody", PASSWORD), ("disabled", PASSWORD)):
+        answer = httpx.post(url, json=body, auth=(name, password))
+        assert answer.status_code == 401
+        assert 'Basic realm="dicom-graph"' in answer.headers["www-authenticate"]
