@@ -1,12 +1,13 @@
 """How fast a tree is imported, and how large the database becomes.
 
-    python -m benchmarks.ingest PATH [--mode full] [--repeat 3]
+    python -m benchmarks.ingest PATH [--images 50000] [--mode full] [--processes N] [--repeat 3]
     python -m benchmarks.ingest PATH --postgres
     python -m benchmarks.ingest PATH --database postgresql://USER:PASSWORD@HOST/EMPTY
 
-Imports PATH in this one process and thread into an empty database: a SQLite file in a temporary
-folder, a private PostgreSQL that is started for it, or a PostgreSQL database that is empty (any
-other is refused; it is empty again in the end). Prints
+Imports PATH into an empty database: a SQLite file in a temporary folder, a private PostgreSQL that
+is started for it, or a PostgreSQL database that is empty (any other is refused; it is empty again
+in the end). With `--images`, imports so many files multiplied from those in PATH, with their pixel
+data, in a temporary folder (`benchmarks.tree`; all must be explicit little endian). Prints
 
 - images/s: images created, per second from the start of the import until the database is closed
   (a SQLite file's write-ahead log is inside it by then). Making the tables is not timed.
@@ -15,6 +16,9 @@ other is refused; it is empty again in the end). Prints
   Above 1 the import is faster than the loop.
 - bytes per image: the size of the SQLite file, or what `pg_database_size` grew by, tables and
   indexes included.
+- the rates of the first and the last tenth of the files, starting included.
+- memory: the most that this process and those that it started held at once, as the sum of their
+  resident sizes (what they share is counted in each; a PostgreSQL server is not).
 - elements per image: those of its header, and with those inside its sequences.
 - distinct elements per image: what the database really stores.
 
@@ -30,6 +34,7 @@ import sys
 import tempfile
 import time
 import warnings
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,12 +45,14 @@ from statistics import mean, median
 import pydicom
 from sqlalchemy import Connection, func, inspect, select, text
 
+from benchmarks.memory import PeakMemory
+from benchmarks.tree import multiply
 from dicom_graph.importing.discover import Discovery
 from dicom_graph.importing.run import run_import
 from dicom_graph.store.engine import Database
 from dicom_graph.store.idlist import unpack_ids
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobOrigin, JobRequest
+from dicom_graph.store.jobs import JobCounts, JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.tables import Base, DataElement, ElementSet, Header, Image
 
@@ -64,29 +71,53 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class Import:
+    """One import; `progress` are seconds and files dealt with by then."""
+
+    seconds: float
+    memory_bytes: int
+    progress: list[tuple[float, int]]
+
+    def rate(self, start: float, end: float) -> float:
+        """Files per second between two shares of all."""
+        total = self.progress[-1][1]
+        times = [0.0, *(time for time, _ in self.progress)]
+        files = [0, *(count for _, count in self.progress)]
+        first, last = (interpolate(share * total, files, times) for share in (start, end))
+        return (end - start) * total / (last - first)
+
+
+@dataclass(frozen=True, slots=True)
 class Round:
-    """One loop, import, loop; in seconds."""
+    """One loop, import, loop; the loops in seconds."""
 
     loop_s: tuple[float, float]
-    import_s: float
+    imported: Import
     stored: Stored
 
     @property
     def ratio(self) -> float:
         """How often the import fits into the time of the loop."""
-        return mean(self.loop_s) / self.import_s
+        return mean(self.loop_s) / self.imported.seconds
+
+
+def interpolate(x: float, xs: list[int], ys: list[float]) -> float:
+    """The y at x on the line through points with ascending x."""
+    place = min(max(bisect_left(xs, x), 1), len(xs) - 1)
+    share = (x - xs[place - 1]) / ((xs[place] - xs[place - 1]) or 1)
+    return ys[place - 1] + share * (ys[place] - ys[place - 1])
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure and print."""
     options = _options(arguments)
     logging.disable()  # pydicom logs what it finds odd in a file, in the loop as in the import.
-    files = find_files(options.path)
-    with _databases(options) as open_empty:
+    with _tree(options) as path, _databases(options) as open_empty:
+        files = find_files(path)
         warm(files)
+        request = JobRequest((str(path),), Mode[options.mode.upper()], origin=JobOrigin.PYTHON)
         rounds = [
-            measure(files, options.path, Mode[options.mode.upper()], open_empty)
-            for _ in range(options.repeat)
+            measure(files, request, options.processes, open_empty) for _ in range(options.repeat)
         ]
     print(report(len(files), rounds))
 
@@ -95,6 +126,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks.ingest", description="Import speed.")
     parser.add_argument("path", type=Path, metavar="PATH")
     parser.add_argument("--mode", choices=[mode.name.lower() for mode in Mode], default="full")
+    parser.add_argument("--images", type=int, metavar="N", help="multiply the files to so many")
+    parser.add_argument("--processes", type=int, metavar="N", help="that read (one per core)")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="rounds (3)")
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--database", metavar="URL", help="an empty PostgreSQL database")
@@ -124,15 +157,17 @@ def warm(files: list[str]) -> None:
         Path(file).read_bytes()
 
 
-def measure(files: list[str], path: Path, mode: Mode, open_empty: OpenEmpty) -> Round:
+def measure(
+    files: list[str], request: JobRequest, processes: int | None, open_empty: OpenEmpty
+) -> Round:
     """One round."""
     before = time_loop(files)
     database = open_empty()
     size = database_bytes(database)
     upgrade(database)
-    import_s = time_import(database, path, mode)
+    imported = time_import(database, request, processes)
     after = time_loop(files)
-    return Round((before, after), import_s, inspect_stored(database, size))
+    return Round((before, after), imported, inspect_stored(database, size))
 
 
 def time_loop(files: list[str]) -> float:
@@ -148,13 +183,18 @@ def time_loop(files: list[str]) -> float:
     return time.perf_counter() - start
 
 
-def time_import(database: Database, path: Path, mode: Mode) -> float:
-    """Seconds that the import takes, until the database is closed."""
-    request = JobRequest((str(path),), mode, origin=JobOrigin.PYTHON)
+def time_import(database: Database, request: JobRequest, processes: int | None) -> Import:
+    """An import, timed until the database is closed."""
+    progress: list[tuple[float, int]] = []
     start = time.perf_counter()
-    run_import(database, request)
-    database.close_writer()
-    return time.perf_counter() - start
+
+    def record(counts: JobCounts) -> None:
+        progress.append((time.perf_counter() - start, counts.processed))
+
+    with PeakMemory() as memory:
+        run_import(database, request, processes=processes, progress=record)
+        database.close_writer()
+    return Import(time.perf_counter() - start, memory.peak, progress)
 
 
 def database_bytes(database: Database) -> int:
@@ -215,7 +255,7 @@ def report(n_files: int, rounds: list[Round]) -> str:
     if not stored.images:
         return f"{n_files} files, no image among them"
     loop_s = min(min(r.loop_s) for r in rounds)
-    import_s = min(r.import_s for r in rounds)
+    best = min((r.imported for r in rounds), key=lambda imported: imported.seconds)
     per_image = 1 / stored.images
     ratios = [r.ratio for r in rounds]
     each = ", ".join(f"{ratio:.2f}" for ratio in ratios)
@@ -223,15 +263,28 @@ def report(n_files: int, rounds: list[Round]) -> str:
         [
             f"files               {n_files:>12,}",
             f"images              {stored.images:>12,}",
-            f"import              {stored.images / import_s:>12,.0f} images/s",
+            f"import              {stored.images / best.seconds:>12,.0f} images/s",
+            f"  first tenth       {best.rate(0, 0.1):>12,.0f} files/s",
+            f"  last tenth        {best.rate(0.9, 1):>12,.0f} files/s",
             f"pydicom loop        {n_files / loop_s:>12,.0f} files/s",
             f"import / loop       {median(ratios):>12.2f} (rounds: {each})",
+            f"memory              {best.memory_bytes / 1e6:>12,.0f} MB at most",
             f"database            {stored.bytes * per_image:>12,.0f} bytes/image",
             f"elements            {stored.elements * per_image:>12,.1f} /image",
             f"  and in sequences  {stored.elements_nested * per_image:>12,.1f} /image",
             f"distinct elements   {stored.distinct * per_image:>12,.1f} /image",
         ]
     )
+
+
+@contextmanager
+def _tree(options: argparse.Namespace) -> Iterator[Path]:
+    if options.images is None:
+        yield options.path
+        return
+    with tempfile.TemporaryDirectory(prefix="dicom-graph-benchmark-") as folder:
+        multiply(options.path, Path(folder), options.images)
+        yield Path(folder)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from dicom_graph.console import (
     start,
     stop_on_signal,
 )
+from dicom_graph.export_command import export
 from dicom_graph.importing.run import run_import
 from dicom_graph.importing.runners import require_queue_of, upgrade_queue_of
 from dicom_graph.importing.safe_files import StorageError
@@ -52,6 +53,7 @@ app.add_typer(jobs, name="jobs")
 app.command()(sync)
 app.command()(watch)
 app.command()(worker)
+app.command()(export)
 for name, commands in accounts_cli.COMMANDS.items():
     app.add_typer(commands, name=name)
 log = logging.getLogger(__name__)
@@ -105,6 +107,7 @@ def import_files(
             request,
             batch_size=settings.batch_size,
             max_inline_bytes=settings.max_inline_bytes,
+            processes=settings.import_processes,
             storage_root=settings.storage_root,
             stop=stop,
             progress=show,

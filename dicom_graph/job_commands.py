@@ -78,6 +78,7 @@ def sync(
             request,
             batch_size=settings.batch_size,
             max_inline_bytes=settings.max_inline_bytes,
+            processes=settings.import_processes,
             stop=stop,
             progress=show,
         )
@@ -111,7 +112,14 @@ def watch(
     def show(report: Report) -> None:
         print(as_json(report, indent=None) if in_json else as_text(report), flush=True)  # noqa: T201
 
-    options = WatchOptions(settle, poll, resync, settings.batch_size, settings.max_inline_bytes)
+    options = WatchOptions(
+        settle,
+        poll,
+        resync,
+        settings.batch_size,
+        settings.max_inline_bytes,
+        settings.import_processes,
+    )
     request = JobRequest(absolute, Mode[mode.name], pattern, prune=prune)
     try:
         Watch(store, request, options=options, stop=stop, on_report=show).run()
@@ -198,6 +206,7 @@ def retry(job_id: JobId, in_json: JsonOption = False, database: DatabaseOption =
                 JobOrigin.CLI,
                 batch_size=settings.batch_size,
                 max_inline_bytes=settings.max_inline_bytes,
+                processes=settings.import_processes,
                 storage_root=settings.storage_root,
                 stop=stop,
                 progress=show_progress,

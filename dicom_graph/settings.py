@@ -16,6 +16,13 @@ class SettingsError(ValueError):
     """A setting is wrong; the message is one line that names it."""
 
 
+def available_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class Settings(BaseSettings):
     """All settings. The README's table is held to these fields by a test."""
 
@@ -50,6 +57,13 @@ class Settings(BaseSettings):
     )
     batch_size: int = Field(
         default=500, ge=1, le=10_000, description="Files written in one transaction."
+    )
+    import_processes: int = Field(
+        default_factory=available_cores,
+        ge=1,
+        le=256,
+        description="Processes that read the files of a large import, beside the one that writes; "
+        "with 1 that one does both.",
     )
     queue: Literal["local", "procrastinate"] = Field(
         default="local",
@@ -156,6 +170,23 @@ class Settings(BaseSettings):
         default_factory=str,
         description="`package.module:function`, which is given patients and gives the research "
         "subject of each, or None: the field `subject` of patients.",
+    )
+    max_decodes: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        le=1000,
+        description="Images and volumes decoded at a time, each in a process of its own; further "
+        "requests wait.",
+    )
+    max_decoded_megabytes: int = Field(
+        default=2048,
+        ge=1,
+        le=1_000_000,
+        description="The largest array that a request may decode; a larger one is refused before "
+        "it starts.",
+    )
+    decode_timeout: int = Field(
+        default=120, ge=1, le=86_400, description="Seconds that decoding for a request may take."
     )
     log_level: str = Field(
         default="INFO", description="DEBUG, INFO, WARNING or ERROR; no patient data above DEBUG."

@@ -10,8 +10,9 @@ import dicom_graph
 
 PACKAGE = Path(dicom_graph.__file__).parent
 FLOORS = {
-    "settings": 0, "dicom": 1, "store": 2, "access": 3, "importing": 3, "graph": 4, "web": 5,
-    "demo": 6, "console": 6, "job_commands": 6, "accounts_cli": 6, "cli": 6,
+    "settings": 0, "client": 0, "dicom": 1, "store": 2, "access": 3, "importing": 3, "imaging": 3,
+    "graph": 4, "web": 5, "demo": 6, "console": 6, "job_commands": 6, "accounts_cli": 6,
+    "export_command": 6, "cli": 6,
 }  # fmt: skip
 FOREIGN = {
     "settings": {"sqlalchemy", "starlette", "strawberry", "pydicom"},
@@ -19,6 +20,8 @@ FOREIGN = {
     "store": {"pydicom", "starlette", "strawberry", "graphql"},
     "access": {"pydicom", "starlette", "strawberry", "graphql"},
     "importing": {"starlette", "strawberry", "graphql"},
+    "imaging": {"sqlalchemy", "starlette", "strawberry", "graphql"},
+    "client": {"sqlalchemy", "starlette", "strawberry", "pydicom"},
     "graph": {"sqlalchemy", "starlette"},
     "web": {"sqlalchemy"},
 }
@@ -67,7 +70,8 @@ def test_a_module_imports_only_what_its_floor_may_know(path: Path) -> None:
 @pytest.mark.parametrize("floor", ["store", "graph"])
 def test_the_store_and_the_schema_open_no_dicom_file(floor: str) -> None:
     readers = tuple(
-        f"dicom_graph.dicom.{name}" for name in ("bulk", "explicit", "reading", "through_pydicom")
+        f"dicom_graph.dicom.{name}"
+        for name in ("alike", "bulk", "explicit", "reading", "through_pydicom")
     )
     for path in (PACKAGE / floor).rglob("*.py"):
         found = [name for name in imported(path.read_text()) if name.startswith(readers)]

@@ -6,7 +6,7 @@ reads the file. What it gives is the same as pydicom's, which a test compares ov
 
 from struct import Struct
 
-from pydicom.charset import convert_encodings, default_encoding, python_encoding
+from pydicom.charset import convert_encodings, python_encoding
 
 from dicom_graph.dicom.dictionary import PIXEL_DATA_TAGS, is_private_creator
 from dicom_graph.dicom.elements import Element, Item
@@ -24,7 +24,7 @@ _LENGTH = Struct("<L").unpack_from
 _ITEM = Struct("<HHL").unpack_from
 
 _UNDEFINED = 0xFFFFFFFF
-_SPECIFIC_CHARACTER_SET = 0x00080005
+SPECIFIC_CHARACTER_SET = 0x00080005
 _FIRST_ITEM_TAG = 0xFFFE0000
 _ITEM_DELIMITER = 0xFFFEE00D
 _MAX_DEPTH = 64
@@ -53,9 +53,12 @@ class LargeValue(Exception):
 
 
 class DataSet:
-    """One data set being walked: its elements so far, its character set, its private blocks."""
+    """One data set being walked: its elements so far, its character set, its private blocks.
 
-    __slots__ = ("blocks", "context", "elements", "encodings", "interner")
+    `starts`: where each element begins.
+    """
+
+    __slots__ = ("blocks", "context", "elements", "encodings", "interner", "starts")
 
     def __init__(self, interner: Interner, encodings: list[str]) -> None:
         self.interner = interner
@@ -63,17 +66,28 @@ class DataSet:
         self.context: Context = interner.context(encodings, "")
         self.blocks: dict[int, Context] = {}
         self.elements: list[Element] = []
+        self.starts: list[int] = []
+
+    def context_of(self, tag: int) -> Context:
+        """What decides the meaning of an element: for a private one, with its creator."""
+        block = self.blocks.get(tag >> 8) if tag >> 16 & 1 else None
+        return block if block is not None else self.context
 
     def creator_of(self, tag: int) -> str:
         """The private creator of an element, empty for a standard one."""
-        block = self.blocks.get(tag >> 8) if tag >> 16 & 1 else None
-        return block.creator if block is not None else ""
+        return self.context_of(tag).creator
 
     def rest(self) -> "DataSet":
         """The same data set, for the elements that follow."""
         rest = DataSet(self.interner, self.encodings)
         rest.blocks = self.blocks
         return rest
+
+    def alike(self) -> "DataSet":
+        """An empty data set of the same character set and private blocks."""
+        alike = DataSet(self.interner, self.encodings)
+        alike.blocks = self.blocks.copy()
+        return alike
 
     def use_character_set(self, element: Element) -> None:
         names = list(element.texts)
@@ -92,28 +106,22 @@ class DataSet:
         self.blocks[block] = self.interner.context(self.encodings, element.text or "")
 
 
-def walk(
+def walk_on(
     buffer: bytes,
-    start: int,
-    interner: Interner,
+    position: int,
+    end: int,
+    data_set: DataSet,
+    last: int = -1,
     *,
-    at_end: bool,
-    after: LargeValue | None = None,
-) -> Item:
-    """The elements of the data set at `start`, up to the pixel data or the end of the file.
+    until: int | None = None,
+) -> int:
+    """Fill `data_set`, which ends at `end`, from `position`; gives the position after it, which is
+    where its pixel data begin if it has any. `last` is the tag before.
 
-    `at_end` says that `buffer` reaches the end of the file; `after`, that the data set began
-    before a large value. Raises NotUnderstood where pydicom has to read it, NeedMore where
-    `buffer` is cut, LargeValue at bytes over 4 MiB.
+    With `until` only the elements that begin before it. Raises NotUnderstood where pydicom has to
+    read it, NeedMore where `buffer` is cut, LargeValue at bytes over 4 MiB.
     """
-    if after is None:
-        data_set, last = DataSet(interner, [default_encoding]), -1
-    else:
-        data_set, last = after.data_set.rest(), after.tag
-    position = _walk(buffer, start, len(buffer), data_set, False, 0, last)
-    if position == len(buffer) and not at_end:
-        raise NeedMore
-    return tuple(data_set.elements)
+    return _walk(buffer, position, end, data_set, False, 0, last, end if until is None else until)
 
 
 def _walk(
@@ -123,14 +131,15 @@ def _walk(
     data_set: DataSet,
     delimited: bool,
     depth: int,
-    last: int = -1,
+    last: int,
+    until: int,
 ) -> int:
-    """Fill `data_set` from `position`; gives the position after it."""
     append = data_set.elements.append
+    start_at = data_set.starts.append
     context = data_set.context
     known = context.known
     block = -1
-    while position < end:
+    while position < until:
         if position + 8 > end:
             raise NeedMore
         group, number, code, length = _ELEMENT(buffer, position)
@@ -169,6 +178,7 @@ def _walk(
         elif block != -1:
             block, context = -1, data_set.context
             known = context.known
+        start_at(position)
         if kind is None:
             position = _sequence(buffer, position, end, length, data_set, context, depth)
             continue
@@ -185,7 +195,7 @@ def _walk(
             element = context.learn(chunk, tag, kind[1], value_start)
         append(element)
         position = stop
-        if tag == _SPECIFIC_CHARACTER_SET:
+        if tag == SPECIFIC_CHARACTER_SET:
             data_set.use_character_set(element)
             context = data_set.context
             known = context.known
@@ -261,12 +271,12 @@ def _items(
             raise NotUnderstood
         item = DataSet(parent.interner, parent.encodings)
         if length == _UNDEFINED:
-            position = _walk(buffer, position, end, item, True, depth + 1)
+            position = _walk(buffer, position, end, item, True, depth + 1, -1, end)
         else:
             stop = position + length
             if stop > end:
                 raise NeedMore
-            position = _walk(buffer, position, stop, item, False, depth + 1)
+            position = _walk(buffer, position, stop, item, False, depth + 1, -1, stop)
         items.append(tuple(item.elements))
     if delimited:
         raise NeedMore

@@ -3,7 +3,8 @@
 from dicom_graph.dicom.elements import MAX_RAW, Element, Item, make_element, make_sequence
 from dicom_graph.dicom.recent import Recent
 
-_LARGE = 4096
+LARGE = 4096
+"""Elements of more bytes are not remembered."""
 _MANY = 100
 
 
@@ -30,7 +31,7 @@ class Context:
             element = make_element(
                 tag, self.creator, vr, raw, self.encodings, True, self.interner.max_raw
             )
-        if len(chunk) <= _LARGE:
+        if len(chunk) <= LARGE:
             self.remember(chunk, element)
         return element
 
@@ -42,13 +43,15 @@ class Context:
 class Interner:
     """The elements seen lately. Not thread-safe: one reader, one interner.
 
-    `max_raw`: the most bytes of a binary value that an element keeps.
+    `max_raw`: the most bytes of a binary value that an element keeps. `before`: the header that
+    the fast walk read last (see `alike`).
     """
 
     def __init__(self, generation_size: int = 50_000, max_raw: int = MAX_RAW) -> None:
         self.generation_size = generation_size
         self.max_raw = max_raw
         self.grown = 0
+        self.before: object = None
         self._contexts: dict[tuple[str, ...], Context] = {}
         self._raw: Recent[tuple[object, ...], Element] = Recent(generation_size)
         self._sequences: Recent[bytes, Element] = Recent(generation_size)
@@ -82,12 +85,12 @@ class Interner:
     ) -> Element:
         """The element of these bytes, in any encoding."""
         key = (tag, private_creator, vr, raw, little_endian, *encodings)
-        element = self._raw.get(key) if len(raw) <= _LARGE else None
+        element = self._raw.get(key) if len(raw) <= LARGE else None
         if element is None:
             element = make_element(
                 tag, private_creator, vr, raw, encodings, little_endian, self.max_raw
             )
-            if len(raw) <= _LARGE:
+            if len(raw) <= LARGE:
                 self._raw[key] = element
         return element
 

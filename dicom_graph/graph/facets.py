@@ -55,7 +55,9 @@ FieldName = Annotated[
 Keyword = Annotated[str | None, strawberry.argument(description="A keyword, such as EchoTime.")]
 Path = Annotated[
     str | None,
-    strawberry.argument(description="A path into sequences, or a tag with any block: (0019,xx9C)."),
+    strawberry.argument(
+        description="A path into sequences, or a tag: (0019,109C), with any block (0019,xx9C)."
+    ),
 ]
 Creator = Annotated[
     str | None, strawberry.argument(description="With the tag of a private element: its creator.")

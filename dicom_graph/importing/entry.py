@@ -90,6 +90,7 @@ def import_path(
             JobRequest(paths, how, pattern, not persistent, JobOrigin.PYTHON, storage=kept),
             batch_size=settings.batch_size,
             max_inline_bytes=settings.max_inline_bytes,
+            processes=settings.import_processes,
             storage_root=settings.storage_root,
             progress=progress,
         )

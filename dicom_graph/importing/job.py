@@ -5,22 +5,24 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from dicom_graph.dicom.elements import MAX_RAW
+from dicom_graph.importing.ahead import WAITING, ReadAhead, Waiting
 from dicom_graph.importing.discover import Discovery, Folder, Leave, Walk, outside_roots
 from dicom_graph.importing.known import with_known
 from dicom_graph.importing.ledger import JobLedger, Ledger
-from dicom_graph.importing.reader import FileReader
+from dicom_graph.importing.reader import Result
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.storage import FileStorage, in_parts, required_root
 from dicom_graph.importing.sync import Step, SyncPass, UnmountedError
 from dicom_graph.importing.uploads import uploaded_names
 from dicom_graph.importing.work_folder import uploads_folder
+from dicom_graph.settings import available_cores
 from dicom_graph.store.dialect import REFUSED
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import (
@@ -61,9 +63,10 @@ class JobRun:
     """One run of a claimed job, in the calling thread.
 
     `stop` ends it at the next file, marked as interrupted. `progress` is called after each batch.
-    `leave` tells of files that are not to be read now. `mounts`: folders that must be there and
-    hold something before a file is taken for gone; by default the job's paths. `walk` finds the
-    files, `ledger` records what became of them: by default all of the job's, on its own row.
+    `processes` read the files, by default one for each core. `leave` tells of files that are not
+    to be read now. `mounts`: folders that must be there and hold something before a file is taken
+    for gone; by default the job's paths. `walk` finds the files, `ledger` records what became of
+    them: by default all of the job's, on its own row.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class JobRun:
         *,
         batch_size: int = 500,
         max_inline_bytes: int = MAX_RAW,
+        processes: int | None = None,
         roots: tuple[Path, ...] | None = None,
         storage_root: Path | None = None,
         stop: threading.Event | None = None,
@@ -96,7 +100,7 @@ class JobRun:
             SyncPass(database, job, mounts or job.request.paths) if job.request.sync else None
         )
         self._names = uploaded_names(job.request.paths, storage_root)
-        self._reader = FileReader(job.request.mode, max_inline_bytes)
+        self._ahead = ReadAhead(job.request.mode, max_inline_bytes, processes or available_cores())
         self._writer = BatchWriter(verify=job.request.verify)
         self._counts = job.counts
         self._batch: list[ReadFile] = []
@@ -132,6 +136,7 @@ class JobRun:
         finally:
             ended.set()
             counter.join()
+            self._ahead.close()
             if self._storage:
                 self._storage.close()
 
@@ -141,6 +146,7 @@ class JobRun:
                 self._sync.check_mounts()
             for folder, known in with_known(self._database, self._discovery.folders()):
                 self._take(folder, known)
+            self._take_results(self._ahead.rest())
             self._save()
             if self._sync is not None:
                 self._look_for_gone(self._sync)
@@ -182,16 +188,16 @@ class JobRun:
 
     def _take(self, folder: Folder, known: Mapping[str, KnownFile]) -> None:
         for failure in folder.failures:
-            self._fail(failure)
+            self._ahead.pass_on(failure)
         self._counts.skipped += folder.others
         for file in folder.files:
             self._check_stop()
             if file.name in folder.outside and file.name not in known:
-                self._fail(outside_roots(os.path.join(folder.path, file.name)))
+                self._ahead.pass_on(outside_roots(os.path.join(folder.path, file.name)))
             else:
                 self._take_file(file, known.get(file.name))
-            if self._is_due():
-                self._save()
+            self._take_results(self._ahead.ready())
+        self._take_results(self._ahead.ready())
         if self._is_silent():
             self._save()
 
@@ -201,21 +207,34 @@ class JobRun:
             raise _Stopped(JobStatus.INTERRUPTED if goes_on else JobStatus.CANCELLED)
 
     def _take_file(self, file: FileRecord, known: KnownFile | None) -> None:
-        self._unsaved += 1
         changed = known is not None and (known.size, known.mtime_ns) != (file.size, file.mtime_ns)
         mine = self._job.is_resumed and known is not None and known.import_job_id == self._job.id
         verify = self._job.request.verify and not mine
         is_whole = known is not None and known.mode >= self._job.request.mode
         is_here = known is not None and not known.is_missing
         if known and is_whole and is_here and not (changed or verify or self._storage):
-            _count(self._counts, known.outcome if mine else Outcome.EXISTING)
+            self._ahead.pass_on(known.outcome if mine else Outcome.EXISTING)
             return
         if known is not None and verify and known.decides:
             changed = True
-        result = self._reader.read(file, replaces=known.mode if known and changed else None)
+        self._ahead.put(file, replaces=known.mode if known and changed else None)
+
+    def _take_results(self, results: Iterator[Result | Waiting]) -> None:
+        for result in results:
+            if result is WAITING:
+                self._check_stop()
+            else:
+                self._take_result(result)
+            if self._is_due():
+                self._save()
+
+    def _take_result(self, result: Result) -> None:
+        self._unsaved += 1
         if isinstance(result, ReadFile):
             self._batch.append(result)
             self._weight += result.weight
+        elif isinstance(result, Outcome):
+            _count(self._counts, result)
         elif isinstance(result, Failure):
             self._fail(result)
         else:

@@ -1,64 +1,53 @@
 """From a file to what the store writes, or to the reason why not."""
 
-import logging
 import os
 
-from dicom_graph.dicom.elements import MAX_RAW, element_warnings, standard_elements
-from dicom_graph.dicom.entities import EntityReader
-from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
-from dicom_graph.dicom.interning import Interner
-from dicom_graph.dicom.reading import read_instance
-from dicom_graph.store.ingest import FileRecord, Mode, ReadFile
+from dicom_graph.dicom.elements import MAX_RAW
+from dicom_graph.importing.content import Content, ContentReader
+from dicom_graph.store.ingest import FileRecord, Mode, Outcome, ReadFile
 from dicom_graph.store.jobs import Failure
 
-log = logging.getLogger(__name__)
+Result = ReadFile | Outcome | Failure | None
+"""What became of a file; None for what is not a DICOM image, an outcome where it was known."""
 
 
 class FileReader:
-    """Reads files in one mode. Not thread-safe: it interns what it reads."""
+    """Reads files in one mode, in this process. Not thread-safe: it interns what it reads."""
 
     def __init__(self, mode: Mode, max_inline_bytes: int = MAX_RAW) -> None:
-        self._mode = mode
-        self._interner = Interner(max_raw=max_inline_bytes)
-        self._entities = EntityReader()
+        self._contents = ContentReader(mode, max_inline_bytes)
 
-    def read(self, file: FileRecord, *, replaces: Mode | None = None) -> ReadFile | Failure | None:
-        """The file's content, or why it failed; None for what is not a DICOM image. Never raises
-        for a bad file. `replaces`: how much is kept of the bytes that this path held before; of
-        the new ones no less is.
+    def read(self, file: FileRecord, *, replaces: Mode | None = None) -> Result:
+        """The file's content, or why it failed. Never raises for a bad file.
+
+        `replaces`: how much is kept of the bytes that this path held before; of the new ones no
+        less is.
         """
-        path = os.path.join(file.directory, file.name)
-        try:
-            return self._read(path, file, replaces)
-        except NotDicomError:
-            return None
-        except UnreadableFileError as error:
-            return Failure(path, str(error))
-        except OSError as error:
-            return Failure(path, error.strerror or type(error).__name__)
-        except Exception as error:
-            log.debug("unexpected error in %s", path, exc_info=True)
-            return Failure(path, f"unexpected {type(error).__name__} while reading it")
+        content = self._contents.read(path_of(file), replaces or Mode.MINIMAL)
+        return result_of(file, replaces, content)
 
-    def _read(self, path: str, file: FileRecord, replaces: Mode | None) -> ReadFile:
-        mode = max(self._mode, replaces or Mode.MINIMAL)
-        before = os.stat(path)
-        instance = read_instance(path, self._interner)
-        after = os.stat(path)
-        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-            raise UnreadableFileError("it changed while it was read: import it again")
-        elements = instance.elements
-        if mode is Mode.NORMAL:
-            elements = standard_elements(elements)
-        elif mode is Mode.MINIMAL:
-            elements = ()
-        return ReadFile(
-            file=file._replace(size=before.st_size, mtime_ns=before.st_mtime_ns),
-            entities=self._entities.read(instance.elements),
-            elements=elements,
-            mode=mode,
-            transfer_syntax_uid=instance.transfer_syntax_uid,
-            warnings=tuple(element_warnings(elements)),
-            weight=instance.weight,
-            changed=replaces is not None,
-        )
+
+def path_of(file: FileRecord) -> str:
+    """The path of a file."""
+    return os.path.join(file.directory, file.name)
+
+
+def result_of(file: FileRecord, replaces: Mode | None, content: Content | str | None) -> Result:
+    """What became of a file, by its content or by the reason why there is none."""
+    if content is None:
+        return None
+    if isinstance(content, str):
+        return Failure(path_of(file), content)
+    if (file.size, file.mtime_ns) != (content.size, content.mtime_ns):
+        file = file._replace(size=content.size, mtime_ns=content.mtime_ns)
+    return ReadFile(
+        file=file,
+        entities=content.entities,
+        elements=content.elements,
+        mode=content.mode,
+        transfer_syntax_uid=content.transfer_syntax_uid,
+        warnings=content.warnings,
+        weight=content.weight,
+        changed=replaces is not None,
+        changes=content.changes,
+    )

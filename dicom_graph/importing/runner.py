@@ -34,12 +34,14 @@ class JobRunner:
         roots: tuple[Path, ...],
         batch_size: int = 500,
         max_inline_bytes: int = MAX_RAW,
+        processes: int | None = None,
         storage_root: Path | None = None,
     ) -> None:
         self._database = database
         self._roots = roots
         self._batch_size = batch_size
         self._max_inline_bytes = max_inline_bytes
+        self._processes = processes
         self._storage_root = storage_root
         self._stop = threading.Event()
         self._wake = threading.Event()
@@ -121,6 +123,7 @@ class JobRunner:
             job,
             batch_size=self._batch_size,
             max_inline_bytes=self._max_inline_bytes,
+            processes=self._processes,
             roots=self._roots,
             storage_root=self._storage_root,
             stop=self._stop,

@@ -23,6 +23,7 @@ def make_runner(settings: Settings, database: Database, roots: tuple[Path, ...])
         roots=roots,
         batch_size=settings.batch_size,
         max_inline_bytes=settings.max_inline_bytes,
+        processes=settings.import_processes,
         storage_root=settings.storage_root,
     )
 

@@ -39,6 +39,7 @@ class WatchOptions:
     resync: float = 3600.0
     batch_size: int = 500
     max_inline_bytes: int = MAX_RAW
+    processes: int | None = None
 
 
 class Watch:
@@ -112,6 +113,7 @@ class Watch:
             replace(self._request, paths=tuple(paths)),
             batch_size=self._options.batch_size,
             max_inline_bytes=self._options.max_inline_bytes,
+            processes=self._options.processes,
             stop=self._stop,
             leave=leave,
             mounts=self._roots,

@@ -70,11 +70,11 @@ def describe_error(error: BaseException) -> str:
 def tune_sqlite_connection(connection: Any, _record: Any) -> None:
     """WAL, so that readers and the writer do not wait for each other; transactions are ours.
 
-    Small pages suit rows of tens of bytes: an index of 600 images takes 7 % less than with 4096.
+    Of 2048 to 8192 bytes, pages of 4096 take the least, by some percent, and the least time.
     """
     cursor = connection.cursor()
     for pragma in (
-        "page_size=2048",
+        "page_size=4096",
         "synchronous=NORMAL",
         "foreign_keys=ON",
         "cache_size=-65536",

@@ -13,13 +13,16 @@ from pydicom.sequence import Sequence
 from sqlalchemy import event
 
 from dicom_graph.dicom.csa import CSA_CREATOR
+from dicom_graph.importing.entities import delete_entity
 from dicom_graph.importing.run import Report, run_import
+from dicom_graph.store.edit.prune import prune
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import _config, upgrade
 from dicom_graph.store.read import Store
 from tests.conftest import Graph, filled_database
+from tests.contents import Tables
 from tests.csa import by_nibabel, csa
 from tests.data import (
     SHARED,
@@ -310,6 +313,35 @@ async def test_an_older_database_has_them_after_its_upgrade(
     for number in (0, 199, 200, 209):
         wanted = {"csa": {"path": "Own", "number": {"eq": number}}}
         assert await holders(graph, wanted) == {str(number)}
+
+
+async def test_what_is_deleted_and_pruned_leaves_no_values(
+    tmp_path: Path, import_files: Import, database: Database, graph: Graph
+) -> None:
+    tags = [(f"Same{number}", "IS", 1, [str(number)]) for number in range(20)]
+    for name in "abc":
+        own = [*tags, ("Own", "LO", 1, [name]), ("Place", "IS", 1, [str(ord(name))])]
+        save(with_csa(make_data_set(), own, None), tmp_path / f"{name}.dcm")
+    import_files(tmp_path)
+    ids = Tables(database, "image").uids("image")
+    for left, id in zip((2, 1, 0), sorted(ids), strict=True):
+        delete_entity(database, "image", id)
+        prune(database)
+        tables = Tables(database)
+        elements = {row["id"] for row in tables["data_element"]}
+        parts = {row["id"] for row in tables["csa_part"]}
+        assert {row["part_id"] for row in tables["csa_part_element"]} == parts
+        assert {row["element_id"] for row in tables["csa_part_element"]} <= elements
+        for table in ("csa_number", "csa_text"):
+            holders_of = {row["holder_id"] for row in tables[table]}
+            assert holders_of <= elements | {-part for part in parts}
+        assert len(await holders(graph, {"csa": {"path": "Own"}})) == left
+        same = {"csa": {"path": "Same7", "number": {"eq": 7}}}
+        assert len(await holders(graph, same)) == left
+    assert not tables["csa_number"]
+    assert not tables["csa_text"]
+    import_files(tmp_path, verify=True)
+    assert await holders(graph, {"csa": {"path": "Own", "text": {"eq": "b"}}}) == {"b"}
 
 
 async def test_values_are_looked_up_in_an_index(archive: Graph) -> None:

@@ -182,6 +182,16 @@ NAMES = cases(
     (element(tag="(0019,xx9C)", text={"eq": "efgre3d"}), "ab"),
     (element(tag="(0019,xx9C)", privateCreator="GEMS_ACQU_01", text={"eq": "efgre3d"}), "a"),
     (element(tag="(0019,109C)", privateCreator="SOMEONE"), "b"),
+    (element(tag="(0019,109C)"), "ab"),
+    (element(tag="(0019,119C)"), "b"),
+    (element(tag="(0019,119C)", privateCreator="SOMEONE"), ""),
+    (element(tag="(0019,109C)", privateCreator="GEMS_ACQU_01"), "a"),
+    (element(tag="(0019,109C)", text={"eq": "fse"}), ""),
+    (element(tag="(0019,119C)", text={"eq": "fse"}), "b"),
+    (element(tag="(0019,119C)", exists=False), "acd"),
+    (element(tag="(0019,119C)", vm={"eq": 1}, hasWarnings=False), "b"),
+    (element(path=f"{SHARED_GROUPS}.(0019,109C)"), "c"),
+    (element(path=f"{SHARED_GROUPS}.(0019,119C)"), ""),
     (element(tag="(0019,0010)", text={"eq": "SOMEONE"}), "b"),
     (element(tag="(0019,0011)"), "b"),
     (element(privateCreator="SOMEONE"), "b"),
@@ -543,6 +553,30 @@ async def test_an_image_without_a_header_is_found_by_no_element(
     assert await holders(graph, {"header": element(keyword="Modality")}) == set()
 
 
+async def test_that_it_does_not_exist_is_the_contrary_of_that_it_does(
+    tmp_path: Path, import_files: Callable[..., Report], graph: Graph
+) -> None:
+    """Of every image, also of one that was imported without a header."""
+    for mode in (Mode.MINIMAL, Mode.NORMAL, Mode.FULL):
+        path = save(image_a(), tmp_path / f"{mode.name.lower()}.dcm")
+        import_files(path, mode=mode)
+    everything = {"minimal", "normal", "full"}
+    for wanted, names in (
+        ({"keyword": "EchoTime"}, {"normal", "full"}),
+        ({"keyword": "EchoTime", "number": {"gt": 100}}, set()),
+        ({"keyword": "AccessionNumber", "vm": {"eq": 0}}, {"normal", "full"}),
+        ({"keyword": "InversionTime"}, set()),
+        ({"tag": "(0019,xx9C)"}, {"full"}),
+        ({"path": "ProcedureCodeSequence.CodeValue"}, {"normal", "full"}),
+        ({"keyword": "CodeValue", "anywhere": True}, {"normal", "full"}),
+        ({"keyword": "ProcedureCodeSequence", "item": {}}, {"normal", "full"}),
+    ):
+        assert await holders(graph, {"header": element(**wanted)}) == names
+        assert await holders(graph, {"header": element(**wanted, exists=True)}) == names
+        absent = {"header": element(**wanted, exists=False)}
+        assert await holders(graph, absent) == everything - names
+
+
 THICKNESS = [SHARED_GROUPS, FRAME_GROUPS]
 """Sequences whose items have a PixelMeasuresSequence."""
 
@@ -622,17 +656,34 @@ async def test_codes_in_the_sequences_of_the_files_in_a_wheel(
         assert await holders(graph, wanted) == expected[path, text], (path, text)
 
 
-SELECTIVE = [
-    {"text": {"eq": "1.2.1"}},
-    {"text": {"in": ["1.2.1"]}},
-    {"text": {"in": ["1.2.1", "1.2.2"]}},
-    {"text": {"startsWith": "1.2.1"}},
+TEXT_INDEX = "ix_data_element_value_text (definition_id=? AND <expr>"
+NUMBER_INDEX = "ix_data_element_value_number (definition_id=? AND number="
+UID = {"keyword": "SOPInstanceUID"}
+SELECTIVE: list[tuple[Filter, list[str]]] = [
+    ({**UID, "text": {"eq": "1.2.1"}}, [TEXT_INDEX]),
+    ({**UID, "text": {"in": ["1.2.1"]}}, [TEXT_INDEX]),
+    ({**UID, "text": {"in": ["1.2.1", "1.2.2"]}}, [TEXT_INDEX]),
+    ({**UID, "text": {"startsWith": "1.2.1"}}, [TEXT_INDEX]),
+    ({"keyword": "EchoTime", "text": {"eq": "2.5"}}, [TEXT_INDEX, NUMBER_INDEX]),
+    ({"text": {"eq": "2.5"}}, [TEXT_INDEX, NUMBER_INDEX]),
+    ({"text": {"eq": "late"}}, [TEXT_INDEX]),
+    ({"number": {"eq": 2.5}}, [NUMBER_INDEX]),
+    ({"keyword": "EchoTime", "text": {"contains": "."}}, ["ix_data_element_value_number"]),
+    ({"keyword": "EchoTime", "text": {"ne": "2.5"}}, ["ix_data_element_value_number"]),
+    ({"keyword": "EchoTime"}, ["ix_data_element_value_number", "ix_data_element_value_text"]),
+    ({"keyword": "EchoTime", "vm": {"gt": 1}}, ["ix_data_element_value_number"]),
+    ({"keyword": "AccessionNumber", "exists": False}, ["ix_data_element_without_values"]),
+    ({"keyword": "EchoTime", "hasWarnings": True}, ["ix_data_element_warned"]),
+    ({"tag": "(0019,119C)"}, ["ix_data_element_value_text"]),
+    ({"path": "ProcedureCodeSequence.CodeValue"}, ["ix_data_element_value_text"]),
 ]
 
 
-@pytest.mark.parametrize("tests", SELECTIVE)
-async def test_a_text_is_looked_up_in_its_index(tests: Filter, archive: Graph) -> None:
-    """Not among all texts of its definition: there are as many UIDs as images."""
+@pytest.mark.parametrize(("wanted", "indexes"), SELECTIVE)
+async def test_elements_are_looked_up_in_an_index(
+    wanted: Filter, indexes: list[str], archive: Graph
+) -> None:
+    """Not among all values: there are as many UIDs as images, and more."""
     if not archive.database.is_sqlite:
         pytest.skip("PostgreSQL plans by the size of tables")
     statements: list[tuple[str, Any]] = []
@@ -642,12 +693,14 @@ async def test_a_text_is_looked_up_in_its_index(tests: Filter, archive: Graph) -
             statements.append((statement, values))
 
     event.listen(archive.database.reader.sync_engine, "before_cursor_execute", record)
-    await holders(archive, {"header": element(keyword="SOPInstanceUID", **tests)})
+    await holders(archive, {"header": element(**wanted)})
     event.remove(archive.database.reader.sync_engine, "before_cursor_execute", record)
-    assert statements
     for statement, values in statements:
         async with archive.database.read() as connection:
             rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
             plan = "\n".join(row[3] for row in rows)
-        assert "ix_data_element_value_text (definition_id=? AND <expr>" in plan
-        assert not re.search(r"SCAN (image|header|data_element|series)\b", plan)
+        for index in indexes:
+            assert index in plan
+        tables = "header|data_element|data_element_value|header_element|element_set_member|series"
+        assert not re.search(rf"SCAN ({tables})\b", plan)
+        assert wanted.get("exists") is False or not re.search(r"SCAN image\b", plan)

@@ -83,7 +83,7 @@ def test_a_file_that_changes_while_it_is_read_fails_and_is_taken_the_next_time(
         return instance
 
     with monkeypatch.context() as patch:
-        patch.setattr("dicom_graph.importing.reader.read_instance", read_and_change)
+        patch.setattr("dicom_graph.importing.content.read_instance", read_and_change)
         report = import_files(tmp_path / "a")
     assert report.counts == JobCounts(found=3, created=2, failed=1)
     assert "changed while it was read" in report.failures[0].message

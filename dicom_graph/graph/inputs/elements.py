@@ -44,7 +44,10 @@ def _by(description: str, name: str | None = None) -> Any:
 )
 class ElementFilter:
     keyword: str | None = _by("A standard keyword, such as EchoTime.")
-    tag: str | None = _by("A tag: (0018,0081), 00180081, or (0019,xx9C) with any block.")
+    tag: str | None = _by(
+        "A tag: (0018,0081) or 00180081; of a private element in that block only, (0019,109C), or "
+        "in any, (0019,xx9C)."
+    )
     path: str | None = _by(
         "Keywords or tags into sequences: PixelMeasuresSequence.SliceThickness; any item unless "
         "an index says which, PixelMeasuresSequence[0].SliceThickness."
@@ -93,7 +96,7 @@ class HeaderFilter:
 @strawberry.input(description="Which definitions; all conditions must hold.")
 class DataElementDefinitionFilter:
     keyword: StringFilter | None = _by("By keyword; a private element has none.")
-    tag: str | None = _by("A tag: (0018,0081), or (0019,xx9C).")
+    tag: str | None = _by("A tag: (0018,0081), or (0019,xx9C); the block is no part of it.")
     private_creator: StringFilter | None = _by("By private creator; empty for a standard one.")
     vr: StringFilter | None = _by("By value representation.")
     name: StringFilter | None = _by("By name.")

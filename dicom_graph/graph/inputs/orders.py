@@ -132,7 +132,7 @@ def _make_order(entity: str) -> Any:
     }
     names: Any = Enum(f"{title}OrderField", values, module=__name__)  # type: ignore[misc]
     field_type = strawberry.enum(names, description=f"What {title.lower()} lists can be sorted by.")
-    members: dict[str, tuple[Any, Any]] = {
+    members: dict[str, Any] = {
         "field": (field_type, strawberry.field(description="What to sort by."))
     }
     if entity in _WITH_HEADERS:
@@ -151,7 +151,7 @@ def _make_order(entity: str) -> Any:
 def _with_element(field_type: Any, whose: str) -> Any:
     """Members of an order input: a field, or an element of a header."""
     by_element = (
-        f"{whose}. All of the list is looked at, some 20 µs for each object; pages of all images "
+        f"{whose}. All of the list is looked at, some 30 µs for each object; pages of all images "
         "by a standard number, date or time come from an index."
     )
     return {

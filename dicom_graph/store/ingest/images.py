@@ -1,13 +1,15 @@
 """Images and their headers."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from operator import itemgetter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Table, delete, select, update
 
+from dicom_graph.dicom.elements import Item
+from dicom_graph.dicom.entities import ImageFields
 from dicom_graph.store.dialect import (
     allocate_ids,
     among,
@@ -18,7 +20,7 @@ from dicom_graph.store.dialect import (
 )
 from dicom_graph.store.edit.kept import NAME_PARTS, without_edited
 from dicom_graph.store.idlist import pack_ids, unpack_ids
-from dicom_graph.store.ingest.batch import Mode, Outcome, ReadFile
+from dicom_graph.store.ingest.batch import Mode, Outcome, ReadFile, distinct_elements
 from dicom_graph.store.ingest.duplicates import (
     ANOTHER_FILE,
     Known,
@@ -38,6 +40,7 @@ _HEADER_ELEMENT: Table = HeaderElement.__table__  # type: ignore[assignment]
 _FIELDS = (
     "uid", "number", "date", "time", "sop_class_uid", "number_of_frames", "rows", "columns",
 )  # fmt: skip
+_fields_of: Callable[[ImageFields], tuple[Any, ...]] = attrgetter(*_FIELDS)
 _COLUMNS = (
     "id", "created", "modified", "series_id", "transfer_syntax_uid", "warnings", *_FIELDS,
 )  # fmt: skip
@@ -107,10 +110,9 @@ class ImageWriter:
             file, place = files[index], places[index]
             series_id = place.series.id if place.series else None
             warnings = [*file.warnings, *disagreements(file, place)] or None
-            fields = asdict(file.entities.image)
             rows.append(
                 (id, now, now, series_id, file.transfer_syntax_uid, warnings,
-                 *[fields[name] for name in _FIELDS])
+                 *_fields_of(file.entities.image))
             )  # fmt: skip
         inserted = insert_new(connection, _IMAGE, _COLUMNS, rows, "uid")
         place_of_uid = _COLUMNS.index("uid")
@@ -160,14 +162,12 @@ class ImageWriter:
             if files[index].mode is not Mode.MINIMAL:
                 series = places[index].series
                 by_series[series.id if series else None].append(index)
+        contents = _contents(files, sorted(image_ids), element_ids)
         headers: list[tuple[int, int | None, bytes, int]] = []
         owns: list[Ids] = []
         for series_id, indexes in by_series.items():
-            contents = [
-                frozenset([element_ids[element.digest] for element in files[index].elements])
-                for index in indexes
-            ]
-            choices = self._sets.choose(connection, series_id, contents)
+            headers_of_series = [contents[index] for index in indexes]
+            choices = self._sets.choose(connection, series_id, headers_of_series)
             for index, (set_id, own) in zip(indexes, choices, strict=True):
                 headers.append((image_ids[index], set_id, pack_ids(own), files[index].mode))
                 owns.append(own)
@@ -178,10 +178,29 @@ class ImageWriter:
         insert_rows(connection, _HEADER_ELEMENT, ("element_id", "header_id"), sorted(members))
 
 
+def _contents(
+    files: Sequence[ReadFile], indexes: Sequence[int], element_ids: dict[bytes, int]
+) -> dict[int, Ids]:
+    """The ids of the elements of some files, by their indexes, which ascend."""
+    distinct = distinct_elements(files[index] for index in indexes)
+    id_of = {element: element_ids[element.digest] for element in distinct}.__getitem__
+    contents: dict[int, Ids] = {}
+    last: Item | None = None
+    content: Ids = frozenset()
+    for index in indexes:
+        changes = files[index].changes
+        if changes is not None and changes.since is last:
+            content = content.difference(map(id_of, changes.went)).union(map(id_of, changes.came))
+        else:
+            content = frozenset(map(id_of, files[index].elements))
+        contents[index] = content
+        last = files[index].elements
+    return contents
+
+
 def _values(file: ReadFile, place: Place, warnings: list[str]) -> dict[str, Any]:
     """What a file says of the image that it is read into."""
-    fields = asdict(file.entities.image)
-    values = {name: fields[name] for name in _FIELDS}
+    values = dict(zip(_FIELDS, _fields_of(file.entities.image), strict=True))
     values["transfer_syntax_uid"] = file.transfer_syntax_uid
     values["warnings"] = warnings or None
     if file.changed:

@@ -1,10 +1,11 @@
 """Where a page of all images lies that are sorted by an element: told by the index of its values.
 
-Sorting 200,000 images to show 25 takes seconds. The 26 least values that the element has anywhere
-say which images can be among the first 25.
+Sorting 200,000 images to show 25 takes seconds. The images that hold the least values of the
+element are the first 25, if they are as many; one value may be held by thousands, so the limit is
+drawn behind the first value, then behind more and more.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,13 +36,17 @@ class Beginning:
         return bool(key <= self.limit if self.ascending else key >= self.limit)
 
 
-async def beginning(orders: ElementOrders, request: PageRequest, keys: Keys) -> Beginning | None:
-    """None where no index tells: for texts, and for what is not one standard element."""
+async def beginnings(
+    orders: ElementOrders, request: PageRequest, keys: Keys
+) -> AsyncIterator[Beginning]:
+    """Larger and larger ones; none where no index tells: of texts, and of what is not one
+    standard element. Raises CursorError.
+    """
     order, column = request.order[0], keys[0].name
     definitions = orders.called(order.path[-1]) if len(order.path) == 1 else []
     tags = {definition.tag for definition in definitions}
     if len(tags) != 1 or definitions[0].private_creator or column == "text":
-        return None
+        return
     ascending = order.descending == request.backwards
     cursor = request.before if request.backwards else request.after
     start = position_of_cursor(keys, request, cursor)[0] if cursor is not None else None
@@ -50,14 +55,23 @@ async def beginning(orders: ElementOrders, request: PageRequest, keys: Keys) -> 
     values = [] if only_missing else await _values(
         orders, [d.id for d in definitions], column, start, ascending, needed
     )  # fmt: skip
-    limit = values[-1] if len(values) == needed else None
-    parts: list[Condition] = []
-    if values:
-        low, high = (start, limit) if ascending else (limit, start)
-        parts.append(replace(order.path[0], values=_range(column, low, high)))
-    if limit is None if not ascending else start is None:
-        parts += _missing(order.path[0], column)
-    return Beginning(Or(tuple(parts)), limit, ascending)
+    is_end = len(values) < needed
+    for limit in _limits(values, is_end):
+        parts: list[Condition] = []
+        if values:
+            low, high = (start, limit) if ascending else (limit, start)
+            parts.append(replace(order.path[0], values=_range(column, low, high)))
+        if limit is None if not ascending else start is None:
+            parts += _missing(order.path[0], column)
+        yield Beginning(Or(tuple(parts)), limit, ascending)
+
+
+def _limits(values: Sequence[Any], is_end: bool) -> list[Any]:
+    """The 1st value, the 8th, the 64th, …, the last; or none, where they are the last there are."""
+    places = [8**power - 1 for power in range(6) if 8**power < len(values)]
+    limits = [values[place] for place in places]
+    limits.append(None if is_end else values[-1])
+    return list(dict.fromkeys(limits))
 
 
 async def _values(

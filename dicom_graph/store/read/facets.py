@@ -19,7 +19,7 @@ from dicom_graph.store.dialect import FilterError
 from dicom_graph.store.read.conditions import Condition, HasElement
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.filters import Filters
-from dicom_graph.store.read.holders import is_wanted
+from dicom_graph.store.read.holders import in_block, is_wanted
 from dicom_graph.store.read.relations import ENTITY_TABLES
 from dicom_graph.store.tables import (
     DataElement,
@@ -79,7 +79,9 @@ def element_facet(
     values = (
         select(DataElementValue.element_id.label("leaf"), column.label("value"))
         .where(
-            DataElementValue.definition_id.in_([leaf.id for leaf in leaves]), column.is_not(None)
+            DataElementValue.definition_id.in_([leaf.id for leaf in leaves]),
+            column.is_not(None),
+            *_in_block(path[-1]),
         )
         .distinct()
         .subquery("leaf_values")
@@ -97,6 +99,13 @@ def element_facet(
         .order_by(count.desc(), values.c.value)
         .limit(limit)
     )
+
+
+def _in_block(name: HasElement) -> list[ColumnElement[bool]]:
+    """That a value's element lies in the block that the name's tag has."""
+    block = in_block(name)
+    element = select(DataElement.id).where(DataElement.id == DataElementValue.element_id, *block)
+    return [element.exists()] if block else []
 
 
 def _named(definitions: Mapping[int, DefinitionRow], name: HasElement) -> list[DefinitionRow]:
@@ -136,7 +145,7 @@ def _holders(
             .join(HeaderElement, HeaderElement.element_id == found.c.at)
             .join(Header, Header.id == HeaderElement.header_id)
             .join(DataElement, DataElement.id == Header.element_id)
-            .where(DataElement.definition_id.in_(ids))
+            .where(DataElement.definition_id.in_(ids), *in_block(step))
         )
         if step.index is not None:
             above = above.where(Header.index == step.index)

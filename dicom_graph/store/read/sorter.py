@@ -1,6 +1,6 @@
 """Pages of images and series that are sorted by values of elements.
 
-All of a list is looked at, some 20 µs for each object; of the list of all images only the
+All of a list is looked at, some 30 µs for each object; of the list of all images only the
 beginning that an index of values tells.
 """
 
@@ -12,7 +12,7 @@ from sqlalchemy import FromClause, Row, Select, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dicom_graph.store.dialect import among, parent_table
-from dicom_graph.store.read.beginnings import beginning
+from dicom_graph.store.read.beginnings import beginnings
 from dicom_graph.store.read.conditions import Condition
 from dicom_graph.store.read.element_orders import ElementOrders
 from dicom_graph.store.read.elements import DefinitionRow
@@ -70,15 +70,13 @@ class Sorter:
     async def _page_at_beginning(self) -> Page | None:
         if self._entity != "image":
             return None
-        near = await beginning(self._orders, self._request, self._keys)
-        if near is None:
-            return None
-        listed = (await self._listed(self._of_all(near.condition))).get(None, [])
-        listed = [one for one in listed if near.holds(one.values[0])]
-        is_enough = len(cut_page(listed, self._keys, self._request)) > self._request.size
-        if not is_enough and near.limit is not None:
-            return None
-        return (await self._pages({None: listed}))[None]
+        async for near in beginnings(self._orders, self._request, self._keys):
+            listed = (await self._listed(self._of_all(near.condition))).get(None, [])
+            listed = [one for one in listed if near.holds(one.values[0])]
+            found = cut_page(listed, self._keys, self._request)
+            if len(found) > self._request.size or near.limit is None:
+                return (await self._pages({None: listed}))[None]
+        return None
 
     def _of_all(self, wanted: Condition | None) -> Select[Any]:
         table = ENTITY_TABLES[self._entity]
