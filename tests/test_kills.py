@@ -27,3 +27,9 @@ def test_kills_lose_nothing(
     new_database: NewDatabase, tmp_path: Path, storage: Storage, victim: str
 ) -> None:
     assert run(1, storage, VICTIMS[victim](), new_database, tmp_path, Random(3)) > 0
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_a_killed_worker_loses_nothing(new_database: NewDatabase, tmp_path: Path) -> None:
+    victim = VICTIMS["worker"]()
+    assert run(3, Storage.IN_PLACE, victim, new_database, tmp_path, Random(5)) > 0
