@@ -20,6 +20,8 @@ from dicom_graph.store.jobs import JobRequest
 from dicom_graph.store.migrate import upgrade
 from tests.dicom.slices import make_slices
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:

@@ -10,6 +10,8 @@ from dicom_graph.store.jobs import Storage
 from tests.conftest import postgres_database
 from tests.kills import VICTIMS, NewDatabase, run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def new_database(request: pytest.FixtureRequest, database_kind: str) -> NewDatabase:

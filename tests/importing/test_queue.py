@@ -31,6 +31,8 @@ from tests.contents import assert_consistent, contents
 from tests.make import make_file, make_series
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 BAD = bytes(128) + b"DICM" + b"\xff" * 99
 OPTIONS = BatchOptions(batch_size=3, batch_files=7)
 

@@ -28,6 +28,8 @@ from tests.contents import assert_consistent, contents
 from tests.make import make_series
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {"queue": "procrastinate", "queue_batch_files": 10, "queue_stall_seconds": 2}
 
 
