@@ -187,6 +187,8 @@ class BatchRunner:
             replace(batch.job, request=request),
             batch_size=self._options.batch_size,
             max_inline_bytes=self._options.max_inline_bytes,
+            # A batch is over before others had started; other workers use the other cores.
+            processes=1,
             roots=self._options.roots,
             stop=self._stop,
             storage_root=self._options.storage_root,
