@@ -2,6 +2,8 @@
 
 import asyncio
 import datetime as dt
+import hmac
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ T = TypeVar("T")
 _FAILURES_OF_ADDRESS, _FAILURES_OF_NAME = 30, 5
 _LOOK_AGAIN = 1.0
 _VERIFYING_AT_ONCE = 2
+_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ class Authenticator:
         self._addresses = Throttle(_FAILURES_OF_ADDRESS)
         self._names = Throttle(_FAILURES_OF_NAME)
         self._verifying = asyncio.Semaphore(_VERIFYING_AT_ONCE)
+        self._recent: dict[bytes, tuple[float, Principal | None]] = {}
+        self._key = os.urandom(32)
         self._has_users = False
         self._looked_at = -_LOOK_AGAIN
 
@@ -92,9 +97,25 @@ class Authenticator:
         return self._has_users
 
     async def principal(self, credentials: Credentials | None) -> Principal | None:
-        """Who has these credentials; None where they are not good. Raises TooManyFailures."""
+        """Who has these credentials; None where they are not good. Raises TooManyFailures.
+
+        What was good is not asked of the database again for a second.
+        """
         if credentials is None:
             return None if await self.is_required() else EVERYONE
+        key = self._key_of(credentials)
+        until, principal = self._recent.get(key, (0.0, None))
+        if until > time.monotonic():
+            return principal
+        principal = await self._find(credentials)
+        self._recent.pop(key, None)
+        if principal is not None:
+            while len(self._recent) >= _REMEMBERED:
+                del self._recent[next(iter(self._recent))]
+            self._recent[key] = (time.monotonic() + _LOOK_AGAIN, principal)
+        return principal
+
+    async def _find(self, credentials: Credentials) -> Principal | None:
         match credentials:
             case Basic():
                 return await self._by_password(credentials)
@@ -122,7 +143,12 @@ class Authenticator:
 
     async def log_out(self, cookie: str) -> None:
         """End a session, if it is one."""
+        self._recent.pop(self._key_of(Cookie(cookie)), None)
         await asyncio.to_thread(self._close_session, cookie)
+
+    def _key_of(self, credentials: Credentials) -> bytes:
+        """What credentials are remembered by: no password or token lies in memory for it."""
+        return hmac.digest(self._key, repr(credentials).encode(), "sha256")
 
     async def _by_password(self, given: Basic) -> Principal | None:
         user = await self._read(accounts.user_by_name, given.name)

@@ -33,6 +33,12 @@ ROUTES: dict[str, Need] = {
     "/graphql": _READ,
     "/logout": _READ,
     "/upload": _IMPORT,
+    "/images": _READ,
+    "/series": _READ,
+    "/series.csv": _READ,
+    "/series.zip": _READ,
+    "/studies": _READ,
+    "/patients": _READ,
 }
 """By the first part of the path."""
 
@@ -74,6 +80,8 @@ def refusal(principal: Principal, need: Need, what: str) -> str | None:
     """Why a principal may not do something, for a person; None where it may."""
     if principal.role is Role.NOBODY:
         return "log in first"
+    if principal.deidentified:
+        return f"{principal.name} may see no identities, and there is no view without them yet"
     if principal.role < need.role:
         wanted, own = need.role.name.lower(), principal.role.name.lower()
         article = "an" if wanted[0] in "aei" else "a"

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from pydicom.charset import default_encoding
 
 from dicom_graph.dicom.dictionary import is_private_creator
-from dicom_graph.dicom.elements import Element, Item
+from dicom_graph.dicom.elements import Changes, Element, Item
 from dicom_graph.dicom.explicit import (
     SPECIFIC_CHARACTER_SET,
     DataSet,
@@ -52,9 +52,16 @@ def walk(
         walked = _walk_all(buffer, start, interner, after)
     if walked.end == len(buffer) and not at_end:
         raise NeedMore
+    walked.item = tuple(walked.data_set.elements)
     if after is None and len(buffer) <= _LONGEST_KEPT:
         interner.before = walked
-    return tuple(walked.data_set.elements)
+    return walked.item
+
+
+def changes(interner: Interner, elements: Item) -> Changes | None:
+    """How the header that was walked last differs from the one before it, if that is known."""
+    last = interner.before
+    return last.changes if isinstance(last, Walked) and last.item is elements else None
 
 
 def _walk_all(buffer: bytes, start: int, interner: Interner, after: LargeValue | None) -> "Walked":
@@ -82,7 +89,7 @@ class Restless(NamedTuple):
 class Walked:
     """A header that was walked: where it lies in its buffer, and the lengths of its elements."""
 
-    __slots__ = ("buffer", "data_set", "end", "lengths", "restless", "start")
+    __slots__ = ("buffer", "changes", "data_set", "end", "item", "lengths", "restless", "start")
 
     def __init__(
         self,
@@ -92,6 +99,7 @@ class Walked:
         data_set: DataSet,
         lengths: list[int],
         restless: list[Restless],
+        changes: Changes | None = None,
     ) -> None:
         self.buffer = buffer
         self.start = start
@@ -99,6 +107,8 @@ class Walked:
         self.data_set = data_set
         self.lengths = lengths
         self.restless = restless
+        self.changes = changes
+        self.item: Item = ()
 
     def walk_alike(self, buffer: bytes, start: int) -> "Walked | None":
         """The header at `start`; None where it is too unlike this one, or means other things."""
@@ -118,8 +128,8 @@ class _Walk:
     """One walk: `position` in the new buffer, `index` and `old_position` in the header before."""
 
     __slots__ = (
-        "before", "buffer", "data_set", "elements", "index", "is_alike", "lengths", "old",
-        "old_position", "position", "restless", "start", "surprises",
+        "before", "buffer", "came", "data_set", "elements", "index", "is_alike", "lengths", "old",
+        "old_position", "position", "restless", "start", "surprises", "went",
     )  # fmt: skip
 
     def __init__(self, before: Walked, buffer: bytes, start: int) -> None:
@@ -131,6 +141,8 @@ class _Walk:
         self.elements = self.data_set.elements
         self.lengths: list[int] = []
         self.restless: list[Restless] = []
+        self.came: list[Element] = []
+        self.went: list[Element] = []
         self.index = 0
         self.old_position = before.start
         self.surprises = 0
@@ -183,6 +195,8 @@ class _Walk:
         self.position += length
         self.old_position += length
         if element is not old:
+            self.came.append(element)
+            self.went.append(old)
             self.restless.append(Restless(len(self.lengths) - 1, _PATIENCE, context))
         elif patience > 1:
             self.restless.append(Restless(len(self.lengths) - 1, patience - 1, context))
@@ -193,7 +207,8 @@ class _Walk:
         elements = self.elements
         last = elements[-1].tag if elements else -1
         position, end = self.position, len(self.buffer)
-        stop = walk_on(self.buffer, position, end, self.data_set, last, until=position + 1)
+        until = min(position + 1, end)
+        stop = walk_on(self.buffer, position, end, self.data_set, last, until=until)
         if stop == position:
             self._pass(len(self.old), None)
             return False
@@ -217,8 +232,10 @@ class _Walk:
         if passed and passed[-1] is element:
             del passed[-1]
             element = None
-        elif element is not None and _decides(element):
-            self.is_alike = False
+        if element is not None:
+            self.came.append(element)
+            self.is_alike = self.is_alike and not _decides(element)
+        self.went += passed
         if any(map(_decides, passed)):
             self.is_alike = False
         return element is None
@@ -227,9 +244,11 @@ class _Walk:
         """The header, if what it was taken from means the same in it."""
         if not self.is_alike or self.surprises > _MAX_SURPRISES:
             return None
+        changes = Changes(self.before.item, self.came, self.went)
         return Walked(
-            self.buffer, self.start, self.position, self.data_set, self.lengths, self.restless
-        )
+            self.buffer, self.start, self.position, self.data_set, self.lengths, self.restless,
+            changes,
+        )  # fmt: skip
 
 
 def _decides(element: Element) -> bool:

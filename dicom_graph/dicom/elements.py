@@ -1,7 +1,8 @@
 """Elements as contents: equal bytes with equal meaning are one object, known by its digest."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b, sha256
+from typing import NamedTuple
 
 from dicom_graph.dicom.csa import CSA_CREATOR
 from dicom_graph.dicom.dictionary import Definition, definition, format_tag, is_private
@@ -23,6 +24,14 @@ MAX_RAW_OF_CSA = 4_194_304
 
 Item = tuple["Element", ...]
 """The elements of one sequence item, in the order of their tags."""
+
+
+class Changes(NamedTuple):
+    """How a header differs from another one, `since`: the elements that came, and that went."""
+
+    since: Item
+    came: Sequence["Element"]
+    went: Sequence["Element"]
 
 
 class Element:
@@ -66,11 +75,7 @@ class Element:
         self.warning = warning
         self.items = items
         self._standard: Element | None = None
-        self.has_warnings: bool = (
-            warning is not None
-            or any(value.warning is not None for value in values)
-            or any(element.has_warnings for item in items or () for element in item)
-        )
+        self.has_warnings = warning is not None or _have_warnings(values, items or ())
 
     def __repr__(self) -> str:
         return f"<Element {self.definition.keyword or self.definition.name} {self.definition.vr}>"
@@ -101,9 +106,27 @@ class Element:
         return self._standard
 
 
+def _have_warnings(values: tuple[Value, ...], items: tuple[Item, ...]) -> bool:
+    for value in values:
+        if value.warning is not None:
+            return True
+    return any(element.has_warnings for item in items for element in item) if items else False
+
+
 def standard_elements(elements: Iterable[Element]) -> Item:
     """The elements that are not private, at any depth."""
     return tuple(e.without_private() for e in elements if not is_private(e.tag))
+
+
+def replaced(elements: Item, came: Iterable[Element], went: Iterable[Element]) -> Item | None:
+    """The header in which some elements were replaced by others of their tags; None where tags
+    came or went.
+    """
+    by_tag = {element.tag: element for element in elements}
+    new = {element.tag: element for element in came}
+    if new.keys() != {element.tag for element in went} or not new.keys() <= by_tag.keys():
+        return None
+    return tuple((by_tag | new).values())
 
 
 def element_warnings(elements: Iterable[Element], limit: int = 10_000) -> list[str]:

@@ -7,6 +7,7 @@ Image modules; each takes the element of the keyword named beside it.
 import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from pydicom.datadict import tag_for_keyword
@@ -19,7 +20,7 @@ from dicom_graph.dicom.csa import (
     parse_csa,
 )
 from dicom_graph.dicom.csa_paths import CsaPathError, csa_value
-from dicom_graph.dicom.elements import Element, Item
+from dicom_graph.dicom.elements import Changes, Element, Item
 from dicom_graph.dicom.names import split_name
 from dicom_graph.dicom.packing import unpack
 from dicom_graph.dicom.sequence_type import (
@@ -225,18 +226,35 @@ _SERIES_TAGS = (
     *(tag for tag, _ in _SERIES.values()), _PULSE_SEQUENCE_NAME, _IMAGE_TYPE, _SCAN_OPTIONS,
     _IN_PLANE_PHASE_ENCODING,
 )  # fmt: skip
+_OWNER_TAGS = frozenset((*_PATIENT_TAGS, *_STUDY_TAGS, *_SERIES_TAGS))
+_IMAGE_PLACES = {tag: place for place, (tag, _) in enumerate(_IMAGE.values())}
+_IMAGE_READERS = [read for _, read in _IMAGE.values()]
+_image_values: Callable[[ImageFields], tuple[Any, ...]] = attrgetter(*_IMAGE)
 
 
 class EntityReader:
     """Entities of headers; equal elements give the same object without reading them again."""
 
     def __init__(self) -> None:
+        self._last: tuple[Item, Entities] | None = None
         self._patients: dict[tuple[Element | None, ...], PatientFields | None] = {}
         self._studies: dict[tuple[Element | None, ...], StudyFields | None] = {}
         self._series: dict[tuple[Element | None, ...], SeriesFields | None] = {}
 
-    def read(self, elements: Item) -> Entities:
-        """The entities of a header. The image's uid must be there (`read_instance` checks)."""
+    def read(self, elements: Item, changes: Changes | None = None) -> Entities:
+        """The entities of a header. The image's uid must be there (`read_instance` checks).
+
+        `changes`: what differs from another header. Of the one read last, the rest still holds.
+        """
+        entities = None
+        if changes is not None and self._last is not None and changes.since is self._last[0]:
+            entities = _changed(self._last[1], changes)
+        if entities is None:
+            entities = self._read(elements)
+        self._last = elements, entities
+        return entities
+
+    def _read(self, elements: Item) -> Entities:
         by_tag = {element.tag: element for element in elements}
         return Entities(
             _remembered(self._patients, by_tag, _PATIENT_TAGS, _patient),
@@ -244,6 +262,23 @@ class EntityReader:
             _remembered(self._series, by_tag, _SERIES_TAGS, _series),
             ImageFields(**_fields(by_tag, _IMAGE)),
         )
+
+
+def _changed(entities: Entities, changes: Changes) -> Entities | None:
+    """The entities after a change of the image's own elements; None where others changed."""
+    image = list(_image_values(entities.image))
+    for element in changes.went:
+        if element.tag in _OWNER_TAGS:
+            return None
+        if element.tag in _IMAGE_PLACES:
+            image[_IMAGE_PLACES[element.tag]] = None
+    for element in changes.came:
+        if element.tag in _OWNER_TAGS:
+            return None
+        if element.tag in _IMAGE_PLACES:
+            place = _IMAGE_PLACES[element.tag]
+            image[place] = _IMAGE_READERS[place](element)
+    return Entities(entities.patient, entities.study, entities.series, ImageFields(*image))
 
 
 def _remembered(

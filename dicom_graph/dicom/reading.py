@@ -14,8 +14,8 @@ from pydicom.uid import (
     MediaStorageDirectoryStorage,
 )
 
-from dicom_graph.dicom.alike import walk
-from dicom_graph.dicom.elements import Element, Item, make_streamed_element
+from dicom_graph.dicom.alike import changes, walk
+from dicom_graph.dicom.elements import Changes, Element, Item, make_streamed_element
 from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
 from dicom_graph.dicom.explicit import LargeValue, NeedMore, NotUnderstood
 from dicom_graph.dicom.interning import Interner
@@ -46,12 +46,14 @@ _DIRECTORY_RECORDS = 0x00041220
 class Instance:
     """One file's image: its header (all elements, private ones too), and its transfer syntax.
 
-    `weight`: about how many bytes of memory its elements take.
+    `weight`: about how many bytes of memory its elements take. `changes`: what differs from the
+    header that was read before with the same interner, where that is known.
     """
 
     elements: Item
     transfer_syntax_uid: str | None
     weight: int = 0
+    changes: Changes | None = None
 
 
 def read_instance(path: str | bytes, interner: Interner) -> Instance:
@@ -104,7 +106,9 @@ def _walk_file(
         try:
             at_end = offset + len(buffer) >= size
             elements = walk(buffer, start, interner, at_end=at_end, after=after)
-            return Instance(before + elements, syntax, weight=len(buffer))
+            if before:
+                return Instance(before + elements, syntax, weight=len(buffer))
+            return Instance(elements, syntax, len(buffer), changes(interner, elements))
         except NotUnderstood:
             return None
         except LargeValue as large:

@@ -11,6 +11,7 @@ from strawberry.dataloader import DataLoader
 from dicom_graph.access.principal import Principal
 from dicom_graph.graph.limits import Limits
 from dicom_graph.graph.subjects import Resolver, SubjectPatient, subjects_of
+from dicom_graph.imaging.service import Imaging
 from dicom_graph.importing.runner import JobRunner
 from dicom_graph.importing.storage import required_root
 from dicom_graph.importing.uploads import Upload
@@ -42,6 +43,12 @@ class Service:
     max_upload_bytes: int = 2 << 30
     limits: Limits = field(default_factory=Limits)
     subjects: Resolver | None = None
+    imaging: Imaging = field(default_factory=Imaging)
+
+    def store_for(self, principal: Principal) -> Store:
+        """What of the database a principal sees."""
+        groups = principal.groups
+        return self.store if groups is None else self.store.limited_to(groups)
 
     def begin_upload(self) -> Upload:
         """A new upload. Raises StorageError without a storage root, UploadError."""
@@ -171,6 +178,17 @@ class Loaders:
         """Jobs that read again what import jobs failed on."""
         return self._by_key("retries", self.store.retries)
 
+    def each(
+        self, name: str, find_all: Callable[[Sequence[Any]], Awaitable[Any]], key: Any
+    ) -> DataLoader[Any, Any]:
+        """Something found for each of many; what is an exception is raised for its one alone."""
+
+        async def load(entities: list[Any]) -> Sequence[Any]:
+            found: Sequence[Any] = await find_all(entities)
+            return found
+
+        return self._loader(name, load, cache_key_fn=key)
+
     def elements_of(self, query: ElementQuery) -> DataLoader[Any, Any]:
         """The elements of headers (rows) that a query asks for."""
 
@@ -216,9 +234,7 @@ class Context:
         identify: Callable[[], Awaitable[Principal]] | None = None,
     ) -> "Context":
         """A new context, with loaders that no other request shares."""
-        store = service.store
-        if principal.groups is not None:
-            store = store.limited_to(principal.groups)
+        store = service.store_for(principal)
         return cls(service, principal, store, Loaders(store), identify)
 
     def fresh(self) -> "Context":

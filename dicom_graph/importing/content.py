@@ -4,12 +4,18 @@ import logging
 import os
 from dataclasses import dataclass
 
-from dicom_graph.dicom.elements import Item, element_warnings, standard_elements
+from dicom_graph.dicom.elements import (
+    Changes,
+    Item,
+    element_warnings,
+    replaced,
+    standard_elements,
+)
 from dicom_graph.dicom.entities import Entities, EntityReader
 from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
 from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.mode import Mode
-from dicom_graph.dicom.reading import read_instance
+from dicom_graph.dicom.reading import Instance, read_instance
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +24,8 @@ log = logging.getLogger(__name__)
 class Content:
     """An image's header as `mode` keeps it. `weight`: about how many bytes of memory it takes.
 
-    `size` in bytes and `mtime_ns` are those of the file as it was read.
+    `size` in bytes and `mtime_ns` are those of the file as it was read. `changes`: what differs
+    from the content that the same reader gave before, where that is known.
     """
 
     size: int
@@ -29,6 +36,7 @@ class Content:
     transfer_syntax_uid: str | None
     warnings: tuple[str, ...]
     weight: int
+    changes: Changes | None = None
 
 
 class ContentReader:
@@ -37,6 +45,7 @@ class ContentReader:
     def __init__(self, mode: Mode, max_inline_bytes: int) -> None:
         self._mode = mode
         self._interner = Interner(max_raw=max_inline_bytes)
+        self._last: _Kept | None = None
         self._entities = EntityReader()
 
     def read(self, path: str, at_least: Mode = Mode.MINIMAL) -> Content | str | None:
@@ -61,18 +70,58 @@ class ContentReader:
         after = os.stat(path)
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
             raise UnreadableFileError("it changed while it was read: import it again")
-        elements = instance.elements
-        if mode is Mode.NORMAL:
-            elements = standard_elements(elements)
-        elif mode is Mode.MINIMAL:
-            elements = ()
+        kept = self._kept(instance, mode)
         return Content(
             size=before.st_size,
             mtime_ns=before.st_mtime_ns,
-            entities=self._entities.read(instance.elements),
-            elements=elements,
+            entities=self._entities.read(instance.elements, instance.changes),
+            elements=kept.elements,
             mode=mode,
             transfer_syntax_uid=instance.transfer_syntax_uid,
-            warnings=tuple(element_warnings(elements)),
+            warnings=kept.warnings,
             weight=instance.weight,
+            changes=kept.changes,
         )
+
+    def _kept(self, instance: Instance, mode: Mode) -> "_Kept":
+        last = self._last
+        kept = None
+        changes = instance.changes
+        if last is not None and changes and changes.since is last.header and mode is last.mode:
+            kept = last.changed(instance.elements, changes)
+        self._last = kept or _Kept.of(instance.elements, mode)
+        return self._last
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What a mode keeps of a header."""
+
+    header: Item
+    mode: Mode
+    elements: Item
+    warnings: tuple[str, ...]
+    changes: Changes | None = None
+
+    @classmethod
+    def of(cls, header: Item, mode: Mode) -> "_Kept":
+        elements = header
+        if mode is Mode.NORMAL:
+            elements = standard_elements(header)
+        elif mode is Mode.MINIMAL:
+            elements = ()
+        return cls(header, mode, elements, tuple(element_warnings(elements)))
+
+    def changed(self, header: Item, changes: Changes) -> "_Kept | None":
+        """The same of a header with changes since this one; None where that is no less work."""
+        if self.warnings or any(element.has_warnings for element in changes.came):
+            return None
+        if self.mode is Mode.FULL:
+            return _Kept(header, self.mode, header, (), changes)
+        if self.mode is Mode.MINIMAL:
+            return _Kept(header, self.mode, (), ())
+        came, went = standard_elements(changes.came), standard_elements(changes.went)
+        elements = replaced(self.elements, came, went)
+        if elements is None:
+            return None
+        return _Kept(header, self.mode, elements, (), Changes(self.elements, came, went))

@@ -38,8 +38,10 @@ def result_of(file: FileRecord, replaces: Mode | None, content: Content | str | 
         return None
     if isinstance(content, str):
         return Failure(path_of(file), content)
+    if (file.size, file.mtime_ns) != (content.size, content.mtime_ns):
+        file = file._replace(size=content.size, mtime_ns=content.mtime_ns)
     return ReadFile(
-        file=file._replace(size=content.size, mtime_ns=content.mtime_ns),
+        file=file,
         entities=content.entities,
         elements=content.elements,
         mode=content.mode,
@@ -47,4 +49,5 @@ def result_of(file: FileRecord, replaces: Mode | None, content: Content | str | 
         warnings=content.warnings,
         weight=content.weight,
         changed=replaces is not None,
+        changes=content.changes,
     )

@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from dicom_graph.dicom.dictionary import definition
-from dicom_graph.dicom.elements import Element, Item
+from dicom_graph.dicom.elements import Changes, Element, Item
 from dicom_graph.dicom.entities import Entities, ImageFields
 from dicom_graph.dicom.mode import Mode
 from dicom_graph.dicom.values import Value
@@ -18,6 +18,8 @@ MAX_BYTES = 16 << 20
 _IMAGE_FIELDS = tuple(ImageFields.__dataclass_fields__)
 _image_values: Callable[[ImageFields], tuple[Any, ...]] = attrgetter(*_IMAGE_FIELDS)
 Read = Content | str | None
+Numbered = bytes | tuple[bytes, bytes]
+"""A header's elements, or those that came and went since the header before."""
 
 
 class Packer:
@@ -26,6 +28,7 @@ class Packer:
     def __init__(self) -> None:
         self._numbers: dict[Element, int] = {}
         self._bytes = 0
+        self._last: Item | None = None
 
     def pack(self, contents: Sequence[Read]) -> bytes:
         """Contents as bytes for the one `Unpacker` that gets all that this packer makes."""
@@ -33,6 +36,7 @@ class Packer:
         if is_new:
             self._numbers.clear()
             self._bytes = 0
+            self._last = None
         elements: list[tuple[Any, ...]] = []
         packed = [
             self._content(content, elements) if isinstance(content, Content) else content
@@ -44,11 +48,18 @@ class Packer:
         entities = content.entities
         return (
             content.size, content.mtime_ns, entities.patient, entities.study, entities.series,
-            _image_values(entities.image), self._item(content.elements, sent), int(content.mode),
+            _image_values(entities.image), self._header(content, sent), int(content.mode),
             content.transfer_syntax_uid, content.warnings, content.weight,
         )  # fmt: skip
 
-    def _item(self, elements: Item, sent: list[tuple[Any, ...]]) -> bytes:
+    def _header(self, content: Content, sent: list[tuple[Any, ...]]) -> Numbered:
+        changes, last = content.changes, self._last
+        self._last = content.elements
+        if changes is None or changes.since is not last:
+            return self._item(content.elements, sent)
+        return self._item(changes.came, sent), self._item(changes.went, sent)
+
+    def _item(self, elements: Sequence[Element], sent: list[tuple[Any, ...]]) -> bytes:
         numbers = self._numbers
         for element in set(elements).difference(numbers):
             # One inside a sequence before it may have been the same.
@@ -73,6 +84,8 @@ class Unpacker:
 
     def __init__(self) -> None:
         self._elements: list[Element] = []
+        self._last: Item = ()
+        self._by_tag: dict[int, Element] = {}
 
     def unpack(self, message: bytes) -> list[Read]:
         """The contents that a `Packer` made the message of."""
@@ -85,14 +98,35 @@ class Unpacker:
 
     def _content(
         self, size: int, mtime_ns: int, patient: Any, study: Any, series: Any,
-        image: tuple[Any, ...], elements: bytes, mode: int, transfer_syntax_uid: str | None,
+        image: tuple[Any, ...], numbered: Numbered, mode: int, transfer_syntax_uid: str | None,
         warnings: tuple[str, ...], weight: int,
     ) -> Content:  # fmt: skip
         entities = Entities(patient, study, series, ImageFields(*image))
+        changes = self._header(numbered)
         return Content(
-            size, mtime_ns, entities, self._item(elements), Mode(mode), transfer_syntax_uid,
-            warnings, weight,
+            size, mtime_ns, entities, self._last, Mode(mode), transfer_syntax_uid, warnings,
+            weight, changes,
         )  # fmt: skip
+
+    def _header(self, numbered: Numbered) -> Changes | None:
+        """Keep a header as the last one; gives how it differs from the one before, if known."""
+        if isinstance(numbered, bytes):
+            self._last = self._item(numbered)
+            self._by_tag = {element.tag: element for element in self._last}
+            return None
+        came, went = map(self._item, numbered)
+        changes = Changes(self._last, came, went)
+        by_tag = self._by_tag
+        new = {element.tag: element for element in came}
+        is_ordered = new.keys() <= by_tag.keys()
+        for element in went:
+            if element.tag not in new:
+                del by_tag[element.tag]
+        by_tag |= new
+        if not is_ordered:
+            self._by_tag = by_tag = dict(sorted(by_tag.items()))
+        self._last = tuple(by_tag.values())
+        return changes
 
     def _item(self, numbers: bytes) -> Item:
         return tuple(map(self._elements.__getitem__, array("I", numbers)))

@@ -19,12 +19,15 @@ from dicom_graph.access.principal import Role
 from dicom_graph.graph.context import Service
 from dicom_graph.graph.limits import Limits
 from dicom_graph.graph.subjects import load_resolver
+from dicom_graph.imaging.service import Imaging
 from dicom_graph.importing.roots import resolve_roots
-from dicom_graph.importing.runner import JobRunner
+from dicom_graph.importing.runners import make_runner
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
 from dicom_graph.store.migrate import prepare
 from dicom_graph.store.read import Store
+from dicom_graph.web import archives, images, series
+from dicom_graph.web.answers import FAILURES
 from dicom_graph.web.authentication import Authentication, Sources
 from dicom_graph.web.capacity import BodyLimit, Capacity
 from dicom_graph.web.documents import Documents
@@ -46,16 +49,14 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
     """
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
     roots = resolve_roots(settings.import_roots)
-    runner = JobRunner(
-        database,
-        roots=roots,
-        batch_size=settings.batch_size,
-        max_inline_bytes=settings.max_inline_bytes,
-        processes=settings.import_processes,
-        storage_root=settings.storage_root,
-    )
+    runner = make_runner(settings, database, roots)
     store = Store(database, element_cache_bytes=settings.element_cache_megabytes << 20)
     documents = Documents.load(settings.trusted_documents) if settings.trusted_documents else None
+    imaging = Imaging(
+        max_decodes=settings.max_decodes,
+        max_decoded_bytes=settings.max_decoded_megabytes << 20,
+        decode_timeout=settings.decode_timeout,
+    )
     service = Service(
         store,
         runner,
@@ -65,6 +66,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         settings.max_upload_megabytes << 20,
         _limits(settings, documents),
         load_resolver(settings.subject_resolver) if settings.subject_resolver else None,
+        imaging,
     )
 
     @asynccontextmanager
@@ -74,6 +76,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         try:
             yield
         finally:
+            imaging.close()
             await asyncio.to_thread(runner.stop)
             await database.close()
 
@@ -100,6 +103,9 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
             Route("/logout", login.log_out, methods=["POST"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
+            *images.ROUTES,
+            *series.ROUTES,
+            *archives.ROUTES,
             Mount(
                 "/static",
                 StaticFiles(directory=STATIC_DIR),
@@ -107,9 +113,11 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
             ),
         ],
         middleware=_middleware(settings, authenticator, sources),
+        exception_handlers=FAILURES,
         lifespan=lifespan,
     )
     app.state.database = database
+    app.state.service = service
     app.state.runner = runner
     return app
 

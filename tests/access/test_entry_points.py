@@ -4,6 +4,7 @@ A new route or field of the schema needs a line here, or a test fails.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,6 +50,25 @@ ROUTES = {
     ("GET", "/logout"): Row(VIEWER),
     ("POST", "/logout"): Row(VIEWER),
     ("POST", "/upload"): IMPORTS,
+    **{
+        ("GET", path): Row(VIEWER)
+        for path in (
+            "/images/{uid:path}/frames/{frame}.png",
+            "/images/{uid:path}/preview.png",
+            "/images/{uid:path}/header.json",
+            "/images/{uid:path}.dcm",
+            "/images/{uid:path}.npy",
+            "/series/{uid:path}/volume.npy",
+            "/series/{uid:path}/volume.nii.gz",
+            "/series/{uid:path}/preview.png",
+            "/series/{uid:path}/mosaic.png",
+            "/series.zip",
+            "/series.csv",
+            "/series/{uid:path}.zip",
+            "/studies/{uid:path}.zip",
+            "/patients/{uid:path}.zip",
+        )
+    },
     ("GET", "/healthz"): Row(EVERYBODY),
     ("GET", "/readyz"): Row(EVERYBODY),
     ("GET", "/static"): Row(EVERYBODY),
@@ -191,7 +211,7 @@ def test_routes(site: Site) -> None:
         for (method, path), row in ROUTES.items():
             if method == "WS" or (method, path) == ("POST", "/logout"):
                 continue
-            asked = "/static/login.css" if path == "/static" else path
+            asked = "/static/login.css" if path == "/static" else re.sub(r"{.*?}", "1", path)
             answer = httpx.request(
                 method, site.server.url + asked, headers=somebody.headers,
                 json={"query": "{ __typename }"} if method == "POST" else None,
@@ -268,6 +288,13 @@ def test_fields_over_websocket(site: Site, where: str) -> None:
             errors = _over_websocket(site, query, headers, payload)
             refused = _codes({"errors": errors}) & {"UNAUTHENTICATED", "FORBIDDEN"}
             assert bool(refused) != somebody.may(row), (who, name, errors)
+
+
+def test_who_may_see_no_identities_sees_nothing_until_there_is_such_a_view(site: Site) -> None:
+    person = add_person(site.database, "blind", "ADMIN", deidentified=True)
+    body = {"query": "{ patients { nodes { name } } }"}
+    answer = httpx.post(f"{site.server.url}/graphql", json=body, headers=person.bearer)
+    assert (answer.status_code, _codes(answer.json())) == (403, {"FORBIDDEN"})
 
 
 def test_nothing_is_answered_before_connection_init(site: Site) -> None:

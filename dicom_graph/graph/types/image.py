@@ -14,8 +14,10 @@ from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.scalars import BigInt
 from dicom_graph.graph.types.header import Header
 from dicom_graph.graph.types.patient import Patient
+from dicom_graph.graph.types.pixels import Pixels
 from dicom_graph.graph.types.sequence_type import SequenceType
 from dicom_graph.graph.types.series import Series
+from dicom_graph.graph.urls import file_url
 
 _COLUMNS = (
     "uid", "number", "date", "time", "sop_class_uid", "transfer_syntax_uid",
@@ -111,6 +113,18 @@ class Image(Node):
     async def series(self, info: Info) -> Series | None:
         row = await self._series(info)
         return Series.from_row(row) if row is not None else None
+
+    @computed("Its pixels; null where the header has no Rows and Columns, so that it has none.")
+    def pixels(self) -> Pixels | None:
+        return Pixels(image=self) if self.rows and self.columns else None
+
+    @computed("Where its file is, as it is on the server.")
+    def file_url(self) -> str:
+        return file_url("images", self.uid, ".dcm")
+
+    @computed("Where its header is, in the DICOM JSON Model (PS3.18 F.2).")
+    def header_json_url(self) -> str:
+        return file_url("images", self.uid, "/header.json")
 
     @computed("Its header; null if it was imported in minimal mode.")
     async def header(self, info: Info) -> Header | None:

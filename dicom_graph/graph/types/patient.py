@@ -12,6 +12,7 @@ from dicom_graph.graph.context import Info
 from dicom_graph.graph.fields import columns, combined, edited_fields, related_count, related_list
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.subjects import SubjectPatient
+from dicom_graph.graph.urls import file_url
 from dicom_graph.store.read import PageRequest, Parent
 from dicom_graph.store.read.relations import DEFAULT_ORDERS
 
@@ -94,6 +95,10 @@ class Patient(Node):
         pages = info.context.loaders.pages("patient.studies", request)
         rows = (await pages.load(self.as_parent())).rows
         return combined(rows[0].date, rows[0].time or dt.time()) if rows else None
+
+    @computed("Where the files of all the patient's images are, in a zip archive.")
+    def zip_url(self) -> str:
+        return file_url("patients", self.uid, ".zip")
 
     studies: Connection[Annotated["Study", Lazy("dicom_graph.graph.types.study")]] = related_list(
         "patient.studies",

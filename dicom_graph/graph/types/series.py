@@ -12,10 +12,13 @@ from dicom_graph.graph.computed import computed
 from dicom_graph.graph.connection import Connection
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.fields import columns, combined, edited_fields, related_count, related_list
+from dicom_graph.graph.imaging import volumes_of
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.types.patient import Patient
 from dicom_graph.graph.types.sequence_type import SequenceType
 from dicom_graph.graph.types.study import Study
+from dicom_graph.graph.types.volume import Volume
+from dicom_graph.graph.urls import file_url
 from dicom_graph.store.read import PageRequest, Parent
 from dicom_graph.store.read.relations import DEFAULT_ORDERS
 from dicom_graph.store.read.summary import Varying
@@ -211,6 +214,20 @@ class Series(Node):
     @computed("Whether its study or its patient is missing in the header.")
     def missing_relation(self) -> bool:
         return self.study_key is None or self.patient_key is None
+
+    @computed("Its main volume: the one of the most slices; null with an error where it has none.")
+    async def volume(self, info: Info) -> Volume | None:
+        found = await volumes_of(info, self)
+        return Volume.of(self.uid, found[0], is_only=len(found) == 1)
+
+    @computed("All volumes that its images make, the main one first.")
+    async def volumes(self, info: Info) -> list[Volume] | None:
+        found = await volumes_of(info, self)
+        return [Volume.of(self.uid, each, is_only=len(found) == 1) for each in found]
+
+    @computed("Where all its files are, in a zip archive.")
+    def zip_url(self) -> str:
+        return file_url("series", self.uid, ".zip")
 
     images: Connection[Annotated["Image", Lazy("dicom_graph.graph.types.image")]] = related_list(
         "series.images", "The series' images by their number."

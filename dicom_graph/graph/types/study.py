@@ -10,6 +10,7 @@ from dicom_graph.graph.connection import Connection
 from dicom_graph.graph.fields import columns, combined, edited_fields, related_count, related_list
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.types.patient import Patient
+from dicom_graph.graph.urls import file_url
 from dicom_graph.store.read import Parent
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ _COLUMNS = ("uid", "description", "date", "time", "created", "modified")
 class Study(Node):
     key: strawberry.Private[int]
     patient_key: strawberry.Private[int | None]
+    patient_uid: strawberry.Private[str | None]
     uid: str = strawberry.field(description="StudyInstanceUID (0020,000D).")
     description: str | None = strawberry.field(description="StudyDescription (0008,1030).")
     date: dt.date | None = strawberry.field(description="StudyDate (0008,0020).")
@@ -44,6 +46,7 @@ class Study(Node):
             id=global_id("Study", row.id),
             key=row.id,
             patient_key=origin.key if isinstance(origin, Patient) else None,
+            patient_uid=origin.uid if isinstance(origin, Patient) else None,
             edited_fields=edited_fields(row),
             **columns(row, _COLUMNS),
         )
@@ -55,6 +58,10 @@ class Study(Node):
     @computed("StudyDate and StudyTime in one; null where either is missing.")
     def datetime(self) -> dt.datetime | None:
         return combined(self.date, self.time)
+
+    @computed("Where all its files are, in a zip archive; reached from a patient, that patient's.")
+    def zip_url(self) -> str:
+        return file_url("studies", self.uid, ".zip", patient=self.patient_uid)
 
     patients: Connection[Patient] = related_list(
         "study.patients", "The patients of the study's series: as a rule one."

@@ -1,14 +1,15 @@
 """What goes into a batch, and what comes out of it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
-from dicom_graph.dicom.elements import Item
+from dicom_graph.dicom.elements import Changes, Element, Item
 from dicom_graph.dicom.entities import Entities
 from dicom_graph.dicom.mode import Mode
 
-__all__ = ["FileRecord", "Mode", "Outcome", "ReadFile"]
+__all__ = ["FileRecord", "Mode", "Outcome", "ReadFile", "distinct_elements"]
 
 
 class Outcome(IntEnum):
@@ -38,7 +39,8 @@ class ReadFile:
 
     `weight` is about how many bytes of memory it takes. `changed` says that this path held other
     bytes when it was last read. `source` is where it was read from, if it has been stored elsewhere
-    since: that file is no longer the image's.
+    since: that file is no longer the image's. `changes`: what differs from another file's elements,
+    where that is known.
     """
 
     file: FileRecord
@@ -50,3 +52,15 @@ class ReadFile:
     weight: int = 0
     changed: bool = False
     source: FileRecord | None = None
+    changes: Changes | None = None
+
+
+def distinct_elements(files: Iterable[ReadFile]) -> set[Element]:
+    """The elements of some files: few objects, each of which many files hold."""
+    found: set[Element] = set()
+    last: Item | None = None
+    for file in files:
+        follows = file.changes is not None and file.changes.since is last
+        found.update(file.changes.came if file.changes and follows else file.elements)
+        last = file.elements
+    return found

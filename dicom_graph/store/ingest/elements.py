@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Table, select
 
 from dicom_graph.dicom.csa_entries import csa_header_kind
 from dicom_graph.dicom.dictionary import Definition
-from dicom_graph.dicom.elements import Element, Item
+from dicom_graph.dicom.elements import Element
 from dicom_graph.dicom.packing import unpack
 from dicom_graph.dicom.recent import Recent
 from dicom_graph.store.dialect import allocate_ids, ids_by_key, insert_new, insert_rows
@@ -59,12 +59,11 @@ class ElementWriter:
         self._ids.clear()
         self._csa.forget()
 
-    def write(self, connection: Connection, headers: Iterable[Item]) -> dict[bytes, int]:
-        """The ids, by digest, of all elements of these headers; missing ones are inserted."""
+    def write(self, connection: Connection, elements: Iterable[Element]) -> dict[bytes, int]:
+        """The ids, by digest, of elements and of all inside them; missing ones are inserted."""
         ids: dict[bytes, int] = {}
         unknown: dict[bytes, Element] = {}
-        # Files lately read by one reader hold the same objects, most of them many times.
-        self._collect(set[Element]().union(*headers), ids, unknown)
+        self._collect(elements, ids, unknown)
         if unknown:
             self._find_or_insert(connection, unknown, ids)
             self._ids.update((digest, ids[digest]) for digest in unknown)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, delete, select, update
 
-from dicom_graph.dicom.elements import Element
+from dicom_graph.dicom.elements import Item
 from dicom_graph.dicom.entities import ImageFields
 from dicom_graph.store.dialect import (
     allocate_ids,
@@ -20,7 +20,7 @@ from dicom_graph.store.dialect import (
 )
 from dicom_graph.store.edit.kept import NAME_PARTS, without_edited
 from dicom_graph.store.idlist import pack_ids, unpack_ids
-from dicom_graph.store.ingest.batch import Mode, Outcome, ReadFile
+from dicom_graph.store.ingest.batch import Mode, Outcome, ReadFile, distinct_elements
 from dicom_graph.store.ingest.duplicates import (
     ANOTHER_FILE,
     Known,
@@ -162,13 +162,12 @@ class ImageWriter:
             if files[index].mode is not Mode.MINIMAL:
                 series = places[index].series
                 by_series[series.id if series else None].append(index)
-        distinct = set[Element]().union(*[files[index].elements for index in image_ids])
-        id_of = {element: element_ids[element.digest] for element in distinct}.__getitem__
+        contents = _contents(files, sorted(image_ids), element_ids)
         headers: list[tuple[int, int | None, bytes, int]] = []
         owns: list[Ids] = []
         for series_id, indexes in by_series.items():
-            contents = [frozenset(map(id_of, files[index].elements)) for index in indexes]
-            choices = self._sets.choose(connection, series_id, contents)
+            headers_of_series = [contents[index] for index in indexes]
+            choices = self._sets.choose(connection, series_id, headers_of_series)
             for index, (set_id, own) in zip(indexes, choices, strict=True):
                 headers.append((image_ids[index], set_id, pack_ids(own), files[index].mode))
                 owns.append(own)
@@ -177,6 +176,26 @@ class ImageWriter:
         insert_rows(connection, _HEADER, ("id", "image_id", "shared_set_id", "own", "mode"), rows)
         members = [(element, id) for id, own in zip(ids, owns, strict=True) for element in own]
         insert_rows(connection, _HEADER_ELEMENT, ("element_id", "header_id"), sorted(members))
+
+
+def _contents(
+    files: Sequence[ReadFile], indexes: Sequence[int], element_ids: dict[bytes, int]
+) -> dict[int, Ids]:
+    """The ids of the elements of some files, by their indexes, which ascend."""
+    distinct = distinct_elements(files[index] for index in indexes)
+    id_of = {element: element_ids[element.digest] for element in distinct}.__getitem__
+    contents: dict[int, Ids] = {}
+    last: Item | None = None
+    content: Ids = frozenset()
+    for index in indexes:
+        changes = files[index].changes
+        if changes is not None and changes.since is last:
+            content = content.difference(map(id_of, changes.went)).union(map(id_of, changes.came))
+        else:
+            content = frozenset(map(id_of, files[index].elements))
+        contents[index] = content
+        last = files[index].elements
+    return contents
 
 
 def _values(file: ReadFile, place: Place, warnings: list[str]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from dicom_graph.store.generation import Generations, write_beside_others
-from dicom_graph.store.ingest.batch import Outcome, ReadFile
+from dicom_graph.store.ingest.batch import Outcome, ReadFile, distinct_elements
 from dicom_graph.store.ingest.elements import ElementWriter
 from dicom_graph.store.ingest.entities import EntityWriter
 from dicom_graph.store.ingest.files import FileWriter
@@ -38,7 +38,7 @@ class BatchWriter:
         if generations != self._generations:
             self.forget()
             self._generations = generations
-        element_ids = self._elements.write(connection, (file.elements for file in files))
+        element_ids = self._elements.write(connection, distinct_elements(files))
         for file in files:
             if file.changed:
                 self._entities.refresh(connection, file.entities)

@@ -417,7 +417,7 @@ class Store:
         statement = (
             select(
                 File.image_id, Directory.path.label("directory"), File.name, File.size,
-                File.missing_since,
+                File.mtime_ns, File.missing_since,
             )
             .join(Directory, Directory.id == File.directory_id)
             .where(among(self._sqlite, File.image_id.expression, image_ids))

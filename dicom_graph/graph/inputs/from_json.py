@@ -1,0 +1,37 @@
+"""A filter from JSON text, by the grammar of the schema: for entries that are not GraphQL."""
+
+import json
+from typing import Any
+
+from graphql import GraphQLError, coerce_input_value, validate_input_value
+from strawberry.types.arguments import convert_argument
+
+from dicom_graph.graph.errors import BadInput
+from dicom_graph.graph.inputs.entities import FILTERS, condition_of
+from dicom_graph.store.read import Condition
+
+
+def condition_from_json(entity: str, text: str) -> Condition | None:
+    """The condition of a filter such as `{"modality": {"eq": "MR"}}`. Raises BadInput."""
+    # Here, since the schema is made of the types, and they of the inputs.
+    from dicom_graph.graph.schema import schema
+
+    filters = FILTERS[entity]
+    named = schema._schema.type_map[filters.__name__]
+    try:
+        given = json.loads(text)
+        validate_input_value(given, named, _refuse)  # type: ignore[arg-type]
+        value = coerce_input_value(given, named)  # type: ignore[arg-type]
+        made = convert_argument(
+            value, filters, schema.schema_converter.scalar_registry, schema.config
+        )
+        return condition_of(entity, made)
+    except RecursionError:
+        raise BadInput("the filter is nested too deeply", "BAD_FILTER") from None
+    except ValueError:
+        raise BadInput("the filter is no JSON", "BAD_FILTER") from None
+
+
+def _refuse(error: GraphQLError, path: list[Any]) -> None:
+    place = f" at {'.'.join(map(str, path))}" if path else ""
+    raise BadInput(f"the filter{place}: {error.message}", "BAD_FILTER")

@@ -1,0 +1,148 @@
+"""Volumes of a series."""
+
+from enum import Enum
+from typing import Annotated
+
+import strawberry
+
+from dicom_graph.graph.computed import computed
+from dicom_graph.graph.imaging import SizeArgument, WindowArgument, WindowInput
+from dicom_graph.graph.urls import file_url
+from dicom_graph.imaging.work import VolumeSummary
+
+_field = strawberry.field
+_value = strawberry.enum_value
+
+
+@strawberry.enum(
+    description="What a picture of a volume is across: the voxel axis nearest to an anatomical "
+    "one, drawn by the radiological convention, or an axis of the array."
+)
+class PreviewAxis(Enum):
+    SAGITTAL = _value("sagittal", description="From the left of the patient to the right.")
+    CORONAL = _value("coronal", description="From the back of the patient to the front.")
+    AXIAL = _value("axial", description="From the feet of the patient to the head.")
+    I = _value("i", description="The columns of the array.")  # noqa: E741
+    J = _value("j", description="The rows of the array.")
+    K = _value("k", description="The slices of the array, as they were acquired.")
+
+
+VolumeIndex = Annotated[
+    int, strawberry.argument(description="The index on the fourth axis, from 0.")
+]
+
+
+@strawberry.type(
+    description="Images of a series as one array in the patient's space. Its geometry is read from "
+    "the headers of the files; nothing is decoded."
+)
+class Volume:
+    uid: strawberry.Private[str]
+    is_only: strawberry.Private[bool]
+    stack: int = _field(description="Its number among the volumes of the series, from 0.")
+    shape: list[int] = _field(
+        description="(columns, rows, slices), then the length of a fourth axis, then 3 for colour."
+    )
+    dtype: str = _field(description="The type of the array, as numpy names it.")
+    spacing: list[float] = _field(description="mm along columns, rows and slices.")
+    affine: list[list[float]] = _field(
+        description="4 × 4: from the indexes of a voxel (column, row, slice, 1) to mm in the "
+        "patient, RAS+ as NIfTI has it: to the right, the front, the head."
+    )
+    axes: list[str] = _field(
+        description="What each axis of `shape` is: column, row, slice, then time, echo, b value …"
+    )
+    orientation: str = _field(
+        description="Where columns, rows and slices grow to, of R or L, A or P, S or I."
+    )
+    fourth_axis_values: list[float] | None = _field(
+        description="The value at each index of the fourth axis; null where there is none."
+    )
+    fourth_axis_unit: str | None = _field(description="The unit of `fourthAxisValues`: s, ms …")
+    label: str = _field(description="What kind of image it is, for people.")
+    warnings: list[str] = _field(
+        description="What is doubtful: slices that are missing, uneven, tilted, left over …"
+    )
+
+    @classmethod
+    def of(cls, uid: str, summary: VolumeSummary, *, is_only: bool) -> "Volume":
+        """The volume of a summary, of the series with this UID."""
+        values = summary.fourth_axis_values
+        return cls(
+            uid=uid,
+            is_only=is_only,
+            stack=summary.stack,
+            shape=list(summary.shape),
+            dtype=summary.dtype,
+            spacing=list(summary.spacing),
+            affine=[list(row) for row in summary.affine],
+            axes=list(summary.axes),
+            orientation=summary.orientation,
+            fourth_axis_values=None if values is None else list(values),
+            fourth_axis_unit=summary.fourth_axis_unit,
+            label=summary.label,
+            warnings=list(summary.warnings),
+        )
+
+    @computed("Where the array is in numpy's format.")
+    def npy_url(self) -> str:
+        return file_url("series", self.uid, "/volume.npy", stack=self._stack)
+
+    @computed("Where the volume is as compressed NIfTI-1.")
+    def nifti_url(self) -> str:
+        return file_url("series", self.uid, "/volume.nii.gz", stack=self._stack)
+
+    @computed("Where a picture across the volume is, as PNG.")
+    def preview_url(
+        self,
+        axis: Annotated[
+            PreviewAxis, strawberry.argument(description="What the picture is across.")
+        ] = PreviewAxis.K,
+        index: Annotated[
+            int | None,
+            strawberry.argument(description="The place on the axis, from 0; else the middle."),
+        ] = None,
+        volume: VolumeIndex = 0,
+        window: WindowArgument = None,
+        size: SizeArgument = None,
+    ) -> str:
+        return file_url(
+            "series",
+            self.uid,
+            "/preview.png",
+            axis=axis.value,
+            index=index,
+            volume=volume or None,
+            stack=self._stack,
+            window=_text(window),
+            size=size,
+        )
+
+    @computed("Where many slices of the volume are on one sheet, as PNG.")
+    def mosaic_url(
+        self,
+        tiles: Annotated[
+            int, strawberry.argument(description="The most slices that are shown, up to 400.")
+        ] = 25,
+        volume: VolumeIndex = 0,
+        window: WindowArgument = None,
+        size: SizeArgument = None,
+    ) -> str:
+        return file_url(
+            "series",
+            self.uid,
+            "/mosaic.png",
+            tiles=tiles,
+            volume=volume or None,
+            stack=self._stack,
+            window=_text(window),
+            size=size,
+        )
+
+    @property
+    def _stack(self) -> int | None:
+        return None if self.is_only else self.stack
+
+
+def _text(window: WindowInput | None) -> str | None:
+    return window.text() if window is not None else None

@@ -1,0 +1,207 @@
+"""Worker processes that decode: a decoder written in C may crash, hang, or take all memory.
+
+Each worker is an executor of one process, so that a crash is known to be of the call that ran in
+it, and touches no other. Workers start when they are first needed.
+"""
+
+import asyncio
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from multiprocessing import connection
+from multiprocessing.context import BaseContext
+from typing import ParamSpec, TypeVar
+
+from dicom_graph.dicom.errors import PixelError
+from dicom_graph.imaging.errors import ImagingError, Problem, imaging_error
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+_PRELOADED = ["__main__", "dicom_graph.imaging.work"]
+_HEADROOM = 1 << 30
+"""Address space for libraries and threads, beside what a call may decode."""
+
+
+class DecodePool:
+    """Runs functions in up to `workers` processes, each call for `seconds` at most.
+
+    `memory_bytes`: about what one call may take; the system holds a worker to it where it can.
+    """
+
+    def __init__(self, workers: int, seconds: float, memory_bytes: int) -> None:
+        self._seconds = seconds
+        self._memory_bytes = memory_bytes
+        self._slots = asyncio.Semaphore(workers)
+        self._idle: list[_Worker] = []
+        self._busy: set[_Worker] = set()
+
+    async def run(
+        self, function: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs
+    ) -> Result:
+        """What a function of a module returns. Raises ImagingError, also for its PixelError.
+
+        A call that is cancelled ends at once, and with it its process.
+        """
+        async with self._slots:
+            worker = await self._ready()
+            try:
+                result = await self._call(worker, partial(function, *args, **kwargs))
+            except (PixelError, ImagingError, MemoryError) as error:
+                self._put_back(worker)
+                raise _told(error) from None
+            except BaseException:
+                self._discard(worker)
+                raise
+            self._put_back(worker)
+            return result
+
+    def close(self) -> None:
+        """End all processes, also those at work."""
+        for worker in (*self._idle, *self._busy):
+            worker.kill()
+        self._idle.clear()
+
+    async def _ready(self) -> "_Worker":
+        """A worker that waits; one that died meanwhile is replaced."""
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.is_alive():
+                break
+            worker.close()
+        else:
+            worker = _Worker(self._memory_bytes)
+        self._busy.add(worker)
+        try:
+            await worker.start()
+        except BrokenProcessPool:
+            self._busy.discard(worker)
+            raise ImagingError("no decoder could be started", Problem.DECODER_CRASHED) from None
+        except BaseException:
+            self._discard(worker)
+            raise
+        return worker
+
+    async def _call(self, worker: "_Worker", call: Callable[[], Result]) -> Result:
+        deadline = asyncio.timeout(self._seconds)
+        try:
+            async with deadline:
+                return await worker.call(call)
+        except BrokenProcessPool:
+            self._busy.discard(worker)
+            worker.close()
+            raise ImagingError(
+                "the decoder crashed on this file: it is broken, or too large for the memory",
+                Problem.DECODER_CRASHED,
+            ) from None
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            self._discard(worker)
+            raise ImagingError(
+                f"it took longer than {self._seconds:g} seconds, the limit for one answer",
+                Problem.TOO_SLOW,
+            ) from None
+
+    def _put_back(self, worker: "_Worker") -> None:
+        if worker in self._busy:
+            self._busy.discard(worker)
+            self._idle.append(worker)
+
+    def _discard(self, worker: "_Worker") -> None:
+        self._busy.discard(worker)
+        worker.kill()
+
+
+class _Worker:
+    """One process, and the executor that feeds it."""
+
+    def __init__(self, memory_bytes: int) -> None:
+        self._executor = ProcessPoolExecutor(
+            1, mp_context=_context(), initializer=_prepare, initargs=(memory_bytes,)
+        )
+        self._pid: int | None = None
+
+    async def start(self) -> None:
+        """Returns when the process is there."""
+        if self._pid is None:
+            self._pid = await asyncio.wrap_future(self._executor.submit(os.getpid))
+
+    async def call(self, function: Callable[[], Result]) -> Result:
+        """What the function returns. Raises what it raises, or BrokenProcessPool."""
+        return await asyncio.wrap_future(self._executor.submit(function))
+
+    def is_alive(self) -> bool:
+        """Whether the process was there a moment ago."""
+        try:
+            self._executor.submit(os.getpid)
+        except RuntimeError:
+            return False
+        return True
+
+    def kill(self) -> None:
+        """End the process, whatever it does."""
+        if self._pid is not None:
+            with contextlib.suppress(OSError):
+                os.kill(self._pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+        self.close()
+
+    def close(self) -> None:
+        """Let go of a process that has ended, or ends once it is done."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _told(error: Exception) -> ImagingError:
+    if isinstance(error, ImagingError):
+        return error
+    if isinstance(error, PixelError):
+        return imaging_error(error)
+    return ImagingError("decoding takes more memory than is allowed", Problem.TOO_LARGE)
+
+
+def _context() -> BaseContext:
+    """Never a plain fork: the server has threads, and a fork copies the locks they hold."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOADED)
+    return context
+
+
+def _prepare(memory_bytes: int) -> None:
+    """In a new worker: be silent, leave Ctrl+C to the server, end with it, bound the memory."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # pydicom's warnings quote values of elements.
+    warnings.simplefilter("ignore")
+    logging.disable(logging.CRITICAL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _limit_memory(memory_bytes)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def _limit_memory(memory_bytes: int) -> None:
+    try:
+        import resource
+
+        with open("/proc/self/statm") as file:
+            used = int(file.read().split()[0]) * resource.getpagesize()
+        limit = used + 2 * memory_bytes + _HEADROOM
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        if hard == resource.RLIM_INFINITY or limit < hard:
+            resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    except (ImportError, OSError, ValueError):
+        return

@@ -1,0 +1,121 @@
+"""What can be made of image files, decoded in other processes and within limits."""
+
+import os
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+
+from dicom_graph.dicom.pixels import PixelDescription
+from dicom_graph.dicom.voi import Window
+from dicom_graph.dicom.volume.pictures import PreviewAxis
+from dicom_graph.imaging import work
+from dicom_graph.imaging.pool import DecodePool
+from dicom_graph.imaging.work import FileState, PixelStatistics, VolumeSummary
+
+Files = Sequence[FileState]
+
+
+class Imaging:
+    """All methods raise ImagingError.
+
+    `max_decodes`: calls at a time, the others wait; `max_decoded_bytes`: of one answer;
+    `decode_timeout`: seconds for one answer, without the waiting.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_decodes: int = os.cpu_count() or 1,
+        max_decoded_bytes: int = 2048 << 20,
+        decode_timeout: float = 120.0,
+    ) -> None:
+        self._max_bytes = max_decoded_bytes
+        self._pool = DecodePool(max_decodes, decode_timeout, max_decoded_bytes)
+
+    def close(self) -> None:
+        """End all decoding."""
+        self._pool.close()
+
+    async def describe(self, file: FileState) -> PixelDescription:
+        """What the header says of the pixels; nothing is decoded."""
+        return await self._pool.run(work.describe_image, file.path)
+
+    async def statistics(self, file: FileState) -> PixelStatistics:
+        """Of all pixels of an image."""
+        return await self._pool.run(work.image_statistics, file.path, self._max_bytes)
+
+    async def png(
+        self, file: FileState, frame: int = 1, window: Window | None = None, size: int | None = None
+    ) -> bytes:
+        """A frame, counted from 1, as PNG."""
+        return await self._pool.run(work.image_png, file.path, frame, window, size, self._max_bytes)
+
+    async def npy(self, file: FileState, *, stored: bool = False) -> str:
+        """The path of a temporary `.npy` of all frames; the caller deletes it."""
+        return await _spooled(
+            lambda target: self._pool.run(
+                work.write_image_npy, file.path, target, stored, self._max_bytes
+            )
+        )
+
+    async def volumes(self, files: Files) -> list[VolumeSummary]:
+        """The volumes of a series, the main one first; only headers are read."""
+        return await self._pool.run(work.summarise_volumes, files)
+
+    async def volume(self, files: Files, *, is_nifti: bool, stack: int | None = None) -> str:
+        """The path of a temporary `.nii.gz` or `.npy` of a volume; the caller deletes it.
+
+        `stack` may be left out where the series makes one volume.
+        """
+        return await _spooled(
+            lambda target: self._pool.run(
+                work.write_volume, files, stack, target, is_nifti, self._max_bytes
+            )
+        )
+
+    async def preview(
+        self,
+        files: Files,
+        axis: PreviewAxis = PreviewAxis.K,
+        index: int | None = None,
+        *,
+        stack: int = 0,
+        volume: int = 0,
+        window: Window | None = None,
+        size: int | None = None,
+    ) -> bytes:
+        """A picture across a volume as PNG, by default of the middle slice; indexes from 0."""
+        return await self._pool.run(
+            work.volume_preview, files, stack, axis, index, volume, window, size, self._max_bytes
+        )
+
+    async def sheet(
+        self,
+        files: Files,
+        *,
+        n_tiles: int = 25,
+        stack: int = 0,
+        volume: int = 0,
+        window: Window | None = None,
+        size: int = 1024,
+    ) -> bytes:
+        """Up to `n_tiles` slices of a volume on one sheet, as PNG."""
+        return await self._pool.run(
+            work.volume_sheet, files, stack, n_tiles, volume, window, size, self._max_bytes
+        )
+
+
+async def _spooled(write: Callable[[str], Awaitable[None]]) -> str:
+    """A temporary file that was written, for its reader alone to delete.
+
+    On disk, not in memory or on the wire at once: so an error is known before an answer begins.
+    """
+    handle, path = tempfile.mkstemp(prefix="dicom-graph-")
+    os.close(handle)
+    try:
+        await write(path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(path)
+        raise
+    return path

@@ -1,0 +1,94 @@
+"""Downloads that are made while they are sent: zip archives, and series as CSV."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from dicom_graph.graph.inputs.from_json import condition_from_json
+from dicom_graph.graph.series_table import named_columns, series_csv
+from dicom_graph.imaging.archive import series_of, zip_series
+from dicom_graph.imaging.errors import ImagingError, Problem
+from dicom_graph.imaging.files import find
+from dicom_graph.web.answers import Parameters, Stream, headers_of, store_of
+
+_MAX_SERIES = 10_000
+_MAX_COLUMNS = 200
+
+
+async def series_zip(request: Request) -> Response:
+    """All images of a series."""
+    return await _zip(request, "series")
+
+
+async def study_zip(request: Request) -> Response:
+    """All images of a study, or those of one `patient` in it."""
+    return await _zip(request, "study", "patient")
+
+
+async def patient_zip(request: Request) -> Response:
+    """All images of a patient, known by PatientID."""
+    return await _zip(request, "patient")
+
+
+async def _zip(request: Request, entity: str, *known: str) -> Response:
+    patient = Parameters(request, *known).text("patient")
+    store, uid = store_of(request), request.path_params["uid"]
+    await find(store, entity, uid)
+    if patient is not None:
+        await find(store, "patient", patient)
+    return _archive(zip_series(store, series_of(store, entity, uid, patient)), uid)
+
+
+async def listed_zip(request: Request) -> Response:
+    """All images of the series that `uid` lists."""
+    Parameters(request, "uid")
+    store, uids = store_of(request), list(dict.fromkeys(request.query_params.getlist("uid")))
+    if not 1 <= len(uids) <= _MAX_SERIES:
+        raise ImagingError(f"give `uid` 1 to {_MAX_SERIES:,} times", Problem.BAD_INPUT)
+    for uid in uids:
+        await find(store, "series", uid)
+
+    async def rows() -> AsyncIterator[Sequence[Any]]:
+        for uid in uids:
+            async for found in series_of(store, "series", uid):
+                yield found
+
+    return _archive(zip_series(store, rows()), "series")
+
+
+def _archive(chunks: AsyncGenerator[bytes, None], name: str) -> Response:
+    headers = headers_of(None, name, ".zip") | {"Cache-Control": "no-store"}
+    return Stream(chunks, headers=headers, media_type="application/zip")
+
+
+async def series_table(request: Request) -> Response:
+    """Series as CSV: all, or those of `filter`, a SeriesFilter in JSON; `column` names elements."""
+    parameters = Parameters(request, "filter", "column")
+    names = request.query_params.getlist("column")
+    if len(names) > _MAX_COLUMNS:
+        raise ImagingError(f"at most {_MAX_COLUMNS} columns", Problem.BAD_INPUT)
+    given = parameters.text("filter")
+    wanted = condition_from_json("series", given) if given is not None else None
+    lines = series_csv(store_of(request), wanted, named_columns(names))
+    # What is wrong with a filter is known only when the database is asked: before the answer.
+    head = [await anext(lines), await anext(lines)]
+
+    async def whole() -> AsyncGenerator[str, None]:
+        yield "".join(head)
+        async for text in lines:
+            yield text
+
+    headers = headers_of(None, "series", ".csv") | {"Cache-Control": "no-store"}
+    return Stream(whole(), headers=headers, media_type="text/csv; charset=utf-8")
+
+
+ROUTES = [
+    Route("/series.zip", listed_zip),
+    Route("/series.csv", series_table),
+    Route("/series/{uid:path}.zip", series_zip),
+    Route("/studies/{uid:path}.zip", study_zip),
+    Route("/patients/{uid:path}.zip", patient_zip),
+]

@@ -1,0 +1,106 @@
+"""Downloads of one image: its file, its array, pictures of its frames, its header."""
+
+import asyncio
+import json
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
+from dicom_graph.graph.header_json import dicom_json
+from dicom_graph.imaging.errors import ImagingError, Problem
+from dicom_graph.imaging.files import find, image_file
+from dicom_graph.web.answers import (
+    Parameters,
+    TemporaryFile,
+    etag_of,
+    headers_of,
+    imaging_of,
+    is_known,
+    not_modified,
+    store_of,
+    while_connected,
+    whole_number,
+)
+
+
+async def frame_png(request: Request) -> Response:
+    """A frame, counted from 1 as DICOMweb does."""
+    parameters = Parameters(request, "window", "size")
+    frame = whole_number(request.path_params["frame"], "frame")
+    return await _picture(request, parameters, frame)
+
+
+async def preview_png(request: Request) -> Response:
+    """A frame, the first one if `frame` is not given."""
+    parameters = Parameters(request, "window", "size", "frame")
+    frame = parameters.number("frame")
+    return await _picture(request, parameters, 1 if frame is None else frame)
+
+
+async def _picture(request: Request, parameters: Parameters, frame: int) -> Response:
+    window, size = parameters.window(), parameters.number("size")
+    uid = request.path_params["uid"]
+    file = await image_file(store_of(request), uid)
+    etag = etag_of("png", uid, file, frame, window, size)
+    if is_known(request, etag):
+        return not_modified(etag)
+    imaging = imaging_of(request)
+    content = await while_connected(request, imaging.png(file, frame, window, size))
+    headers = headers_of(etag, f"{uid}-{frame}", ".png", inline=True)
+    return Response(content, headers=headers, media_type="image/png")
+
+
+async def dicom_file(request: Request) -> Response:
+    """The file as it is; parts of it by Range."""
+    Parameters(request)
+    uid = request.path_params["uid"]
+    file = await image_file(store_of(request), uid)
+    etag = etag_of("dcm", uid, file)
+    if is_known(request, etag):
+        return not_modified(etag)
+    return FileResponse(
+        file.path, headers=headers_of(etag, uid, ".dcm"), media_type="application/dicom"
+    )
+
+
+async def array_npy(request: Request) -> Response:
+    """The array of all frames: rescaled values, or with `stored=true` those of the file."""
+    parameters = Parameters(request, "stored")
+    stored = parameters.flag("stored")
+    uid = request.path_params["uid"]
+    file = await image_file(store_of(request), uid)
+    etag = etag_of("npy", uid, file, stored)
+    if is_known(request, etag):
+        return not_modified(etag)
+    path = await while_connected(request, imaging_of(request).npy(file, stored=stored))
+    return TemporaryFile(path, headers_of(etag, uid, ".npy"), "application/octet-stream")
+
+
+async def header_json(request: Request) -> Response:
+    """The header in the DICOM JSON Model, from the database alone."""
+    Parameters(request)
+    store, uid = store_of(request), request.path_params["uid"]
+    image = await find(store, "image", uid)
+    header = (await store.headers_of_images([image.id])).get(image.id)
+    if header is None:
+        raise ImagingError(
+            "the image was imported in minimal mode, without its header", Problem.NOT_FOUND
+        )
+    (tree,) = await store.trees([header])
+    content = await asyncio.to_thread(lambda: json.dumps(dicom_json(tree), ensure_ascii=False))
+    etag = etag_of("header", content)
+    if is_known(request, etag):
+        return not_modified(etag)
+    headers = headers_of(etag, uid, ".json", inline=True)
+    return Response(content, headers=headers, media_type="application/dicom+json")
+
+
+# A UID that breaks the standard may hold a slash, which `path` matches.
+ROUTES = [
+    Route("/images/{uid:path}/frames/{frame}.png", frame_png),
+    Route("/images/{uid:path}/preview.png", preview_png),
+    Route("/images/{uid:path}/header.json", header_json),
+    Route("/images/{uid:path}.dcm", dicom_file),
+    Route("/images/{uid:path}.npy", array_npy),
+]

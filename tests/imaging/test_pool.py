@@ -1,0 +1,122 @@
+"""Workers that crash, hang, take too much, or are given up."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from dicom_graph.dicom.errors import CorruptPixelsError
+from dicom_graph.imaging.errors import ImagingError, Problem
+from dicom_graph.imaging.pool import DecodePool
+from tests.waiting import until
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[DecodePool]:
+    made = DecodePool(2, seconds=60, memory_bytes=64 << 20)
+    yield made
+    made.close()
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def crash() -> None:
+    ctypes.string_at(0)
+
+
+def fail() -> None:
+    raise CorruptPixelsError("a stream of noise")
+
+
+def hang(path: str) -> None:
+    Path(path).write_text(str(os.getpid()))
+    time.sleep(600)
+
+
+def take(n_bytes: int) -> int:
+    return len(bytearray(n_bytes))
+
+
+async def started(path: Path) -> int:
+    """The process that hangs."""
+    await asyncio.to_thread(until, lambda: path.exists() and path.read_text())
+    return int(await asyncio.to_thread(path.read_text))
+
+
+async def problem_of(call: object) -> Problem:
+    with pytest.raises(ImagingError) as caught:
+        await call  # type: ignore[misc]
+    return caught.value.problem
+
+
+async def test_calls_run_in_other_processes(pool: DecodePool) -> None:
+    assert await asyncio.gather(*(pool.run(double, number) for number in range(8))) == [
+        2 * number for number in range(8)
+    ]
+    processes = set(await asyncio.gather(*(pool.run(os.getpid) for _ in range(8))))
+    assert os.getpid() not in processes
+    assert 1 <= len(processes) <= 2
+
+
+async def test_a_crash_is_its_own_call_s_alone(pool: DecodePool, tmp_path: Path) -> None:
+    other = asyncio.create_task(pool.run(hang, str(tmp_path / "started")))
+    await started(tmp_path / "started")
+    assert await problem_of(pool.run(crash)) is Problem.DECODER_CRASHED
+    assert not other.done()
+    assert await pool.run(double, 2) == 4
+    other.cancel()
+
+
+async def test_a_worker_killed_at_work(pool: DecodePool, tmp_path: Path) -> None:
+    call = asyncio.create_task(pool.run(hang, str(tmp_path / "started")))
+    os.kill(await started(tmp_path / "started"), signal.SIGKILL)
+    assert await problem_of(call) is Problem.DECODER_CRASHED
+    assert await pool.run(double, 3) == 6
+
+
+async def test_a_worker_killed_while_idle_is_replaced(pool: DecodePool) -> None:
+    process = psutil.Process(await pool.run(os.getpid))
+    process.kill()
+    until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+    await asyncio.sleep(0.5)
+    assert await pool.run(double, 4) == 8
+
+
+async def test_an_error_of_the_file_leaves_the_worker(pool: DecodePool) -> None:
+    before = await pool.run(os.getpid)
+    assert await problem_of(pool.run(fail)) is Problem.CORRUPT_PIXELS
+    assert await pool.run(os.getpid) == before
+
+
+async def test_too_long_is_ended(tmp_path: Path) -> None:
+    pool = DecodePool(1, seconds=0.5, memory_bytes=64 << 20)
+    assert await problem_of(pool.run(hang, str(tmp_path / "started"))) is Problem.TOO_SLOW
+    if (tmp_path / "started").exists():
+        process = int((tmp_path / "started").read_text())
+        await asyncio.to_thread(until, lambda: not psutil.pid_exists(process))
+    pool.close()
+
+
+async def test_too_much_memory_is_refused(pool: DecodePool) -> None:
+    assert await pool.run(take, 1 << 20) == 1 << 20
+    assert await problem_of(pool.run(take, 8 << 30)) is Problem.TOO_LARGE
+    assert await pool.run(double, 5) == 10
+
+
+async def test_a_call_that_is_given_up_frees_its_place(tmp_path: Path) -> None:
+    pool = DecodePool(1, seconds=60, memory_bytes=64 << 20)
+    call = asyncio.create_task(pool.run(hang, str(tmp_path / "started")))
+    process = await started(tmp_path / "started")
+    waiting = asyncio.create_task(pool.run(double, 6))
+    call.cancel()
+    assert await waiting == 12
+    await asyncio.to_thread(until, lambda: not psutil.pid_exists(process))
+    pool.close()
