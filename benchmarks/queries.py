@@ -29,6 +29,7 @@ from sqlalchemy import create_engine, event, text
 from benchmarks.archive import generate, read_templates
 from benchmarks.ingest import private_postgres
 from benchmarks.plans import Statement, full_scans, plan_lines
+from dicom_graph.access.principal import EVERYONE
 from dicom_graph.graph.context import Context, Service
 from dicom_graph.graph.schema import schema
 from dicom_graph.importing.runner import JobRunner
@@ -262,7 +263,7 @@ async def ask(database: Database) -> dict[str, Answer]:
             statements.clear()
             started = time.perf_counter()
             result = await schema.execute(
-                question.text.replace("CURSOR", middle), context_value=Context.of(service)
+                question.text.replace("CURSOR", middle), context_value=Context.of(service, EVERYONE)
             )
             best = min(best, (time.perf_counter() - started) * 1000)
             assert not result.errors, (question.name, result.errors)
@@ -274,7 +275,7 @@ async def ask(database: Database) -> dict[str, Answer]:
 async def _middle_cursor(service: Service) -> str:
     count = await service.store.count("image")
     question = f"{{ images(first: 1, offset: {count // 2}) {{ pageInfo {{ endCursor }} }} }}"
-    result = await schema.execute(question, context_value=Context.of(service))
+    result = await schema.execute(question, context_value=Context.of(service, EVERYONE))
     assert result.data is not None
     return str(result.data["images"]["pageInfo"]["endCursor"])
 

@@ -10,6 +10,7 @@ file only. A new value takes the bytes of the old one: all lengths stay, and so 
 import os
 import random
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -52,8 +53,13 @@ class Original:
 
 
 def multiply(source: Path, target: Path, count: int, seed: int = 1) -> None:
-    """Write `count` files below `target`, from those below `source` (explicit little endian)."""
+    """Write `count` files below `target`, from the `*.dcm` below `source`.
+
+    These must be explicit little endian. Ends the program where there are none.
+    """
     originals = list(_read(source))
+    if not originals:
+        sys.exit(f"no *.dcm files in {source}")
     pools = _pools(originals)
     rng = random.Random(seed)
     made = copy = 0

@@ -27,10 +27,12 @@ from dicom_graph.console import (
     start,
     stop_on_signal,
 )
+from dicom_graph.export_command import export
 from dicom_graph.importing.run import run_import
+from dicom_graph.importing.runners import require_queue_of, upgrade_queue_of
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.storage import paths_to_store
-from dicom_graph.job_commands import jobs, sync, watch
+from dicom_graph.job_commands import jobs, sync, watch, worker
 from dicom_graph.settings import Settings, SettingsError
 from dicom_graph.store.accounts import AccountError, has_users
 from dicom_graph.store.dialect import DRIVER_ERRORS, describe_error
@@ -50,6 +52,8 @@ app.add_typer(db, name="db")
 app.add_typer(jobs, name="jobs")
 app.command()(sync)
 app.command()(watch)
+app.command()(worker)
+app.command()(export)
 for name, commands in accounts_cli.COMMANDS.items():
     app.add_typer(commands, name=name)
 log = logging.getLogger(__name__)
@@ -143,7 +147,9 @@ def serve(
             database = f"sqlite:///{folder}/demo.sqlite3"
             import_root = [*(import_root or []), demo.sample_folder()]
         settings = start(database, import_roots=import_root, trusted_documents=trusted_documents)
-        _require_names(settings, open_database(settings), host, insecure=insecure)
+        store = open_database(settings)
+        _require_names(settings, store, host, insecure=insecure)
+        require_queue_of(settings, store)
         listener = _listen(host, port)
         if with_demo:
             _import_demo(settings)
@@ -167,9 +173,11 @@ def schema() -> None:
 def db_upgrade(
     database: Annotated[str | None, typer.Option(help="The database URL.")] = None,
 ) -> None:
-    """Create the tables, or bring them to those of this version."""
+    """Create the tables, or bring them to those of this version; with a queue its own, too."""
     settings = start(database)
-    upgrade(Database(settings.database_url))
+    store = Database(settings.database_url)
+    upgrade(store)
+    upgrade_queue_of(settings, store)
 
 
 @db.command("prune")

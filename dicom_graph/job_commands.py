@@ -20,7 +20,9 @@ from dicom_graph.console import (
     stop_on_signal,
 )
 from dicom_graph.importing.listening import ListenError
+from dicom_graph.importing.roots import resolve_roots
 from dicom_graph.importing.run import Report, read_report, retry_import, run_import
+from dicom_graph.importing.runners import require_queue_of
 from dicom_graph.importing.sync import UnmountedError, check_mounts, gone_paths
 from dicom_graph.importing.watch import Watch, WatchOptions
 from dicom_graph.store.engine import Database
@@ -123,6 +125,38 @@ def watch(
         Watch(store, request, options=options, stop=stop, on_report=show).run()
     except ListenError as error:
         fail(str(error))
+
+
+def worker(
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=64, help="How many batches to run at once, each in a thread.")
+    ] = 1,
+    database: DatabaseOption = None,
+) -> None:
+    """Run the imports that servers hand to the queue, until SIGTERM or Ctrl+C.
+
+    The first signal lets running batches end; what takes longer is handed to other workers.
+    """
+    settings = start(database)
+    if settings.queue != "procrastinate":
+        fail("there is no queue to work for: set DICOM_GRAPH_QUEUE=procrastinate")
+    store = open_database(settings)
+    require_queue_of(settings, store)
+    # Here, since the library is optional.
+    from dicom_graph.importing.queue.batch import BatchOptions
+    from dicom_graph.importing.queue.worker import Worker
+
+    options = BatchOptions(
+        resolve_roots(settings.import_roots),
+        settings.batch_size,
+        settings.queue_batch_files,
+        settings.max_inline_bytes,
+        settings.storage_root,
+    )
+    print(f"dicom-graph works for {store.safe_url}", file=sys.stderr)  # noqa: T201
+    Worker(
+        store, options, concurrency=concurrency, stalled_after=settings.queue_stall_seconds
+    ).run()
 
 
 @jobs.command("list")

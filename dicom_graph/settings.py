@@ -4,9 +4,9 @@ import os
 import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Network = IPv4Network | IPv6Network
@@ -64,6 +64,24 @@ class Settings(BaseSettings):
         le=256,
         description="Processes that read the files of a large import, beside the one that writes; "
         "with 1 that one does both.",
+    )
+    queue: Literal["local", "procrastinate"] = Field(
+        default="local",
+        description="Who runs the imports of the API: `local`, the server itself; "
+        "`procrastinate`, workers (PostgreSQL only).",
+    )
+    queue_batch_files: int = Field(
+        default=1000,
+        ge=1,
+        le=100_000,
+        description="Files that a worker takes at once.",
+    )
+    queue_stall_seconds: float = Field(
+        default=30.0,
+        ge=0.5,
+        le=3600,
+        description="A worker that gives no sign for so many seconds counts as dead; others take "
+        "over what it had.",
     )
     max_inline_bytes: int = Field(
         default=65_536,
@@ -210,6 +228,16 @@ class Settings(BaseSettings):
             raise ValueError("must start with sqlite:/// or postgresql://")
         if value.partition("?")[0] in ("sqlite:///", "sqlite:///:memory:"):
             raise ValueError("needs a file: a database in memory is lost between connections")
+        return value
+
+    @field_validator("queue")
+    @classmethod
+    def _queue_on_postgresql(cls, value: str, info: ValidationInfo) -> str:
+        url = str(info.data.get("database_url", ""))
+        if value == "procrastinate" and url.startswith("sqlite"):
+            raise ValueError(
+                "procrastinate needs PostgreSQL, and DICOM_GRAPH_DATABASE_URL is SQLite; use local"
+            )
         return value
 
     @field_validator("proxy_role")

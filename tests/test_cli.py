@@ -24,6 +24,8 @@ from tests.contents import Tables, contents
 from tests.make import make_file, make_series
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 
 on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"])

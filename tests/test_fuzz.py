@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests import fuzz
+
+pytestmark = pytest.mark.slow
 
 
 def test_damaged_files_end_as_images_skips_or_failures_and_good_ones_come_in(

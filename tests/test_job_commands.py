@@ -5,6 +5,8 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs import JobRequest, create_job
 from dicom_graph.store.migrate import upgrade
@@ -12,6 +14,8 @@ from tests.commands import BAD, COMMAND, Run, assert_one_line
 from tests.contents import Tables
 from tests.make import make_file, make_series
 from tests.waiting import until
+
+pytestmark = pytest.mark.slow
 
 
 def test_sync_reports_what_is_gone(run: Run, tmp_path: Path) -> None:

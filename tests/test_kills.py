@@ -10,6 +10,8 @@ from dicom_graph.store.jobs import Storage
 from tests.conftest import postgres_database
 from tests.kills import VICTIMS, NewDatabase, run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def new_database(request: pytest.FixtureRequest, database_kind: str) -> NewDatabase:
@@ -27,3 +29,9 @@ def test_kills_lose_nothing(
     new_database: NewDatabase, tmp_path: Path, storage: Storage, victim: str
 ) -> None:
     assert run(1, storage, VICTIMS[victim](), new_database, tmp_path, Random(3)) > 0
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_a_killed_worker_loses_nothing(new_database: NewDatabase, tmp_path: Path) -> None:
+    victim = VICTIMS["worker"]()
+    assert run(3, Storage.IN_PLACE, victim, new_database, tmp_path, Random(5)) > 0

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
+import pydicom
 import pytest
 from gql import Client, gql
 from gql.transport.aiohttp_websockets import AIOHTTPWebsocketsTransport
@@ -25,7 +26,7 @@ from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs import JobRequest
 from dicom_graph.store.migrate import upgrade
 from tests.conftest import Server, running_server
-from tests.data import needs_shared
+from tests.data import SHARED, needs_shared
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -166,9 +167,15 @@ def test_python_examples(demo: Demo, tmp_path: Path, number: int) -> None:
         capture_output=True, text=True, timeout=60, env=environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "COMPLETED" in done.stdout
-    of_a_client = ADDRESS in PYTHON[number]
-    assert (f"{MR_SMALL_SERIES} MR 240.0" if of_a_client else MR_SMALL) in done.stdout
+    if "importPath" in PYTHON[number]:
+        expected = ["COMPLETED", f"{MR_SMALL_SERIES} MR 240.0"]
+    elif ADDRESS in PYTHON[number]:
+        image = pydicom.dcmread(sample_folder() / "MR_small.dcm")
+        expected = ["16302.0.6 CT None", "(16, 16, 5) int32", str(image.pixel_array.mean())]
+    else:
+        expected = ["COMPLETED", MR_SMALL]
+    for text in expected:
+        assert text in done.stdout
 
 
 def test_there_are_python_examples() -> None:
@@ -213,14 +220,14 @@ def test_there_are_upload_commands() -> None:
 
 @needs_shared
 @pytest.mark.parametrize("command", commands("python -m benchmarks.queries"))
-def test_the_benchmark_of_questions(command: str) -> None:
-    arguments = shlex.split(command)[1:]
-    few = ["300" if argument.isdigit() else argument for argument in arguments]
+def test_the_benchmark_of_questions(command: str, tmp_path: Path) -> None:
+    arguments = [str(tmp_path) if word == "FOLDER" else word for word in shlex.split(command)[1:]]
     done = subprocess.run(
-        [sys.executable, *few], capture_output=True, text=True, timeout=120, cwd=ROOT
-    )
+        [sys.executable, *arguments, "--images", "300", "--data", str(SHARED / "nih" / "dicom")],
+        capture_output=True, text=True, timeout=120, cwd=ROOT,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "one image by an element" in done.stdout
+    assert "one image by two elements" in done.stdout
 
 
 @pytest.mark.parametrize("command", commands("python -m benchmarks.ingest"))
@@ -245,7 +252,7 @@ def test_the_two_lines() -> None:
     (tests,) = (line for line in lines if "-m pytest" in line)
     into = r"python3 -m venv \.venv && \.venv/bin/pip install"
     assert re.fullmatch(rf"{into} \. && \.venv/bin/dicom-graph serve --demo", demo)
-    assert re.fullmatch(rf"{into} '\.\[test\]' && \.venv/bin/python -m pytest", tests)
+    assert re.fullmatch(rf"{into} '\.\[test\]' && \.venv/bin/python -m pytest --all", tests)
 
 
 def test_ci_runs_the_line_of_the_tests() -> None:

@@ -11,16 +11,25 @@ def pack(raw: bytes) -> bytes:
     """The bytes, deflated where that is shorter: then a byte says how, and the rest is deflate.
 
     Small 16-bit integers, as in histograms and look-up tables, have every other byte zero; with
-    the even bytes first and the odd ones after them, they take a fifth less, and there is little
-    to find in them but runs of zeros.
+    the even bytes first and the odd ones after them, they take a fifth less. In most of them
+    there is little to find but runs of zeros, which is quick to look for.
     """
     if len(raw) < _WORTH_PACKING:
         return raw
     split = _alternates(raw)
-    strategy = zlib.Z_RLE if split else zlib.Z_DEFAULT_STRATEGY
-    packer = zlib.compressobj(6, zlib.DEFLATED, _RAW_DEFLATE, strategy=strategy)
-    packed = packer.compress(raw[::2] + raw[1::2] if split else raw) + packer.flush()
+    if split:
+        halves = raw[::2] + raw[1::2]
+        packed = _deflate(halves, zlib.Z_RLE)
+        if len(packed) * 3 > len(raw):
+            packed = min(packed, _deflate(halves), key=len)
+    else:
+        packed = _deflate(raw)
     return (_SPLIT if split else _PLAIN) + packed if len(packed) + 1 < len(raw) else raw
+
+
+def _deflate(raw: bytes, strategy: int = zlib.Z_DEFAULT_STRATEGY) -> bytes:
+    packer = zlib.compressobj(6, zlib.DEFLATED, _RAW_DEFLATE, strategy=strategy)
+    return packer.compress(raw) + packer.flush()
 
 
 def unpack(packed: bytes, length: int) -> bytes:

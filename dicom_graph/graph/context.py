@@ -46,10 +46,6 @@ class Service:
     imaging: Imaging = field(default_factory=Imaging)
 
     def store_for(self, principal: Principal) -> Store:
-        """The store, as somebody may see it."""
-        return self.store if principal.groups is None else self.store.limited_to(principal.groups)
-
-    def store_for(self, principal: Principal) -> Store:
         """What of the database a principal sees."""
         groups = principal.groups
         return self.store if groups is None else self.store.limited_to(groups)

@@ -7,7 +7,7 @@ file is pixels, which hardly shrink.
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from contextlib import aclosing
 from typing import Any, BinaryIO
 
@@ -116,7 +116,7 @@ class _Archive:
             self._zip.add("\n".join([*self._missing, ""]), MISSING)
         yield from self._zip.finalize()
 
-    def _content(self, file: BinaryIO, name: str) -> Iterator[bytes]:
+    def _content(self, file: BinaryIO, name: str) -> Chunks:
         expected = os.fstat(file.fileno()).st_size
         try:
             while chunk := file.read(_CHUNK):
@@ -139,18 +139,3 @@ def _open(image: StoredImage) -> BinaryIO | None:
             return file
         file.close()
     return None
-
-
-async def checked(series: AsyncIterator[Sequence[Any]]) -> AsyncIterator[Sequence[Any]]:
-    """The same rows, once it is known that the first of them can be read. Raises ImagingError."""
-    try:
-        first = await anext(series)
-    except StopAsyncIteration:
-        first = []
-
-    async def rest() -> AsyncIterator[Sequence[Any]]:
-        yield first
-        async for rows in series:
-            yield rows
-
-    return rest()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Protocol
 
 from dicom_graph.importing.work_folder import WORK_FOLDER
 from dicom_graph.store.ingest import FileRecord
@@ -27,6 +28,32 @@ class Folder:
     others: int = 0
     failures: list[Failure] = field(default_factory=list)
     outside: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The files of a folder by name only, of those below or at the start of this number.
+
+    `is_folder`: all of the folder's, else files that are named one by one. `failure`: why the
+    folder cannot be listed.
+    """
+
+    start: int
+    base: str
+    path: str
+    names: list[str]
+    is_folder: bool = True
+    failure: Failure | None = None
+
+
+class Walk(Protocol):
+    """What finds the files of an import."""
+
+    def folders(self) -> Iterator[Folder]:
+        """Folders with their files."""
+
+    def count(self, stopped: Callable[[], bool]) -> Iterator[int]:
+        """The number of files found so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +109,59 @@ class Discovery:
                 found += n_files
                 yield found
         yield found
+
+    def names(self) -> Iterator[Names]:
+        """What `folders` would find, in its order, without looking at the files."""
+        visited = self._left_out()
+        for start, (path, base) in enumerate(self._starts()):
+            if not self._is_allowed_folder(path):
+                folder, name = os.path.split(path)
+                yield Names(start, base, folder, [name], is_folder=False)
+                continue
+            stack = [path] if self._is_new_folder(path, visited) else []
+            while stack:
+                current = stack.pop()
+                found, below = self._names_of(start, base, current, visited)
+                yield found
+                stack += reversed(below)
+
+    def _names_of(
+        self, start: int, base: str, path: str, visited: set[_Key]
+    ) -> tuple[Names, list[str]]:
+        names, below = [], []
+        try:
+            with os.scandir(path) as entries:
+                for entry in sorted(entries, key=lambda entry: entry.name):
+                    if entry.name == WORK_FOLDER:
+                        continue
+                    if self._is_to_be_walked(entry, visited):
+                        below.append(entry.path)
+                    elif not _is_folder(entry) and (
+                        self.pattern is None or self._matches(entry.path, entry.name, base)
+                    ):
+                        names.append(entry.name)
+        except OSError as error:
+            return Names(start, base, path, [], failure=_failure(path, error)), below
+        return Names(start, base, path, names), below
+
+    def _is_to_be_walked(self, entry: os.DirEntry[str], visited: set[_Key]) -> bool:
+        try:
+            is_folder = entry.is_dir() and self._allows_entry(entry)
+            return is_folder and self._is_new_folder(entry.path, visited)
+        except OSError:
+            return False
+
+    def folder(self, path: str, base: str, after: str = "", until: str | None = None) -> Folder:
+        """One folder's files, without those below it: of names after one and up to another."""
+        folder = Folder(path)
+        try:
+            with os.scandir(path) as entries:
+                chosen = [e for e in entries if after < e.name and (not until or e.name <= until)]
+            for entry in sorted(chosen, key=lambda entry: entry.name):
+                self._visit(entry, folder, base, set())
+        except OSError as error:
+            folder.failures.append(_failure(path, error))
+        return folder
 
     def _left_out(self) -> set[_Key]:
         """The folders not to be visited. Raises OSError."""
@@ -209,6 +289,13 @@ class Discovery:
         """Not where a link leads out of the roots: it may have been laid after the import."""
         lexically = Path(path)
         return self.listed and not any(lexically.is_relative_to(root) for root in self.roots or ())
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def outside_roots(path: str) -> Failure:

@@ -13,9 +13,10 @@ from sqlalchemy import Connection
 
 from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.importing.ahead import WAITING, ReadAhead, Waiting
-from dicom_graph.importing.discover import Discovery, Folder, Leave, outside_roots
+from dicom_graph.importing.discover import Discovery, Folder, Leave, Walk, outside_roots
 from dicom_graph.importing.garbage import rare_collections
 from dicom_graph.importing.known import with_known
+from dicom_graph.importing.ledger import JobLedger, Ledger
 from dicom_graph.importing.reader import Result
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.storage import FileStorage, in_parts, required_root
@@ -40,8 +41,6 @@ from dicom_graph.store.jobs import (
     JobOrigin,
     JobStatus,
     Storage,
-    finish_job,
-    save_progress,
     status_of,
 )
 
@@ -67,7 +66,8 @@ class JobRun:
     `stop` ends it at the next file, marked as interrupted. `progress` is called after each batch.
     `processes` read the files, by default one for each core. `leave` tells of files that are not
     to be read now. `mounts`: folders that must be there and hold something before a file is taken
-    for gone; by default the job's paths.
+    for gone; by default the job's paths. `walk` finds the files, `ledger` records what became of
+    them: by default all of the job's, on its own row.
     """
 
     def __init__(
@@ -84,25 +84,22 @@ class JobRun:
         progress: Progress | None = None,
         leave: Leave | None = None,
         mounts: tuple[str, ...] | None = None,
+        walk: Walk | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         self._database = database
         self._job = job
+        self._ledger = ledger or JobLedger(job.id)
         self._batch_size = batch_size
         self._stop = stop or threading.Event()
         self._progress = progress or (lambda counts: None)
         self._storage: FileStorage | None = None
-        left_out = None
         if job.request.storage is not Storage.IN_PLACE:
-            left_out = required_root(storage_root)
-            self._storage = FileStorage(database, left_out, job)
-            roots = None if roots is None else (*roots, uploads_folder(left_out))
-        paths, only = job.request.paths, job.only
-        if mounts is not None:
-            paths, only = mounts, tuple(path for path in paths if os.path.lexists(path))
-        self._discovery = Discovery(
-            paths, job.request.pattern, roots, job.request.verify, only, leave, left_out
+            self._storage = FileStorage(database, required_root(storage_root), job)
+        self._discovery = walk or discovery_of(job, roots, storage_root, leave=leave, mounts=mounts)
+        self._sync = (
+            SyncPass(database, job, mounts or job.request.paths) if job.request.sync else None
         )
-        self._sync = SyncPass(database, job, paths) if job.request.sync else None
         self._names = uploaded_names(job.request.paths, storage_root)
         self._ahead = ReadAhead(job.request.mode, max_inline_bytes, processes or available_cores())
         self._writer = BatchWriter(verify=job.request.verify)
@@ -164,7 +161,8 @@ class JobRun:
             # Not the message: a database's may quote patient data.
             place = "".join(traceback.format_tb(error.__traceback__))
             log.error("import %s failed: %s\n%s", self._job.id, type(error).__name__, place)
-            self._finish(JobStatus.FAILED, f"unexpected {type(error).__name__}; see the log")
+            if not self._ledger.is_tried_again:
+                self._finish(JobStatus.FAILED, f"unexpected {type(error).__name__}; see the log")
             raise
 
     def _end(self, stopped: _Stopped | UnmountedError) -> JobStatus:
@@ -341,7 +339,7 @@ class JobRun:
         counts = replace(self._counts, found=self._found)
         with self._database.writer.begin() as connection:
             work(connection, counts)
-            is_cancelled = save_progress(connection, self._job.id, counts, self._failures)
+            is_cancelled = self._ledger.save(connection, counts, self._failures)
         self._counts = counts
         self._failures.clear()
         self._last_save = time.monotonic()
@@ -366,9 +364,28 @@ class JobRun:
         else:
             self._counts.found = max(self._found, self._counts.processed)
         with self._database.writer.begin() as connection:
-            finish_job(connection, self._job.id, status, self._counts, error)
+            self._ledger.finish(connection, status, self._counts, error)
         self._progress(self._counts)
         return status
+
+
+def discovery_of(
+    job: ClaimedJob,
+    roots: tuple[Path, ...] | None,
+    storage_root: Path | None,
+    *,
+    leave: Leave | None = None,
+    mounts: tuple[str, ...] | None = None,
+) -> Discovery:
+    """What finds the files of a job. Raises StorageError where a storage root is needed."""
+    request, left_out = job.request, None
+    if request.storage is not Storage.IN_PLACE:
+        left_out = required_root(storage_root)
+        roots = None if roots is None else (*roots, uploads_folder(left_out))
+    paths, only = request.paths, job.only
+    if mounts is not None:
+        paths, only = mounts, tuple(path for path in paths if os.path.lexists(path))
+    return Discovery(paths, request.pattern, roots, request.verify, only, leave, left_out)
 
 
 def _count(counts: JobCounts, outcome: Outcome, number: int = 1) -> None:

@@ -75,7 +75,6 @@ class FileStorage:
         self._moves = job.request.storage is Storage.MOVE
         # What a run before this one wrote is met again, but counted already.
         self._counted = job.counts.created + job.counts.updated
-        self._meets_counted = self._moves and job.is_resumed
         self._threads = ThreadPoolExecutor(_THREADS, "storage")
         self._pending: dict[str, _Move] = {}
         self._folders: dict[str, str | None] = {}
@@ -152,15 +151,14 @@ class FileStorage:
             for row in known.get(file.entities.image.uid, ()):
                 if (row.path, row.size, row.mtime_ns, row.import_job_id) == state:
                     result.repeated.append(stored)
-                    result.existing += self._is_new_copy(row.outcome)
+                    result.existing += self._is_uncounted(file.file, record, row.outcome)
                     return
             result.files.append(stored)
-            self._meets_counted = False
 
-    def _is_new_copy(self, outcome: Outcome) -> bool:
+    def _is_uncounted(self, source: FileRecord, stored: FileRecord, outcome: Outcome) -> bool:
         """Whether a file whose image this job has stored before is yet to be counted."""
         if self._moves:
-            return not self._meets_counted
+            return not (self._job.is_resumed and _is_original(source, stored))
         if outcome not in (Outcome.CREATED, Outcome.UPDATED) or self._counted == 0:
             return True
         self._counted -= 1
@@ -268,6 +266,14 @@ class FileStorage:
                 f"it is imported and stored as {move.target}, but not removed here: {reason}",
             )
         return None
+
+
+def _is_original(source: FileRecord, stored: FileRecord) -> bool:
+    """Whether a file that a move has yet to remove is what was stored, rather than a copy of it."""
+    here, there = os.stat(os.path.join(*source[:2])), os.stat(os.path.join(*stored[:2]))
+    if here.st_dev == there.st_dev:
+        return os.path.samestat(here, there)
+    return source.mtime_ns == stored.mtime_ns
 
 
 def required_root(root: Path | None) -> Path:

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select, update
 
+from dicom_graph.store.batches import cancel_queued
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs import UPLOADED, JobOrigin, JobRequest, JobStatus, Storage, create_job
-from dicom_graph.store.owners import is_dead
+from dicom_graph.store.owners import QUEUE, is_dead
 from dicom_graph.store.tables import ImportFailure, ImportJob
 from dicom_graph.store.types import utc_now
 
@@ -57,6 +58,8 @@ def cancel_job(connection: Connection, job_id: int) -> JobStatus:
         status = JobStatus(row.status)
         if status.is_final:
             raise JobControlError(f"import {job_id} has ended: {status.lower()}", "JOB_HAS_ENDED")
+        if row.owner == QUEUE:
+            return cancel_queued(connection, job_id)
         is_running = status is JobStatus.RUNNING and not is_dead(row.owner, row.heartbeat_at)
         values: dict[str, object] = {"cancel_requested": True}
         if not is_running:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from sqlalchemy import Connection, Update, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, Update, delete, insert, select, update
 
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.owners import is_dead, process_name
+from dicom_graph.store.owners import QUEUE, is_dead, process_name
 from dicom_graph.store.tables import ImportFailure, ImportJob
 from dicom_graph.store.types import utc_now
 
@@ -150,7 +150,7 @@ def claimable_jobs(
     return [
         id
         for id, owner, status, heartbeat in rows
-        if status != JobStatus.RUNNING or is_dead(owner, heartbeat)
+        if owner != QUEUE and (status != JobStatus.RUNNING or is_dead(owner, heartbeat))
     ]
 
 
@@ -179,7 +179,7 @@ def claim_job(connection: Connection, job_id: int) -> ClaimedJob | None:
     or moves, those of what it made do, since the sources may be gone.
     """
     row = connection.execute(select(ImportJob).where(ImportJob.id == job_id)).mappings().first()
-    if row is None or JobStatus(row["status"]).is_final:
+    if row is None or JobStatus(row["status"]).is_final or row["owner"] == QUEUE:
         return None
     if row["status"] == JobStatus.RUNNING and not is_dead(row["owner"], row["heartbeat_at"]):
         return None
@@ -197,11 +197,7 @@ def claim_job(connection: Connection, job_id: int) -> ClaimedJob | None:
     if taken.rowcount != 1:
         return None
     connection.execute(delete(ImportFailure).where(ImportFailure.job_id == job_id))
-    request = JobRequest(
-        tuple(row["paths"]), Mode[row["mode"]], row["pattern"], row["stop_on_error"],
-        JobOrigin(row["origin"]), row["verify"], row["sync"], row["prune"], row["retry_of"],
-        Storage(row["storage"]),
-    )  # fmt: skip
+    request = request_of(row)
     counts = JobCounts(missing=row["missing"], moved=row["moved"])
     if request.storage is not Storage.IN_PLACE:
         counts.created, counts.updated = row["images_created"], row["images_updated"]
@@ -209,6 +205,15 @@ def claim_job(connection: Connection, job_id: int) -> ClaimedJob | None:
         counts.existing = row["images_existing"]
     only = None if request.retry_of is None else failed_paths(connection, request.retry_of)
     return ClaimedJob(job_id, request, row["started_at"] is not None, counts, only)
+
+
+def request_of(row: RowMapping) -> JobRequest:
+    """What the row of a job asks for."""
+    return JobRequest(
+        tuple(row["paths"]), Mode[row["mode"]], row["pattern"], row["stop_on_error"],
+        JobOrigin(row["origin"]), row["verify"], row["sync"], row["prune"], row["retry_of"],
+        Storage(row["storage"]),
+    )  # fmt: skip
 
 
 def status_of(connection: Connection, job_id: int) -> JobStatus:

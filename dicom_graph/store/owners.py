@@ -6,6 +6,8 @@ import socket
 
 from dicom_graph.store.types import utc_now
 
+QUEUE = "queue"
+"""The owner of jobs that go through a queue to any number of workers."""
 STALE_AFTER = dt.timedelta(seconds=30)
 """A process of another machine that gave no sign for so long is taken for dead."""
 
@@ -16,7 +18,12 @@ def process_name() -> str:
 
 
 def is_dead(owner: str | None, heartbeat: dt.datetime | None) -> bool:
-    """Whether the owner of a job will not go on with it, as far as can be told from here."""
+    """Whether the owner of a job will not go on with it, as far as can be told from here.
+
+    A queue looks after its jobs itself.
+    """
+    if owner == QUEUE:
+        return False
     if owner is None or heartbeat is None:
         return True
     host, pid, start = (*owner.split(":"), "", "")[:3]

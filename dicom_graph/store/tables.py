@@ -481,7 +481,7 @@ class ImportJob(Base):
 
 
 class ImportFailure(Base):
-    """A file that an import could not take, and why."""
+    """A file that an import could not take, and why. `batch`: the part of a queued import."""
 
     __tablename__ = "import_failure"
     __table_args__ = (
@@ -493,3 +493,34 @@ class ImportFailure(Base):
     job_id: Mapped[int] = mapped_column(ForeignKey("import_job.id"))
     path: Mapped[str]
     message: Mapped[str]
+    batch: Mapped[int | None] = mapped_column(Id)
+
+
+class ImportBatch(Base):
+    """A part of a queued import, until that has ended.
+
+    `places`: what it reads, and `cursor`: how far it has planned, see `importing.queue`.
+    `attempt`: how often it was begun; `lost`: how often it then came to no end. `counts`: its share
+    of the job's.
+    """
+
+    __tablename__ = "import_batch"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("import_job.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    kind: Mapped[str]
+    status: Mapped[str]
+    attempt: Mapped[int] = mapped_column(default=0)
+    lost: Mapped[int] = mapped_column(default=0)
+    places: Mapped[list[str] | None]
+    cursor: Mapped[list[str] | None]
+    counts: Mapped[dict[str, Any]]
+    error: Mapped[str | None]
+
+
+class QueueMigration(Base):
+    """A migration of the job queue's own tables that this database has had."""
+
+    __tablename__ = "queue_migration"
+
+    name: Mapped[str] = mapped_column(primary_key=True)

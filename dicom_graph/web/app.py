@@ -21,7 +21,7 @@ from dicom_graph.graph.limits import Limits
 from dicom_graph.graph.subjects import load_resolver
 from dicom_graph.imaging.service import Imaging
 from dicom_graph.importing.roots import resolve_roots
-from dicom_graph.importing.runner import JobRunner
+from dicom_graph.importing.runners import make_runner
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
 from dicom_graph.store.migrate import prepare
@@ -49,14 +49,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
     """
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
     roots = resolve_roots(settings.import_roots)
-    runner = JobRunner(
-        database,
-        roots=roots,
-        batch_size=settings.batch_size,
-        max_inline_bytes=settings.max_inline_bytes,
-        processes=settings.import_processes,
-        storage_root=settings.storage_root,
-    )
+    runner = make_runner(settings, database, roots)
     store = Store(database, element_cache_bytes=settings.element_cache_megabytes << 20)
     documents = Documents.load(settings.trusted_documents) if settings.trusted_documents else None
     imaging = Imaging(

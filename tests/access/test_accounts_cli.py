@@ -16,6 +16,8 @@ from tests.contents import Tables
 from tests.test_cli import assert_one_line, serving
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "correct horse battery\n"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -14,7 +14,7 @@ import pytest
 from dicom_graph.dicom.volume import AxisName, read_geometries, read_volume
 from tests.data import NIBABEL_DATA, SHARED, file_bytes, needs_shared
 
-pytestmark = needs_shared
+pytestmark = [needs_shared, pytest.mark.slow]
 
 SERIES = [
     "derived/data/segmentations/23x38x3/image",

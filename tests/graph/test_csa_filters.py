@@ -489,9 +489,9 @@ async def test_the_guides_walk_from_mosaic_to_series(import_files: Import, graph
     import_files(*files, localizer)
     data = await graph(
         """{ dataElementDefinitions(filter: { keyword: { eq: "ImageType" } }) { totalCount nodes {
-          elements(filter: { text: { eq: "MOSAIC" } }, first: 100) { totalCount nodes { value
-            images(first: 1000) { totalCount nodes { uid } }
-            series(first: 1000) { totalCount nodes { uid } }
+          elements(filter: { text: { eq: "MOSAIC" } }, first: 20) { totalCount nodes { value
+            images(first: 50) { totalCount nodes { uid } }
+            series(first: 50) { totalCount nodes { uid } }
             headers { totalCount } } } } } }"""
     )
     (definition,) = data["dataElementDefinitions"]["nodes"]

@@ -301,6 +301,8 @@ SERIES_CASES = cases(
     ({"sequenceVariant": {"containsAny": []}}, ""),
     ({"sequenceVariant": {"length": {"gte": 2}}}, "mprage bold"),
     ({"sequenceVariant": {"length": {"gt": 1, "lt": 3}}}, "bold"),
+    ({"sequenceVariant": {"length": {"ne": 2}}}, "mprage pd"),
+    ({"sequenceVariant": {"length": {"isNull": True}}}, ""),
     ({"pixelSpacing": {"any": {"eq": 0.8}}}, "bold"),
     ({"pixelSpacing": {"any": {"between": [0.5, 1]}}}, "mprage bold ge"),
     ({"pixelSpacing": {"any": {"gt": 0.5, "lt": 0.7}}}, ""),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, update
 
+from dicom_graph.access.principal import EVERYONE
 from dicom_graph.graph.context import Context, Service
 from dicom_graph.graph.node import global_id
 from dicom_graph.graph.schema import schema
@@ -40,7 +41,7 @@ async def serving(database: Database, root: Path) -> AsyncIterator[Service]:
 
 async def ask(service: Service, query: str, **variables: Any) -> Any:
     result = await schema.execute(
-        query, variable_values=variables, context_value=Context.of(service)
+        query, variable_values=variables, context_value=Context.of(service, EVERYONE)
     )
     assert result.errors is None
     assert result.data is not None
@@ -54,7 +55,7 @@ async def follow(
     results = await schema.subscribe(
         f"subscription ($id: ID!) {{ importProgress(jobId: $id) {{ {fields} }} }}",
         variable_values={"id": id},
-        context_value=Context.of(service),
+        context_value=Context.of(service, EVERYONE),
     )
     found: list[Any] = [] if heard is None else heard
     async for result in results:  # type: ignore[union-attr]
@@ -262,7 +263,7 @@ async def test_a_job_that_is_not_there_cannot_be_followed(database: Database) ->
     results = await schema.subscribe(
         "subscription ($id: ID!) { importProgress(jobId: $id) { status } }",
         variable_values={"id": global_id("ImportJob", 5)},
-        context_value=Context.of(service),
+        context_value=Context.of(service, EVERYONE),
     )
     errors = [result.errors async for result in results]  # type: ignore[union-attr]
     assert len(errors) == 1

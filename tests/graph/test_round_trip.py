@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pydicom
+import pytest
 from pydicom.dataelem import DataElement
 from pydicom.multival import MultiValue
 
@@ -22,6 +23,8 @@ from tests.data import (
     sampled,
     shared_files,
 )
+
+pytestmark = pytest.mark.slow
 
 PIXEL_DATA = {0x7FE00008, 0x7FE00009, 0x7FE00010}
 BYTES = {"OB", "OD", "OF", "OL", "OV", "OW", "UN"}

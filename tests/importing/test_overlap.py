@@ -17,6 +17,8 @@ from dicom_graph.store.migrate import upgrade
 from tests.contents import assert_consistent, contents
 from tests.make import make_series
 
+pytestmark = pytest.mark.slow
+
 _COMMAND = "from dicom_graph.cli import main; main()"
 _IMAGES = 60
 

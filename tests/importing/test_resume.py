@@ -33,6 +33,8 @@ from tests.contents import Tables, assert_consistent, contents
 from tests.make import make_series
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 _COUNTS = ("found", "images_created", "images_updated", "images_existing", "skipped", "failed")
 _SERIES, _IMAGES = 4, 50
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])

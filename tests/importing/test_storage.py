@@ -11,10 +11,17 @@ import pytest
 from pydicom import dcmread
 
 from dicom_graph.importing.run import Report, run_import
-from dicom_graph.importing.safe_files import StorageError
+from dicom_graph.importing.safe_files import (
+    Identity,
+    StorageError,
+    copy_to,
+    link_to,
+    remove_original,
+)
 from dicom_graph.importing.storage import paths_to_store
 from dicom_graph.importing.work_folder import WORK_FOLDER, copying_folder
 from dicom_graph.store.engine import Database
+from dicom_graph.store.ingest import FileRecord
 from dicom_graph.store.jobs import JobCounts, JobOrigin, JobRequest, JobStatus, Mode, Storage
 from tests.contents import assert_consistent, contents
 from tests.make import make_data_set, make_file, make_series, save
@@ -331,6 +338,42 @@ def test_a_file_that_changes_meanwhile_is_not_taken(
     assert "changed" in reasons(report)[paths[-1].name]
     assert paths[-1].exists()
     assert len(stored(root)) == 69
+
+
+@pytest.mark.parametrize("bring", [copy_to, link_to])
+def test_a_file_that_changes_after_it_was_read_is_not_taken(
+    root: Path, tmp_path: Path, bring: Callable[..., bool | None]
+) -> None:
+    source = make_file(tmp_path / "a" / "1.dcm")
+    status = source.stat()
+    record = FileRecord(str(source.parent), source.name, status.st_size, status.st_mtime_ns)
+    os.utime(source, ns=(1, 1))
+    with pytest.raises(StorageError, match="changed"):
+        bring(record, str(root / "temporary"), str(root / "target"))
+    assert os.listdir(root) == []
+    assert source.exists()
+
+
+def test_an_original_that_changed_or_whose_copy_did_is_not_removed(
+    root: Path, tmp_path: Path
+) -> None:
+    source = make_file(tmp_path / "a" / "1.dcm")
+    target = root / "1.dcm"
+    shutil.copy2(source, target)
+    was, kept = Identity.of(source.stat()), Identity.of(target.stat())
+    os.utime(target, ns=(1, 1))
+    with pytest.raises(StorageError, match="changed"):
+        remove_original(str(source), was, str(target), kept)
+    kept = Identity.of(target.stat())
+    os.utime(source, ns=(1, 1))
+    with pytest.raises(StorageError, match="changed"):
+        remove_original(str(source), was, str(target), kept)
+    with pytest.raises(StorageError, match="itself"):
+        remove_original(str(target), kept, str(target), kept)
+    assert source.exists()
+    assert target.exists()
+    remove_original(str(source), Identity.of(source.stat()), str(target), kept)
+    assert not source.exists()
 
 
 @pytest.fixture

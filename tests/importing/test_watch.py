@@ -19,6 +19,8 @@ from tests.importing.test_sync import files_of, missing_images
 from tests.make import make_file, make_series
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 
 

@@ -105,6 +105,8 @@ def test_a_client_that_vanishes_leaves_nothing_open(tmp_path: Path) -> None:
     with served(tmp_path, make=large_file) as archive:
         path = str(archive.files["large"])
         address = f"{archive.server.url}/series/{archive.series('large')}.zip"
+        head = httpx.head(address)
+        assert (head.status_code, head.headers["content-type"]) == (200, "application/zip")
         with httpx.stream("GET", address) as answer:
             next(answer.iter_raw())
             assert path in open_files()

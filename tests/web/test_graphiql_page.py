@@ -25,6 +25,8 @@ from strawberry.http.base import BaseRequestProtocol
 
 from dicom_graph.web.graphiql import STATIC_DIR, graphiql_page
 
+pytestmark = pytest.mark.slow
+
 DEFAULT_QUERY = '# "Demo" & <script>\n{\n  patient { name studies { date } }\n}\n'
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "

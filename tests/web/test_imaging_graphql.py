@@ -108,8 +108,13 @@ def test_what_cannot_be_read_has_a_code_and_spoils_nothing_else(archive: Archive
     assert means[archive.uid("report")] is None
     assert means[archive.uid("corrupt")] == {"mean": None}
     assert means[archive.uid("grey")]["mean"] > 0
-    bad = "{ images(first: 1) { nodes { pixels { pngUrl(window: { center: 1, width: 0 }) } } } }"
-    assert ask(archive, bad)["errors"][0]["extensions"]["code"] == "BAD_INPUT"
+
+
+def test_an_address_of_what_cannot_be_is_refused(archive: Archive) -> None:
+    query = "query ($uid: String!) { imageByUid(uid: $uid) { pixels { pngUrl(%s) } } }"
+    for given in ("window: { center: 1, width: 0 }", "frame: 0"):
+        answer = ask(archive, query % given, uid=archive.uid("grey"))
+        assert answer["errors"][0]["extensions"]["code"] == "BAD_INPUT"
 
 
 def test_a_patient_and_a_study_reached_from_it(archive: Archive) -> None:

@@ -141,7 +141,7 @@ def test_the_report_names_files_as_the_client_does(
     until(lambda: len(all_below(root)) == 1)
     query = "mutation ($id: ID!) { retryImport(input: {id: $id}) { errors { message code } } }"
     body = {"query": query, "variables": {"id": report["jobId"]}}
-    answer = httpx.post(f"{storing.url}/graphql", json=body).json()
+    answer = httpx.post(f"{storing.url}/graphql", json=body, timeout=60).json()
     (error,) = answer["data"]["retryImport"]["errors"]
     assert "send its files again" in error["message"]
 
@@ -162,7 +162,9 @@ async def test_upload_by_graphql(storing: Server, root: Path, tmp_path: Path) ->
     body = {"query": query, "variables": {"id": payload["job"]["id"]}}
 
     def job() -> Any:
-        return httpx.post(f"{storing.url}/graphql", json=body).json()["data"]["importJob"]
+        return httpx.post(f"{storing.url}/graphql", json=body, timeout=60).json()["data"][
+            "importJob"
+        ]
 
     await asyncio.to_thread(until, lambda: job()["status"] == "COMPLETED")
     assert job() == {"status": "COMPLETED", "created": 3, "mode": "FULL"}
@@ -177,7 +179,9 @@ def test_without_waiting_the_answer_is_the_job(storing: Server, tmp_path: Path) 
     body = {"query": query, "variables": {"id": answer.json()["jobId"]}}
 
     def job() -> dict[str, Any]:
-        found = httpx.post(f"{storing.url}/graphql", json=body).json()["data"]["importJob"]
+        found = httpx.post(f"{storing.url}/graphql", json=body, timeout=60).json()["data"][
+            "importJob"
+        ]
         assert isinstance(found, dict)
         return found
 
@@ -333,7 +337,7 @@ def test_another_sites_page_cannot_upload(storing: Server, tmp_path: Path) -> No
     operations = '{"query": "mutation ($f: [Upload!]!) { uploadImages(input: {files: $f}) '
     operations += '{ job { id } } }", "variables": {"f": [null]}}'
     form = {"operations": operations, "map": '{"0": ["variables.f.0"]}'}
-    answer = httpx.post(f"{storing.url}/graphql", data=form, files={"0": ("a", raw)})
+    answer = httpx.post(f"{storing.url}/graphql", data=form, files={"0": ("a", raw)}, timeout=60)
     assert answer.status_code == 400
     assert "Preflight" in answer.text
     assert no_import(storing)
@@ -386,7 +390,7 @@ def test_without_a_storage_root(server: Server, tmp_path: Path) -> None:
     for storage in ("COPY", "MOVE"):
         variables = {"input": {"path": str(tmp_path / "1.dcm"), "storage": storage}}
         body = {"query": query, "variables": variables}
-        answer = httpx.post(f"{server.url}/graphql", json=body)
+        answer = httpx.post(f"{server.url}/graphql", json=body, timeout=60)
         (error,) = answer.json()["data"]["importPath"]["errors"]
         assert (error["field"], error["code"]) == ("storage", "CANNOT_STORE")
         assert "DICOM_GRAPH_STORAGE_ROOT" in error["message"]
@@ -403,13 +407,13 @@ def test_import_path_copies_and_moves(
       importPath(input: $input) { job { storage } errors { message } } }"""
     variables = {"input": {"path": str(source.parent), "storage": storage}}
     body = {"query": query, "variables": variables}
-    answer = httpx.post(f"{storing.url}/graphql", json=body).json()
+    answer = httpx.post(f"{storing.url}/graphql", json=body, timeout=60).json()
     assert answer["data"]["importPath"] == {"job": {"storage": storage}, "errors": []}
     until(lambda: stored(root) == {raw})
     until(lambda: source.exists() is (storage == "COPY"))
     (source.parent / "link").symlink_to(tmp_path / "imports")
     variables["input"]["path"] = str(source.parent / "link")
-    answer = httpx.post(f"{storing.url}/graphql", json=body).json()
+    answer = httpx.post(f"{storing.url}/graphql", json=body, timeout=60).json()
     assert bool(answer["data"]["importPath"]["errors"]) is (storage == "MOVE")
 
 

@@ -47,7 +47,9 @@ def _regex(sqlite: bool, column: ColumnElement[Any], pattern: str) -> ColumnElem
 
 def _list(sqlite: bool, column: ColumnElement[Any], test: Test) -> ColumnElement[bool]:
     if test.operator == "length":
-        return compare(sqlite, array_length(sqlite, column), test.value)
+        # What is missing has no length, so no condition on it holds, not even `ne`.
+        length = compare(sqlite, array_length(sqlite, column), test.value)
+        return and_(column.is_not(None), length)
     if test.operator == "any":
         return array_items(
             sqlite,

@@ -1,0 +1,189 @@
+"""A client for notebooks and scripts: series as rows, volumes and images as arrays.
+
+It needs nothing else of this package, and `pip install 'dicom-graph[client]'`.
+"""
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import httpx
+    import pandas
+    from gql import Client as GraphQLClient
+
+Json = dict[str, Any]
+DEFAULT_FIELDS = (
+    "uid number description date time modality manufacturer manufacturerModelName protocolName "
+    "echoTime repetitionTime inversionTime flipAngle sliceThickness pixelSpacing nImages "
+    "patient { uid } study { uid date description }"
+)
+"""What `Client.series` asks for of a series."""
+_PAGE = 500
+_SERIES = """query ($filter: SeriesFilter, $after: String, $first: Int!) {
+  series(filter: $filter, after: $after, first: $first) {
+    nodes { %s } pageInfo { endCursor hasNextPage }
+  }
+}"""
+_VOLUME = """query ($uid: String!) {
+  seriesByUid(uid: $uid) {
+    volumes { stack affine spacing axes orientation warnings npyUrl }
+  }
+}"""
+
+
+class ClientError(Exception):
+    """What the server said no to; `code` as it gave it."""
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Volume(np.ndarray[Any, np.dtype[Any]]):
+    """An array (columns, rows, slices, …) with its place in the patient.
+
+    `affine`: 4 × 4, from indexes to mm, RAS+ as in NIfTI; `spacing`: mm along the first three axes;
+    `axes`: the name of each axis; `warnings`: what is doubtful. A part or a copy has none of them.
+    """
+
+    affine: NDArray[np.float64] | None = None
+    spacing: tuple[float, ...] | None = None
+    axes: tuple[str, ...] | None = None
+    orientation: str | None = None
+    warnings: tuple[str, ...] | None = None
+
+
+class Client:
+    """Asks a server, by its address such as `http://127.0.0.1:8000`.
+
+    `token` is sent as `Authorization: Bearer`. Raises ClientError for what the server refuses, and
+    httpx's errors for a server that cannot be reached.
+    """
+
+    def __init__(self, url: str, token: str | None = None, *, timeout: float = 300.0) -> None:
+        parts = urlsplit(url)
+        self._url = (
+            f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix('/graphql')}"
+        )
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._graphql, self._http = _connected(self._url, headers, timeout)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def execute(self, query: str, variables: Mapping[str, Any] | None = None) -> Json:
+        """The data of a GraphQL operation."""
+        from gql import GraphQLRequest
+        from gql.transport.exceptions import TransportQueryError
+
+        try:
+            request = GraphQLRequest(query, variable_values=dict(variables or {}))
+            return dict(self._graphql.execute(request))
+        except TransportQueryError as error:
+            first = (error.errors or [{}])[0]
+            code = (first.get("extensions") or {}).get("code")
+            raise ClientError(first.get("message") or str(error), code) from None
+
+    def series(
+        self,
+        filter: Mapping[str, Any] | None = None,
+        fields: str | Sequence[str] = DEFAULT_FIELDS,
+        *,
+        as_frame: bool = False,
+    ) -> "list[Json] | pandas.DataFrame":
+        """All series that a filter (a SeriesFilter) lets through, from all pages.
+
+        `fields` is a selection of GraphQL's. `as_frame`: a pandas frame, nested fields as
+        `study.date`.
+        """
+        rows = list(self._series(filter, fields if isinstance(fields, str) else " ".join(fields)))
+        if not as_frame:
+            return rows
+        try:
+            import pandas
+        except ImportError:
+            raise ImportError("as_frame needs pandas: pip install pandas") from None
+        return pandas.json_normalize(rows)
+
+    def volume(self, uid: str, stack: int | None = None) -> Volume:
+        """A volume of a series. `stack` says which where it makes several."""
+        series = self.execute(_VOLUME, {"uid": uid})["seriesByUid"]
+        if series is None:
+            raise ClientError(f"no series has the UID {uid!r}", "NOT_FOUND")
+        found = series["volumes"]
+        if stack is None and len(found) > 1:
+            raise ClientError(
+                f"the series makes {len(found)} volumes: choose one by `stack`", "SEVERAL_STACKS"
+            )
+        if not 0 <= (stack or 0) < len(found):
+            raise ClientError(f"the series makes {len(found)} volumes, from 0", "OUT_OF_RANGE")
+        about = found[stack or 0]
+        volume = self._array(about["npyUrl"]).view(Volume)
+        volume.affine = np.array(about["affine"])
+        volume.spacing = tuple(about["spacing"])
+        volume.axes = tuple(about["axes"])
+        volume.orientation = about["orientation"]
+        volume.warnings = tuple(about["warnings"])
+        return volume
+
+    def image(self, uid: str) -> NDArray[Any]:
+        """The pixels of an image: (frames, rows, columns), and 3 more for colour; rescaled."""
+        return self._array(f"/images/{quote(uid, safe='')}.npy")
+
+    def header(self, uid: str) -> Json:
+        """An image's header in the DICOM JSON Model, which pydicom's `Dataset.from_json` reads."""
+        return dict(self._get(f"/images/{quote(uid, safe='')}/header.json").json())
+
+    def _series(self, filter: Mapping[str, Any] | None, fields: str) -> Iterator[Json]:
+        query, after = _SERIES % fields, None
+        while True:
+            variables = {"filter": filter, "after": after, "first": _PAGE}
+            page = self.execute(query, variables)["series"]
+            yield from page["nodes"]
+            if not page["pageInfo"]["hasNextPage"]:
+                return
+            after = page["pageInfo"]["endCursor"]
+
+    def _array(self, address: str) -> NDArray[Any]:
+        content = io.BytesIO(self._get(address).content)
+        array: NDArray[Any] = np.load(content, allow_pickle=False)
+        return array
+
+    def _get(self, address: str) -> "httpx.Response":
+        answer = self._http.get(f"{self._url}{address}")
+        if answer.is_success:
+            return answer
+        try:
+            error = answer.json()["error"]
+            message, code = error["message"], error["code"]
+        except (ValueError, KeyError, TypeError):
+            message, code = f"the server answered {answer.status_code}", None
+        raise ClientError(message, code)
+
+
+def _connected(
+    url: str, headers: dict[str, str], timeout: float
+) -> "tuple[GraphQLClient, httpx.Client]":
+    try:
+        import httpx
+        from gql import Client as GraphQLClient
+        from gql.transport.httpx import HTTPXTransport
+    except ImportError:
+        raise ImportError(
+            "the client needs more packages: pip install 'dicom-graph[client]'"
+        ) from None
+    transport = HTTPXTransport(f"{url}/graphql", headers=headers, timeout=timeout)
+    http = httpx.Client(headers=headers, timeout=timeout)
+    return GraphQLClient(transport=transport, execute_timeout=timeout), http

@@ -1,0 +1,1 @@
+"""Imports in batches that any number of workers take, with Procrastinate on PostgreSQL."""

@@ -1,0 +1,213 @@
+"""Running one batch of a queued import, to its end or until somebody else must go on."""
+
+import logging
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from dicom_graph.dicom.elements import MAX_RAW
+from dicom_graph.importing.job import JobRun, discovery_of
+from dicom_graph.importing.queue.library import Queue, TryAgain
+from dicom_graph.importing.queue.places import Place, PlacesWalk
+from dicom_graph.importing.queue.plan import Plan, StoppedAtError
+from dicom_graph.importing.safe_files import StorageError
+from dicom_graph.importing.sync import UnmountedError, check_mounts
+from dicom_graph.importing.uploads import discard_upload
+from dicom_graph.store.batches import (
+    MAX_LOST,
+    After,
+    BatchKind,
+    ClaimedBatch,
+    claim_batch,
+    fail_job,
+    finish_batch,
+    release_batch,
+    save_batch,
+)
+from dicom_graph.store.engine import Database
+from dicom_graph.store.jobs import Failure, JobCounts, JobLostError, JobStatus, Storage
+
+log = logging.getLogger(__name__)
+_SENT_ON = 5
+_MAX_WAIT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOptions:
+    """How batches are cut and read; see the settings of the same names."""
+
+    roots: tuple[Path, ...] | None = None
+    batch_size: int = 500
+    batch_files: int = 1000
+    max_inline_bytes: int = MAX_RAW
+    storage_root: Path | None = None
+
+
+class BatchLedger:
+    """A batch's share of the job's report."""
+
+    is_tried_again = True
+
+    def __init__(self, batch: ClaimedBatch, queue: Queue) -> None:
+        self._batch = batch
+        self._queue = queue
+        self.closed: JobStatus | None = None
+
+    def save(self, connection: Connection, counts: JobCounts, failures: Sequence[Failure]) -> bool:
+        """See `save_batch`."""
+        return save_batch(connection, self._batch, counts, failures)
+
+    def finish(
+        self, connection: Connection, status: JobStatus, counts: JobCounts, error: str | None
+    ) -> None:
+        """End the batch, and with the last one the job; or give it back."""
+        save_batch(connection, self._batch, counts, ())
+        if status is JobStatus.INTERRUPTED:
+            release_batch(connection, self._batch, lost=False)
+        elif status is JobStatus.FAILED:
+            self.follow(connection, fail_job(connection, self._batch, error or "failed"))
+        else:
+            self.follow(connection, finish_batch(connection, self._batch))
+
+    def follow(self, connection: Connection, after: After) -> None:
+        """Queue what comes next."""
+        self.closed = after.closed
+        if after.next is not None:
+            self._queue.put(connection, self._batch.job.id, after.next)
+
+
+class BatchRunner:
+    """Runs batches, in any number of threads. `stop` hands back those that run."""
+
+    def __init__(
+        self, database: Database, queue: Queue, options: BatchOptions, stop: threading.Event
+    ) -> None:
+        self._database = database
+        self._queue = queue
+        self._options = options
+        self._stop = stop
+
+    def run(self, job_id: int, number: int, tried: int) -> None:
+        """Run a batch, if nobody has ended it. Raises TryAgain where it must be begun again."""
+        with self._database.writer.begin() as connection:
+            batch, after = claim_batch(connection, job_id, number)
+            if after.next is not None:
+                self._queue.put(connection, job_id, after.next)
+        if batch is None:
+            return
+        try:
+            closed = self._run(batch, tried)
+        except JobLostError as lost:
+            log.warning("%s: another worker took it over", lost)
+            return
+        except (TryAgain, Exception) as error:
+            is_sent_on = isinstance(error, TryAgain)
+            with self._database.writer.begin() as connection:
+                release_batch(connection, batch, lost=not is_sent_on)
+            if is_sent_on:
+                raise
+            # Not the error itself: a database's message may quote patient data.
+            log.error("batch %s of import %s: %s", number, job_id, type(error).__name__)
+            raise TryAgain(min(2.0 ** min(tried, 10), _MAX_WAIT)) from None
+        if closed is not None:
+            log.info("import %s: %s", job_id, closed)
+
+    def _run(self, batch: ClaimedBatch, tried: int) -> JobStatus | None:
+        """Gives how the job ended, where this was its end."""
+        ledger = BatchLedger(batch, self._queue)
+        if batch.is_given_up:
+            self._give_up(batch, ledger)
+        else:
+            self._require_here(batch, tried)
+            try:
+                if batch.kind is BatchKind.PLAN:
+                    self._plan(batch, ledger)
+                else:
+                    self._read(batch, ledger)
+            except StorageError as error:
+                with self._database.writer.begin() as connection:
+                    ledger.follow(connection, fail_job(connection, batch, str(error)))
+        if ledger.closed is not None and self._options.storage_root is not None:
+            discard_upload(batch.job.request.paths, self._options.storage_root)
+        return ledger.closed
+
+    def _require_here(self, batch: ClaimedBatch, tried: int) -> None:
+        """Raises TryAgain where this machine has none of the paths, but another one may."""
+        paths = set(batch.job.request.paths)
+        if batch.kind is BatchKind.FILES:
+            paths = {place.base for place in map(Place.of_text, batch.places) if place.is_folder}
+        is_here = not paths or any(map(os.path.lexists, paths))
+        if batch.job.request.storage is not Storage.IN_PLACE:
+            root = self._options.storage_root
+            paths.add(str(root or "the storage root"))
+            is_here = is_here and root is not None and root.is_dir()
+        if is_here or tried >= _SENT_ON:
+            return
+        log.warning(
+            "import %s needs what this machine has not, another worker must take it; mounted? %s",
+            batch.job.id,
+            ", ".join(sorted(paths)[:3]),
+        )
+        raise TryAgain(2.0**tried)
+
+    def _plan(self, batch: ClaimedBatch, ledger: BatchLedger) -> None:
+        request = batch.job.request
+        error = None
+        try:
+            if request.sync:
+                check_mounts(self._database, [os.path.abspath(path) for path in request.paths])
+            plan = Plan(
+                self._database,
+                batch,
+                discovery_of(batch.job, self._options.roots, self._options.storage_root),
+                batch_files=self._options.batch_files,
+                put=self._queue.put,
+                stop=self._stop,
+            )
+            if not plan.run():
+                raise TryAgain(0.0)
+        except UnmountedError as unmounted:
+            error = str(unmounted)
+        except StoppedAtError as stopped:
+            error = f"stopped at the first failure: {stopped}"
+        with self._database.writer.begin() as connection:
+            after = fail_job(connection, batch, error) if error else finish_batch(connection, batch)
+            ledger.follow(connection, after)
+
+    def _read(self, batch: ClaimedBatch, ledger: BatchLedger) -> None:
+        """Read files; of the batch that looks for what is gone there are none."""
+        request = replace(batch.job.request, sync=batch.kind is BatchKind.GONE)
+        discovery = discovery_of(batch.job, self._options.roots, self._options.storage_root)
+        status = JobRun(
+            self._database,
+            replace(batch.job, request=request),
+            batch_size=self._options.batch_size,
+            max_inline_bytes=self._options.max_inline_bytes,
+            # A batch is over before others had started; other workers use the other cores.
+            processes=1,
+            roots=self._options.roots,
+            stop=self._stop,
+            storage_root=self._options.storage_root,
+            walk=PlacesWalk(discovery, [*map(Place.of_text, batch.places)]),
+            ledger=ledger,
+        ).run()
+        if status is JobStatus.INTERRUPTED:
+            raise TryAgain(0.0)
+
+    def _give_up(self, batch: ClaimedBatch, ledger: BatchLedger) -> None:
+        reason = f"given up: {MAX_LOST} times a worker died or failed at it"
+        counts = batch.job.counts
+        failures = [Failure(Place.of_text(text).path, reason) for text in batch.places]
+        counts.failed += len(failures)
+        first = failures[0].path if failures else f"the batch {batch.kind}"
+        with self._database.writer.begin() as connection:
+            save_batch(connection, batch, counts, failures)
+            if batch.kind is BatchKind.FILES:
+                after = finish_batch(connection, batch, f"{first} and maybe more: {reason}")
+            else:
+                after = fail_job(connection, batch, f"{first}: {reason}")
+            ledger.follow(connection, after)

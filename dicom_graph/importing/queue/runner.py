@@ -1,0 +1,65 @@
+"""The server's side of the queue: it hands imports over, and looks after those that are there."""
+
+import logging
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from dicom_graph.importing.queue.library import ConnectorException, Queue
+from dicom_graph.importing.queue.rescue import rescue
+from dicom_graph.importing.runner import JobRunner
+from dicom_graph.store.batches import queue_job
+from dicom_graph.store.engine import Database
+from dicom_graph.store.job_control import create_retry
+from dicom_graph.store.jobs import (
+    JobOrigin,
+    JobRequest,
+    bury_dead_jobs,
+    claimable_jobs,
+    create_job,
+)
+
+log = logging.getLogger(__name__)
+
+
+class QueueRunner(JobRunner):
+    """Runs no import itself: workers do. Takes over what was asked for without the queue."""
+
+    def __init__(
+        self, database: Database, *, stalled_after: float, storage_root: Path | None = None
+    ) -> None:
+        super().__init__(database, roots=(), storage_root=storage_root)
+        self._queue = Queue(database)
+        self._stalled_after = stalled_after
+
+    def submit(self, request: JobRequest) -> int:
+        """Record a job and queue it, in one transaction; gives its id."""
+        with self._database.writer.begin() as connection:
+            job_id = create_job(connection, request)
+            self._put(connection, job_id)
+        return job_id
+
+    def retry(self, job_id: int) -> int:
+        """Queue a job that reads again what this one failed on; gives its id.
+
+        Raises JobControlError.
+        """
+        with self._database.writer.begin() as connection:
+            new_id = create_retry(connection, job_id, JobOrigin.API)
+            self._put(connection, new_id)
+        return new_id
+
+    def _run_waiting(self) -> None:
+        with self._database.writer.begin() as connection:
+            bury_dead_jobs(connection)
+            for job_id in claimable_jobs(connection, JobOrigin.API):
+                self._put(connection, job_id)
+        try:
+            rescue(self._database, self._queue, self._stalled_after)
+        except ConnectorException as error:
+            log.warning("the queue cannot be read: %s; trying again", type(error).__name__)
+
+    def _put(self, connection: Connection, job_id: int) -> None:
+        number = queue_job(connection, job_id)
+        if number is not None:
+            self._queue.put(connection, job_id, number)

@@ -1,0 +1,94 @@
+"""`dicom_graph.client`, against a running server."""
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import Dataset, dcmread
+
+from dicom_graph.client import Client, ClientError
+from dicom_graph.dicom.volume import read_geometries, read_volume
+from tests.make import make_file
+from tests.web.archive import Archive, make_archive, served
+
+
+def many(folder: Path) -> dict[str, Path]:
+    """The archive, and more series than a page of the client holds."""
+    files = make_archive(folder)
+    for number in range(600):
+        make_file(folder / "many" / f"{number}.dcm", Modality="OT")
+    return files
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+    with served(tmp_path_factory.mktemp("archive"), make=many) as made:
+        yield made
+
+
+@pytest.fixture
+def client(archive: Archive) -> Iterator[Client]:
+    with Client(archive.server.url) as made:
+        yield made
+
+
+def test_series_of_all_pages(client: Client) -> None:
+    rows = client.series({"modality": {"eq": "OT"}}, ["uid", "study { date }"])
+    assert len({row["uid"] for row in rows}) == 600
+    assert rows[0]["study"] == {"date": "2020-01-02"}
+    assert client.series({"modality": {"eq": "XX"}}) == []
+
+
+def test_series_as_a_frame(client: Client) -> None:
+    if importlib.util.find_spec("pandas") is None:
+        with pytest.raises(ImportError, match="pip install pandas"):
+            client.series(as_frame=True)
+        return
+    frame = client.series({"modality": {"eq": "OT"}}, "uid study { date }", as_frame=True)
+    assert len(frame) == 600
+    assert set(frame["study.date"]) == {"2020-01-02"}
+
+
+def test_a_volume(archive: Archive, client: Client) -> None:
+    paths = [path for name, path in archive.files.items() if name.startswith("slice")]
+    (geometry,) = read_geometries(paths)
+    volume = client.volume(archive.series("slice0"))
+    np.testing.assert_array_equal(volume, read_volume(geometry).array)
+    np.testing.assert_allclose(volume.affine, geometry.affine)
+    assert volume.axes == geometry.axes
+    assert volume[0].affine is None
+    assert float(volume.mean()) == 2.0
+    with pytest.raises(ClientError) as caught:
+        client.volume(archive.series("small"))
+    assert caught.value.code == "SEVERAL_STACKS"
+    assert client.volume(archive.series("small"), stack=1).shape == (3, 2, 1)
+
+
+def test_an_image_and_its_header(archive: Archive, client: Client) -> None:
+    truth = dcmread(archive.files["frames"])
+    np.testing.assert_array_equal(client.image(archive.uid("frames")), truth.pixel_array)
+    header = Dataset.from_json(client.header(archive.uid("frames")))
+    assert header.PatientID == truth.PatientID
+    with pytest.raises(ClientError) as caught:
+        client.image(archive.uid("report"))
+    assert caught.value.code == "NO_PIXEL_DATA"
+    with pytest.raises(ClientError, match="no series"):
+        client.volume("1.2.3")
+
+
+def test_what_the_server_refuses(client: Client) -> None:
+    with pytest.raises(ClientError, match="nonsense"):
+        client.execute("{ nonsense }")
+
+
+def test_without_its_packages_it_says_what_to_install() -> None:
+    program = (
+        "import sys; sys.modules['gql'] = None\n"
+        "from dicom_graph.client import Client\nClient('http://127.0.0.1:1')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "pip install 'dicom-graph[client]'" in done.stderr
