@@ -60,13 +60,15 @@ class JobFeed:
 
     async def _work(self) -> None:
         while self._listeners:
+            # who comes while we look is not in the answer: the next look tells them
+            asked = sorted(self._listeners)
             try:
-                rows = await self._look(sorted(self._listeners))
+                rows = await self._look(asked)
             except Exception as error:
                 for key in list(self._listeners):
                     self._tell(key, error)
                 return
-            for key in list(self._listeners):
+            for key in self._listeners.keys() & asked:
                 row, latest = rows.get(key), self._latest.get(key)
                 if latest is None or latest.row != row:
                     self._latest[key] = Moment(row)
