@@ -41,6 +41,7 @@ from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs import JobOrigin, JobRequest, Storage
 from dicom_graph.store.migrate import upgrade
+from dicom_graph.store.trouble import DatabaseUnavailable
 
 app = typer.Typer(
     help="Index DICOM trees and query every data element over GraphQL.",
@@ -67,6 +68,8 @@ def main() -> None:
         fail(str(error))
     except DRIVER_ERRORS as error:
         fail(f"the database failed: {describe_error(error)}")
+    except DatabaseUnavailable as error:
+        fail(str(error))
 
 
 @app.command("import")

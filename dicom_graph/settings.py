@@ -153,6 +153,20 @@ class Settings(BaseSettings):
     max_streams: int = Field(
         default=2000, ge=1, description="WebSockets and event streams open at the same time."
     )
+    request_seconds: float = Field(
+        default=20,
+        gt=0,
+        description="Time for the head of a request to come in; as long for its body, and a second "
+        "more for each kilobyte.",
+    )
+    stall_seconds: float = Field(
+        default=60,
+        gt=0,
+        description="A client that takes less than a kilobyte a second for so long is cut off.",
+    )
+    shutdown_seconds: int = Field(
+        default=10, ge=0, description="Time for running requests to end when the server is stopped."
+    )
     introspection: bool = Field(
         default=True,
         description="Whether clients may ask for the schema; errors then suggest names.",

@@ -13,6 +13,8 @@ from strawberry.types.graphql import OperationType
 
 from dicom_graph.graph.context import Context
 from dicom_graph.graph.limits import Limits
+from dicom_graph.store.dialect import describe_error, is_interrupted
+from dicom_graph.store.trouble import trouble_of
 
 log = logging.getLogger(__name__)
 _SUGGESTION = re.compile(r"[.;]? did you mean .*", re.IGNORECASE | re.DOTALL)
@@ -50,7 +52,7 @@ class MaskedSchema(strawberry.Schema):
             original = error.original_error
             if not limits.introspection:
                 error.message = _SUGGESTION.sub("", error.message)
-            if isinstance(original, TimeoutError):
+            if isinstance(original, TimeoutError) or is_interrupted(original):
                 error.message = (
                     f"the request took more than {limits.seconds:g} seconds "
                     "(DICOM_GRAPH_MAX_SECONDS)"
@@ -58,6 +60,11 @@ class MaskedSchema(strawberry.Schema):
                 error.extensions = {"code": "TIMEOUT"}
                 continue
             if original is None or isinstance(original, GraphQLError):
+                continue
+            trouble = trouble_of(original)
+            if trouble is not None:
+                log.warning("the database failed: %s", describe_error(original))
+                error.message, error.extensions = trouble, {"code": "UNAVAILABLE"}
                 continue
             error_id = uuid.uuid4().hex[:12]
             place = "".join(traceback.format_tb(original.__traceback__))

@@ -6,6 +6,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from dicom_graph.importing.sync import Step, SyncPass, UnmountedError
 from dicom_graph.importing.uploads import uploaded_names
 from dicom_graph.importing.work_folder import uploads_folder
 from dicom_graph.settings import available_cores
-from dicom_graph.store.dialect import REFUSED
+from dicom_graph.store.dialect import DRIVER_ERRORS, REFUSED
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import (
     BatchWriter,
@@ -43,6 +44,7 @@ from dicom_graph.store.jobs import (
     Storage,
     status_of,
 )
+from dicom_graph.store.trouble import DatabaseUnavailable, trouble_of
 
 log = logging.getLogger(__name__)
 Progress = Callable[[JobCounts], None]
@@ -158,12 +160,23 @@ class JobRun:
         except JobLostError:
             raise
         except Exception as error:
+            trouble = trouble_of(error)
+            if trouble is not None:
+                self._leave(trouble)
+                raise
             # Not the message: a database's may quote patient data.
             place = "".join(traceback.format_tb(error.__traceback__))
             log.error("import %s failed: %s\n%s", self._job.id, type(error).__name__, place)
             if not self._ledger.is_tried_again:
                 self._finish(JobStatus.FAILED, f"unexpected {type(error).__name__}; see the log")
             raise
+
+    def _leave(self, trouble: str) -> None:
+        """The database cannot be used: what was written holds, and who runs the job goes on."""
+        log.error("import %s stops: %s", self._job.id, trouble)
+        if self._job.request.origin is not JobOrigin.API and not self._ledger.is_tried_again:
+            with suppress(*DRIVER_ERRORS, DatabaseUnavailable):
+                self._finish(JobStatus.FAILED, f"{trouble}; the same import again completes it")
 
     def _end(self, stopped: _Stopped | UnmountedError) -> JobStatus:
         """Write what was read before the stop, which may fail and so stop it another way."""

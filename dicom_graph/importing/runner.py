@@ -4,11 +4,10 @@ import logging
 import threading
 from pathlib import Path
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.importing.job import JobRun
 from dicom_graph.importing.uploads import discard_abandoned_uploads, discard_upload
+from dicom_graph.store.dialect import DRIVER_ERRORS, describe_error
 from dicom_graph.store.engine import Database
 from dicom_graph.store.job_control import cancel_job, create_retry
 from dicom_graph.store.jobs import (
@@ -18,10 +17,15 @@ from dicom_graph.store.jobs import (
     claim_job,
     claimable_jobs,
     create_job,
+    give_back_job,
 )
+from dicom_graph.store.trouble import DatabaseUnavailable, trouble_of
 
 log = logging.getLogger(__name__)
 _LOOK_SECONDS = 5.0
+_RETRY_SECONDS = 1.0
+_MAX_PAUSE_SECONDS = 300.0
+_FAILURES = (*DRIVER_ERRORS, DatabaseUnavailable)
 
 
 class JobRunner:
@@ -45,6 +49,7 @@ class JobRunner:
         self._storage_root = storage_root
         self._stop = threading.Event()
         self._wake = threading.Event()
+        self._pause = _LOOK_SECONDS
         self._thread = threading.Thread(target=self._work, name="importer", daemon=True)
 
     def start(self) -> None:
@@ -89,9 +94,12 @@ class JobRunner:
         while not self._stop.is_set():
             try:
                 self._run_waiting()
-            except SQLAlchemyError:
-                log.exception("the import queue cannot be read; trying again")
-            self._wake.wait(_LOOK_SECONDS)
+            except _FAILURES as error:
+                log.error(
+                    "the import queue cannot be read: %s",
+                    trouble_of(error) or describe_error(error),
+                )
+            self._wake.wait(self._pause)
             self._wake.clear()
 
     def _clean(self) -> None:
@@ -99,8 +107,8 @@ class JobRunner:
         if self._storage_root is not None:
             try:
                 discard_abandoned_uploads(self._database, self._storage_root)
-            except (SQLAlchemyError, OSError):
-                log.exception("abandoned uploads cannot be removed")
+            except (*_FAILURES, OSError) as error:
+                log.error("abandoned uploads cannot be removed: %s", describe_error(error))
 
     def _run_waiting(self) -> None:
         with self._database.writer.begin() as connection:
@@ -130,8 +138,26 @@ class JobRunner:
         )
         try:
             status = run.run()
-        except Exception:
+        except Exception as error:
+            trouble = trouble_of(error)
+            if trouble is not None:
+                self._give_back(job_id, trouble)
             return
+        self._pause = _LOOK_SECONDS
         if status.is_final and self._storage_root is not None:
             discard_upload(job.request.paths, self._storage_root)
         log.info("import %s: %s", job_id, status)
+
+    def _give_back(self, job_id: int, trouble: str) -> None:
+        """As soon as the database takes that; a later run goes on where this one stopped.
+
+        Who ends before leaves a job whose owner is dead, which is as good.
+        """
+        self._pause = min(2 * self._pause, _MAX_PAUSE_SECONDS)
+        while not self._stop.wait(_RETRY_SECONDS):
+            try:
+                with self._database.writer.begin() as connection:
+                    give_back_job(connection, job_id, f"{trouble}; it goes on by itself")
+                return
+            except _FAILURES:
+                continue

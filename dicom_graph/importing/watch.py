@@ -16,6 +16,7 @@ from dicom_graph.store.dialect import DRIVER_ERRORS, describe_error
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest.gone import knows_files_at
 from dicom_graph.store.jobs import JobOrigin, JobRequest
+from dicom_graph.store.trouble import DatabaseUnavailable
 
 log = logging.getLogger(__name__)
 _TICK_SECONDS = 0.2
@@ -70,7 +71,7 @@ class Watch:
                     identities = self._identities()
                     self._import(self._roots)
                     self._follow(listener, identities)
-            except DRIVER_ERRORS as error:
+            except (*DRIVER_ERRORS, DatabaseUnavailable) as error:
                 log.error("the database failed, trying again: %s", describe_error(error))
                 self._stop.wait(_RETRY_SECONDS)
 

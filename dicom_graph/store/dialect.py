@@ -51,6 +51,8 @@ Row = Sequence[Any]
 _CHUNK = 500
 _VARIABLES = 800
 _WAL_ATTEMPTS = 200
+_PATIENCE, _LONG_PATIENCE = 10_000, 60_000
+"""Milliseconds for which a request, or an import, waits for another writer."""
 _WRITERS_LOCK = 5_318_008_137
 _SURROGATE = re.compile("[\ud800-\udfff]")
 DRIVER_ERRORS = (SQLAlchemyError, sqlite3.Error, psycopg.Error)
@@ -122,7 +124,7 @@ _TOO_LARGE = re.compile(
 def refuse_condition(context: ExceptionContext) -> None:
     """Listens to errors: says what the database has against a condition, or that time was up."""
     error = context.original_exception
-    if _is_interrupted(error):
+    if is_interrupted(error):
         raise TimeoutError from None
     if isinstance(error, psycopg.errors.InvalidRegularExpression):
         raise FilterError(f"`regex`: {error.diag.message_primary}") from None
@@ -130,9 +132,28 @@ def refuse_condition(context: ExceptionContext) -> None:
         raise FilterError("the filter has more parts than the database takes") from None
 
 
-def _is_interrupted(error: BaseException) -> bool:
-    is_told = isinstance(error, sqlite3.OperationalError) and str(error) == "interrupted"
-    return is_told or isinstance(error, psycopg.errors.QueryCanceled)
+def limit_waiting(connection: Connection, milliseconds: int | None) -> None:
+    """How long the transaction that begins may wait for other writers, None for long.
+
+    SQLite waits for the write lock; PostgreSQL for locks, and after the time it cancels.
+    """
+    cursor = connection.connection.cursor()
+    if is_sqlite(connection):
+        patience = _LONG_PATIENCE if milliseconds is None else min(milliseconds, _PATIENCE)
+        cursor.execute(f"PRAGMA busy_timeout = {patience}")
+    elif milliseconds is not None:
+        cursor.execute(
+            f"SET LOCAL statement_timeout = {milliseconds}; "
+            f"SET LOCAL lock_timeout = {min(milliseconds, _PATIENCE)}"
+        )
+    cursor.close()
+
+
+def is_interrupted(error: BaseException | None) -> bool:
+    """Whether a statement ended because its time was up."""
+    original = getattr(error, "orig", None) or error
+    is_told = isinstance(original, sqlite3.OperationalError) and str(original) == "interrupted"
+    return is_told or isinstance(original, psycopg.errors.QueryCanceled)
 
 
 async def interrupt(driver_connection: Any) -> None:

@@ -1,6 +1,7 @@
 """Connections to the database, SQLite or PostgreSQL, for many readers and a writer."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from copy import copy
@@ -13,8 +14,20 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from dicom_graph.store.deadline import DEADLINE, interrupted_at
-from dicom_graph.store.dialect import refuse_condition, tune_sqlite_connection
+from dicom_graph.store.dialect import limit_waiting, refuse_condition, tune_sqlite_connection
+from dicom_graph.store.same_file import SameFile
+from dicom_graph.store.trouble import UNREACHABLE, DatabaseUnavailable
 from dicom_graph.store.visible import Groups, narrow_statement
+
+_CONNECT_SECONDS = 5
+_POSTGRES_LINK = {
+    "connect_timeout": _CONNECT_SECONDS,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+"""Half a minute, and who is gone without a word is noticed; the URL may say otherwise."""
 
 
 class DatabaseError(Exception):
@@ -33,6 +46,8 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.groups: Groups | None = None
         self._pool_size = pool_size
+        self._places = asyncio.Semaphore(pool_size)
+        self._file = SameFile(self.url.database) if self.is_sqlite else None
 
     def limited_to(self, groups: Groups) -> "Database":
         """The same database, and the same connections, for questions of who sees only what these
@@ -56,7 +71,9 @@ class Database:
                 self.url.set(drivername="postgresql+psycopg"),
                 pool_pre_ping=True,
                 hide_parameters=True,
+                connect_args=self._link(),
             )
+            event.listen(engine, "begin", _limit_waiting)
             event.listen(engine, "before_execute", narrow_statement, retval=True)
             return engine
         self._make_folder()
@@ -66,6 +83,7 @@ class Database:
             hide_parameters=True,
         )
         event.listen(engine, "connect", tune_sqlite_connection)
+        self._watch_file(engine)
         event.listen(engine, "begin", _begin_immediate)
         event.listen(engine, "before_execute", narrow_statement, retval=True)
         return engine
@@ -87,6 +105,7 @@ class Database:
                 pool_pre_ping=True,
                 hide_parameters=True,
                 isolation_level="AUTOCOMMIT",
+                connect_args=self._link(),
             )
             _listen_to_reader(engine)
             return engine
@@ -95,10 +114,11 @@ class Database:
             self.url.set(drivername="sqlite+aiosqlite"),
             pool_size=self._pool_size,
             max_overflow=0,
-            connect_args={"timeout": 60},
+            connect_args={"timeout": _CONNECT_SECONDS},
             hide_parameters=True,
         )
         event.listen(engine.sync_engine, "connect", tune_sqlite_connection)
+        self._watch_file(engine.sync_engine)
         _listen_to_reader(engine)
         return engine
 
@@ -106,21 +126,38 @@ class Database:
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A short connection for one statement, or a few.
 
-        Raises TimeoutError once the request's time is up.
+        Raises TimeoutError once the request's time is up, DatabaseUnavailable where there is no
+        connection to be had within seconds.
         """
         moment = DEADLINE.get()
         async with AsyncExitStack() as stack:
+            # To wait for others is not to wait for the database.
             async with asyncio.timeout_at(moment):
-                connection = await stack.enter_async_context(self.reader.connect())
+                await stack.enter_async_context(self._places)
+            connection = await stack.enter_async_context(self._connected(moment))
             stack.enter_context(interrupted_at(connection, moment))
             yield await connection.execution_options(groups=self.groups)
+
+    @asynccontextmanager
+    async def _connected(self, moment: float | None) -> AsyncIterator[AsyncConnection]:
+        latest = asyncio.get_running_loop().time() + 2 * _CONNECT_SECONDS
+        deadline = asyncio.timeout_at(latest if moment is None else min(moment, latest))
+        async with AsyncExitStack() as stack:
+            try:
+                async with deadline:
+                    connection = await stack.enter_async_context(self.reader.connect())
+            except TimeoutError:
+                if deadline.when() == moment:
+                    raise
+                raise DatabaseUnavailable(UNREACHABLE) from None
+            yield connection
 
     async def ping(self) -> None:
         """Raises DatabaseError where the database does not answer."""
         try:
             async with self.read() as connection:
                 await connection.execute(text("SELECT 1"))
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, OSError, DatabaseUnavailable) as error:
             raise DatabaseError(f"{self.safe_url} does not answer: {_reason(error)}") from error
 
     def check(self) -> None:
@@ -128,7 +165,7 @@ class Database:
         try:
             with self.writer.connect():
                 pass
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, OSError, DatabaseUnavailable) as error:
             raise DatabaseError(f"cannot open {self.safe_url}: {_reason(error)}") from error
 
     async def close(self) -> None:
@@ -141,6 +178,15 @@ class Database:
         """Close the writer's connections."""
         if "writer" in self.__dict__:
             self.writer.dispose()
+
+    def _link(self) -> dict[str, int]:
+        return {k: v for k, v in _POSTGRES_LINK.items() if k not in self.url.query}
+
+    def _watch_file(self, engine: Engine) -> None:
+        assert self._file is not None
+        event.listen(engine, "do_connect", self._file.before_connect)
+        event.listen(engine, "connect", self._file.on_connect)
+        event.listen(engine, "checkout", self._file.on_checkout)
 
     def _make_folder(self) -> None:
         if self.url.database and self.url.database != ":memory:":
@@ -155,8 +201,18 @@ def _listen_to_reader(engine: AsyncEngine) -> None:
     event.listen(engine.sync_engine, "before_execute", narrow_statement, retval=True)
 
 
+def _limit_waiting(connection: Connection) -> None:
+    """Within a request by its time, which the thread that writes for it inherits."""
+    moment = DEADLINE.get()
+    limit_waiting(
+        connection, None if moment is None else max(1, int(1000 * (moment - time.monotonic())))
+    )
+
+
 def _begin_immediate(connection: Connection) -> None:
     reading = connection.get_execution_options().get("reading", False)
+    if not reading:
+        _limit_waiting(connection)
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 

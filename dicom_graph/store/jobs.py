@@ -261,6 +261,12 @@ def finish_job(
         raise JobLostError(f"import {job_id} is no longer ours")
 
 
+def give_back_job(connection: Connection, job_id: int, error: str) -> None:
+    """Record that a job cannot go on now, and why; nothing where it has ended, or is another's."""
+    values = {"status": JobStatus.INTERRUPTED, "error": error, "heartbeat_at": utc_now()}
+    connection.execute(_update_own(job_id).values(values))
+
+
 def _update_own(job_id: int) -> Update:
     return update(ImportJob).where(
         ImportJob.id == job_id,

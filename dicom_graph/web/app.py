@@ -37,6 +37,7 @@ from dicom_graph.web.graphql import GraphQLView, ViewOptions
 from dicom_graph.web.headers import SecurityHeaders
 from dicom_graph.web.health import healthz, readyz
 from dicom_graph.web.login import Login
+from dicom_graph.web.pace import Pace
 from dicom_graph.web.uploads import UploadView
 
 
@@ -156,6 +157,7 @@ def _middleware(
         # Against DNS rebinding: a page elsewhere must not reach this server by its own name.
         Middleware(TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts, www_redirect=False),
         Middleware(Capacity, settings.max_requests, settings.max_streams),
+        Middleware(Pace, settings.request_seconds),
         Middleware(
             CORSMiddleware,
             allow_origins=settings.allowed_origins,

@@ -1,4 +1,7 @@
-"""An unexpected error outside GraphQL: the client gets an id, the log its place."""
+"""An unexpected error outside GraphQL: the client gets an id, the log its place.
+
+A database that cannot be used is no such error: the client is told so, and to come again.
+"""
 
 import logging
 import traceback
@@ -7,12 +10,16 @@ import uuid
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dicom_graph.store.dialect import describe_error
+from dicom_graph.store.trouble import trouble_of
+
 log = logging.getLogger(__name__)
 
 
 class Failures:
-    """ASGI middleware: answers 500 where nothing was sent yet. The message, which may hold patient
-    data, goes nowhere.
+    """ASGI middleware: answers 500, or 503, where nothing was sent yet.
+
+    The message of the error, which may hold patient data, goes nowhere.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -29,12 +36,22 @@ class Failures:
         try:
             await self._app(scope, receive, watched)
         except Exception as error:
+            trouble = trouble_of(error)
+            if trouble is not None and scope["type"] == "http" and not has_begun:
+                log.warning("the database failed: %s", describe_error(error))
+                await _unavailable(trouble)(scope, receive, send)
+                return
             error_id = uuid.uuid4().hex[:12]
             place = "".join(traceback.format_tb(error.__traceback__))
             log.error("internal error %s: %s\n%s", error_id, type(error).__name__, place)
             if has_begun or scope["type"] != "http":
                 raise ConnectionAbortedError(f"internal error {error_id}") from None
             await _answer(error_id)(scope, receive, send)
+
+
+def _unavailable(message: str) -> JSONResponse:
+    error = {"message": message, "extensions": {"code": "UNAVAILABLE"}}
+    return JSONResponse({"errors": [error]}, status_code=503, headers={"Retry-After": "5"})
 
 
 def _answer(error_id: str) -> JSONResponse:

@@ -305,7 +305,7 @@ async def test_readyz_tells_when_the_database_is_gone_and_when_it_is_back(
             assert (await client.get("/readyz")).status_code == 503
             assert (await client.get("/healthz")).status_code == 200
             answer = await client.post("/graphql", json={"query": "{ patients { totalCount } }"})
-            assert answer.json()["errors"][0]["extensions"]["code"] == "INTERNAL"
+            assert answer.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
             connection.execute(text(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'))
             assert (await client.get("/readyz")).status_code == 200
             answer = await client.post("/graphql", json={"query": "{ patients { totalCount } }"})

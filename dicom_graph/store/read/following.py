@@ -30,16 +30,28 @@ class JobFeed:
     def __init__(self, look: Look) -> None:
         """`look` gives the rows of jobs by id."""
         self._look = look
-        self._listeners: defaultdict[int, set[asyncio.Queue[Moment | Exception]]] = defaultdict(set)
+        self._listeners: defaultdict[int, set[asyncio.Queue[Moment | Exception | None]]] = (
+            defaultdict(set)
+        )
         self._latest: dict[int, Moment] = {}
         self._task: asyncio.Task[None] | None = None
+        self._is_closed = False
+
+    def close(self) -> None:
+        """All listeners are done."""
+        self._is_closed = True
+        for key in list(self._listeners):
+            self._tell(key, None)
 
     async def follow(self, key: int) -> AsyncGenerator[Moment, None]:
         """The job as it is, and again each time that its row has changed; without end.
 
-        Who is slow gets the latest moment, not each. Raises what looking raises.
+        Who is slow gets the latest moment, not each. Raises what looking raises. Ends when the
+        feed is closed.
         """
-        queue: asyncio.Queue[Moment | Exception] = asyncio.Queue(maxsize=1)
+        queue: asyncio.Queue[Moment | Exception | None] = asyncio.Queue(maxsize=1)
+        if self._is_closed:
+            return
         listeners = self._listeners[key]
         listeners.add(queue)
         if key in self._latest:
@@ -49,6 +61,8 @@ class JobFeed:
         try:
             while True:
                 moment = await queue.get()
+                if moment is None:
+                    return
                 if isinstance(moment, Exception):
                     raise moment
                 yield moment
@@ -59,7 +73,7 @@ class JobFeed:
                 self._latest.pop(key, None)
 
     async def _work(self) -> None:
-        while self._listeners:
+        while self._listeners and not self._is_closed:
             # who comes while we look is not in the answer: the next look tells them
             asked = sorted(self._listeners)
             try:
@@ -75,7 +89,7 @@ class JobFeed:
                     self._tell(key, self._latest[key])
             await asyncio.sleep(_LOOK_SECONDS)
 
-    def _tell(self, key: int, moment: Moment | Exception) -> None:
+    def _tell(self, key: int, moment: Moment | Exception | None) -> None:
         for queue in self._listeners[key]:
             if queue.full():
                 queue.get_nowait()
