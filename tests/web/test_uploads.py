@@ -79,7 +79,9 @@ def stored(root: Path) -> set[bytes]:
 
 def all_below(root: Path) -> list[str]:
     """What there is, without the empty folders of the root's own."""
-    return [str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()]
+    # Not rglob, which minds a folder that is removed meanwhile.
+    found = [os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names]
+    return [os.path.relpath(path, root) for path in found]
 
 
 def no_import(server: Server) -> bool:
