@@ -6,6 +6,7 @@ import socket
 import sys
 import tempfile
 import threading
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
@@ -24,6 +25,7 @@ from dicom_graph.console import (
     fail,
     open_database,
     progress_bar,
+    set_up_logging,
     start,
     stop_on_signal,
 )
@@ -35,6 +37,7 @@ from dicom_graph.importing.storage import paths_to_store
 from dicom_graph.job_commands import jobs, sync, watch, worker
 from dicom_graph.settings import Settings, SettingsError
 from dicom_graph.store.accounts import AccountError, has_users
+from dicom_graph.store.backup import back_up
 from dicom_graph.store.dialect import DRIVER_ERRORS, describe_error
 from dicom_graph.store.edit.prune import compact_database, prune
 from dicom_graph.store.engine import Database, DatabaseError
@@ -137,13 +140,12 @@ def serve(
         bool,
         typer.Option("--insecure", help="Listen to other machines though nobody needs a name."),
     ] = False,
+    workers: Annotated[
+        int, typer.Option(min=1, max=256, help="Server processes, each with limits of its own.")
+    ] = 1,
     database: Annotated[str | None, typer.Option(help="The database URL.")] = None,
 ) -> None:
     """Serve GraphQL and GraphiQL."""
-    # Here, since an import has no need of them and should not wait for them.
-    from dicom_graph.web.app import create_app
-    from dicom_graph.web.server import make_server
-
     _exit_on_signal()
     with tempfile.TemporaryDirectory(prefix="dicom-graph-") as folder:
         if with_demo:
@@ -160,8 +162,14 @@ def serve(
         address = f"http://{shown_host}:{listener.getsockname()[1]}/graphql"
         print(f"dicom-graph serves {address}", file=sys.stderr)  # noqa: T201
         settings.allowed_hosts.append(shown_host)
-        application = create_app(settings, default_query=demo.QUERY if with_demo else None)
-        make_server(application, settings).run(sockets=[listener])
+        run = partial(_run_server, settings, demo.QUERY if with_demo else None)
+        if workers == 1:
+            run(listener)
+        else:
+            # Here, as in `_run_server`: an import has no need of it and should not wait for it.
+            from dicom_graph.web.workers import Workers
+
+            sys.exit(Workers(workers, run, listener).run())
 
 
 @app.command()
@@ -203,6 +211,30 @@ def db_prune(
         print("PostgreSQL reuses the space, and gives it back by autovacuum")  # noqa: T201
     elif not is_compact:
         print("the file is as large as before: others use it; try again later")  # noqa: T201
+
+
+@db.command("backup")
+def db_backup(
+    file: Annotated[Path, typer.Argument(help="Where to put the copy.", show_default=False)],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    database: Annotated[str | None, typer.Option(help="The database URL.")] = None,
+) -> None:
+    """Copy SQLite's database as it is at one moment; servers and imports may run.
+
+    For PostgreSQL use pg_dump.
+    """
+    store = Database(start(database).database_url)
+    size = back_up(store, file, force=force)
+    print(f"{file}: {size:,} bytes")  # noqa: T201
+
+
+def _run_server(settings: Settings, default_query: str | None, listener: socket.socket) -> None:
+    from dicom_graph.web.app import create_app
+    from dicom_graph.web.server import make_server
+
+    set_up_logging(settings)
+    application = create_app(settings, default_query=default_query)
+    make_server(application, settings).run(sockets=[listener])
 
 
 def _require_names(settings: Settings, database: Database, host: str, *, insecure: bool) -> None:

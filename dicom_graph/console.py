@@ -51,6 +51,12 @@ class StorageName(Enum):
 def start(database: str | None, **overrides: object) -> Settings:
     """The settings, and logging as they say."""
     settings = load_settings(database_url=database, **overrides)
+    set_up_logging(settings)
+    return settings
+
+
+def set_up_logging(settings: Settings) -> None:
+    """The log of this process."""
     logging.basicConfig(
         level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
@@ -60,7 +66,6 @@ def start(database: str | None, **overrides: object) -> Settings:
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("procrastinate").setLevel(logging.WARNING)
-    return settings
 
 
 def open_database(settings: Settings) -> Database:
