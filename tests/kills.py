@@ -306,7 +306,7 @@ def main() -> None:
     storage = Storage[given.storage.upper().replace("-", "_")]
     with (
         tempfile.TemporaryDirectory(prefix="dicom-graph-kills-") as name,
-        _databases(given.database) as new_database,
+        databases(given.database) as new_database,
     ):
         completed = run(
             given.kills, storage, VICTIMS[given.victim](), new_database, Path(name),
@@ -316,7 +316,8 @@ def main() -> None:
 
 
 @contextmanager
-def _databases(kind: str) -> Iterator[NewDatabase]:
+def databases(kind: str) -> Iterator[NewDatabase]:
+    """Makes databases of a kind."""
     if kind == "sqlite":
         yield lambda folder: nullcontext(f"sqlite:///{folder}/database.sqlite3")
         return

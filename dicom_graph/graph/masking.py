@@ -63,7 +63,7 @@ class MaskedSchema(strawberry.Schema):
                 continue
             trouble = trouble_of(original)
             if trouble is not None:
-                log.warning("the database failed: %s", describe_error(original))
+                log.warning("%s (%s)", trouble, describe_error(original))
                 error.message, error.extensions = trouble, {"code": "UNAVAILABLE"}
                 continue
             error_id = uuid.uuid4().hex[:12]

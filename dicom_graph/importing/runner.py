@@ -49,7 +49,7 @@ class JobRunner:
         self._storage_root = storage_root
         self._stop = threading.Event()
         self._wake = threading.Event()
-        self._pause = _LOOK_SECONDS
+        self._n_troubles = 0
         self._thread = threading.Thread(target=self._work, name="importer", daemon=True)
 
     def start(self) -> None:
@@ -99,7 +99,7 @@ class JobRunner:
                     "the import queue cannot be read: %s",
                     trouble_of(error) or describe_error(error),
                 )
-            self._wake.wait(self._pause)
+            self._wake.wait(min(_LOOK_SECONDS * 2**self._n_troubles, _MAX_PAUSE_SECONDS))
             self._wake.clear()
 
     def _clean(self) -> None:
@@ -143,7 +143,7 @@ class JobRunner:
             if trouble is not None:
                 self._give_back(job_id, trouble)
             return
-        self._pause = _LOOK_SECONDS
+        self._n_troubles = 0
         if status.is_final and self._storage_root is not None:
             discard_upload(job.request.paths, self._storage_root)
         log.info("import %s: %s", job_id, status)
@@ -153,11 +153,13 @@ class JobRunner:
 
         Who ends before leaves a job whose owner is dead, which is as good.
         """
-        self._pause = min(2 * self._pause, _MAX_PAUSE_SECONDS)
         while not self._stop.wait(_RETRY_SECONDS):
             try:
                 with self._database.writer.begin() as connection:
                     give_back_job(connection, job_id, f"{trouble}; it goes on by itself")
-                return
+                break
             except _FAILURES:
                 continue
+        if self._n_troubles == 0:
+            self._wake.set()
+        self._n_troubles = min(self._n_troubles + 1, 10)

@@ -3,6 +3,7 @@
 A database that cannot be used is no such error: the client is told so, and to come again.
 """
 
+import asyncio
 import logging
 import traceback
 import uuid
@@ -35,10 +36,16 @@ class Failures:
 
         try:
             await self._app(scope, receive, watched)
+        except asyncio.CancelledError:
+            # So uvicorn ends what still runs when the time for that is over.
+            if scope["type"] != "http":
+                raise
+            if not has_begun:
+                await _unavailable("the server is being stopped")(scope, receive, send)
         except Exception as error:
             trouble = trouble_of(error)
             if trouble is not None and scope["type"] == "http" and not has_begun:
-                log.warning("the database failed: %s", describe_error(error))
+                log.warning("%s (%s)", trouble, describe_error(error))
                 await _unavailable(trouble)(scope, receive, send)
                 return
             error_id = uuid.uuid4().hex[:12]

@@ -44,6 +44,8 @@ class Workers:
             connection.wait([self._told, *(process.sentinel for process in self._running)])
             if not self._told.poll():
                 status = self._replace_dead()
+        # While anyone has it open, the system takes connections that nobody will answer.
+        self._listener.close()
         for process in self._running:
             process.terminate()
         for process in self._running:

@@ -1,0 +1,138 @@
+"""SIGTERM: what runs ends well, what follows is told, and the next server goes on."""
+
+import json
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
+
+from dicom_graph.store.engine import Database
+from tests.contents import Tables, assert_consistent
+from tests.faults.files import large_series
+from tests.faults.ground import Ground, Served, import_here, wait
+from tests.faults.streams import FOLLOW
+from tests.make import make_series
+
+_MEGABYTES = 40
+
+
+def drained(ground: Ground) -> str:
+    """With one server process and with two."""
+    seen = [_drained(ground, workers) for workers in (1, 2)]
+    return f"drained in {seen[0]:.1f} s, two processes in {seen[1]:.1f} s, all with status 0"
+
+
+def _drained(ground: Ground, workers: int) -> float:
+    name = f"workers-{workers}"
+    tree = ground.folder / name / "tree"
+    make_series(tree, 400)
+    settings = {"batch_size": 2, "import_processes": 1}
+    with ground.database(f"{name}-database") as url, ground.database(f"{name}-unhurt") as unhurt:
+        import_here(unhurt, tree)
+        with ground.process(url, "--workers", str(workers), **settings) as served:
+            _, uid, _ = large_series(ground, served, url, _MEGABYTES)
+            job = served.begin_import(tree)
+            wait(lambda: served.job(job)["created"] >= 4, 60)
+            took = _stop(served, uid, job)
+        with ground.process(url, **settings) as served:
+            wait(lambda: served.job(job)["status"] == "COMPLETED", 120)
+            found = served.job(job)
+            assert (found["found"], found["failures"]) == (400, [])
+            assert found["created"] + found["existing"] == 400
+        _assert_all_there(url, unhurt)
+    return took
+
+
+def _stop(served: Served, uid: str, job: str) -> float:
+    """Stop the server while it is asked for three things; gives how long that took."""
+    assert served.process is not None
+    seen: dict[str, Any] = {}
+    began = threading.Barrier(4)
+    follow = {"query": FOLLOW, "variables": {"id": job}}
+    asking: list[Callable[[], None]] = [
+        lambda: seen.update(bytes=_download(served, uid, began)),
+        lambda: seen.update(code=_follow(served, follow, began)),
+        lambda: seen.update(events=_events(served, follow, began)),
+    ]
+    threads = [threading.Thread(target=each) for each in asking]
+    for thread in threads:
+        thread.start()
+    began.wait(30)
+    served.process.send_signal(signal.SIGTERM)
+    at = time.monotonic()
+    wait(lambda: not _is_listening(served), 10)
+    for thread in threads:
+        thread.join(30)
+    assert served.process.wait(30) == 0
+    took = time.monotonic() - at
+    assert seen["bytes"] == _MEGABYTES << 20, seen
+    assert seen["code"] in (1001, 1012), seen
+    assert seen["events"][-1] == "complete", seen
+    return took
+
+
+def _download(served: Served, uid: str, began: threading.Barrier) -> int:
+    """How many bytes come of a download that takes some seconds."""
+    count = 0
+    with httpx.stream("GET", f"{served.url}/images/{uid}.dcm", timeout=30) as answer:
+        for number, chunk in enumerate(answer.iter_raw(1 << 20)):
+            if number == 0:
+                began.wait(30)
+            count += len(chunk)
+            time.sleep(0.05)
+    return count
+
+
+def _follow(served: Served, operation: dict[str, Any], began: threading.Barrier) -> int:
+    """The code with which the server closes a WebSocket."""
+    with connect(
+        served.websocket_url, subprotocols=[Subprotocol("graphql-transport-ws")]
+    ) as followed:
+        followed.send(json.dumps({"type": "connection_init"}))
+        followed.send(json.dumps({"id": "1", "type": "subscribe", "payload": operation}))
+        for _ in range(2):
+            followed.recv(30)
+        began.wait(30)
+        try:
+            while True:
+                followed.recv(30)
+        except ConnectionClosed as closed:
+            return closed.rcvd.code if closed.rcvd is not None else 1006
+
+
+def _events(served: Served, operation: dict[str, Any], began: threading.Barrier) -> list[str]:
+    """The kinds of events that come until the server ends the stream."""
+    found: list[str] = []
+    headers = {"accept": "text/event-stream"}
+    url = f"{served.url}/graphql"
+    with httpx.stream("POST", url, json=operation, headers=headers, timeout=30) as answer:
+        for line in answer.iter_lines():
+            if line.startswith("event:"):
+                found.append(line.partition(":")[2].strip())
+                if len(found) == 1:
+                    began.wait(30)
+    return found
+
+
+def _is_listening(served: Served) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2])), 1):
+            return True
+    except OSError:
+        return False
+
+
+def _assert_all_there(url: str, unhurt: str) -> None:
+    database, other = Database(url), Database(unhurt)
+    assert_consistent(database)
+    uids = {row["uid"] for row in Tables(other, "image")["image"]}
+    assert uids <= {row["uid"] for row in Tables(database, "image")["image"]}
+    database.close_writer()
+    other.close_writer()
