@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
@@ -60,6 +60,7 @@ class MaskedSchema(strawberry.Schema):
                 error.extensions = {"code": "TIMEOUT"}
                 continue
             if original is None or isinstance(original, GraphQLError):
+                error.extensions = {"code": _code_of(error)} | (error.extensions or {})
                 continue
             trouble = trouble_of(original)
             if trouble is not None:
@@ -71,3 +72,10 @@ class MaskedSchema(strawberry.Schema):
             log.error("internal error %s: %s\n%s", error_id, type(original).__name__, place)
             error.message = f"internal error {error_id}: the server's log has the details"
             error.extensions = {"code": "INTERNAL", "id": error_id}
+
+
+def _code_of(error: GraphQLError) -> str:
+    """For what graphql-core found: no GraphQL, no operation of this schema, or a bad value."""
+    if isinstance(error, GraphQLSyntaxError):
+        return "BAD_SYNTAX"
+    return "BAD_OPERATION" if error.path is None else "BAD_INPUT"

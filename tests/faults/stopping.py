@@ -32,7 +32,7 @@ def drained(ground: Ground) -> str:
 def _drained(ground: Ground, workers: int) -> float:
     name = f"workers-{workers}"
     tree = ground.folder / name / "tree"
-    make_series(tree, 400)
+    make_series(tree, 200)
     settings = {"batch_size": 2, "import_processes": 1}
     with ground.database(f"{name}-database") as url, ground.database(f"{name}-unhurt") as unhurt:
         import_here(unhurt, tree)
@@ -44,8 +44,8 @@ def _drained(ground: Ground, workers: int) -> float:
         with ground.process(url, **settings) as served:
             wait(lambda: served.job(job)["status"] == "COMPLETED", 120)
             found = served.job(job)
-            assert (found["found"], found["failures"]) == (400, [])
-            assert found["created"] + found["existing"] == 400
+            assert (found["found"], found["failures"]) == (200, [])
+            assert found["created"] + found["existing"] == 200
         _assert_all_there(url, unhurt)
     return took
 
