@@ -10,7 +10,7 @@ walk over six levels from patients to elements, and a picture. A client keeps on
 asks again as soon as it is answered; all run in this one process, so they take a part of the
 machine. Prints for each the answers per second, the median and the 99th percentile of their times,
 and the errors: what is not status 200, or holds `errors`, or does not come; one is enough for exit
-status 1. The first second of each is not counted.
+status 1. What is answered in the first second is not counted.
 
 With `--minutes`, all three are asked in turn for so long, and the resident memory of the server and
 its processes is printed each minute: the sum, so what they share is counted in each.
@@ -247,7 +247,7 @@ def _measure(
 async def _load(address: str, questions: Sequence[Question], clients: int, seconds: float) -> Run:
     """So many clients ask for so long, after a second that does not count."""
     parts = urlsplit(address)
-    run = Run(seconds=seconds)
+    run = Run()
     began = time.perf_counter() + _WARM_SECONDS
 
     async def ask_on(number: int) -> None:
@@ -255,11 +255,13 @@ async def _load(address: str, questions: Sequence[Question], clients: int, secon
         turn = number
         while (start := time.perf_counter()) < began + seconds:
             wrong = await client.ask(questions[turn % len(questions)].request)
+            end = time.perf_counter()
             turn += 1
             if wrong is not None:
                 run.errors.append(wrong)
-            elif start >= began:
-                run.times.append(time.perf_counter() - start)
+            elif end >= began:
+                run.times.append(end - start)
+                run.seconds = end - began
         client.close()
 
     await asyncio.gather(*map(ask_on, range(clients)))
@@ -276,7 +278,6 @@ def _hold(
         run = asyncio.run(_load(address, questions, clients, min(60.0, 60 * minutes)))
         elapsed = (time.perf_counter() - began) / 60
         print(f"{elapsed:5.1f} min {resident_bytes(pid) >> 20:6} MB {run.line()}", flush=True)
-        whole.times += run.times
         whole.errors += run.errors
     return whole
 

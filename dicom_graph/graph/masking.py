@@ -4,11 +4,13 @@ import logging
 import re
 import traceback
 import uuid
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import strawberry
 from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from dicom_graph.graph.context import Context
@@ -38,7 +40,13 @@ class MaskedSchema(strawberry.Schema):
         context = options.get("context_value")
         if isinstance(context, Context):
             # A WebSocket has one for all its operations; what one loaded is stale soon.
-            await context.identify_again()
+            try:
+                await context.identify_again()
+            except Exception as error:
+                trouble = trouble_of(error)
+                if trouble is None:
+                    raise
+                return _refuse(trouble)
             options["context_value"] = context.fresh()
         return await super().stream(query, *args, **options)
 
@@ -72,6 +80,12 @@ class MaskedSchema(strawberry.Schema):
             log.error("internal error %s: %s\n%s", error_id, type(original).__name__, place)
             error.message = f"internal error {error_id}: the server's log has the details"
             error.extensions = {"code": "INTERNAL", "id": error_id}
+
+
+async def _refuse(trouble: str) -> AsyncGenerator[PreExecutionError, None]:
+    """The only result of an operation that cannot begin."""
+    error = GraphQLError(trouble, extensions={"code": "UNAVAILABLE"})
+    yield PreExecutionError(data=None, errors=[error])
 
 
 def _code_of(error: GraphQLError) -> str:

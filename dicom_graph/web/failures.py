@@ -15,6 +15,7 @@ from dicom_graph.store.dialect import describe_error
 from dicom_graph.store.trouble import trouble_of
 
 log = logging.getLogger(__name__)
+_TRY_AGAIN_LATER = 1013
 
 
 class Failures:
@@ -44,6 +45,10 @@ class Failures:
                 await _unavailable("the server is being stopped")(scope, receive, send)
         except Exception as error:
             trouble = trouble_of(error)
+            if trouble is not None and scope["type"] == "websocket":
+                log.warning("%s (%s)", trouble, describe_error(error))
+                await send({"type": "websocket.close", "code": _TRY_AGAIN_LATER})
+                return
             if trouble is not None and scope["type"] == "http" and not has_begun:
                 log.warning("%s (%s)", trouble, describe_error(error))
                 await _unavailable(trouble)(scope, receive, send)

@@ -1,5 +1,6 @@
 """The database is gone, silent, locked, replaced or full, and then is well again."""
 
+import json
 import os
 import shutil
 import sqlite3
@@ -10,13 +11,18 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import make_url
+from websockets.exceptions import InvalidHandshake
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from dicom_graph.store.engine import Database
 from tests.contents import assert_consistent, contents
 from tests.faults.ground import COUNT, CannotBeMade, Ground, Link, Served, import_here, wait
 from tests.make import make_series
 
+PROTOCOL = Subprotocol("graphql-transport-ws")
 _FAST = 15.0
 """Seconds within which a client is told, with a machine that is busy."""
 
@@ -66,12 +72,16 @@ def gone(ground: Ground) -> str:
         ground.database("unhurt") as unhurt,
         _breakable(ground.kind, real) as (url, go, come),
         ground.server(url, batch_size=2) as served,
+        connect(served.websocket_url, subprotocols=[PROTOCOL]) as open_one,
     ):
+        open_one.send(json.dumps({"type": "connection_init"}))
+        assert json.loads(open_one.recv(30))["type"] == "connection_ack"
         import_here(unhurt, tree)
         job = served.begin_import(tree)
         wait(lambda: served.job(job)["created"] >= 4, 60)
         go()
         _is_told(served)
+        _is_told_over_websocket(served, open_one)
         time.sleep(ground.seconds)
         come()
         back = wait(served.is_ready, 30)
@@ -80,6 +90,22 @@ def gone(ground: Ground) -> str:
         assert (found["status"], found["created"], found["failures"]) == ("COMPLETED", 150, [])
         _assert_same(real, unhurt)
     return f"told at once, ready again after {back:.1f} s, and the import lost nothing"
+
+
+def _is_told_over_websocket(served: Served, open_one: ClientConnection) -> None:
+    for id in range(2):
+        subscribe = {"id": str(id), "type": "subscribe", "payload": {"query": COUNT}}
+        open_one.send(json.dumps(subscribe))
+        message = json.loads(open_one.recv(_FAST))
+        told = message["payload"]
+        errors = told if message["type"] == "error" else told["errors"]
+        assert errors[0]["extensions"]["code"] == "UNAVAILABLE"
+        if message["type"] == "next":
+            assert json.loads(open_one.recv(_FAST))["type"] == "complete"
+        # Who is asking is looked up again after a second.
+        time.sleep(1.1)
+    with pytest.raises(InvalidHandshake):
+        connect(served.websocket_url, subprotocols=[PROTOCOL], open_timeout=_FAST)
 
 
 def _assert_same(url: str, other: str) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
-from websockets.typing import Subprotocol
 
 from dicom_graph.store.engine import Database
 from tests.contents import Tables, assert_consistent
+from tests.faults.databases import PROTOCOL
 from tests.faults.files import large_series
 from tests.faults.ground import Ground, Served, import_here, wait
 from tests.faults.streams import FOLLOW
@@ -92,9 +92,7 @@ def _download(served: Served, uid: str, began: threading.Barrier) -> int:
 
 def _follow(served: Served, operation: dict[str, Any], began: threading.Barrier) -> int:
     """The code with which the server closes a WebSocket."""
-    with connect(
-        served.websocket_url, subprotocols=[Subprotocol("graphql-transport-ws")]
-    ) as followed:
+    with connect(served.websocket_url, subprotocols=[PROTOCOL]) as followed:
         followed.send(json.dumps({"type": "connection_init"}))
         followed.send(json.dumps({"id": "1", "type": "subscribe", "payload": operation}))
         for _ in range(2):

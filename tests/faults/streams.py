@@ -8,7 +8,6 @@ import threading
 import time
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.typing import Subprotocol
 
 from dicom_graph.graph.node import global_id
 from dicom_graph.importing.job import JobRun
@@ -25,12 +24,12 @@ from dicom_graph.store.jobs import (
     save_progress,
 )
 from tests.faults.clients import connected
+from tests.faults.databases import PROTOCOL
 from tests.faults.ground import Ground, Served, wait
 from tests.make import make_series
 
 FOLLOW = """subscription ($id: ID!) {
   importProgress(jobId: $id) { status processed failures { path } } }"""
-_PROTOCOL = Subprotocol("graphql-transport-ws")
 _AT_ONCE = 50
 
 
@@ -81,7 +80,7 @@ async def _follow_all(
 
 async def _begin(gate: asyncio.Semaphore, url: str, id: int) -> ClientConnection:
     async with gate:
-        made = await connect(url, subprotocols=[_PROTOCOL], open_timeout=60, max_queue=None)
+        made = await connect(url, subprotocols=[PROTOCOL], open_timeout=60, max_queue=None)
         for message in opening(id):
             await made.send(message)
         assert json.loads(await made.recv())["type"] == "connection_ack"
