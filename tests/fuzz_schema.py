@@ -63,11 +63,11 @@ class Result:
 
     ends: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
-    slowest: float = 0.0
+    slowest: tuple[float, str] = (0.0, "")
 
     def take(self, operation: str, answer: httpx.Response, seconds: float) -> None:
         """Judge an answer."""
-        self.slowest = max(self.slowest, seconds)
+        self.slowest = max(self.slowest, (seconds, operation))
         found = _codes(answer)
         self.ends.update(found)
         reasons = [code for code in found if code in ("INTERNAL", "no code", "no JSON")]
@@ -217,7 +217,9 @@ def main() -> int:
     for wrong in result.wrong:
         print(f"-- {wrong}")
     print(json.dumps(dict(result.ends.most_common())))
-    print(f"{options.operations} operations, {len(result.wrong)} wrong, {result.slowest:.1f} s")
+    seconds, slowest = result.slowest
+    print(f"{options.operations} operations, {len(result.wrong)} wrong, at most {seconds:.1f} s:")
+    print(slowest)
     return 1 if result.wrong else 0
 
 

@@ -9,10 +9,12 @@ from dicom_graph.dicom.pixels import PixelDescription
 from dicom_graph.dicom.voi import Window
 from dicom_graph.dicom.volume.pictures import PreviewAxis
 from dicom_graph.imaging import work
+from dicom_graph.imaging.errors import ImagingError, Problem
 from dicom_graph.imaging.pool import DecodePool
 from dicom_graph.imaging.work import FileState, PixelStatistics, VolumeSummary
 
 Files = Sequence[FileState]
+_NO_ROOM = "the server has no room for temporary files, or cannot write them"
 
 
 class Imaging:
@@ -110,12 +112,16 @@ async def _spooled(write: Callable[[str], Awaitable[None]]) -> str:
 
     On disk, not in memory or on the wire at once: so an error is known before an answer begins.
     """
-    handle, path = tempfile.mkstemp(prefix="dicom-graph-")
-    os.close(handle)
+    path = None
     try:
+        handle, path = tempfile.mkstemp(prefix="dicom-graph-")
+        os.close(handle)
         await write(path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(path)
+    except BaseException as error:
+        if path is not None:
+            with suppress(OSError):
+                os.unlink(path)
+        if isinstance(error, OSError):
+            raise ImagingError(_NO_ROOM, Problem.NO_SPACE) from error
         raise
     return path

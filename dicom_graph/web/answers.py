@@ -35,6 +35,7 @@ _STATUS = {
     Problem.FILE_GONE: 410,
     Problem.BAD_INPUT: 400,
     Problem.TOO_SLOW: 503,
+    Problem.NO_SPACE: 507,
 }
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|]')
 _MAX_NAME = 120

@@ -12,6 +12,7 @@ FAULTS: dict[str, Callable[[Ground], str]] = {
     "database-replaced": databases.replaced,
     "database-full": databases.full,
     "storage-full": files.storage_full,
+    "temporary-full": files.temporary_full,
     "file-gone": files.file_gone,
     "decoders-killed": files.decoders_killed,
     "slow-reader": clients.slow_reader,

@@ -1,6 +1,7 @@
 """Files that are gone, a storage root without room, decoders that die."""
 
 import os
+import tempfile
 import threading
 import time
 import zipfile
@@ -76,6 +77,31 @@ def storage_full(ground: Ground) -> str:
         assert "No space left" in answer.json()["error"]
         wait(lambda: len(stored(disk)) == len(kept), 10)
     return f"told after {len(kept)} of 40 files, all whole; an upload gets 507"
+
+
+def temporary_full(ground: Ground) -> str:
+    """No room for the temporary file of an array: the request is told, and nothing is left."""
+    path = ground.folder / "tree" / "image.dcm"
+    uid = make_picture(path, 600)
+    with (
+        small_disk(ground.folder / "disk", 1) as disk,
+        ground.database() as url,
+        ground.server(url) as served,
+    ):
+        import_here(url, path)
+        # The decoder has started: what that needs is elsewhere.
+        assert served.get(f"/images/{uid}/preview.png").status_code == 200
+        fill(disk, leave=300_000)
+        before, tempfile.tempdir = tempfile.tempdir, str(disk)
+        try:
+            answer = served.get(f"/images/{uid}.npy")
+        finally:
+            tempfile.tempdir = before
+        assert answer.status_code == 507, answer.text
+        assert answer.json()["error"]["code"] == "NO_SPACE"
+        assert [each.name for each in disk.iterdir()] == ["ballast"]
+        assert served.get(f"/images/{uid}.npy").status_code == 200
+    return "507 and NO_SPACE, nothing is left"
 
 
 def stored(root: Path) -> list[bytes]:
