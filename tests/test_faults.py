@@ -11,7 +11,7 @@ from tests.faults.ground import CannotBeMade, Ground
 from tests.kills import NewDatabase
 
 _QUICK = ("database-gone", "database-replaced", "file-gone", "slow-senders", "storage-full")
-_OF_BOTH = ("database-gone", "sigterm", "websockets")
+_OF_BOTH = ("database-gone", "database-locked", "sigterm", "websockets")
 
 
 def make(name: str, folder: Path, kind: str, new_database: NewDatabase) -> None:

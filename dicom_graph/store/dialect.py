@@ -51,7 +51,7 @@ Row = Sequence[Any]
 _CHUNK = 500
 _VARIABLES = 800
 _WAL_ATTEMPTS = 200
-_PATIENCE, _LONG_PATIENCE = 10_000, 60_000
+_PATIENCE, _LONG_PATIENCE = 20_000, 60_000
 """Milliseconds for which a request, or an import, waits for another writer."""
 _WRITERS_LOCK = 5_318_008_137
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -135,17 +135,14 @@ def refuse_condition(context: ExceptionContext) -> None:
 def limit_waiting(connection: Connection, milliseconds: int | None) -> None:
     """How long the transaction that begins may wait for other writers, None for long.
 
-    SQLite waits for the write lock; PostgreSQL for locks, and after the time it cancels.
+    SQLite waits for its write lock, PostgreSQL for any lock.
     """
+    patience = _LONG_PATIENCE if milliseconds is None else min(milliseconds, _PATIENCE)
     cursor = connection.connection.cursor()
     if is_sqlite(connection):
-        patience = _LONG_PATIENCE if milliseconds is None else min(milliseconds, _PATIENCE)
         cursor.execute(f"PRAGMA busy_timeout = {patience}")
     elif milliseconds is not None:
-        cursor.execute(
-            f"SET LOCAL statement_timeout = {milliseconds}; "
-            f"SET LOCAL lock_timeout = {min(milliseconds, _PATIENCE)}"
-        )
+        cursor.execute(f"SET LOCAL lock_timeout = {patience}")
     cursor.close()
 
 

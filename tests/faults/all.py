@@ -21,5 +21,6 @@ FAULTS: dict[str, Callable[[Ground], str]] = {
     "websockets": streams.many,
     "unread": streams.unread,
     "sigterm": stopping.drained,
+    "worker-killed": stopping.worker_killed,
 }
 """Each gives what was seen; raises AssertionError, or CannotBeMade."""

@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import make_url
 from websockets.exceptions import InvalidHandshake
@@ -142,34 +143,44 @@ UPDATE = """mutation ($id: ID!) { updatePatient(input: {id: $id, givenName: "Jan
   patient { name } errors { code } } }"""
 
 
+@contextmanager
+def _locking(kind: str, url: str) -> Iterator[tuple[Callable[[], object], Callable[[], object]]]:
+    """What takes the lock that a writer needs, and what gives it back."""
+    if kind == "sqlite":
+        path = str(make_url(url).database)
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as other:
+            yield lambda: other.execute("BEGIN IMMEDIATE"), lambda: other.execute("ROLLBACK")
+        return
+    with psycopg.connect(url) as connection:
+        statement = "LOCK TABLE patient IN EXCLUSIVE MODE"
+        yield lambda: connection.execute(statement), connection.rollback
+
+
 def locked(ground: Ground) -> str:
-    """Another program holds SQLite's write lock: reading goes on, writing is told, and waits."""
-    if ground.kind != "sqlite":
-        raise CannotBeMade("only SQLite has one writer at a time")
-    tree = ground.folder / "tree"
+    """Another program holds a lock: reading goes on, a change is told, an import waits."""
+    tree, more = ground.folder / "tree", ground.folder / "more"
     make_series(tree, 3)
-    with ground.database() as url, ground.server(url, max_seconds=2) as served:
+    make_series(more, 3, PatientID="p2")
+    with (
+        ground.database() as url,
+        ground.server(url, max_seconds=2) as served,
+        _locking(ground.kind, url) as (lock, unlock),
+    ):
         import_here(url, tree)
         patient = served.data("{ patients { nodes { id } } }")["patients"]["nodes"][0]["id"]
-        job = ""
-        more = ground.folder / "more"
-        make_series(more, 3, PatientID="p2")
-        with closing(sqlite3.connect(str(make_url(url).database), isolation_level=None)) as other:
-            # Begun before, as also to begin is to write.
-            job = served.begin_import(more)
-            other.execute("PRAGMA busy_timeout = 10000")
-            other.execute("BEGIN IMMEDIATE")
-            assert served.data(COUNT)["images"]["totalCount"] >= 3
-            began = time.monotonic()
-            assert served.code(UPDATE, id=patient) == "UNAVAILABLE"
-            took = time.monotonic() - began
-            assert took < _FAST
-            time.sleep(ground.seconds)
-            other.execute("ROLLBACK")
+        job = served.begin_import(more)
+        lock()
+        assert served.data(COUNT)["images"]["totalCount"] >= 3
+        began = time.monotonic()
+        assert served.code(UPDATE, id=patient) == "UNAVAILABLE"
+        took = time.monotonic() - began
+        assert took < _FAST
+        time.sleep(ground.seconds)
+        unlock()
         wait(lambda: served.job(job)["status"] == "COMPLETED", 60)
         assert served.data(COUNT)["images"]["totalCount"] == 6
         assert served.code(UPDATE, id=patient) is None
-    return f"reading went on, writing was told after {took:.1f} s, the import waited"
+    return f"reading went on, a change was told after {took:.1f} s, the import waited"
 
 
 def replaced(ground: Ground) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import psutil
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -16,7 +17,7 @@ from dicom_graph.store.engine import Database
 from tests.contents import Tables, assert_consistent
 from tests.faults.databases import PROTOCOL
 from tests.faults.files import large_series
-from tests.faults.ground import Ground, Served, import_here, wait
+from tests.faults.ground import COUNT, Ground, Served, import_here, wait
 from tests.faults.streams import FOLLOW
 from tests.make import make_series
 
@@ -48,6 +49,50 @@ def _drained(ground: Ground, workers: int) -> float:
             assert found["created"] + found["existing"] == 200
         _assert_all_there(url, unhurt)
     return took
+
+
+def worker_killed(ground: Ground) -> str:
+    """Both of two server processes are killed, one after the other: who replaced them answers."""
+    with ground.database() as url, ground.process(url, "--workers", "2") as served:
+        assert served.process is not None
+        wait(lambda: len(_workers(served)) == 2, 30)
+        first = _workers(served)
+        for killed in first:
+            killed.kill()
+            wait(lambda: _answers(served), 60)
+        back = wait(lambda: len(_workers(served)) == 2, 30)
+        assert not set(first) & set(_workers(served))
+        wait(lambda: _answers(served), 60)
+        served.process.send_signal(signal.SIGTERM)
+        assert served.process.wait(30) == 0
+    return f"two others after {back:.1f} s, and status 0 in the end"
+
+
+def _answers(served: Served) -> bool:
+    """A request that the killed process had taken breaks off."""
+    try:
+        return served.code(COUNT) is None
+    except httpx.TransportError:
+        return False
+
+
+def _workers(served: Served) -> list[psutil.Process]:
+    """The processes that have the server's socket."""
+    assert served.process is not None
+    port = int(served.url.rpartition(":")[2])
+    return [
+        child
+        for child in psutil.Process(served.process.pid).children()
+        if child.is_running() and _listens(child, port)
+    ]
+
+
+def _listens(process: psutil.Process, port: int) -> bool:
+    try:
+        found = process.net_connections("tcp")
+    except psutil.Error:
+        return False
+    return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in found)
 
 
 def _stop(served: Served, uid: str, job: str) -> float:
