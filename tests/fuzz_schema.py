@@ -50,7 +50,7 @@ MAX_SECONDS = 10
 _SCHEMA = build_schema(schema_text())
 _KEPT = 0.3
 _GRACE = 5.0
-_FILES = 40
+_FILES = 20
 _KNOWN = """{ patients(first: 50) { nodes { id uid name } } studies(first: 50) { nodes { id uid } }
 series(first: 50) { nodes { id uid description date time protocolName } }
 images(first: 50) { nodes { id uid header { id elements { id keyword tag } } } }

@@ -10,7 +10,7 @@ from tests.faults.all import FAULTS
 from tests.faults.ground import CannotBeMade, Ground
 from tests.kills import NewDatabase
 
-_QUICK = ("database-gone", "database-replaced", "file-gone", "slow-senders", "storage-full")
+_QUICK = ("database-replaced", "file-gone", "slow-senders", "storage-full", "temporary-full")
 _OF_BOTH = ("database-gone", "database-locked", "sigterm", "websockets")
 
 
