@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 from dicom_graph.store.deadline import DEADLINE, interrupted_at
 from dicom_graph.store.dialect import refuse_condition, tune_sqlite_connection
@@ -114,6 +115,11 @@ class Database:
                 connection = await stack.enter_async_context(self.reader.connect())
             stack.enter_context(interrupted_at(connection, moment))
             yield await connection.execution_options(groups=self.groups)
+
+    def pool_state(self) -> tuple[int, int]:
+        """How many connections for questions there may be, and how many are in use."""
+        pool = self.reader.sync_engine.pool
+        return self._pool_size, pool.checkedout() if isinstance(pool, QueuePool) else 0
 
     async def ping(self) -> None:
         """Raises DatabaseError where the database does not answer."""
