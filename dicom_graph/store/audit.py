@@ -116,7 +116,8 @@ class AuditWriter:
             statement = select(table.c.id, table.c.uid).where(
                 among(is_sqlite(connection), table.c.id, missing)
             )
-            known.update(connection.execute(statement).tuples())
+            for id, uid in connection.execute(statement):
+                known[id] = uid
         for ids in found:
             for id, uid in ids.items():
                 if uid is None:
