@@ -70,7 +70,7 @@ def prune(
     line.action = Action.PRUNE
     with store.writer.begin() as connection:
         count = prune_lines(connection, moment, line)
-    print(f"deleted {count} lines")  # noqa: T201
+    print(f"deleted {count} {'line' if count == 1 else 'lines'}")  # noqa: T201
 
 
 def write_command(connection: Connection, done: str) -> None:

@@ -45,8 +45,23 @@ class AuditUnavailable(Exception):
 
 @dataclass(slots=True)
 class _Waiting:
+    """A line; where an answer waits for it, `written` says what became of it."""
+
     line: AuditLine
     written: Future[None] | None = None
+
+    def tell(self, error: Exception | None) -> None:
+        """Say so, the first time only. A line whose answer is not given says that."""
+        if self.written is None or self.written.done():
+            return
+        if error is not None:
+            self.line.outcome, self.line.detail = Outcome.FAILED, "AUDIT_UNAVAILABLE"
+        if not self.written.set_running_or_notify_cancel():
+            return
+        if error is None:
+            self.written.set_result(None)
+        else:
+            self.written.set_exception(error)
 
 
 class AuditLog:
@@ -92,15 +107,18 @@ class AuditLog:
         return self._n_lost
 
     @property
+    def is_off(self) -> bool:
+        """Whether nothing is written down."""
+        return self._mode is AuditMode.OFF
+
+    @property
     def is_required(self) -> bool:
         """Whether nothing is answered without a line."""
         return self._mode is AuditMode.REQUIRED
 
     def wants(self, principal: Principal) -> bool:
         """Whether what a principal does is written down."""
-        return self._mode is not AuditMode.OFF and (
-            self._mode is not AuditMode.AUTO or principal is not EVERYONE
-        )
+        return not self.is_off and (self._mode is not AuditMode.AUTO or principal is not EVERYONE)
 
     def check(self) -> None:
         """Raises AuditUnavailable where nothing may be answered now."""
@@ -127,11 +145,12 @@ class AuditLog:
             async with asyncio.timeout(self._patience):
                 await asyncio.wrap_future(waiting.written)
         except TimeoutError:
+            waiting.line.outcome, waiting.line.detail = Outcome.FAILED, "AUDIT_UNAVAILABLE"
             raise AuditUnavailable from None
 
     def start(self) -> None:
         """Begin to write."""
-        if self._mode is not AuditMode.OFF:
+        if not self.is_off:
             self._thread.start()
 
     def stop(self) -> None:
@@ -149,8 +168,7 @@ class AuditLog:
             self._queue.put_nowait(waiting)
         except queue.Full:
             self._n_lost += 1
-            if waiting.written is not None:
-                waiting.written.set_exception(TimeoutError())
+            waiting.tell(AuditUnavailable())
 
     def _work(self) -> None:
         end = float("inf")
@@ -194,7 +212,7 @@ class AuditLog:
             rows = self._insert(lines)
         except Exception as error:
             if isinstance(error, DRIVER_ERRORS) and not isinstance(error, REFUSED):
-                self._fail(error)
+                self._fail(error, batch)
                 return batch
             if len(batch) > 1:
                 return self._write_each(batch)
@@ -205,8 +223,7 @@ class AuditLog:
         self._is_failing = False
         self._append(rows)
         for waiting in batch:
-            if waiting.written is not None and waiting.written.set_running_or_notify_cancel():
-                waiting.written.set_result(None)
+            waiting.tell(None)
         return ()
 
     def _write_each(self, batch: Sequence[_Waiting]) -> Sequence[_Waiting]:
@@ -220,10 +237,12 @@ class AuditLog:
         with self._database.writer.begin() as connection:
             return self._writer.write(connection, lines)
 
-    def _fail(self, error: BaseException) -> None:
+    def _fail(self, error: BaseException, batch: Sequence[_Waiting]) -> None:
         if not self._is_failing:
             log.error("the audit log cannot be written: %s", describe_error(error))
         self._is_failing = True
+        for waiting in batch:
+            waiting.tell(AuditUnavailable())
 
     def _append(self, rows: Sequence[dict[str, Any]]) -> None:
         if self._file is None or not rows:

@@ -45,7 +45,8 @@ class Audited:
             await self._app(scope, receive, send)
 
     async def _follow(self, answer: "_Answer", receive: Receive) -> None:
-        seen = SEEN.set(answer.seen if answer.action is not None else None)
+        is_watched = answer.action is not None and not self._audit.is_off
+        seen = SEEN.set(answer.seen if is_watched else None)
         try:
             if answer.action is not None:
                 self._audit.check()
