@@ -1,6 +1,7 @@
 """What is known afterwards of each operation: its line in the audit log, metrics, a span."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -29,6 +30,7 @@ from dicom_graph.telemetry import metrics, tracing
 from dicom_graph.telemetry.request import CURRENT
 
 _REFUSALS = {"UNAUTHENTICATED", "FORBIDDEN", "UNTRUSTED_DOCUMENT", "INTROSPECTION_OFF"}
+_CODE = re.compile("[A-Z_]{1,40}")
 _KEPT = 1000
 _MAX_FIELDS = 100
 
@@ -129,9 +131,12 @@ class Watched:
         """An expected failure of a mutation is data."""
         for payload in data.values() if isinstance(data, dict) else ():
             errors = payload.get("errors") if isinstance(payload, dict) else None
-            if errors:
-                self.outcome = Outcome.FAILED
-                self.codes.update((str(e["code"]), None) for e in errors if e.get("code"))
+            if not errors or not isinstance(errors, list):
+                continue
+            self.outcome = Outcome.FAILED
+            codes = [error.get("code") for error in errors if isinstance(error, dict)]
+            # Under an alias it may be any text.
+            self.codes.update((code, None) for code in codes if code and _CODE.fullmatch(code))
 
     async def begin(self) -> None:
         """Before an answer that may take long. Raises Unavailable where the log is required."""
@@ -190,9 +195,9 @@ class Watched:
             document_digest=operation.digest,
             seconds=seconds,
             detail=", ".join(self.codes) or None,
-            seen=self.seen,
+            seen=self.seen.copy() if outcome is Outcome.BEGUN else self.seen,
         )
-        if outcome in (Outcome.CANCELLED, Outcome.REFUSED):
+        if outcome is Outcome.CANCELLED:
             self.audit.add(line)
         else:
             await self.audit.commit(line)

@@ -18,10 +18,13 @@ from websockets.typing import Subprotocol
 
 from dicom_graph.access.audit import AuditLog, AuditMode
 from dicom_graph.access.principal import EVERYONE, NOBODY
+from dicom_graph.graph.node import global_id
 from dicom_graph.importing.run import Report
 from dicom_graph.settings import Settings
 from dicom_graph.store.audit import Action, AuditLine, Outcome, latest_lines
 from dicom_graph.store.engine import Database
+from dicom_graph.store.ingest import Mode
+from dicom_graph.store.jobs import JobOrigin, JobRequest, create_job
 from tests.access.people import PASSWORD, Person, add_person
 from tests.commands import Run
 from tests.conftest import Server, filled_database, running_server
@@ -494,3 +497,18 @@ def test_a_client_that_vanishes_leaves_a_line_that_says_so(
             next(answer.iter_raw(1000))
         entry = site.entry("gone")
         assert (entry["outcome"], entry["patients"]) == ("CANCELLED", ["A"])
+
+
+def test_a_follower_who_leaves_and_an_alias_that_is_no_code(site: Site) -> None:
+    with site.database.writer.begin() as connection:
+        key = create_job(connection, JobRequest(("/nowhere",), Mode.FULL, origin=JobOrigin.CLI))
+    query = (
+        f'subscription {{ importProgress(jobId: "{global_id("ImportJob", key)}") {{ status }} }}'
+    )
+    assert _talk(site, "left", query, site.viewer.bearer)["type"] == "next"
+    assert site.entry("left")["outcome"] == "CANCELLED"
+    for number, asked in enumerate(("errors: deletedId", "errors { code: message }")):
+        mutation = f'mutation {{ deleteImage(input: {{ id: "nothing" }}) {{ {asked} }} }}'
+        answer = site.ask(mutation, site.admin, headers={"X-Request-ID": f"alias-{number}"})
+        assert answer.status_code == 200
+        assert site.entry(f"alias-{number}")["detail"] is None
