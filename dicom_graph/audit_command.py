@@ -104,7 +104,9 @@ def _as_text(row: Any) -> str:
         row.outcome.lower(), ", ".join(counts), _few("patients", row.patients),
         _few("studies", row.studies), row.detail or "",
     ]  # fmt: skip
-    return "  ".join(filter(None, parts))
+    text = "  ".join(filter(None, parts))
+    # A name that somebody tried to log in with may be anything.
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _few(name: str, uids: Sequence[str] | None) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 import queue
 import threading
 import time
@@ -15,7 +16,7 @@ from typing import Any
 
 from dicom_graph.access.principal import EVERYONE, Principal
 from dicom_graph.store.audit import Action, AuditLine, AuditWriter, Outcome
-from dicom_graph.store.dialect import DRIVER_ERRORS, REFUSED, describe_error
+from dicom_graph.store.dialect import REFUSED, describe_error
 from dicom_graph.store.engine import Database
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,8 @@ _BATCH = 500
 _GATHER_SECONDS = 0.5
 _AGAIN_SECONDS = 0.5
 _FLUSH_SECONDS = 10.0
+_OF_THE_LINE = (*REFUSED, TypeError, ValueError, AttributeError, LookupError)
+"""What is the fault of a line, not of the database."""
 MAX_WAITING = 20_000
 """Lines in memory while the database does not take them."""
 
@@ -158,7 +161,8 @@ class AuditLog:
         self._stop.set()
         self._urgent.set()
         if self._thread.is_alive():
-            self._thread.join()
+            # It may wait for a lock that an import holds.
+            self._thread.join(_FLUSH_SECONDS + 5)
         left = self.waiting
         if left:
             log.error("%s lines of the audit log could not be written, and are lost", left)
@@ -211,7 +215,7 @@ class AuditLog:
         try:
             rows = self._insert(lines)
         except Exception as error:
-            if isinstance(error, DRIVER_ERRORS) and not isinstance(error, REFUSED):
+            if not isinstance(error, _OF_THE_LINE):
                 self._fail(error, batch)
                 return batch
             if len(batch) > 1:
@@ -249,10 +253,14 @@ class AuditLog:
             return
         text = "".join(json.dumps(as_json(row), ensure_ascii=False) + "\n" for row in rows)
         try:
-            with open(self._file, "a", encoding="utf-8") as file:
+            with open(self._file, "a", encoding="utf-8", opener=_open_privately) as file:
                 file.write(text)
         except OSError as error:
             log.error("the file of the audit log cannot be written: %s", error.strerror)
+
+
+def _open_privately(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _loss(count: int) -> AuditLine:

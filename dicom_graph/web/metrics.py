@@ -1,6 +1,7 @@
 """`GET /metrics`: figures for Prometheus."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
@@ -11,10 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dicom_graph.graph.context import Service
-from dicom_graph.store.dialect import DRIVER_ERRORS
+from dicom_graph.store.dialect import describe_error
 from dicom_graph.store.read.job_figures import JobFigures, job_figures
 from dicom_graph.telemetry import metrics
 
+log = logging.getLogger(__name__)
 _LOOK_SECONDS = 5.0
 _RESULTS = ("created", "updated", "existing")
 
@@ -26,7 +28,8 @@ async def show_metrics(request: Request) -> Response:
     try:
         async with asyncio.timeout(_LOOK_SECONDS):
             found = await job_figures(service.store.database)
-    except (TimeoutError, OSError, *DRIVER_ERRORS):
+    except Exception as error:
+        log.warning("figures of imports cannot be read: %s", describe_error(error))
         found = None
     content = await asyncio.to_thread(metrics.render, _of_database(found))
     return Response(content, headers={"Content-Type": metrics.CONTENT_TYPE})

@@ -3,6 +3,7 @@
 import datetime as dt
 import hashlib
 import json
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -307,6 +308,7 @@ def test_the_file_has_the_same_lines(site: Site) -> None:
     lines = [json.loads(line) for line in site.file.read_text().splitlines()]
     (line,) = [line for line in lines if line.get("request_id") == "filed"]
     assert (line["principal"], line["patients"]) == (entry["principal"], entry["patients"])
+    assert stat.S_IMODE(site.file.stat().st_mode) == 0o600
 
 
 def test_no_line_can_be_changed_or_deleted(site: Site) -> None:
