@@ -222,7 +222,8 @@ class AuditLog:
                 return self._write_each(batch)
             log.error("a line of the audit log is refused: %s", describe_error(error))
             self._n_lost += 1
-            rows = []
+            batch[0].tell(AuditUnavailable())
+            return ()
         self._n_lost_told += lost
         self._is_failing = False
         self._append(rows)

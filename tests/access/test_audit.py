@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from dicom_graph.access.audit import AuditLog, AuditMode
+from dicom_graph.access.audit import AuditLog, AuditMode, AuditUnavailable
 from dicom_graph.access.principal import EVERYONE, NOBODY
 from dicom_graph.graph.node import global_id
 from dicom_graph.importing.run import Report
@@ -514,3 +514,28 @@ def test_a_follower_who_leaves_and_an_alias_that_is_no_code(site: Site) -> None:
         answer = site.ask(mutation, site.admin, headers={"X-Request-ID": f"alias-{number}"})
         assert answer.status_code == 200
         assert site.entry(f"alias-{number}")["detail"] is None
+
+
+async def test_a_line_that_the_database_refuses_takes_no_other_with_it(database: Database) -> None:
+    log = AuditLog(database, AuditMode.REQUIRED)
+    for number in (1, 2, 3):
+        line = _line(number)
+        line.status = 2**70 if number == 2 else 200
+        log.add(line)
+    log.start()
+    until(lambda: log.waiting == 0)
+    assert log.lost == 1
+    with pytest.raises(AuditUnavailable):
+        await log.commit(line_of_no_database())
+    await log.commit(_line(4))
+    log.stop()
+    with database.read_sync() as connection:
+        rows = latest_lines(connection, 100)
+    principals = [row.principal for row in reversed(rows) if row.action == "QUERY"]
+    assert principals == ["user 1", "user 3", "user 4"]
+
+
+def line_of_no_database() -> AuditLine:
+    line = _line(0)
+    line.user_id = 2**70
+    return line
