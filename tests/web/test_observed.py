@@ -22,6 +22,8 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs import JobRequest
 from dicom_graph.store.migrate import upgrade
+from dicom_graph.telemetry.logs import JsonFormatter
+from dicom_graph.telemetry.request import CURRENT, CurrentRequest
 from tests.access.people import add_person
 from tests.commands import COMMAND
 from tests.conftest import Server, running_server
@@ -173,13 +175,12 @@ def filled(tmp_path: Path) -> str:
     return url
 
 
-@pytest.mark.parametrize("level", ["INFO", "WARNING"])
+@pytest.mark.slow
 def test_every_line_of_a_log_in_json_is_an_object_without_patient_data(
-    filled: str, tmp_path: Path, level: str
+    filled: str, tmp_path: Path
 ) -> None:
     settings = {
         "DICOM_GRAPH_DATABASE_URL": filled, "DICOM_GRAPH_LOG_FORMAT": "json",
-        "DICOM_GRAPH_LOG_LEVEL": level,
     }  # fmt: skip
     with serving(tmp_path, **settings) as (_, address):
         body = {"query": '{ patientByUid(uid: "SECRET-1") { name } }'}
@@ -193,11 +194,26 @@ def test_every_line_of_a_log_in_json_is_an_object_without_patient_data(
     assert all(line.keys() >= {"time", "level", "logger", "message"} for line in lines)
     for secret in IDENTITY.values():
         assert secret not in text
-    own = [line for line in lines if line.get("requestId") == "mine"]
-    assert len(own) == (1 if level == "INFO" else 0)
-    for line in own:
-        assert (line["route"], line["status"], line["principal"]) == ("/graphql", 200, "everyone")
-        assert line["milliseconds"] > 0
+    (own,) = [line for line in lines if line.get("requestId") == "mine"]
+    assert (own["route"], own["status"], own["principal"]) == ("/graphql", 200, "everyone")
+    assert own["milliseconds"] > 0
+
+
+def test_a_line_in_json_has_the_request_and_the_trace_on_one_line() -> None:
+    token = CURRENT.set(CurrentRequest("mine", "GET", "127.0.0.1"))
+    try:
+        1 / 0  # noqa: B018
+    except ZeroDivisionError:
+        record = logging.makeLogRecord(
+            {"msg": "a %s\nb", "args": ("é",), "exc_info": sys.exc_info()}
+        )
+        text = JsonFormatter().format(record)
+    finally:
+        CURRENT.reset(token)
+    assert "\n" not in text
+    line = json.loads(text)
+    assert (line["message"], line["requestId"]) == ("a é\nb", "mine")
+    assert line["trace"].endswith("ZeroDivisionError: division by zero")
 
 
 def test_figures_of_requests_and_operations(site: Server) -> None:
@@ -272,6 +288,7 @@ def test_who_may_read_the_figures(tmp_path: Path) -> None:
             assert httpx.get(address, headers=person.bearer).status_code == known
 
 
+@pytest.mark.slow
 def test_several_processes_have_one_set_of_figures(filled: str, tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     shared.mkdir()
@@ -315,6 +332,7 @@ print(json.dumps([json.loads(span.to_json()) for span in exporter.get_finished_s
 """
 
 
+@pytest.mark.slow
 def test_spans_have_names_and_no_patient_data(filled: str) -> None:
     pytest.importorskip("opentelemetry.sdk")
     done = subprocess.run(
@@ -343,6 +361,7 @@ def test_spans_have_names_and_no_patient_data(filled: str) -> None:
         assert secret not in done.stdout
 
 
+@pytest.mark.slow
 def test_the_usual_variables_configure_the_exporter(filled: str, tmp_path: Path) -> None:
     pytest.importorskip("opentelemetry.sdk")
     settings = {
