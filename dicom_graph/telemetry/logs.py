@@ -59,10 +59,16 @@ class TextFormatter(logging.Formatter):
         return f"{first} [{request}]{newline}{rest}"
 
 
+def _has_no_path(record: logging.LogRecord) -> bool:
+    """uvicorn tells of each WebSocket by its path, at INFO."""
+    return '"WebSocket %s"' not in str(record.msg)
+
+
 def configure(level: str, form: str) -> None:
     """Log to standard error, from a level on, as `text` or `json`."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     logging.basicConfig(level=level, handlers=[handler])
+    logging.getLogger("uvicorn.error").addFilter(_has_no_path)
     for name, least in _QUIET.items():
         logging.getLogger(name).setLevel(least)

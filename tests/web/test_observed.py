@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
@@ -30,6 +31,7 @@ from tests.conftest import Server, running_server
 from tests.make import make_file
 from tests.waiting import until
 
+PROTOCOL = Subprotocol("graphql-transport-ws")
 IDENTITY = {
     "PatientID": "SECRET-1", "PatientName": "Secret^Name", "SOPInstanceUID": "1.2.3.4.5",
     "StudyInstanceUID": "1.2.3.4", "SeriesInstanceUID": "1.2.3.4.6",
@@ -91,7 +93,7 @@ def test_a_websocket_is_told_its_id_too(site: Server) -> None:
     with connect(
         f"{site.websocket_url}/graphql",
         additional_headers={"X-Request-ID": "socket-7"},
-        subprotocols=[Subprotocol("graphql-transport-ws")],
+        subprotocols=[PROTOCOL],
     ) as socket:
         assert socket.response is not None
         assert socket.response.headers["X-Request-ID"] == "socket-7"
@@ -189,6 +191,11 @@ def test_every_line_of_a_log_in_json_is_an_object_without_patient_data(
         httpx.get(f"{address}/patients/SECRET-1.zip")
         httpx.get(f"{address}/images/1.2.3.4.5.npy")
         httpx.post(f"{address}/graphql", content=b"SECRET-1{")
+        websocket = address.replace("http", "ws", 1)
+        with pytest.raises(InvalidStatus):
+            connect(f"{websocket}/images/1.2.3.4.5.dcm")
+        with connect(f"{websocket}/graphql?x=SECRET-1", subprotocols=[PROTOCOL]):
+            pass
     text = (tmp_path / "log-0").read_text()
     lines = [json.loads(line) for line in text.splitlines() if not line.startswith("dicom-graph ")]
     assert all(line.keys() >= {"time", "level", "logger", "message"} for line in lines)
@@ -266,7 +273,7 @@ def test_websockets_are_counted_while_they_are_open(site: Server) -> None:
             stack.enter_context(
                 connect(
                     f"{site.websocket_url}/graphql",
-                    subprotocols=[Subprotocol("graphql-transport-ws")],
+                    subprotocols=[PROTOCOL],
                 )
             )
         assert figure(site, "websockets") == 3
