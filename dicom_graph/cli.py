@@ -1,6 +1,7 @@
 """The command line: `dicom-graph`."""
 
 import logging
+import os
 import signal
 import socket
 import sys
@@ -15,6 +16,7 @@ from typing import Annotated
 import typer
 
 from dicom_graph import accounts_cli, demo
+from dicom_graph.audit_command import audit, write_command
 from dicom_graph.console import (
     ModeName,
     StorageName,
@@ -25,7 +27,6 @@ from dicom_graph.console import (
     fail,
     open_database,
     progress_bar,
-    set_up_logging,
     start,
     stop_on_signal,
 )
@@ -45,6 +46,7 @@ from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs import JobOrigin, JobRequest, Storage
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.trouble import DatabaseUnavailable
+from dicom_graph.telemetry.logs import configure
 
 app = typer.Typer(
     help="Index DICOM trees and query every data element over GraphQL.",
@@ -54,6 +56,7 @@ app = typer.Typer(
 db = typer.Typer(help="The database.", no_args_is_help=True)
 app.add_typer(db, name="db")
 app.add_typer(jobs, name="jobs")
+app.add_typer(audit, name="audit")
 app.command()(sync)
 app.command()(watch)
 app.command()(worker)
@@ -169,6 +172,8 @@ def serve(
             # Here, as in `_run_server`: an import has no need of it and should not wait for it.
             from dicom_graph.web.workers import Workers
 
+            # All processes share their figures, whichever is asked for `/metrics`.
+            os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(dir=folder))
             sys.exit(Workers(workers, run, listener).run())
 
 
@@ -201,6 +206,8 @@ def db_prune(
     """
     store = open_database(start(database))
     pruned = prune(store)
+    with store.writer.begin() as connection:
+        write_command(connection, f"db prune: {pruned.elements} elements, {pruned.sets} sets")
     print(  # noqa: T201
         f"deleted {pruned.elements} elements with {pruned.values} values and {pruned.items} "
         f"sequence items, {pruned.sets} shared sets, {pruned.definitions} definitions, "
@@ -232,7 +239,7 @@ def _run_server(settings: Settings, default_query: str | None, listener: socket.
     from dicom_graph.web.app import create_app
     from dicom_graph.web.server import make_server
 
-    set_up_logging(settings)
+    configure(settings.log_level, settings.log_format)
     application = create_app(settings, default_query=default_query)
     make_server(application, settings).run(sockets=[listener])
 

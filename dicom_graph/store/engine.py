@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 from dicom_graph.store.deadline import DEADLINE, interrupted_at
 from dicom_graph.store.dialect import limit_waiting, refuse_condition, tune_sqlite_connection
@@ -151,6 +152,11 @@ class Database:
                     raise
                 raise DatabaseUnavailable(UNREACHABLE) from None
             yield connection
+
+    def pool_state(self) -> tuple[int, int]:
+        """How many connections for questions there may be, and how many are in use."""
+        pool = self.reader.sync_engine.pool
+        return self._pool_size, pool.checkedout() if isinstance(pool, QueuePool) else 0
 
     async def ping(self) -> None:
         """Raises DatabaseError where the database does not answer."""

@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 
 from dicom_graph.store.account_tables import Grant
+from dicom_graph.store.audit_tables import AuditEntry
 from dicom_graph.store.tables import (
     Base,
     ElementSet,
@@ -131,6 +132,7 @@ def _tables(groups: Groups, schema: str) -> Sequence[CTE]:
         hidden.narrow(File, hidden.table(File).c.image_id.in_(select(Image.id))),
         hidden.narrow(ImportJob, false()),
         hidden.narrow(ImportFailure, false()),
+        hidden.narrow(AuditEntry, false()),
     )
 
 

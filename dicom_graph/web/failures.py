@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dicom_graph.store.dialect import describe_error
 from dicom_graph.store.trouble import trouble_of
+from dicom_graph.telemetry.request import current_id
 
 log = logging.getLogger(__name__)
 _TRY_AGAIN_LATER = 1013
@@ -68,5 +69,6 @@ def _unavailable(message: str) -> JSONResponse:
 
 def _answer(error_id: str) -> JSONResponse:
     message = f"internal error {error_id}: the server's log has the details"
-    error = {"message": message, "extensions": {"code": "INTERNAL", "id": error_id}}
+    extensions = {"code": "INTERNAL", "id": error_id, "requestId": current_id()}
+    error = {"message": message, "extensions": extensions}
     return JSONResponse({"errors": [error]}, status_code=500)

@@ -36,6 +36,8 @@ def make_server(application: Starlette, settings: Settings) -> Server:
         http=type("Http", (PatientHttp,), stall | head),
         ws=type("WebSocket", (PatientWebSocket,), stall),
         log_config=None,
+        # `web.observed` has its own, without UIDs and queries.
+        access_log=False,
         server_header=False,
         timeout_graceful_shutdown=settings.shutdown_seconds,
         # Whom a proxy may speak for is decided in `web.authentication`.
