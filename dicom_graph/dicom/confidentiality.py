@@ -10,9 +10,11 @@ date, a time, an address or prose, whatever its tag. A sequence is withheld with
 """
 
 import csv
+from collections.abc import Mapping, Set
 from enum import Enum
 from functools import cache, lru_cache
 from importlib.resources import files
+from typing import NamedTuple
 
 from pydicom._dicom_dict import DicomDictionary
 from pydicom.uid import UID_dictionary
@@ -32,12 +34,26 @@ class Treatment(Enum):
     WITHHOLD = "withhold"
 
 
+class Identifiers(NamedTuple):
+    """What is replaced: UIDs, and PatientIDs."""
+
+    uids: Set[str]
+    patients: Set[str]
+
+
+class Replacements(NamedTuple):
+    """By what: the pseudonym of each."""
+
+    uids: Mapping[str, str]
+    patients: Mapping[str, str]
+
+
 @cache
 def profile() -> dict[int, str]:
     """The actions of the Basic Profile by tag, such as X/Z/D."""
     table = files("dicom_graph.dicom").joinpath("confidentiality_profile.csv")
-    with table.open(encoding="ascii", newline="") as file:
-        return {int(row["tag"], 16): row["action"] for row in csv.DictReader(file)}
+    rows = csv.DictReader(table.read_text(encoding="ascii").splitlines())
+    return {int(row["tag"], 16): row["action"] for row in rows}
 
 
 @lru_cache(maxsize=65_536)

@@ -29,6 +29,7 @@ class Problem(StrEnum):
     TOO_LARGE = "TOO_LARGE"
     TOO_SLOW = "TOO_SLOW"
     DECODER_CRASHED = "DECODER_CRASHED"
+    WITHHELD = "WITHHELD"
 
 
 class ImagingError(Exception):

@@ -33,6 +33,11 @@ class Sights:
         return self._sight
 
     @property
+    def is_ready(self) -> bool:
+        """Whether `current` was asked once."""
+        return self._pseudonyms is not None
+
+    @property
     def pseudonyms(self) -> Pseudonyms:
         """The pseudonyms; once `current` was asked."""
         if self._pseudonyms is None:

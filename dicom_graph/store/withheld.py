@@ -6,13 +6,12 @@ withheld until somebody says here that it names nobody.
 """
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Row,
     Table,
     and_,
     case,
@@ -60,7 +59,7 @@ class Sight:
         return *self.kept, *self.sequences, *self.replaced
 
     @classmethod
-    def of(cls, sqlite: bool, definitions: Sequence[Row[Any]]) -> "Sight":
+    def of(cls, sqlite: bool, definitions: Iterable[Any]) -> "Sight":
         """What is seen of a database that holds these definitions (`id`, `tag`, …)."""
         treated = [(d, treatment(d.tag, d.private_creator, d.vr)) for d in definitions]
         kept = [d for d, found in treated if found is Treatment.KEEP]

@@ -35,6 +35,7 @@ _STATUS = {
     Problem.FILE_GONE: 410,
     Problem.BAD_INPUT: 400,
     Problem.TOO_SLOW: 503,
+    Problem.WITHHELD: 403,
 }
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|]')
 _MAX_NAME = 120
@@ -51,7 +52,7 @@ def store_of(request: Request) -> Store:
 def imaging_of(request: Request) -> Imaging:
     """What decodes."""
     service: Service = request.app.state.service
-    return service.imaging
+    return service.imaging_for(request.scope["principal"])
 
 
 class ClientGone(Exception):
