@@ -123,7 +123,8 @@ def _texts(element: DataElement) -> list[str]:
 
 def _without_identities(data_set: Dataset, names: Replacements) -> Dataset:
     made = Dataset()
-    made._character_set = data_set._character_set
+    encoding = data_set.original_encoding
+    made.set_original_encoding(*encoding, data_set.original_character_set)
     for tag, vr, found in _treated(data_set):
         if found is Treatment.WITHHOLD:
             if "Z" in profile().get(int(tag), ""):

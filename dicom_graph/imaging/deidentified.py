@@ -3,6 +3,7 @@
 A worker looks at the header of each file before anything is made of its pixels.
 """
 
+import asyncio
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -59,17 +60,22 @@ class DeidentifiedImaging(Imaging):
 
     async def opened(self, store: DeidentifiedStore, image: StoredImage) -> BinaryIO | str:
         """Such a file, gone once it is closed; or why there is none."""
-        file = image.present()
+        file = await asyncio.to_thread(image.present)
         if file is None:
             return _TOLD[Problem.FILE_GONE]
         try:
             path = await self.dicom(store, file)
         except ImagingError as error:
             return error.message
-        opened = open(path, "rb")  # noqa: SIM115
-        with suppress(OSError):
-            os.unlink(path)
-        return opened
+        return await asyncio.to_thread(_open_last, path)
+
+
+def _open_last(path: str) -> BinaryIO:
+    """The file, open, and gone from its folder."""
+    file = open(path, "rb")  # noqa: SIM115
+    with suppress(OSError):
+        os.unlink(path)
+    return file
 
 
 class _GuardedPool(DecodePool):

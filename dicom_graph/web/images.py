@@ -61,8 +61,9 @@ async def dicom_file(request: Request) -> Response:
     etag = etag_of("dcm", uid, file, store.is_deidentified)
     if is_known(request, etag):
         return not_modified(etag)
-    imaging = imaging_of(request)
-    if isinstance(imaging, DeidentifiedImaging) and isinstance(store, DeidentifiedStore):
+    if isinstance(store, DeidentifiedStore):
+        imaging = imaging_of(request)
+        assert isinstance(imaging, DeidentifiedImaging)
         path = await while_connected(request, imaging.dicom(store, file))
         return TemporaryFile(path, headers_of(etag, uid, ".dcm"), "application/dicom")
     return FileResponse(
