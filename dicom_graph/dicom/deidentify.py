@@ -61,12 +61,22 @@ def write_deidentified(path: str, target: str, names: Replacements) -> None:
             raise BurnedInError("the pixels may show text that names somebody")
         made = _without_identities(whole, names)
         _say_so(made)
-        made.file_meta = FileMetaDataset()
-        made.file_meta.TransferSyntaxUID = syntax_of(whole)
-        made.file_meta.MediaStorageSOPClassUID = made.get("SOPClassUID", "")
-        made.file_meta.MediaStorageSOPInstanceUID = made.get("SOPInstanceUID", "")
-        made.file_meta.ImplementationClassUID = PYDICOM_IMPLEMENTATION_UID
-        pydicom.dcmwrite(target, made, enforce_file_format=True, overwrite=True)
+        made.file_meta = _meta(made, syntax_of(whole))
+        made.preamble = bytes(128)
+        pydicom.dcmwrite(target, made, enforce_file_format=False, overwrite=True)
+
+
+def _meta(made: Dataset, syntax: str) -> FileMetaDataset:
+    """The file meta information; of a file without a SOP class or instance also without."""
+    meta = FileMetaDataset()
+    meta.FileMetaInformationVersion = b"\0\1"
+    if "SOPClassUID" in made:
+        meta.MediaStorageSOPClassUID = made.SOPClassUID
+    if "SOPInstanceUID" in made:
+        meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
+    meta.TransferSyntaxUID = syntax
+    meta.ImplementationClassUID = PYDICOM_IMPLEMENTATION_UID
+    return meta
 
 
 def _read(file: BinaryIO, *, pixels: bool) -> Dataset:
@@ -123,8 +133,7 @@ def _texts(element: DataElement) -> list[str]:
 
 def _without_identities(data_set: Dataset, names: Replacements) -> Dataset:
     made = Dataset()
-    encoding = data_set.original_encoding
-    made.set_original_encoding(*encoding, data_set.original_character_set)
+    made.set_original_encoding(*data_set.original_encoding)
     for tag, vr, found in _treated(data_set):
         if found is Treatment.WITHHOLD:
             if "Z" in profile().get(int(tag), ""):

@@ -1,0 +1,79 @@
+"""Who sees no identities: every field of the schema, asked over HTTP, says nothing of anybody."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dicom_graph.graph.schema import schema
+from tests.access.deidentified_site import Site, deidentified_site
+from tests.access.identities import IMAGES, PATIENT, SERIES, STUDY, Leaks, identities, make_planted
+from tests.access.schema_walk import Walk
+from tests.data import distinct_copies, pydicom_files, shared_files
+
+_AT_ONCE = 2000
+
+
+def _fill(folder: Path) -> None:
+    make_planted(folder)
+    paths = [*pydicom_files(), *shared_files()[::40]]
+    distinct_copies(paths, folder / "real")
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    with deidentified_site(request, tmp_path_factory.mktemp("site"), _fill) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def leaks(site: Site) -> Leaks:
+    paths = [path for path in site.folder.rglob("*") if path.is_file()]
+    found = identities(paths)
+    assert len(found) > 1000
+    assert {PATIENT, SERIES, STUDY, *IMAGES, "zaphods-study", "19111203", "1911-12-03"} <= found
+    return Leaks([*found, *(str(path) for path in paths), "Zaphod", "Beeblebrox", "zaphods"])
+
+
+def test_no_field_tells_an_identity(site: Site, leaks: Leaks) -> None:
+    walk = Walk(schema._schema)
+    for query in walk.root():
+        answer = site.ask(query)
+        assert answer.get("data") is not None, (query, answer)
+        leaks.add(answer, query[:60])
+    seen = site.ids(site.blind)
+    for type_name, query, is_costly in walk.nodes():
+        wanted = sorted(seen[type_name])[: 60 if is_costly else None]
+        for start in range(0, len(wanted), _AT_ONCE):
+            answer = site.ask(query, ids=wanted[start : start + _AT_ONCE])
+            assert answer.get("data") is not None, (query, answer)
+            leaks.add(answer, query[:120])
+    assert walk.asked == walk.everything()
+    leaks.check()
+
+
+def test_the_walk_finds_what_an_identified_user_sees(site: Site, leaks: Leaks) -> None:
+    data = site.data("{ images(first: 1000) { nodes { uid header { json } } } }", site.whole)
+    found = Leaks(leaks._identities)
+    found.add(data, "identified")
+    with pytest.raises(AssertionError):
+        found.check()
+    assert found.found
+    assert len(found.found) > 1000
+
+
+def test_ids_that_are_guessed_lead_nowhere(site: Site) -> None:
+    every, seen = site.ids(site.whole), site.ids(site.blind)
+    for type_name, ids in every.items():
+        wanted = sorted(ids)
+        found: list[Any] = []
+        for start in range(0, len(wanted), 5000):
+            part = wanted[start : start + 5000]
+            found += site.data("query($i: [ID!]!) { nodes(ids: $i) { id } }", i=part)["nodes"]
+        assert {node["id"] for node in found if node} == seen[type_name] & ids, type_name
+        is_all = type_name in ("Patient", "Study", "Series", "Image")
+        assert (seen[type_name] == ids) == is_all, type_name
+    assert not seen["ImportJob"]
