@@ -21,7 +21,6 @@ from dicom_graph.dicom.confidentiality import (
     Identifiers,
     Replacements,
     Treatment,
-    is_registered,
     profile,
     treatment,
 )
@@ -149,8 +148,6 @@ def _without_identities(data_set: Dataset, names: Replacements) -> Dataset:
 
 
 def _name(tag: int, text: str, names: Replacements) -> str:
-    if tag != PATIENT_ID and (not text or is_registered(text)):
-        return text
     by_text = names.patients if tag == PATIENT_ID else names.uids
     if text not in by_text:
         raise CorruptPixelsError("the file has changed while it was read")

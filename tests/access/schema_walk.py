@@ -121,4 +121,3 @@ class Walk:
             f"{type_.name}_{name}: {self._field(type_, name, field, (*path, type_.name))}"
             for name, field in type_.fields.items()
         )
-

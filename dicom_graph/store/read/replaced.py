@@ -31,10 +31,11 @@ _WITH_UIDS = ("image", "series", "study")
 async def replacements_of(
     connection: AsyncConnection, database: Database, found: Identifiers
 ) -> Replacements:
-    """What stands in the place of identifiers; registered UIDs stand for themselves."""
-    uids = {uid: uid for uid in found.uids if is_registered(uid)}
+    """What stands in the place of identifiers; other registered UIDs stand for themselves."""
+    uids: dict[str, str] = {}
     for entity in _WITH_UIDS:
         uids |= await _of_rows(connection, database, entity, found.uids - uids.keys())
+    uids |= {uid: uid for uid in found.uids - uids.keys() if is_registered(uid)}
     patients = await _of_rows(connection, database, "patient", found.patients)
     return Replacements(
         uids | _of_texts(database, found.uids - uids.keys()),
