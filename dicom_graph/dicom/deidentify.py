@@ -13,7 +13,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
-from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, DeflatedExplicitVRLittleEndian
+from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, UID, DeflatedExplicitVRLittleEndian
 
 from dicom_graph.dicom.burned_in import may_show_text
 from dicom_graph.dicom.confidentiality import (
@@ -65,7 +65,7 @@ def write_deidentified(path: str, target: str, names: Replacements) -> None:
         pydicom.dcmwrite(target, made, enforce_file_format=False, overwrite=True)
 
 
-def _meta(made: Dataset, syntax: str) -> FileMetaDataset:
+def _meta(made: Dataset, syntax: UID) -> FileMetaDataset:
     """The file meta information; of a file without a SOP class or instance also without."""
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\0\1"

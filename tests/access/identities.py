@@ -51,8 +51,8 @@ def make_planted(folder: Path) -> list[Path]:
 def _make(path: Path, number: int) -> Path:
     data_set = make_data_set(
         SOPInstanceUID=IMAGES[number], SeriesInstanceUID=SERIES, StudyInstanceUID=STUDY,
-        PatientID=PATIENT, PatientName="Beeblebrox^Zaphod^Quentin^Sir^Esq.", PatientBirthDate="19111203",
-        StudyDate="19341105", StudyTime="231517", StudyDescription="zaphods-study",
+        PatientID=PATIENT, PatientName="Beeblebrox^Zaphod^Quentin^Sir^Esq.",
+        PatientBirthDate="19111203", StudyDate="19341105", StudyTime="231517", StudyDescription="zaphods-study",
         SeriesDescription="zaphods-series", InstanceNumber=number + 1, Rows=4, Columns=5,
         EchoTime=2.5 + number, BitsAllocated=16, BitsStored=16, HighBit=15, PixelRepresentation=0,
         SamplesPerPixel=1, PhotometricInterpretation="MONOCHROME2", PixelSpacing=[1, 1],
@@ -150,10 +150,8 @@ def _collect(data_set: Dataset, inside: bool, found: set[str], kept: set[str]) -
             value = element.value
         except Exception:
             continue
-        action = PROFILE.get(
-            int(tag), "X" if tag.is_private or tag.group >> 8 in (0x50, 0x60) else ""
-        )
-        is_identity = inside or bool(action)
+        is_foreign = tag.is_private or tag.group >> 8 in (0x50, 0x60)
+        is_identity = inside or is_foreign or int(tag) in PROFILE
         if element.VR == "SQ":
             for item in value:
                 _collect(item, is_identity, found, kept)

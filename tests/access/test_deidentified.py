@@ -25,7 +25,7 @@ def _fill(folder: Path, paths: Sequence[Path]) -> None:
 def site(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    paths = [*pydicom_files()[::4], *shared_files()[::80]]
+    paths = [*pydicom_files()[::7], *shared_files()[::90]]
     fill = partial(_fill, paths=paths)
     with deidentified_site(request, tmp_path_factory.mktemp("site"), fill) as made:
         yield made
