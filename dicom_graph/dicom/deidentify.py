@@ -127,7 +127,7 @@ def _texts(element: DataElement) -> list[str]:
     if value is None:
         return []
     values = [value] if isinstance(value, str) else list(value)
-    return [text.strip() if element.VR == "LO" else str(text) for text in values]
+    return [str(text) for text in values]
 
 
 def _without_identities(data_set: Dataset, names: Replacements) -> Dataset:

@@ -52,7 +52,8 @@ def _make(path: Path, number: int) -> Path:
     data_set = make_data_set(
         SOPInstanceUID=IMAGES[number], SeriesInstanceUID=SERIES, StudyInstanceUID=STUDY,
         PatientID=PATIENT, PatientName="Beeblebrox^Zaphod^Quentin^Sir^Esq.",
-        PatientBirthDate="19111203", StudyDate="19341105", StudyTime="231517", StudyDescription="zaphods-study",
+        PatientBirthDate="19111203", StudyDate="19341105", StudyTime="231517",
+        StudyDescription="zaphods-study",
         SeriesDescription="zaphods-series", InstanceNumber=number + 1, Rows=4, Columns=5,
         EchoTime=2.5 + number, BitsAllocated=16, BitsStored=16, HighBit=15, PixelRepresentation=0,
         SamplesPerPixel=1, PhotometricInterpretation="MONOCHROME2", PixelSpacing=[1, 1],
