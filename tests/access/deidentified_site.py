@@ -30,13 +30,14 @@ class Site(NamedTuple):
     whole: Person
     blind: Person
     token: Person
+    client: httpx.Client
 
     def ask(self, query: str, who: Person | None = None, **variables: Any) -> Any:
         """The whole answer to an operation of somebody, of the blind if nobody is named."""
         body = {"query": query, "variables": variables}
         headers = (who or self.blind).bearer
         url = f"{self.server.url}/graphql"
-        return httpx.post(url, json=body, headers=headers, timeout=60).json()
+        return self.client.post(url, json=body, headers=headers).json()
 
     def data(self, query: str, who: Person | None = None, **variables: Any) -> Any:
         """The data of one that must not fail."""
@@ -47,7 +48,7 @@ class Site(NamedTuple):
     def get(self, path: str, who: Person | None = None, **headers: str) -> httpx.Response:
         """The answer to a GET."""
         headers = (who or self.blind).bearer | headers
-        return httpx.get(f"{self.server.url}{path}", headers=headers, timeout=60)
+        return self.client.get(f"{self.server.url}{path}", headers=headers)
 
     def ids(self, who: Person) -> dict[str, set[str]]:
         """The ids of all objects that somebody sees, by type."""
@@ -81,6 +82,6 @@ def deidentified_site(
             database_url=url, import_roots=[folder], max_aliases=1000, max_selections=1000,
             _env_file=None,
         )  # fmt: skip
-        with running_server(settings) as server:
-            until(lambda: httpx.get(f"{server.url}/graphql?query={{a}}").status_code == 401)
-            yield Site(server, folder / "files", whole, blind, token)
+        with running_server(settings) as server, httpx.Client(timeout=60) as client:
+            until(lambda: client.get(f"{server.url}/graphql?query={{a}}").status_code == 401)
+            yield Site(server, folder / "files", whole, blind, token, client)
