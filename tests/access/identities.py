@@ -24,7 +24,7 @@ import dicom_graph.dicom
 from dicom_graph.graph.schema import schema
 from tests.csa import csa
 from tests.data import file_bytes
-from tests.make import make_data_set, save
+from tests.make import make_data_set, put_raw, save
 
 SERIES, STUDY, PATIENT = "1.3.777.20", "1.3.777.10", "Zaphod-4711"
 IMAGES = ("1.3.777.30", "1.3.777.31")
@@ -43,7 +43,8 @@ PROFILE = profile()
 
 def make_planted(folder: Path) -> list[Path]:
     """Two images of a series of "Zaphod", with something of his in every element of the profile, at
-    the top and in items of sequences that are kept; in private elements, overlays and CSA headers.
+    the top and in items of sequences that are kept; in private elements, overlays and CSA headers;
+    in what cannot be read, and in the warnings of the second, whose name is another.
     """
     return [_make(folder / "Zaphod^Beeblebrox" / f"zaphod-{n}.dcm", n) for n in (0, 1)]
 
@@ -51,7 +52,7 @@ def make_planted(folder: Path) -> list[Path]:
 def _make(path: Path, number: int) -> Path:
     data_set = make_data_set(
         SOPInstanceUID=IMAGES[number], SeriesInstanceUID=SERIES, StudyInstanceUID=STUDY,
-        PatientID=PATIENT, PatientName="Beeblebrox^Zaphod^Quentin^Sir^Esq.",
+        PatientID=PATIENT, PatientName=f"Beeblebrox^Zaphod^Quentin^Sir^Esq.{number}",
         PatientBirthDate="19111203", StudyDate="19341105", StudyTime="231517",
         StudyDescription="zaphods-study",
         SeriesDescription="zaphods-series", InstanceNumber=number + 1, Rows=4, Columns=5,
@@ -78,6 +79,7 @@ def _make(path: Path, number: int) -> Path:
     data_set.add_new(0x60003000, "OW", b"zaphods overlay ")
     data_set.add_new(0x60004000, "LT", "zaphods overlay comment")
     data_set.add_new(0x00189999, "LO", "zaphods unknown element")
+    put_raw(data_set, 0x00180080, "DS", b"zaphods TR")
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
