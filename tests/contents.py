@@ -20,6 +20,9 @@ class Tables:
 
     def __init__(self, database: Database, *names: str) -> None:
         with database.read_sync() as connection:
+            if not database.is_sqlite:
+                # What was killed may have asked PostgreSQL to commit just before.
+                connection.execution_options(isolation_level="REPEATABLE READ")
             self.rows = {name: _rows(connection, name) for name in names or Base.metadata.tables}
         digests, sets = self.rows.get("element_digest", ()), self.rows.get("element_set", ())
         self._digests = {row["id"]: row["digest"].hex() for row in digests}

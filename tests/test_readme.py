@@ -220,6 +220,7 @@ def test_there_are_upload_commands() -> None:
 
 @needs_shared
 @pytest.mark.parametrize("command", commands("python -m benchmarks.queries"))
+@pytest.mark.slow
 def test_the_benchmark_of_questions(command: str, tmp_path: Path) -> None:
     arguments = [str(tmp_path) if word == "FOLDER" else word for word in shlex.split(command)[1:]]
     done = subprocess.run(

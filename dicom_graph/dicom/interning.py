@@ -6,6 +6,9 @@ from dicom_graph.dicom.recent import Recent
 LARGE = 4096
 """Elements of more bytes are not remembered."""
 _MANY = 100
+_GENERATION_BYTES = 8 << 20
+_GENERATION_SIZE = 10_000
+_OBJECTS_BYTES = 1000
 
 
 class Context:
@@ -37,24 +40,24 @@ class Context:
 
     def remember(self, chunk: bytes, element: Element) -> None:
         self.known[chunk] = element
-        self.interner.grown += 1
+        self.interner.grown += len(chunk) + _OBJECTS_BYTES
 
 
 class Interner:
     """The elements seen lately. Not thread-safe: one reader, one interner.
 
-    `max_raw`: the most bytes of a binary value that an element keeps. `before`: the header that
-    the fast walk read last (see `alike`).
+    `max_raw`: the most bytes of a binary value that an element keeps. `grown`: about how many
+    bytes the present generation takes. `before`: the header that the fast walk read last (see
+    `alike`).
     """
 
-    def __init__(self, generation_size: int = 50_000, max_raw: int = MAX_RAW) -> None:
-        self.generation_size = generation_size
+    def __init__(self, max_raw: int = MAX_RAW) -> None:
         self.max_raw = max_raw
         self.grown = 0
         self.before: object = None
         self._contexts: dict[tuple[str, ...], Context] = {}
-        self._raw: Recent[tuple[object, ...], Element] = Recent(generation_size)
-        self._sequences: Recent[bytes, Element] = Recent(generation_size)
+        self._raw: Recent[tuple[object, ...], Element] = Recent(_GENERATION_SIZE)
+        self._sequences: Recent[bytes, Element] = Recent(_GENERATION_SIZE)
 
     def context(self, encodings: list[str], creator: str) -> Context:
         """The context of explicit little endian elements under a character set and creator."""
@@ -66,7 +69,7 @@ class Interner:
 
     def age(self) -> None:
         """Between two files: start a new generation where the present one is full."""
-        if self.grown < self.generation_size:
+        if self.grown < _GENERATION_BYTES:
             return
         self.grown = 0
         if len(self._contexts) > 1000:

@@ -220,6 +220,7 @@ def test_prune_leaves_nothing_of_an_empty_archive(
     assert {name for name, rows in tables.rows.items() if rows} <= kept
 
 
+@pytest.mark.slow
 def test_imports_deletions_and_prunes_at_once(
     tmp_path: Path, database: Database, database_url: str
 ) -> None:

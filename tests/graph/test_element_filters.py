@@ -535,6 +535,7 @@ async def test_deep_in_sequences(
     assert await holders(graph, wanted) == {"deep"}
 
 
+@pytest.mark.slow
 async def test_a_filter_of_too_many_parts(archive: Graph) -> None:
     lists = [{"uid": {"in": [f"{n}.{m}" for m in range(9999)]}} for n in range(7)]
     many = {"and": [*lists, *[{"number": {"ne": number}} for number in range(2000)]]}

@@ -143,6 +143,7 @@ run()
 @pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become somebody else"
 )
+@pytest.mark.slow
 def test_folders_without_permission_are_reported_and_nothing_in_them_is_missing() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -182,6 +182,7 @@ upgrade(Database(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 def test_upgrades_at_once_in_processes_all_succeed(empty_database_url: str) -> None:
     processes = [
         subprocess.Popen(

@@ -48,7 +48,7 @@ _VALUE_COLUMNS = (
 class ElementWriter:
     """The ids of elements; its memory is right only while its transactions commit."""
 
-    def __init__(self, generation_size: int = 200_000) -> None:
+    def __init__(self, generation_size: int = 100_000) -> None:
         self._definitions: dict[Definition, int] = {}
         self._ids: Recent[bytes, int] = Recent(generation_size)
         self._csa = CsaWriter()
