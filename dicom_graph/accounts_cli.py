@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from dicom_graph.access.principal import Role
 from dicom_graph.access.secrets import digest_of, hash_password, new_token
+from dicom_graph.audit_command import write_command
 from dicom_graph.settings import load_settings
 from dicom_graph.store import accounts
 from dicom_graph.store.accounts import AccountError
@@ -77,7 +78,8 @@ def add_user(
     """Add a user. The password is asked for, or read as a line from standard input."""
     _check_name(name)
     password_hash = None if no_password else hash_password(_password())
-    with _written(database) as connection:
+    done = f"user add {name} --role {_stored(role or RoleName.VIEWER).lower()}"
+    with _written(database, done) as connection:
         accounts.add_user(
             connection, name, role=_stored(role or RoleName.VIEWER), password_hash=password_hash,
             limited=bool(limited), deidentified=bool(deidentified),
@@ -117,7 +119,8 @@ def change_user(
     values = {column: value for column, value in given.items() if value is not None}
     if not values:
         raise AccountError("say what to change: see `dicom-graph user change --help`")
-    with _written(database) as connection:
+    changes = " ".join(f"{column}={value}" for column, value in values.items())
+    with _written(database, f"user change {name} {changes}") as connection:
         accounts.change_user(connection, name, **values)
 
 
@@ -125,21 +128,21 @@ def change_user(
 def change_password(name: Name, database: Url = None) -> None:
     """Give a user another password; its sessions end."""
     password_hash = hash_password(_password())
-    with _written(database) as connection:
+    with _written(database, f"user password {name}") as connection:
         accounts.change_user(connection, name, password_hash=password_hash)
 
 
 @user.command("disable")
 def disable_user(name: Name, database: Url = None) -> None:
     """Let a user in no longer, nor any of its tokens and sessions."""
-    with _written(database) as connection:
+    with _written(database, f"user disable {name}") as connection:
         accounts.change_user(connection, name, disabled_at=utc_now())
 
 
 @user.command("enable")
 def enable_user(name: Name, database: Url = None) -> None:
     """Let a disabled user in again."""
-    with _written(database) as connection:
+    with _written(database, f"user enable {name}") as connection:
         accounts.change_user(connection, name, disabled_at=None)
 
 
@@ -157,7 +160,8 @@ def create_token(
     """Print a new token of a user, once: only its hash is kept. It may no more than its user."""
     text = new_token()
     expires_at = utc_now() + dt.timedelta(days=days) if days else None
-    with _written(database) as connection:
+    done = f"token create {name} --role {_stored(role or RoleName.VIEWER).lower()} --days {days}"
+    with _written(database, done) as connection:
         accounts.add_token(
             connection, name, digest_of(text), name=purpose,
             role=_stored(role or RoleName.VIEWER), expires_at=expires_at,
@@ -190,7 +194,7 @@ def revoke_token(
     database: Url = None,
 ) -> None:
     """Make a token worthless."""
-    with _written(database) as connection:
+    with _written(database, f"token revoke {id}") as connection:
         accounts.revoke_token(connection, id)
 
 
@@ -198,14 +202,14 @@ def revoke_token(
 def add_group(name: GroupName, database: Url = None) -> None:
     """Add a group."""
     _check_name(name)
-    with _written(database) as connection:
+    with _written(database, f"group add {name}") as connection:
         accounts.add_group(connection, name)
 
 
 @group.command("remove")
 def remove_group(name: GroupName, database: Url = None) -> None:
     """Remove a group; who was in it sees what other groups are granted, or nothing."""
-    with _written(database) as connection:
+    with _written(database, f"group remove {name}") as connection:
         accounts.remove_group(connection, name)
 
 
@@ -226,14 +230,14 @@ def list_groups(database: Url = None) -> None:
 @group.command("join")
 def join_group(name: GroupName, member: Name, database: Url = None) -> None:
     """Put a user into a group: from now on it sees only what its groups are granted."""
-    with _written(database) as connection:
+    with _written(database, f"group join {name} {member}") as connection:
         accounts.add_member(connection, name, member)
 
 
 @group.command("leave")
 def leave_group(name: GroupName, member: Name, database: Url = None) -> None:
     """Take a user out of a group; `user change --unlimited` lets it see everything again."""
-    with _written(database) as connection:
+    with _written(database, f"group leave {name} {member}") as connection:
         accounts.remove_member(connection, name, member)
 
 
@@ -242,8 +246,9 @@ def grant(
     name: GroupName, patient: Patients = None, study: Studies = None, database: Url = None
 ) -> None:
     """Let a group see patients or studies, there already or still to come."""
-    with _written(database) as connection:
-        for entity, uid in _granted(patient, study):
+    granted = _granted(patient, study)
+    with _written(database, _done("grant", name, granted)) as connection:
+        for entity, uid in granted:
             accounts.add_grant(connection, name, entity, uid)
 
 
@@ -252,19 +257,22 @@ def revoke(
     name: GroupName, patient: Patients = None, study: Studies = None, database: Url = None
 ) -> None:
     """Let a group no longer see patients or studies."""
-    with _written(database) as connection:
-        for entity, uid in _granted(patient, study):
+    granted = _granted(patient, study)
+    with _written(database, _done("revoke", name, granted)) as connection:
+        for entity, uid in granted:
             accounts.remove_grant(connection, name, entity, uid)
 
 
 @contextmanager
-def _written(url: str | None) -> Iterator[Connection]:
-    """A transaction on the database of the settings."""
+def _written(url: str | None, done: str | None = None) -> Iterator[Connection]:
+    """A transaction on the database of the settings; `done` is what the audit log says of it."""
     database = Database(load_settings(database_url=url).database_url)
     prepare(database)
     try:
         with database.writer.begin() as connection:
             yield connection
+            if done is not None:
+                write_command(connection, done)
     finally:
         database.close_writer()
 
@@ -290,6 +298,10 @@ def _granted(patients: list[str] | None, studies: list[str] | None) -> list[tupl
     if not found:
         raise AccountError("say which: --patient PATIENT_ID or --study STUDY_INSTANCE_UID")
     return found
+
+
+def _done(verb: str, group: str, granted: list[tuple[str, str]]) -> str:
+    return f"group {verb} {group} " + " ".join(f"--{entity} {uid}" for entity, uid in granted)
 
 
 def _stored(role: RoleName) -> str:

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from dicom_graph import accounts_cli, demo
+from dicom_graph.audit_command import audit, write_command
 from dicom_graph.console import (
     ModeName,
     StorageName,
@@ -50,6 +51,7 @@ app = typer.Typer(
 db = typer.Typer(help="The database.", no_args_is_help=True)
 app.add_typer(db, name="db")
 app.add_typer(jobs, name="jobs")
+app.add_typer(audit, name="audit")
 app.command()(sync)
 app.command()(watch)
 app.command()(worker)
@@ -190,6 +192,8 @@ def db_prune(
     """
     store = open_database(start(database))
     pruned = prune(store)
+    with store.writer.begin() as connection:
+        write_command(connection, f"db prune: {pruned.elements} elements, {pruned.sets} sets")
     print(  # noqa: T201
         f"deleted {pruned.elements} elements with {pruned.values} values and {pruned.items} "
         f"sequence items, {pruned.sets} shared sets, {pruned.definitions} definitions, "

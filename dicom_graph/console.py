@@ -1,7 +1,6 @@
 """What the commands have in common: settings, signals, a progress bar, reports, errors."""
 
 import json
-import logging
 import os
 import signal
 import sys
@@ -28,6 +27,7 @@ from dicom_graph.settings import Settings, load_settings
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs import JobCounts, JobStatus
 from dicom_graph.store.migrate import prepare
+from dicom_graph.telemetry.logs import configure
 
 _SHOWN_FAILURES = 20
 
@@ -51,15 +51,7 @@ class StorageName(Enum):
 def start(database: str | None, **overrides: object) -> Settings:
     """The settings, and logging as they say."""
     settings = load_settings(database_url=database, **overrides)
-    logging.basicConfig(
-        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    # pydicom's warnings quote values of elements, and uvicorn's access log quotes queries.
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
-    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
-    logging.getLogger("watchfiles").setLevel(logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.getLogger("procrastinate").setLevel(logging.WARNING)
+    configure(settings.log_level, settings.log_format)
     return settings
 
 

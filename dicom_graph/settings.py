@@ -188,8 +188,25 @@ class Settings(BaseSettings):
     decode_timeout: int = Field(
         default=120, ge=1, le=86_400, description="Seconds that decoding for a request may take."
     )
+    audit: Literal["auto", "off", "on", "required"] = Field(
+        default="auto",
+        description="The audit log: `auto`, of all who have a name; `on`, also of a server that "
+        "asks nobody; `required`, nothing is answered that could not be written down; `off`.",
+    )
+    audit_file: Path | None = Field(
+        default_factory=lambda: None,
+        description="A file to which the audit log is appended as well, a JSON object a line.",
+    )
+    metrics: Literal["off", "protected", "public"] = Field(
+        default="protected",
+        description="Who may read `/metrics`: `protected`, whoever has a name; `public`, "
+        "everybody; `off`, nobody.",
+    )
     log_level: str = Field(
         default="INFO", description="DEBUG, INFO, WARNING or ERROR; no patient data above DEBUG."
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="`text`, or `json`: an object a line."
     )
 
     @field_validator("allowed_hosts", "trusted_proxies", "allowed_origins", mode="before")

@@ -45,6 +45,7 @@ DEFAULTS_IN_WORDS = {
     "allowed_origins": "none",
     "trusted_documents": "none",
     "subject_resolver": "none",
+    "audit_file": "none",
     "import_processes": "one per core",
     "max_decodes": "the number of processors",
 }
@@ -289,6 +290,7 @@ def test_the_defaults_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert settings.import_roots == [home, current]
     assert not settings.proxy_user_header + settings.proxy_role + settings.subject_resolver
     assert settings.trusted_documents is None
+    assert settings.audit_file is None
     assert settings.trusted_proxies == settings.allowed_origins == []
     assert settings.import_processes == len(os.sched_getaffinity(0))
 

@@ -21,7 +21,8 @@ PUBLIC_ROUTES = frozenset({"/healthz", "/readyz", "/login", "/static"})
 """Paths that ask nobody for a name; of `/static` also what lies below."""
 
 _READ = Need(Role.VIEWER)
-_UNKNOWN = Need(Role.ADMIN, unlimited=True)
+_ADMIN = Need(Role.ADMIN, unlimited=True)
+_UNKNOWN = _ADMIN
 
 # What imports bring belongs to no group yet, their reports name paths of all, and an edit or a
 # deletion reaches files and rows that several groups may see: none of it is for the limited. Who
@@ -33,6 +34,7 @@ ROUTES: dict[str, Need] = {
     "/": _READ,
     "/graphql": _READ,
     "/logout": _READ,
+    "/metrics": _READ,
     "/upload": _IMPORT,
     "/images": _READ,
     "/series": _READ,
@@ -44,6 +46,7 @@ ROUTES: dict[str, Need] = {
 """By the first part of the path."""
 
 FIELDS: dict[str, Need] = {
+    "Query.auditEntries": _ADMIN,
     "Mutation.importPath": _IMPORT,
     "Mutation.uploadImages": _IMPORT,
     "Mutation.cancelImport": _IMPORT,

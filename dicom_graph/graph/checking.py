@@ -24,7 +24,8 @@ _RULES = tuple(dict.fromkeys([*specified_rules, MaxIntrospectionDepthRule]))
 
 
 @lru_cache(_KEPT)
-def _parsed(query: str, max_tokens: int) -> DocumentNode:
+def parsed(query: str, max_tokens: int) -> DocumentNode:
+    """The document of a text. Raises GraphQLError, RecursionError."""
     return parse(query, max_tokens=max_tokens)
 
 
@@ -52,7 +53,7 @@ class Checked(SchemaExtension):
         context.parse_options["max_tokens"] = self._limits.tokens
         if context.query:
             try:
-                context.graphql_document = _parsed(context.query, self._limits.tokens)
+                context.graphql_document = parsed(context.query, self._limits.tokens)
             except (GraphQLError, RecursionError):
                 # What is raised here ends a WebSocket; the schema tries again, and says why.
                 context.graphql_document = None

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import strawberry
 from strawberry.dataloader import DataLoader
 
+from dicom_graph.access.audit import AuditLog
 from dicom_graph.access.principal import Principal
 from dicom_graph.graph.limits import Limits
 from dicom_graph.graph.subjects import Resolver, SubjectPatient, subjects_of
@@ -46,6 +47,7 @@ class Service:
     limits: Limits = field(default_factory=Limits)
     subjects: Resolver | None = None
     imaging: Imaging = field(default_factory=Imaging)
+    audit: AuditLog | None = None
 
     def store_for(self, principal: Principal) -> Store:
         """What of the database a principal sees."""

@@ -39,11 +39,13 @@ _TYPES = {
     "patient": "Patient", "study": "Study", "series": "Series", "image": "Image",
     "header": "Header", "data_element": "DataElement",
     "data_element_definition": "DataElementDefinition", "import_job": "ImportJob",
+    "audit_entry": "AuditEntry",
 }  # fmt: skip
 _MODULES = {
     "patient": "patient", "study": "study", "series": "series", "image": "image",
     "header": "header", "data_element": "element", "data_element_definition": "element",
     "import_job": "import_job",
+    "audit_entry": "audit_entry",
 }  # fmt: skip
 
 

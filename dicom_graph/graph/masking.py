@@ -4,15 +4,19 @@ import logging
 import re
 import traceback
 import uuid
+from contextlib import aclosing
 from typing import Any
 
 import strawberry
 from graphql import GraphQLError
 from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from dicom_graph.graph.auditing import Unavailable, watched
 from dicom_graph.graph.context import Context
 from dicom_graph.graph.limits import Limits
+from dicom_graph.telemetry.request import current_id
 
 log = logging.getLogger(__name__)
 _SUGGESTION = re.compile(r"[.;]? did you mean .*", re.IGNORECASE | re.DOTALL)
@@ -28,8 +32,14 @@ class MaskedSchema(strawberry.Schema):
         options["allowed_operation_types"] = allowed - {OperationType.SUBSCRIPTION}
         context = options.get("context_value")
         if isinstance(context, Context):
-            options["context_value"] = context.fresh()
-        return await super().execute(query, *args, **options)
+            options["context_value"] = context = context.fresh()
+        try:
+            async with watched(context, query, options.get("operation_name")) as watch:
+                result = await super().execute(query, *args, **options)
+                watch.note(result)
+        except Unavailable as error:
+            return PreExecutionError(data=None, errors=[error])
+        return result
 
     async def stream(self, query: str | None, *args: Any, **options: Any) -> Any:
         """Any operation of a WebSocket, or a subscription."""
@@ -37,8 +47,9 @@ class MaskedSchema(strawberry.Schema):
         if isinstance(context, Context):
             # A WebSocket has one for all its operations; what one loaded is stale soon.
             await context.identify_again()
-            options["context_value"] = context.fresh()
-        return await super().stream(query, *args, **options)
+            options["context_value"] = context = context.fresh()
+        results = await super().stream(query, *args, **options)
+        return _watched(results, context, query, options.get("operation_name"))
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
@@ -64,3 +75,18 @@ class MaskedSchema(strawberry.Schema):
             log.error("internal error %s: %s\n%s", error_id, type(original).__name__, place)
             error.message = f"internal error {error_id}: the server's log has the details"
             error.extensions = {"code": "INTERNAL", "id": error_id}
+            if (request_id := current_id()) is not None:
+                error.extensions["requestId"] = request_id
+
+
+async def _watched(results: Any, context: Any, query: str | None, name: str | None) -> Any:
+    """The same results, watched; nothing is sent that had to be written down and could not."""
+    try:
+        async with watched(context, query, name) as watch, aclosing(results):
+            async for result in results:
+                watch.note(result)
+                if not watch.is_long:
+                    await watch.end()
+                yield result
+    except Unavailable as error:
+        yield PreExecutionError(data=None, errors=[error])

@@ -33,7 +33,7 @@ def _guard_answer(field: GraphQLField, name: str, need: Need) -> None:
     resolve = field.resolve or default_field_resolver
 
     def guarded(source: Any, info: Any, **arguments: Any) -> Any:
-        _check(info.context, need, name)
+        require(info.context, need, name)
         return resolve(source, info, **arguments)
 
     field.resolve = guarded
@@ -45,14 +45,14 @@ def _guard_events(field: GraphQLField, name: str, need: Need) -> None:
     assert subscribe is not None
 
     async def guarded(source: Any, info: Any, **arguments: Any) -> AsyncIterator[Any]:
-        _check(info.context, need, name)
+        require(info.context, need, name)
         events = subscribe(source, info, **arguments)
         if isawaitable(events):
             events = await events
         try:
             async for event in events:
                 await info.context.identify_again()
-                _check(info.context, need, name)
+                require(info.context, need, name)
                 yield event
         finally:
             await events.aclose()
@@ -60,7 +60,8 @@ def _guard_events(field: GraphQLField, name: str, need: Need) -> None:
     field.subscribe = guarded
 
 
-def _check(context: Context, need: Need, name: str) -> None:
+def require(context: Context, need: Need, name: str) -> None:
+    """Raises Refused where whoever asks may not do what `name` is."""
     principal = context.principal
     reason = refusal(principal, need, f"`{name}`")
     if reason is not None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import strawberry
 
+from dicom_graph.access.policy import need_of_field
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.connection import Connection
 from dicom_graph.graph.context import Info
@@ -13,6 +14,8 @@ from dicom_graph.graph.errors import BadInput
 from dicom_graph.graph.facets import FacetValue, facet
 from dicom_graph.graph.fields import root_list
 from dicom_graph.graph.node import Node, split_global_id
+from dicom_graph.graph.permissions import require
+from dicom_graph.graph.types.audit_entry import AuditEntry
 from dicom_graph.graph.types.element import DataElement, DataElementDefinition
 from dicom_graph.graph.types.header import Header
 from dicom_graph.graph.types.image import Image
@@ -32,6 +35,12 @@ def _entity(table: str, make: Callable[[Any], Node]) -> Callable[[Info, int], Aw
         return make(row) if row is not None else None
 
     return load
+
+
+async def _audit_entry(info: Info, key: int) -> AuditEntry | None:
+    require(info.context, need_of_field("Query", "auditEntries"), "auditEntries")
+    row = await info.context.loaders.entity("audit_entry").load(key)
+    return AuditEntry.from_row(row) if row is not None else None
 
 
 async def _header(info: Info, key: int) -> Header | None:
@@ -55,6 +64,7 @@ _NODES: dict[str, Callable[[Info, int], Awaitable[Any]]] = {
     "Series": _entity("series", Series.from_row),
     "Image": _entity("image", Image.from_row),
     "ImportJob": _entity("import_job", ImportJob.from_row),
+    "AuditEntry": _audit_entry,
     "Header": _header,
     "DataElement": _element,
     "DataElementDefinition": _definition,
@@ -83,6 +93,9 @@ class Query:
         "data_element_definition", "All definitions that occur, by keyword; private ones first."
     )
     import_jobs: Connection[ImportJob] = root_list("import_job", "All imports, latest first.")
+    audit_entries: Connection[AuditEntry] = root_list(
+        "audit_entry", "The audit log, latest first; for admins."
+    )
 
     facet: list[FacetValue] = strawberry.field(
         resolver=facet,

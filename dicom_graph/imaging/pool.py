@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -22,6 +22,7 @@ from typing import ParamSpec, TypeVar
 
 from dicom_graph.dicom.errors import PixelError
 from dicom_graph.imaging.errors import ImagingError, Problem, imaging_error
+from dicom_graph.telemetry import metrics
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -51,7 +52,7 @@ class DecodePool:
 
         A call that is cancelled ends at once, and with it its process.
         """
-        async with self._slots:
+        async with self._slot():
             worker = await self._ready()
             try:
                 result = await self._call(worker, partial(function, *args, **kwargs))
@@ -63,6 +64,16 @@ class DecodePool:
                 raise
             self._put_back(worker)
             return result
+
+    @contextlib.asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        with metrics.DECODING_QUEUED.track_inprogress():
+            await self._slots.acquire()
+        try:
+            with metrics.DECODING.track_inprogress():
+                yield
+        finally:
+            self._slots.release()
 
     def close(self) -> None:
         """End all processes, also those at work."""
@@ -96,6 +107,7 @@ class DecodePool:
             async with deadline:
                 return await worker.call(call)
         except BrokenProcessPool:
+            metrics.DECODING_CRASHED.inc()
             self._busy.discard(worker)
             worker.close()
             raise ImagingError(
@@ -105,6 +117,7 @@ class DecodePool:
         except TimeoutError:
             if not deadline.expired():
                 raise
+            metrics.DECODING_CRASHED.inc()
             self._discard(worker)
             raise ImagingError(
                 f"it took longer than {self._seconds:g} seconds, the limit for one answer",

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 from dicom_graph.store.deadline import DEADLINE, interrupted_at
 from dicom_graph.store.dialect import refuse_condition, tune_sqlite_connection
@@ -136,6 +137,11 @@ class Database:
             stack.enter_context(interrupted_at(connection, moment))
             sight = await self.sights.current(connection) if self.sights is not None else None
             yield await connection.execution_options(groups=self.groups, sight=sight)
+
+    def pool_state(self) -> tuple[int, int]:
+        """How many connections for questions there may be, and how many are in use."""
+        pool = self.reader.sync_engine.pool
+        return self._pool_size, pool.checkedout() if isinstance(pool, QueuePool) else 0
 
     async def ping(self) -> None:
         """Raises DatabaseError where the database does not answer."""

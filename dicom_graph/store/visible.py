@@ -31,6 +31,7 @@ from sqlalchemy import (
 )
 
 from dicom_graph.store.account_tables import Grant
+from dicom_graph.store.audit_tables import AuditEntry
 from dicom_graph.store.tables import (
     Base,
     ElementSet,
@@ -142,6 +143,7 @@ def _granted(hidden: "_Hidden", groups: Groups) -> dict[type[Base], ColumnElemen
         File: hidden.table(File).c.image_id.in_(seen_images),
         ImportJob: false(),
         ImportFailure: false(),
+        AuditEntry: false(),
     }
 
 

@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
+from dicom_graph.access.audit import AuditLog, AuditMode
 from dicom_graph.access.authenticator import Authenticator
 from dicom_graph.access.principal import Role
 from dicom_graph.graph.context import Service
@@ -26,8 +27,10 @@ from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
 from dicom_graph.store.migrate import prepare
 from dicom_graph.store.read import Store
+from dicom_graph.telemetry import tracing
 from dicom_graph.web import archives, images, series
 from dicom_graph.web.answers import FAILURES
+from dicom_graph.web.audited import Audited
 from dicom_graph.web.authentication import Authentication, Sources
 from dicom_graph.web.capacity import BodyLimit, Capacity
 from dicom_graph.web.documents import Documents
@@ -37,6 +40,8 @@ from dicom_graph.web.graphql import GraphQLView, ViewOptions
 from dicom_graph.web.headers import SecurityHeaders
 from dicom_graph.web.health import healthz, readyz
 from dicom_graph.web.login import Login
+from dicom_graph.web.metrics import sampling, show_metrics
+from dicom_graph.web.observed import Observed
 from dicom_graph.web.uploads import UploadView
 
 
@@ -57,6 +62,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         max_decoded_bytes=settings.max_decoded_megabytes << 20,
         decode_timeout=settings.decode_timeout,
     )
+    audit = AuditLog(database, AuditMode(settings.audit), settings.audit_file)
     service = Service(
         store,
         runner,
@@ -67,17 +73,23 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         _limits(settings, documents),
         load_resolver(settings.subject_resolver) if settings.subject_resolver else None,
         imaging,
+        audit,
     )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await asyncio.to_thread(prepare, database)
+        tracing.configure()
         runner.start()
+        audit.start()
         try:
-            yield
+            async with sampling(app):
+                yield
         finally:
             imaging.close()
             await asyncio.to_thread(runner.stop)
+            await asyncio.to_thread(audit.stop)
+            await asyncio.to_thread(tracing.close)
             await database.close()
 
     authenticator = _authenticator(database, settings)
@@ -103,6 +115,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
             Route("/logout", login.log_out, methods=["POST"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
+            *([] if settings.metrics == "off" else [Route("/metrics", show_metrics)]),
             *images.ROUTES,
             *series.ROUTES,
             *archives.ROUTES,
@@ -112,7 +125,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
                 middleware=[Middleware(GZipMiddleware)],
             ),
         ],
-        middleware=_middleware(settings, authenticator, sources),
+        middleware=_middleware(settings, authenticator, sources, audit),
         exception_handlers=FAILURES,
         lifespan=lifespan,
     )
@@ -147,10 +160,13 @@ def _authenticator(database: Database, settings: Settings) -> Authenticator:
 
 
 def _middleware(
-    settings: Settings, authenticator: Authenticator, sources: Sources
+    settings: Settings, authenticator: Authenticator, sources: Sources, audit: AuditLog
 ) -> list[Middleware]:
     """What each request goes through, from the outside in."""
+    public = frozenset({"/metrics"} if settings.metrics == "public" else ())
     return [
+        Middleware(Observed, sources),
+        Middleware(Audited, audit),
         Middleware(SecurityHeaders),
         Middleware(Failures),
         # Against DNS rebinding: a page elsewhere must not reach this server by its own name.
@@ -162,7 +178,7 @@ def _middleware(
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type"],
         ),
-        Middleware(Authentication, authenticator=authenticator, sources=sources),
+        Middleware(Authentication, authenticator=authenticator, sources=sources, public=public),
         Middleware(BodyLimit, settings.max_body_bytes),
     ]
 

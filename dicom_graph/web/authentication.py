@@ -20,6 +20,7 @@ from dicom_graph.access.policy import is_public, need_of_route, refusal
 from dicom_graph.access.principal import NOBODY, Principal
 from dicom_graph.access.throttle import TooManyFailures
 from dicom_graph.settings import Network
+from dicom_graph.telemetry.request import claim
 
 SESSION_COOKIE = "dicom_graph_session"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -112,12 +113,22 @@ def bearer(header: str) -> Bearer | None:
 
 
 class Authentication:
-    """ASGI middleware: puts `principal` and `identify` into the scope, or refuses."""
+    """ASGI middleware: puts `principal` and `identify` into the scope, or refuses.
 
-    def __init__(self, app: ASGIApp, authenticator: Authenticator, sources: Sources) -> None:
+    `public`: paths that the settings open to everybody.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        authenticator: Authenticator,
+        sources: Sources,
+        public: frozenset[str] = frozenset(),
+    ) -> None:
         self._app = app
         self._authenticator = authenticator
         self._sources = sources
+        self._public = public
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -144,10 +155,11 @@ class Authentication:
         """Fill the scope; gives the refusal, if the request ends here."""
         scope = connection.scope
         scope["principal"] = NOBODY
-        if is_public(scope["path"]):
+        if is_public(scope["path"]) or scope["path"] in self._public:
             return None
         try:
             credentials = self._sources.credentials(connection)
+            claim(getattr(credentials, "name", None))
             identify = identifier(self._authenticator, credentials)
             principal = await identify()
         except BadCredentials as error:
@@ -160,11 +172,11 @@ class Authentication:
             if scope["type"] == "websocket" and credentials is None and scope["path"] == "/graphql":
                 return None
             return _ask_for_name(connection)
+        scope["principal"] = principal
+        scope["identify"] = identify
         reason = refusal(principal, need_of_route(scope["path"]), scope["path"])
         if reason is not None:
             return _error(403, "FORBIDDEN", reason)
-        scope["principal"] = principal
-        scope["identify"] = identify
         return None
 
 

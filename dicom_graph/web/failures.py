@@ -7,6 +7,8 @@ import uuid
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dicom_graph.telemetry.request import current_id
+
 log = logging.getLogger(__name__)
 
 
@@ -39,5 +41,6 @@ class Failures:
 
 def _answer(error_id: str) -> JSONResponse:
     message = f"internal error {error_id}: the server's log has the details"
-    error = {"message": message, "extensions": {"code": "INTERNAL", "id": error_id}}
+    extensions = {"code": "INTERNAL", "id": error_id, "requestId": current_id()}
+    error = {"message": message, "extensions": extensions}
     return JSONResponse({"errors": [error]}, status_code=500)

@@ -26,6 +26,7 @@ from dicom_graph.access.authenticator import Authenticator
 from dicom_graph.access.principal import NOBODY
 from dicom_graph.graph.context import Context, Service
 from dicom_graph.graph.schema import schema
+from dicom_graph.telemetry.request import CURRENT
 from dicom_graph.web.authentication import bearer, identifier
 from dicom_graph.web.body import PREFLIGHT_NEEDED, bounded, is_preflighted
 from dicom_graph.web.documents import Documents
@@ -97,6 +98,10 @@ class GraphQLView(GraphQL[Context, None]):
             if token is not None:
                 context.identify = identifier(self._authenticator, token)
                 await context.identify_again()
+        current = CURRENT.get()
+        if current is not None:
+            current.principal = context.principal.name
+            current.is_refused = context.principal is NOBODY
         if context.principal is NOBODY:
             raise ConnectionRejectionError
         return UNSET  # type: ignore[no-any-return]

@@ -7,8 +7,10 @@ from urllib.parse import parse_qs
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from dicom_graph.access.authenticator import Authenticator, Basic
+from dicom_graph.access.authenticator import Authenticator, Basic, Cookie
+from dicom_graph.access.principal import NOBODY
 from dicom_graph.access.throttle import TooManyFailures
+from dicom_graph.telemetry.request import claim
 from dicom_graph.web.authentication import SESSION_COOKIE, Sources
 
 _FORM_COOKIE = "dicom_graph_login"
@@ -66,6 +68,7 @@ class Login:
             return _form(request, target, "The form was too old. Try again.", 403)
         address = self._sources.address(request)
         given = Basic(fields.get("name", ""), fields.get("password", ""), address)
+        claim(given.name)
         try:
             cookie = await self._authenticator.log_in(given)
         except TooManyFailures as error:
@@ -74,6 +77,7 @@ class Login:
             return response
         if cookie is None:
             return _form(request, target, "Wrong name or password.", 401)
+        request.scope["principal"] = await self._authenticator.principal(Cookie(cookie)) or NOBODY
         response = RedirectResponse(_own(target), status_code=303)
         response.delete_cookie(_FORM_COOKIE, path="/login")
         _set_cookie(request, response, SESSION_COOKIE, cookie)

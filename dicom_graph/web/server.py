@@ -11,6 +11,8 @@ def make_server(application: Starlette, settings: Settings) -> uvicorn.Server:
     config = uvicorn.Config(
         application,
         log_config=None,
+        # `web.observed` has its own, without UIDs and queries.
+        access_log=False,
         server_header=False,
         timeout_graceful_shutdown=10,
         # Whom a proxy may speak for is decided in `web.authentication`.

@@ -1,6 +1,6 @@
 """A secret of this database, from which the pseudonyms of the de-identified view are made.
 
-Revises: 0006.
+Revises: 0007.
 """
 
 import secrets
@@ -11,7 +11,7 @@ from alembic import op
 TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 

@@ -74,7 +74,7 @@ def deidentified_site(
     """A site over the files that `fill` makes, on the database of the kind `request.param`."""
     with filled_database(request, folder, fill, may_fail=True) as url:
         database = Database(url)
-        whole = add_person(database, "whole")
+        whole = add_person(database, "whole", "ADMIN")
         blind = add_person(database, "blind", "ADMIN", deidentified=True)
         token = add_person(database, "half", "ADMIN", deidentified_token=True)
         database.close_writer()

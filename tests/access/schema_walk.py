@@ -28,7 +28,7 @@ ARGUMENTS = {
 _AGGREGATED = {
     "Patient": "dateOfBirth", "Study": "date", "Series": "date", "Image": "date",
     "ImportJob": "startedAt", "DataElement": "length", "Header": "index",
-    "DataElementDefinition": "tag",
+    "DataElementDefinition": "tag", "AuditEntry": "seconds",
 }  # fmt: skip
 
 

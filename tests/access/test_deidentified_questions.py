@@ -16,6 +16,7 @@ from tests.access.deidentified_site import Site, deidentified_site
 from tests.access.identities import IMAGES, PATIENT, PROFILE, SERIES, STUDY, make_planted
 from tests.conftest import running_server
 from tests.make import make_series
+from tests.waiting import until
 
 LISTS = {
     "patients": ("PATIENT", "uid name namePrefix givenName middleName familyName nameSuffix sex "
@@ -273,3 +274,20 @@ def test_the_keywords_of_what_is_withheld_are_not_listed(site: Site) -> None:
     }
     assert all(actions.get(name, "U") == "U" or name == "PatientID" for name in shown)
     assert {"EchoTime", "SOPInstanceUID", "PatientID", "ReferencedSeriesSequence"} <= shown
+
+
+def test_the_audit_log_knows_whom_they_saw(site: Site) -> None:
+    query = "{ patients { nodes { uid } } studies { nodes { uid } } }"
+    entries = "{ auditEntries(first: 100) { nodes { principal patients studies } } }"
+    site.data(query)
+
+    def lines() -> list[Any]:
+        nodes = site.data(entries, site.whole)["auditEntries"]["nodes"]
+        return [node for node in nodes if node["principal"] == "blind" and node["patients"]]
+
+    until(lambda: any(STUDY in (line["studies"] or ()) for line in lines()))
+    true = site.data(query, site.whole)
+    for name in ("patients", "studies"):
+        known = {node["uid"] for node in true[name]["nodes"]}
+        assert {uid for line in lines() for uid in line[name] or ()} <= known
+    assert site.ask(entries)["errors"][0]["extensions"]["code"] == "FORBIDDEN"

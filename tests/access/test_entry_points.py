@@ -76,6 +76,7 @@ ROUTES = {
     ("GET", "/healthz"): Row(EVERYBODY),
     ("GET", "/readyz"): Row(EVERYBODY),
     ("GET", "/static"): Row(EVERYBODY),
+    ("GET", "/metrics"): Row(VIEWER),
 }
 FIELDS = {
     "query": {
@@ -93,6 +94,7 @@ FIELDS = {
         "imageByUid": (Row(VIEWER), 'imageByUid(uid: "1") { uid }'),
         "importJob": (Row(VIEWER), f'importJob(id: "{JOB}") {{ id }}'),
         "node": (Row(VIEWER), f'node(id: "{NOTHING}") {{ id }}'),
+        "auditEntries": (Row(ADMIN, limited=False, blind=False), "auditEntries { totalCount }"),
         "nodes": (Row(VIEWER), f'nodes(ids: ["{NOTHING}"]) {{ id }}'),
     },
     "mutation": {

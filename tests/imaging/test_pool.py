@@ -10,10 +10,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from dicom_graph.dicom.errors import CorruptPixelsError
 from dicom_graph.imaging.errors import ImagingError, Problem
 from dicom_graph.imaging.pool import DecodePool
+from dicom_graph.telemetry import metrics
 from tests.waiting import until
 
 
@@ -120,3 +122,33 @@ async def test_a_call_that_is_given_up_frees_its_place(tmp_path: Path) -> None:
     assert await waiting == 12
     await asyncio.to_thread(until, lambda: not psutil.pid_exists(process))
     pool.close()
+
+
+def _figures() -> dict[str, float]:
+    text = metrics.render([]).decode()
+    return {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name.startswith("dicom_graph_decoding")
+    }
+
+
+async def test_figures_tell_who_decodes_who_waits_and_what_crashed(
+    pool: DecodePool, tmp_path: Path
+) -> None:
+    before = _figures()
+    calls = [asyncio.ensure_future(pool.run(hang, str(tmp_path / str(n)))) for n in range(3)]
+    await started(tmp_path / "0")
+    await started(tmp_path / "1")
+    now = _figures()
+    assert now["dicom_graph_decoding_in_use"] - before["dicom_graph_decoding_in_use"] == 2
+    assert now["dicom_graph_decoding_queued"] - before["dicom_graph_decoding_queued"] == 1
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    assert await problem_of(pool.run(crash)) is Problem.DECODER_CRASHED
+    after, crashed = _figures(), "dicom_graph_decoding_crashed_total"
+    assert after[crashed] - before[crashed] == 1
+    for name in ("dicom_graph_decoding_in_use", "dicom_graph_decoding_queued"):
+        assert after[name] == before[name]

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import strawberry
 
 from dicom_graph.graph.errors import BadInput
+from dicom_graph.graph.inputs.audit import AuditEntryFilter
 from dicom_graph.graph.inputs.elements import (
     DataElementDefinitionFilter,
     ElementFilter,
@@ -233,7 +234,7 @@ class ImportJobFilter:
 FILTERS: dict[str, Any] = {
     "patient": PatientFilter, "study": StudyFilter, "series": SeriesFilter, "image": ImageFilter,
     "data_element": ElementFilter, "data_element_definition": DataElementDefinitionFilter,
-    "import_job": ImportJobFilter,
+    "import_job": ImportJobFilter, "audit_entry": AuditEntryFilter,
 }  # fmt: skip
 """The filter input of each entity."""
 
@@ -245,6 +246,7 @@ _TYPE_NAMES = {
     "import_job": "ImportJob",
 }  # fmt: skip
 _JOB_COLUMNS = {"created_at": "created", "created": "images_created"}
+_AUDIT_COLUMNS = {"created_at": "created"}
 
 
 def condition_of(entity: str, given: Any) -> Condition | None:
@@ -275,6 +277,8 @@ def _parts(entity: str, name: str, given: Any) -> list[Condition]:
         return [Not(_required(entity, value))]
     if name == "id":
         return _id_parts(entity, value)
+    if entity == "audit_entry":
+        return [Field(_AUDIT_COLUMNS.get(name, name), test) for test in tests_of(value)]
     if name in _SPECIAL:
         return [_SPECIAL[name](entity, value)]
     if name.startswith("n_"):

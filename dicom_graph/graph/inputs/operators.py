@@ -7,6 +7,7 @@ from typing import Any, cast
 import strawberry
 
 from dicom_graph.graph.errors import BadInput
+from dicom_graph.graph.types.audit_entry import AuditAction, AuditOutcome
 from dicom_graph.graph.types.import_job import ImportOrigin, ImportStatus
 from dicom_graph.graph.types.sequence_type import SequenceType
 from dicom_graph.store.read.conditions import Operator, Test
@@ -116,6 +117,18 @@ class ImportOriginFilter:
     in_: list[ImportOrigin] | None = _op("Is one of these.", "in")
 
 
+@strawberry.input(description="Conditions on what was done.")
+class AuditActionFilter:
+    eq: AuditAction | None = _op("Is this.")
+    in_: list[AuditAction] | None = _op("Is one of these.", "in")
+
+
+@strawberry.input(description="Conditions on how something ended.")
+class AuditOutcomeFilter:
+    eq: AuditOutcome | None = _op("Is this.")
+    in_: list[AuditOutcome] | None = _op("Is one of these.", "in")
+
+
 @strawberry.input(description="Conditions on a list of texts.")
 class StringListFilter:
     exactly: list[str] | None = _op("Holds these and no others, as a set.")
@@ -160,7 +173,7 @@ def _checked(operator: Operator, value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, SequenceType | ImportStatus | ImportOrigin):
+    if isinstance(value, SequenceType | ImportStatus | ImportOrigin | AuditAction | AuditOutcome):
         return value.value
     if isinstance(value, str):
         return checked_text(value)

@@ -87,12 +87,24 @@ _FIELDS: dict[str, dict[str, str]] = {
         "found": "Number of files found.",
         "failed": "Number of files that it could not take.",
     },
+    "audit_entry": {
+        "id": "The order in which they were written.",
+        "created": "When it ended.",
+        "principal": "The name of whoever did it.",
+        "seconds": "How long it took.",
+        "n_patients": "Number of patients.",
+        "n_images": "Number of images.",
+    },
 }
 _TYPE_NAMES = {
     "patient": "Patient", "study": "Study", "series": "Series", "image": "Image",
-    "import_job": "ImportJob",
+    "import_job": "ImportJob", "audit_entry": "AuditEntry",
 }  # fmt: skip
-_MEMBER_NAMES = {("image", "series_id"): "SERIES", ("import_job", "created"): "CREATED_AT"}
+_MEMBER_NAMES = {
+    ("image", "series_id"): "SERIES",
+    ("import_job", "created"): "CREATED_AT",
+    ("audit_entry", "created"): "CREATED_AT",
+}
 
 
 _WITH_HEADERS = {
@@ -123,7 +135,8 @@ class ElementOrder:
 
 def _make_order(entity: str) -> Any:
     title = _TYPE_NAMES[entity]
-    fields = _FIELDS[entity] if entity == "import_job" else _FIELDS[entity] | _COMMON
+    is_own = entity in ("import_job", "audit_entry")
+    fields = _FIELDS[entity] if is_own else _FIELDS[entity] | _COMMON
     values: Any = {
         _MEMBER_NAMES.get((entity, name), name.upper()): strawberry.enum_value(
             name, description=description

@@ -62,6 +62,8 @@ class RefreshMutations:
         service = info.context.service
         try:
             entity, key = entity_and_key(input.id, *TYPE_NAMES)
+            # For the audit log: whom it is about.
+            await info.context.store.by_ids(entity, [key])
             job_id = await asyncio.to_thread(
                 request_refresh,
                 service.store.database,

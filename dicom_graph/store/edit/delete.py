@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, select
 
 from dicom_graph.store.dialect import among, delete_rows, is_sqlite, make_temporary_ids
 from dicom_graph.store.edit.files import images_of, series_of
+from dicom_graph.store.edit.noted import note_entity
 from dicom_graph.store.edit.update import TABLES, entity_exists
 from dicom_graph.store.generation import count_deletion, write_alone
 from dicom_graph.store.idlist import unpack_ids
@@ -51,6 +52,7 @@ class Deletion:
         self._table = TABLES[entity]
         self._id = id
         self.exists = entity_exists(connection, entity, id)
+        note_entity(connection, entity, id)
         images = select(Image.id).where(images_of(entity, id))
         self._images = make_temporary_ids(connection, "doomed_image", images)
 

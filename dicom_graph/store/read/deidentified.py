@@ -29,6 +29,7 @@ from dicom_graph.store.read.relations import RELATIONS, Parent
 from dicom_graph.store.read.replaced import PseudonymousElements, replacements_of
 from dicom_graph.store.read.statistics import Statistics
 from dicom_graph.store.read.store import Store
+from dicom_graph.store.seen import note_pseudonymous
 
 NEVER = Or(())
 
@@ -58,6 +59,7 @@ class DeidentifiedStore(Store):
             many_images=store.many_images,
         )
         self._elements = PseudonymousElements(self.element_cache_bytes, self.database)
+        self._note = note_pseudonymous
 
     @classmethod
     def of(cls, store: Store) -> "DeidentifiedStore":

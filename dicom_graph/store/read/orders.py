@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, String, cast, func, select
 
 from dicom_graph.store.dialect import first_number
-from dicom_graph.store.read.filters import count_of
+from dicom_graph.store.read.filters import COUNTED, count_of
 from dicom_graph.store.tables import Patient, Series, Study
 from dicom_graph.store.types import Text
 
@@ -27,7 +27,7 @@ def order_key(
         return select(Study.uid).where(Study.id == table.c.study_id).scalar_subquery()
     if name == "patient":
         return select(Patient.uid).where(Patient.id == table.c.patient_id).scalar_subquery()
-    if name.startswith("n_"):
+    if f"{entity}.{name[2:]}" in COUNTED:
         return count_of(f"{entity}.{name[2:]}", table, patient).scalar_subquery()
     if name == "pixel_spacing":
         return first_number(sqlite, table.c[name])

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, FromClause, Table, or_, select, union_all
 
+from dicom_graph.store.audit_tables import AuditEntry
 from dicom_graph.store.read.climb import images_of_elements
 from dicom_graph.store.read.pages import Order
 from dicom_graph.store.tables import (
@@ -29,6 +30,7 @@ ENTITY_TABLES: dict[str, Table] = {
     "data_element": DataElement.__table__,  # type: ignore[dict-item]
     "data_element_definition": DataElementDefinition.__table__,  # type: ignore[dict-item]
     "import_job": ImportJob.__table__,  # type: ignore[dict-item]
+    "audit_entry": AuditEntry.__table__,  # type: ignore[dict-item]
 }
 
 DEFAULT_ORDERS: dict[str, tuple[Order, ...]] = {
@@ -46,6 +48,7 @@ DEFAULT_ORDERS: dict[str, tuple[Order, ...]] = {
         Order("id"),
     ),
     "import_job": (Order("id", True),),
+    "audit_entry": (Order("id", True),),
 }
 
 

@@ -5,6 +5,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import JSON, ColumnElement, FromClause, Row, Select, func, select
@@ -41,6 +42,7 @@ from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
 from dicom_graph.store.read.sorter import Sorter
 from dicom_graph.store.read.statistics import Statistics, statistics_statement
 from dicom_graph.store.read.summary import SeriesContents, count_elements, summarise
+from dicom_graph.store.seen import note
 from dicom_graph.store.tables import (
     Directory,
     ElementSet,
@@ -67,6 +69,7 @@ class Store:
         self.database = database
         self.element_cache_bytes = element_cache_bytes
         self.deidentified: Store | None = None
+        self._note = note
         self.many_images = many_images
         self._sqlite = database.is_sqlite
         self._elements = ElementCache(element_cache_bytes)
@@ -90,11 +93,14 @@ class Store:
         table = ENTITY_TABLES[entity]
         async with self.database.read() as connection:
             if request.has_elements:
-                return await (await self._sorter(connection, entity, request)).page(wanted)
-            filters = await self._filters(connection, wanted)
-            narrowed = select(table).where(*self._where(filters, entity, table, wanted))
-            statement = page_statement(narrowed, self._keys(entity, table, request), request)
-            return make_page((await connection.execute(statement)).all(), request)
+                page = await (await self._sorter(connection, entity, request)).page(wanted)
+            else:
+                filters = await self._filters(connection, wanted)
+                narrowed = select(table).where(*self._where(filters, entity, table, wanted))
+                statement = page_statement(narrowed, self._keys(entity, table, request), request)
+                page = make_page((await connection.execute(statement)).all(), request)
+        self._note(entity, page.rows)
+        return page
 
     async def count(self, entity: str, wanted: Condition | None = None) -> int:
         """The number of entities of a kind."""
@@ -120,7 +126,9 @@ class Store:
         async with self.database.read() as connection:
             if request.has_elements:
                 sorter = await self._sorter(connection, child_name, request)
-                return await sorter.pages_of(relation, parents, wanted)
+                pages = await sorter.pages_of(relation, parents, wanted)
+                self._note(child_name, chain.from_iterable(page.rows for page in pages.values()))
+                return pages
             filters = await self._filters(connection, wanted, patient)
 
             def page_of_parent(table: FromClause) -> Select[Any]:
@@ -146,7 +154,9 @@ class Store:
             )
             for row in await connection.execute(statement):
                 rows[Parent(row[0], row[1])].append(row)
-        return {parent: make_page(rows.get(parent, ()), request) for parent in parents}
+        pages = {parent: make_page(rows.get(parent, ()), request) for parent in parents}
+        self._note(child_name, chain.from_iterable(page.rows for page in pages.values()))
+        return pages
 
     async def _sorter(
         self, connection: AsyncConnection, entity: str, request: PageRequest
@@ -246,14 +256,18 @@ class Store:
         table = ENTITY_TABLES[entity]
         statement = select(table).where(among(self._sqlite, table.c.id, ids))
         async with self.database.read() as connection:
-            return {row.id: row for row in await connection.execute(statement)}
+            rows = (await connection.execute(statement)).all()
+        self._note(entity, rows)
+        return {row.id: row for row in rows}
 
     async def by_uids(self, entity: str, uids: Sequence[str]) -> dict[str, Row[Any]]:
         """Entities by uid."""
         table = ENTITY_TABLES[entity]
         statement = select(table).where(texts_among(self._sqlite, table.c.uid, uids))
         async with self.database.read() as connection:
-            return {row.uid: row for row in await connection.execute(statement)}
+            rows = (await connection.execute(statement)).all()
+        self._note(entity, rows)
+        return {row.uid: row for row in rows}
 
     async def headers(self, ids: Sequence[int]) -> dict[int, Row[Any]]:
         """Headers by id."""
@@ -268,7 +282,9 @@ class Store:
         if self.database.is_narrowed:
             statement = statement.where(*of_visible("header", Header.__table__))
         async with self.database.read() as connection:
-            return {row._mapping[key]: row for row in await connection.execute(statement)}
+            rows = (await connection.execute(statement)).all()
+        self._note("header", rows)
+        return {row._mapping[key]: row for row in rows}
 
     async def items(self, element_ids: Sequence[int]) -> dict[int, list[Row[Any]]]:
         """The items of sequence elements, in order."""

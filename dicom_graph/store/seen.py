@@ -1,0 +1,103 @@
+"""Which patients, studies, series and images an answer was made of.
+
+Whoever wants to know puts a `Seen` into `SEEN`; every question that the store answers from then on,
+in that task and what it starts, notes the rows that it gives. So no way to a row can be forgotten.
+"""
+
+from collections.abc import Iterable
+from contextvars import ContextVar
+from typing import Any
+
+
+class Seen:
+    """The keys of rows that were given. Patients and studies with their uid, where it is known.
+
+    `loose_series` and `loose_images` are those of which it is not known yet what they belong to.
+    """
+
+    __slots__ = ("images", "jobs", "loose_images", "loose_series", "patients", "series", "studies")
+
+    def __init__(self) -> None:
+        self.patients: dict[int, str | None] = {}
+        self.studies: dict[int, str | None] = {}
+        self.series: set[int] = set()
+        self.images: set[int] = set()
+        self.jobs: set[int] = set()
+        self.loose_series: set[int] = set()
+        self.loose_images: set[int] = set()
+
+    def copy(self) -> "Seen":
+        """What is noted so far."""
+        other = Seen()
+        other.patients, other.studies = dict(self.patients), dict(self.studies)
+        for name in ("series", "images", "jobs", "loose_series", "loose_images"):
+            setattr(other, name, set(getattr(self, name)))
+        return other
+
+    def add(self, entity: str, rows: Iterable[Any]) -> None:
+        """Note rows of an entity's table; those of other tables tell of no patient."""
+        note = _NOTES.get(entity)
+        if note is not None:
+            note(self, rows)
+
+
+def note(entity: str, rows: Iterable[Any]) -> None:
+    """Note rows that are given, for whoever wants to know."""
+    seen = SEEN.get()
+    if seen is not None:
+        seen.add(entity, rows)
+
+
+def note_pseudonymous(entity: str, rows: Iterable[Any]) -> None:
+    """The same of rows whose `uid` is not their own: the log finds that by their keys."""
+    seen = SEEN.get()
+    if seen is not None and entity in ("patient", "study"):
+        known = seen.patients if entity == "patient" else seen.studies
+        for row in rows:
+            known.setdefault(row.id)
+    else:
+        note(entity, rows)
+
+
+def _note_patients(seen: Seen, rows: Iterable[Any]) -> None:
+    seen.patients.update((row.id, row.uid) for row in rows)
+
+
+def _note_studies(seen: Seen, rows: Iterable[Any]) -> None:
+    seen.studies.update((row.id, row.uid) for row in rows)
+
+
+def _note_series(seen: Seen, rows: Iterable[Any]) -> None:
+    for row in rows:
+        seen.series.add(row.id)
+        if row.patient_id is not None:
+            seen.patients.setdefault(row.patient_id)
+        if row.study_id is not None:
+            seen.studies.setdefault(row.study_id)
+    seen.loose_series -= seen.series
+
+
+def _note_images(seen: Seen, rows: Iterable[Any]) -> None:
+    found = [(row.id, row.series_id) for row in rows]
+    seen.images.update(id for id, _ in found)
+    seen.loose_images -= seen.images
+    series = {series_id for _, series_id in found if series_id is not None}
+    seen.loose_series |= series - seen.series
+
+
+def _note_headers(seen: Seen, rows: Iterable[Any]) -> None:
+    images = {row.image_id for row in rows if row.image_id is not None}
+    seen.loose_images |= images - seen.images
+
+
+def _note_jobs(seen: Seen, rows: Iterable[Any]) -> None:
+    seen.jobs.update(row.id for row in rows)
+
+
+_NOTES = {
+    "patient": _note_patients, "study": _note_studies, "series": _note_series,
+    "image": _note_images, "header": _note_headers, "import_job": _note_jobs,
+}  # fmt: skip
+
+SEEN: ContextVar[Seen | None] = ContextVar("seen", default=None)
+"""Where the rows that the store gives are noted; None where nobody wants to know."""
