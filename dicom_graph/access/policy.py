@@ -25,7 +25,8 @@ _ADMIN = Need(Role.ADMIN, unlimited=True)
 _UNKNOWN = _ADMIN
 
 # What imports bring belongs to no group yet, their reports name paths of all, and an edit or a
-# deletion reaches files and rows that several groups may see: none of it is for the limited.
+# deletion reaches files and rows that several groups may see: none of it is for the limited. Who
+# sees no identities may do nothing but read.
 _IMPORT = Need(Role.IMPORTER, unlimited=True)
 _EDIT = Need(Role.EDITOR, unlimited=True)
 
@@ -83,8 +84,8 @@ def refusal(principal: Principal, need: Need, what: str) -> str | None:
     """Why a principal may not do something, for a person; None where it may."""
     if principal.role is Role.NOBODY:
         return "log in first"
-    if principal.deidentified:
-        return f"{principal.name} may see no identities, and there is no view without them yet"
+    if principal.deidentified and need != _READ:
+        return f"{what} is for users who see identities; {principal.name} may only read"
     if principal.role < need.role:
         wanted, own = need.role.name.lower(), principal.role.name.lower()
         article = "an" if wanted[0] in "aei" else "a"

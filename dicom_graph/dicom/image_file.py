@@ -53,7 +53,7 @@ class ImageFile:
     def __init__(self, path: str, file: BinaryIO, header: Dataset) -> None:
         self.path = path
         self.header = header
-        self.syntax = _syntax(header)
+        self.syntax = syntax_of(header)
         self._file = file
         self._keyword = ""
         self._vr: str | None = None
@@ -273,7 +273,7 @@ def _drop_unreadable(header: Dataset) -> None:
             del header._dict[tag]
 
 
-def _syntax(header: Dataset) -> UID:
+def syntax_of(header: Dataset) -> UID:
     """The transfer syntax; where the file does not say, that of the header as it was read."""
     syntax = header.file_meta.get("TransferSyntaxUID") if "file_meta" in header.__dict__ else None
     if syntax:

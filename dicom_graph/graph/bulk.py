@@ -16,6 +16,10 @@ async def load_bytes(info: Info, row: ElementRow, limit: int) -> bytes:
         raise BadInput(f"the value has {row.length} bytes, more than the limit of {limit}")
     if row.raw is not None:
         return row.raw
+    if info.context.store.is_deidentified:
+        raise BadInput(
+            "more than 64 KiB of an element are not shown without identities", "WITHHELD"
+        )
     paths = await info.context.store.files_of_element(row.id, limit=_MAX_FILES)
     found = await asyncio.to_thread(read_from_files, paths, row.tag, row.sha256 or b"")
     if found is not None:

@@ -12,6 +12,7 @@ from dicom_graph.access.audit import AuditLog
 from dicom_graph.access.principal import Principal
 from dicom_graph.graph.limits import Limits
 from dicom_graph.graph.subjects import Resolver, SubjectPatient, subjects_of
+from dicom_graph.imaging.deidentified import DeidentifiedImaging
 from dicom_graph.imaging.service import Imaging
 from dicom_graph.importing.runner import JobRunner
 from dicom_graph.importing.storage import required_root
@@ -27,6 +28,7 @@ from dicom_graph.store.read import (
     Statistics,
     Store,
 )
+from dicom_graph.store.read.deidentified import DeidentifiedStore
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -50,7 +52,12 @@ class Service:
     def store_for(self, principal: Principal) -> Store:
         """What of the database a principal sees."""
         groups = principal.groups
-        return self.store if groups is None else self.store.limited_to(groups)
+        store = DeidentifiedStore.of(self.store) if principal.deidentified else self.store
+        return store if groups is None else store.limited_to(groups)
+
+    def imaging_for(self, principal: Principal) -> Imaging:
+        """What decodes for a principal."""
+        return DeidentifiedImaging(self.imaging) if principal.deidentified else self.imaging
 
     def begin_upload(self) -> Upload:
         """A new upload. Raises StorageError without a storage root, UploadError."""
@@ -227,6 +234,11 @@ class Context:
     loaders: Loaders
     identify: Callable[[], Awaitable[Principal]] | None = None
     connection_params: dict[str, Any] | None = None
+
+    @property
+    def imaging(self) -> Imaging:
+        """What decodes for who asks."""
+        return self.service.imaging_for(self.principal)
 
     @classmethod
     def of(

@@ -49,7 +49,7 @@ SizeArgument = Annotated[
 
 async def description_of(info: Info, image: Any) -> PixelDescription:
     """What an image's file says of its pixels. Raises BadInput."""
-    store, imaging = info.context.store, info.context.service.imaging
+    store, imaging = info.context.store, info.context.imaging
 
     async def describe(image: Any) -> PixelDescription:
         return await imaging.describe(await file_of(store, image.key))
@@ -60,7 +60,7 @@ async def description_of(info: Info, image: Any) -> PixelDescription:
 
 async def statistics_of(info: Info, image: Any) -> PixelStatistics:
     """Least, greatest and mean value of an image, which is decoded for it. Raises BadInput."""
-    store, imaging = info.context.store, info.context.service.imaging
+    store, imaging = info.context.store, info.context.imaging
 
     async def measure(image: Any) -> PixelStatistics:
         return await imaging.statistics(await file_of(store, image.key))
@@ -71,7 +71,7 @@ async def statistics_of(info: Info, image: Any) -> PixelStatistics:
 
 async def volumes_of(info: Info, series: Any) -> list[VolumeSummary]:
     """The volumes of a series, the main one first. Raises BadInput."""
-    store, imaging = info.context.store, info.context.service.imaging
+    store, imaging = info.context.store, info.context.imaging
 
     async def read(series: Any) -> list[VolumeSummary]:
         return await imaging.volumes(await series_files(store, series.key))

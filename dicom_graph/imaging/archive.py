@@ -7,7 +7,14 @@ file is pixels, which hardly shrink.
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Sequence,
+)
 from contextlib import aclosing
 from typing import Any, BinaryIO
 
@@ -45,10 +52,12 @@ async def zip_series(
     store: Store,
     series: AsyncIterator[Sequence[Any]],
     progress: Callable[[int], None] | None = None,
+    opened: Callable[[StoredImage], Awaitable[BinaryIO | str]] | None = None,
 ) -> AsyncGenerator[bytes, None]:
     """The bytes of a zip of all images of series (rows); `progress` is told of each image.
 
     A file that is gone or has changed is no error: the entry `MISSING.txt` lists its image.
+    `opened` gives what goes into the archive for an image, or why nothing does; else its file does.
     """
     archive = _Archive()
     done = 0
@@ -57,7 +66,9 @@ async def zip_series(
             folder = await _folder(store, row)
             async for images in images_of_series(store, row.id):
                 for image in images:
-                    async with aclosing(_in_thread(archive.add(image, folder))) as chunks:
+                    given = await (opened or _file)(image)
+                    added = archive.add(default_path(*folder, image.uid), given)
+                    async with aclosing(_in_thread(added)) as chunks:
                         async for chunk in chunks:
                             yield chunk
                     done += 1
@@ -99,12 +110,10 @@ class _Archive:
         self._zip = ZipStream(compress_type=ZIP_STORED)
         self._missing: list[str] = []
 
-    def add(self, image: StoredImage, folder: tuple[str | None, str | None, str]) -> Chunks:
-        """The bytes of an image's entry; none where no file of it is left."""
-        name = default_path(*folder, image.uid)
-        opened = _open(image)
-        if opened is None:
-            self._missing.append(f"{name}: the file is gone or has changed since it was imported")
+    def add(self, name: str, opened: BinaryIO | str) -> Chunks:
+        """The bytes of an entry; none where it is told why there is no file."""
+        if isinstance(opened, str):
+            self._missing.append(f"{name}: {opened}")
             return
         with opened as file:
             self._zip.add(self._content(file, name), name)
@@ -126,6 +135,11 @@ class _Archive:
             expected = -1
         if expected:
             self._missing.append(f"{name}: incomplete, the file could not be read to its end")
+
+
+async def _file(image: StoredImage) -> BinaryIO | str:
+    opened = await asyncio.to_thread(_open, image)
+    return opened or "the file is gone or has changed since it was imported"
 
 
 def _open(image: StoredImage) -> BinaryIO | None:

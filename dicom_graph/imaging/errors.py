@@ -30,6 +30,7 @@ class Problem(StrEnum):
     TOO_SLOW = "TOO_SLOW"
     DECODER_CRASHED = "DECODER_CRASHED"
     NO_SPACE = "NO_SPACE"
+    WITHHELD = "WITHHELD"
 
 
 class ImagingError(Exception):

@@ -40,7 +40,7 @@ async def image_file(store: Store, uid: str) -> FileState:
 
 async def file_of(store: Store, image_id: int) -> FileState:
     """The file of an image by its key. Raises ImagingError where none is left as it was."""
-    files = (await store.files([image_id])).get(image_id, ())
+    files = (await store.files_to_read([image_id])).get(image_id, ())
     found = await asyncio.to_thread(_first_unchanged, [_state(file) for file in files])
     if found is None:
         raise ImagingError(
@@ -111,5 +111,5 @@ def _state(row: Any) -> FileState:
 
 async def _with_files(store: Store, images: Iterable[Any]) -> list[StoredImage]:
     rows = list(images)
-    files = await store.files([row.id for row in rows])
+    files = await store.files_to_read([row.id for row in rows])
     return [StoredImage(row.uid, [_state(file) for file in files.get(row.id, ())]) for row in rows]

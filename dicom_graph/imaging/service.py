@@ -54,7 +54,7 @@ class Imaging:
 
     async def npy(self, file: FileState, *, stored: bool = False) -> str:
         """The path of a temporary `.npy` of all frames; the caller deletes it."""
-        return await _spooled(
+        return await spooled(
             lambda target: self._pool.run(
                 work.write_image_npy, file.path, target, stored, self._max_bytes
             )
@@ -69,7 +69,7 @@ class Imaging:
 
         `stack` may be left out where the series makes one volume.
         """
-        return await _spooled(
+        return await spooled(
             lambda target: self._pool.run(
                 work.write_volume, files, stack, target, is_nifti, self._max_bytes
             )
@@ -107,7 +107,7 @@ class Imaging:
         )
 
 
-async def _spooled(write: Callable[[str], Awaitable[None]]) -> str:
+async def spooled(write: Callable[[str], Awaitable[None]]) -> str:
     """A temporary file that was written, for its reader alone to delete.
 
     On disk, not in memory or on the wire at once: so an error is known before an answer begins.

@@ -1,4 +1,6 @@
-"""The tables of who may: users, their tokens and sessions, and groups with what they see."""
+"""The tables of who may: users, their tokens and sessions, groups with what they see, and the
+secret behind what some see instead.
+"""
 
 import datetime as dt
 
@@ -102,3 +104,12 @@ class Grant(Base):
     group_id: Mapped[int] = mapped_column(ForeignKey("access_group.id"), primary_key=True)
     entity: Mapped[str] = mapped_column(primary_key=True)
     uid: Mapped[str] = mapped_column(primary_key=True)
+
+
+class Secret(Base):
+    """What this database alone knows; made with its tables. `pseudonyms`: 32 random bytes."""
+
+    __tablename__ = "secret"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[bytes]

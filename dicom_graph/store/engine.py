@@ -17,6 +17,7 @@ from sqlalchemy.pool import QueuePool
 from dicom_graph.store.deadline import DEADLINE, interrupted_at
 from dicom_graph.store.dialect import limit_waiting, refuse_condition, tune_sqlite_connection
 from dicom_graph.store.same_file import SameFile
+from dicom_graph.store.sights import Sights
 from dicom_graph.store.trouble import UNREACHABLE, DatabaseUnavailable
 from dicom_graph.store.visible import Groups, narrow_statement
 
@@ -46,6 +47,7 @@ class Database:
             raise DatabaseError("the database URL cannot be read") from None
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.groups: Groups | None = None
+        self.sights: Sights | None = None
         self._pool_size = pool_size
         self._places = asyncio.Semaphore(pool_size)
         self._file = SameFile(self.url.database) if self.is_sqlite else None
@@ -54,10 +56,24 @@ class Database:
         """The same database, and the same connections, for questions of who sees only what these
         groups are granted.
         """
-        _ = self.reader, self.writer
-        limited = copy(self)
+        limited = self._same()
         limited.groups = groups
         return limited
+
+    def deidentified(self) -> "Database":
+        """The same database, and the same connections, for questions of who sees no identities."""
+        limited = self._same()
+        limited.sights = Sights(self.is_sqlite)
+        return limited
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether questions do not see everything."""
+        return self.groups is not None or self.sights is not None
+
+    def _same(self) -> "Database":
+        _ = self.reader, self.writer
+        return copy(self)
 
     @property
     def safe_url(self) -> str:
@@ -91,7 +107,12 @@ class Database:
 
     @contextmanager
     def read_sync(self) -> Iterator[Connection]:
-        """A short connection for questions of the importer; it takes no write lock."""
+        """A short connection for questions of the importer; it takes no write lock.
+
+        Raises TypeError for who sees no identities.
+        """
+        if self.sights is not None:
+            raise TypeError("the importer's questions see identities")
         with self.writer.connect() as connection:
             yield connection.execution_options(reading=True, groups=self.groups)
 
@@ -137,7 +158,8 @@ class Database:
                 await stack.enter_async_context(self._places)
             connection = await stack.enter_async_context(self._connected(moment))
             stack.enter_context(interrupted_at(connection, moment))
-            yield await connection.execution_options(groups=self.groups)
+            sight = await self.sights.current(connection) if self.sights is not None else None
+            yield await connection.execution_options(groups=self.groups, sight=sight)
 
     @asynccontextmanager
     async def _connected(self, moment: float | None) -> AsyncIterator[AsyncConnection]:

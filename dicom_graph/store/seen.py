@@ -48,6 +48,17 @@ def note(entity: str, rows: Iterable[Any]) -> None:
         seen.add(entity, rows)
 
 
+def note_pseudonymous(entity: str, rows: Iterable[Any]) -> None:
+    """The same of rows whose `uid` is not their own: the log finds that by their keys."""
+    seen = SEEN.get()
+    if seen is not None and entity in ("patient", "study"):
+        known = seen.patients if entity == "patient" else seen.studies
+        for row in rows:
+            known.setdefault(row.id)
+    else:
+        note(entity, rows)
+
+
 def _note_patients(seen: Seen, rows: Iterable[Any]) -> None:
     seen.patients.update((row.id, row.uid) for row in rows)
 

@@ -1,4 +1,4 @@
-"""What somebody limited to groups sees: the tables of the entities, narrowed in every statement.
+"""What somebody sees who is limited to groups, or sees no identities: every statement narrowed.
 
 Each statement of a connection gets common table expressions that carry the names of the tables,
 and so hide them: `WITH series AS (SELECT * FROM main.series WHERE …)`. Whatever the statement does
@@ -8,9 +8,11 @@ forgotten.
 A series is seen if its patient or its study is granted; an image, a header, a file through its
 series; a patient or a study if it is granted itself or one of its series is seen. Imports are not
 seen: their reports name files of all.
+
+Who sees no identities sees the rows and columns that `withheld` has, of all tables.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -25,6 +27,7 @@ from sqlalchemy import (
     false,
     or_,
     select,
+    true,
 )
 
 from dicom_graph.store.account_tables import Grant
@@ -43,20 +46,23 @@ from dicom_graph.store.tables import (
     Series,
     Study,
 )
+from dicom_graph.store.withheld import Shown, Sight, shown_columns, shown_rows
 
 Groups = tuple[int, ...]
+WHOLE: Mapping[str, Any] = {"groups": None, "sight": None}
+"""Options of a statement that the server asks for itself: what it reads is not to be shown."""
 
 
 def narrow_statement(
     connection: Connection, statement: Any, many: Any, parameters: Any, options: Any
 ) -> tuple[Any, Any, Any]:
-    """Listens to executions: narrows a statement to what its connection's option `groups` sees."""
-    groups = connection.get_execution_options().get("groups")
-    if groups is not None:
+    """Listens to executions: narrows a statement to what its options `groups` and `sight` see."""
+    groups, sight = options.get("groups"), options.get("sight")
+    if groups is not None or sight is not None:
         if not isinstance(statement, SelectBase):
-            raise TypeError("who is limited to groups may only read")
+            raise TypeError("who does not see everything may only read")
         schema = connection.dialect.default_schema_name or ""
-        statement = statement.add_cte(*_tables(groups, schema))
+        statement = statement.add_cte(*_tables(groups, sight, schema))
     return statement, many, parameters
 
 
@@ -101,55 +107,68 @@ def _is_held(element_id: ColumnElement[Any]) -> ColumnElement[bool]:
 
 
 @lru_cache(maxsize=1000)
-def _tables(groups: Groups, schema: str) -> Sequence[CTE]:
-    hidden = _Hidden(schema)
+def _tables(groups: Groups | None, sight: Sight | None, schema: str) -> Sequence[CTE]:
+    hidden = _Hidden(schema, sight)
+    conditions = _granted(hidden, groups) if groups is not None else {}
+    if sight is not None:
+        # After those of groups, which see each other by their short names.
+        conditions |= {
+            mapper.class_: true()
+            for mapper in Base.registry.mappers
+            if mapper.class_ not in conditions and mapper.local_table is not None
+        }
+    return tuple(hidden.narrow(model, condition) for model, condition in conditions.items())
+
+
+def _granted(hidden: "_Hidden", groups: Groups) -> dict[type[Base], ColumnElement[bool]]:
+    """What rows need to be seen by groups."""
+    grant = hidden.table(Grant).c
     granted = {
-        entity: select(Grant.uid).where(Grant.group_id.in_(groups), Grant.entity == entity)
+        entity: select(grant.uid).where(grant.group_id.in_(groups), grant.entity == entity)
         for entity in ("patient", "study")
     }
     patient, study = hidden.table(Patient), hidden.table(Study)
     patients = select(patient.c.id).where(patient.c.uid.in_(granted["patient"]))
     studies = select(study.c.id).where(study.c.uid.in_(granted["study"]))
-    series = hidden.table(Series)
+    series, header = hidden.table(Series), hidden.table(Header)
     seen_series = select(Series.id)
-    return (
-        hidden.narrow(
-            Series, or_(series.c.patient_id.in_(patients), series.c.study_id.in_(studies))
-        ),
-        hidden.narrow(
-            Patient, or_(patient.c.id.in_(patients), patient.c.id.in_(select(Series.patient_id)))
-        ),
-        hidden.narrow(Study, or_(study.c.id.in_(studies), study.c.id.in_(select(Series.study_id)))),
-        hidden.narrow(Image, hidden.table(Image).c.series_id.in_(seen_series)),
-        hidden.narrow(ElementSet, hidden.table(ElementSet).c.series_id.in_(seen_series)),
-        hidden.narrow(
-            Header,
-            or_(
-                hidden.table(Header).c.element_id.is_not(None),
-                hidden.table(Header).c.image_id.in_(select(Image.id)),
-            ),
-        ),
-        hidden.narrow(File, hidden.table(File).c.image_id.in_(select(Image.id))),
-        hidden.narrow(ImportJob, false()),
-        hidden.narrow(ImportFailure, false()),
-        hidden.narrow(AuditEntry, false()),
-    )
+    seen_images = select(Image.id)
+    return {
+        Series: or_(series.c.patient_id.in_(patients), series.c.study_id.in_(studies)),
+        Patient: or_(patient.c.id.in_(patients), patient.c.id.in_(select(Series.patient_id))),
+        Study: or_(study.c.id.in_(studies), study.c.id.in_(select(Series.study_id))),
+        Image: hidden.table(Image).c.series_id.in_(seen_series),
+        ElementSet: hidden.table(ElementSet).c.series_id.in_(seen_series),
+        Header: or_(header.c.element_id.is_not(None), header.c.image_id.in_(seen_images)),
+        File: hidden.table(File).c.image_id.in_(seen_images),
+        ImportJob: false(),
+        ImportFailure: false(),
+        AuditEntry: false(),
+    }
 
 
 class _Hidden:
     """The tables themselves, by their full names, behind what carries their short ones."""
 
-    def __init__(self, schema: str) -> None:
+    def __init__(self, schema: str, sight: Sight | None) -> None:
         self._schema = schema
+        self._sight = sight
         self._metadata = MetaData()
 
     def table(self, model: type[Base]) -> Table:
-        table: Table = model.__table__  # type: ignore[assignment]
+        """The table of a model."""
+        return self._table(model.__table__)  # type: ignore[arg-type]
+
+    def _table(self, table: Table) -> Table:
         found = self._metadata.tables.get(f"{self._schema}.{table.name}")
         return found if found is not None else table.to_metadata(self._metadata, self._schema)
 
     def narrow(self, model: type[Base], condition: ColumnElement[bool]) -> CTE:
-        """All columns of a table's rows that fulfil a condition, under the table's name."""
+        """The rows of a table that fulfil a condition, under the table's name."""
         table = self.table(model)
-        statement = select(table).where(condition).correlate(None)
-        return statement.cte(table.name).prefix_with("NOT MATERIALIZED")
+        if self._sight is None:
+            statement = select(table).where(condition)
+        else:
+            shown = Shown(self._sight, table, lambda name: self._table(Base.metadata.tables[name]))
+            statement = select(*shown_columns(shown)).where(condition, shown_rows(shown))
+        return statement.correlate(None).cte(table.name).prefix_with("NOT MATERIALIZED")

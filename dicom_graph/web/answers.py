@@ -36,6 +36,7 @@ _STATUS = {
     Problem.BAD_INPUT: 400,
     Problem.TOO_SLOW: 503,
     Problem.NO_SPACE: 507,
+    Problem.WITHHELD: 403,
 }
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|]')
 _MAX_NAME = 120
@@ -52,7 +53,7 @@ def store_of(request: Request) -> Store:
 def imaging_of(request: Request) -> Imaging:
     """What decodes."""
     service: Service = request.app.state.service
-    return service.imaging
+    return service.imaging_for(request.scope["principal"])
 
 
 class ClientGone(Exception):

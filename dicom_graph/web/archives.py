@@ -1,6 +1,7 @@
 """Downloads that are made while they are sent: zip archives, and series as CSV."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -10,9 +11,11 @@ from starlette.routing import Route
 from dicom_graph.graph.inputs.from_json import condition_from_json
 from dicom_graph.graph.series_table import named_columns, series_csv
 from dicom_graph.imaging.archive import series_of, zip_series
+from dicom_graph.imaging.deidentified import DeidentifiedImaging
 from dicom_graph.imaging.errors import ImagingError, Problem
 from dicom_graph.imaging.files import find
-from dicom_graph.web.answers import Parameters, Stream, headers_of, store_of
+from dicom_graph.store.read.deidentified import DeidentifiedStore
+from dicom_graph.web.answers import Parameters, Stream, headers_of, imaging_of, store_of
 
 _MAX_SERIES = 10_000
 _MAX_COLUMNS = 200
@@ -39,7 +42,7 @@ async def _zip(request: Request, entity: str, *known: str) -> Response:
     await find(store, entity, uid)
     if patient is not None:
         await find(store, "patient", patient)
-    return _archive(zip_series(store, series_of(store, entity, uid, patient)), uid)
+    return _archive(_zipped(request, series_of(store, entity, uid, patient)), uid)
 
 
 async def listed_zip(request: Request) -> Response:
@@ -56,7 +59,17 @@ async def listed_zip(request: Request) -> Response:
             async for found in series_of(store, "series", uid):
                 yield found
 
-    return _archive(zip_series(store, rows()), "series")
+    return _archive(_zipped(request, rows()), "series")
+
+
+def _zipped(request: Request, series: AsyncIterator[Sequence[Any]]) -> AsyncGenerator[bytes, None]:
+    """The archive of series, as whoever sent the request may see their files."""
+    store = store_of(request)
+    if isinstance(store, DeidentifiedStore):
+        imaging = imaging_of(request)
+        assert isinstance(imaging, DeidentifiedImaging)
+        return zip_series(store, series, opened=partial(imaging.opened, store))
+    return zip_series(store, series)
 
 
 def _archive(chunks: AsyncGenerator[bytes, None], name: str) -> Response:

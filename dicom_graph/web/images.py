@@ -8,8 +8,10 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from dicom_graph.graph.header_json import dicom_json
+from dicom_graph.imaging.deidentified import DeidentifiedImaging
 from dicom_graph.imaging.errors import ImagingError, Problem
 from dicom_graph.imaging.files import find, image_file
+from dicom_graph.store.read.deidentified import DeidentifiedStore
 from dicom_graph.web.answers import (
     Parameters,
     TemporaryFile,
@@ -52,13 +54,18 @@ async def _picture(request: Request, parameters: Parameters, frame: int) -> Resp
 
 
 async def dicom_file(request: Request) -> Response:
-    """The file as it is; parts of it by Range."""
+    """The file as it is, parts of it by Range; or without identities."""
     Parameters(request)
-    uid = request.path_params["uid"]
-    file = await image_file(store_of(request), uid)
-    etag = etag_of("dcm", uid, file)
+    store, uid = store_of(request), request.path_params["uid"]
+    file = await image_file(store, uid)
+    etag = etag_of("dcm", uid, file, store.is_deidentified)
     if is_known(request, etag):
         return not_modified(etag)
+    if isinstance(store, DeidentifiedStore):
+        imaging = imaging_of(request)
+        assert isinstance(imaging, DeidentifiedImaging)
+        path = await while_connected(request, imaging.dicom(store, file))
+        return TemporaryFile(path, headers_of(etag, uid, ".dcm"), "application/dicom")
     return FileResponse(
         file.path, headers=headers_of(etag, uid, ".dcm"), media_type="application/dicom"
     )

@@ -40,6 +40,7 @@ def add_person(
     *,
     limited: bool = False,
     deidentified: bool = False,
+    deidentified_token: bool = False,
     token_role: str | None = None,
     lasts: dt.timedelta = HOUR,
 ) -> Person:
@@ -52,7 +53,7 @@ def add_person(
         )  # fmt: skip
         token_id = accounts.add_token(
             connection, name, digest_of(token), name="test", role=token_role or role,
-            expires_at=utc_now() + lasts, deidentified=False,
+            expires_at=utc_now() + lasts, deidentified=deidentified_token,
         )  # fmt: skip
         accounts.open_session(connection, user_id, digest_of(session), utc_now() + lasts)
     return Person(name, token, token_id, session)

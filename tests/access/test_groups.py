@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -292,3 +293,32 @@ async def test_a_connection_of_a_limited_user_writes_nothing(archives: list[Arch
     limited = whole.database.limited_to(whole.limited.groups or ())
     with limited.read_sync() as connection, pytest.raises(TypeError):
         accounts.add_group(connection, "new")
+
+
+@pytest.mark.parametrize("query", [q for q in questions() if "importJobs" not in q][:5])
+async def test_who_also_sees_no_identities_sees_the_same_objects(
+    archives: list[Archive], query: str
+) -> None:
+    """As many of all, of the whole as of what is granted alone; and none by a PatientID."""
+    whole, part = archives
+    blind = Principal("blind", Role.VIEWER, deidentified=True)
+    limited = await whole.ask(query, replace(whole.limited, deidentified=True))
+    alone = await part.ask(query, blind)
+    assert _shape(limited) == _shape(alone)
+    texts = json.dumps(limited)
+    assert not any(word in texts for word in ("Given", "inner", "institution", "1.2.3.", "/tmp"))
+
+
+def _shape(data: Any) -> Any:
+    """The same without pseudonyms, which differ between databases."""
+    return unordered(json.loads(re.sub(r"2\.25\.\d+", "uid", json.dumps(data))))
+
+
+async def test_a_grant_is_by_the_true_uid_and_tells_nothing_of_it(archives: list[Archive]) -> None:
+    whole, _ = archives
+    blind = replace(whole.limited, deidentified=True)
+    data = await whole.ask("{ patients { totalCount nodes { uid nImages } } }", blind)
+    assert data["patients"]["totalCount"] == 3
+    assert await whole.ask('{ patientByUid(uid: "A") { nImages } }', blind) == {
+        "patientByUid": None
+    }

@@ -28,8 +28,7 @@ def search_condition(entity: str, search: str) -> Condition:
         raise BadInput(f"`search` has {len(words)} words; at most {_MAX_WORDS} can be asked for")
     return And(
         tuple(
-            Or(tuple(Field(name, Test("icontains", word)) for name in _TEXTS[entity]))
-            for word in words
+            Or(tuple(Field(name, Test("word", word)) for name in _TEXTS[entity])) for word in words
         )
     )
 

@@ -82,7 +82,7 @@ class Patient(Node):
     @computed("The research subject, from the server's DICOM_GRAPH_SUBJECT_RESOLVER; else null.")
     async def subject(self, info: Info) -> str | None:
         resolver = info.context.service.subjects
-        if resolver is None:
+        if resolver is None or info.context.store.is_deidentified:
             return None
         patient = SubjectPatient(
             self.uid, self.name, self.given_name, self.family_name, self.sex, self.date_of_birth

@@ -97,5 +97,6 @@ _PLAIN: dict[str, Callable[[ColumnElement[Any], Any], ColumnElement[bool]]] = {
 }
 _FOLDED: dict[str, Callable[[ColumnElement[Any], Any], ColumnElement[bool]]] = {
     "icontains": _contains,
+    "word": _contains,
     "istarts_with": _starts_with,
 }

@@ -6,7 +6,7 @@ from typing import Any, Literal
 Operator = Literal[
     "eq", "ne", "in", "gt", "gte", "lt", "lte", "between", "is_null",
     "contains", "icontains", "starts_with", "istarts_with", "ends_with", "regex",
-    "exactly", "contains_all", "contains_any", "any", "length",
+    "exactly", "contains_all", "contains_any", "any", "length", "word",
 ]  # fmt: skip
 
 

@@ -83,7 +83,7 @@ class Filters:
 
     def _some(self, relation: str, table: FromClause, part: Condition) -> ColumnElement[bool]:
         child = relation.partition(".")[2]
-        entity = _ENTITY_OF_LIST[child]
+        entity = ENTITY_OF_LIST[child]
         other = ENTITY_TABLES[entity].alias()
         whole = replace(self, patient=None)
         found = select(other.c.id).where(whole.where(entity, other, part)).cte()
@@ -109,7 +109,7 @@ _HOLDERS: dict[str, Callable[[ElementMatcher, HasElement], Any]] = {
     "image": ElementMatcher.images,
     "data_element": ElementMatcher.elements,
 }
-_ENTITY_OF_LIST = {
+ENTITY_OF_LIST = {
     "patients": "patient", "studies": "study", "series": "series", "images": "image",
 }  # fmt: skip
 Ids = Select[Any]

@@ -2,8 +2,8 @@
 
 import json
 import os
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from itertools import chain
 from typing import Any
@@ -52,7 +52,7 @@ from dicom_graph.store.tables import (
     ImportFailure,
     ImportJob,
 )
-from dicom_graph.store.visible import Groups, of_visible
+from dicom_graph.store.visible import WHOLE, Groups, of_visible
 
 
 class Store:
@@ -67,7 +67,10 @@ class Store:
     ) -> None:
         """`many_images`: how many hold an element that is common (see `find_common`)."""
         self.database = database
-        self._many_images = many_images
+        self.element_cache_bytes = element_cache_bytes
+        self.deidentified: Store | None = None
+        self._note = note
+        self.many_images = many_images
         self._sqlite = database.is_sqlite
         self._elements = ElementCache(element_cache_bytes)
         self.jobs = JobFeed(lambda ids: self.by_ids("import_job", ids))
@@ -77,6 +80,11 @@ class Store:
         limited = copy(self)
         limited.database = self.database.limited_to(groups)
         return limited
+
+    @property
+    def is_deidentified(self) -> bool:
+        """Whether it shows no identities."""
+        return self.database.sights is not None
 
     async def page(
         self, entity: str, request: PageRequest, wanted: Condition | None = None
@@ -91,7 +99,7 @@ class Store:
                 narrowed = select(table).where(*self._where(filters, entity, table, wanted))
                 statement = page_statement(narrowed, self._keys(entity, table, request), request)
                 page = make_page((await connection.execute(statement)).all(), request)
-        note(entity, page.rows)
+        self._note(entity, page.rows)
         return page
 
     async def count(self, entity: str, wanted: Condition | None = None) -> int:
@@ -119,7 +127,7 @@ class Store:
             if request.has_elements:
                 sorter = await self._sorter(connection, child_name, request)
                 pages = await sorter.pages_of(relation, parents, wanted)
-                note(child_name, chain.from_iterable(page.rows for page in pages.values()))
+                self._note(child_name, chain.from_iterable(page.rows for page in pages.values()))
                 return pages
             filters = await self._filters(connection, wanted, patient)
 
@@ -147,7 +155,7 @@ class Store:
             for row in await connection.execute(statement):
                 rows[Parent(row[0], row[1])].append(row)
         pages = {parent: make_page(rows.get(parent, ()), request) for parent in parents}
-        note(child_name, chain.from_iterable(page.rows for page in pages.values()))
+        self._note(child_name, chain.from_iterable(page.rows for page in pages.values()))
         return pages
 
     async def _sorter(
@@ -240,7 +248,7 @@ class Store:
             return Filters(self._sqlite, {}, patient=patient)
         definitions = await self._elements.current_definitions(connection)
         matcher = ElementMatcher(self._sqlite, definitions)
-        common = await find_common(connection, matcher, wanted, self._many_images)
+        common = await find_common(connection, matcher, wanted, self.many_images)
         return Filters(self._sqlite, definitions, common, patient)
 
     async def by_ids(self, entity: str, ids: Sequence[int]) -> dict[int, Row[Any]]:
@@ -249,7 +257,7 @@ class Store:
         statement = select(table).where(among(self._sqlite, table.c.id, ids))
         async with self.database.read() as connection:
             rows = (await connection.execute(statement)).all()
-        note(entity, rows)
+        self._note(entity, rows)
         return {row.id: row for row in rows}
 
     async def by_uids(self, entity: str, uids: Sequence[str]) -> dict[str, Row[Any]]:
@@ -258,7 +266,7 @@ class Store:
         statement = select(table).where(texts_among(self._sqlite, table.c.uid, uids))
         async with self.database.read() as connection:
             rows = (await connection.execute(statement)).all()
-        note(entity, rows)
+        self._note(entity, rows)
         return {row.uid: row for row in rows}
 
     async def headers(self, ids: Sequence[int]) -> dict[int, Row[Any]]:
@@ -271,11 +279,11 @@ class Store:
 
     async def _headers(self, column: Any, ids: Sequence[int], key: str) -> dict[int, Row[Any]]:
         statement = select(Header.__table__).where(among(self._sqlite, column, ids))
-        if self.database.groups is not None:
+        if self.database.is_narrowed:
             statement = statement.where(*of_visible("header", Header.__table__))
         async with self.database.read() as connection:
             rows = (await connection.execute(statement)).all()
-        note("header", rows)
+        self._note("header", rows)
         return {row._mapping[key]: row for row in rows}
 
     async def items(self, element_ids: Sequence[int]) -> dict[int, list[Row[Any]]]:
@@ -366,6 +374,10 @@ class Store:
             counts = {id: count_elements(rows, sets) for id, rows in headers.items()}
             everything = {element for count in counts.values() for element in count}
             placed = await self._elements.placed(connection, everything, self._sqlite)
+            counts = {
+                id: Counter({e: uses for e, uses in count.items() if e in placed})
+                for id, count in counts.items()
+            }
             constant = {
                 element
                 for id, count in counts.items()
@@ -414,7 +426,7 @@ class Store:
         """Elements by id."""
         async with self.database.read() as connection:
             await self._elements.forget_pruned(connection)
-            if self.database.groups is not None:
+            if self.database.is_narrowed:
                 table = ENTITY_TABLES["data_element"]
                 known = among(self._sqlite, table.c.id, ids)
                 seen = select(table.c.id).where(known, *of_visible("data_element", table))
@@ -428,7 +440,16 @@ class Store:
         return {id: known[id] for id in ids if id in known}
 
     async def files(self, image_ids: Sequence[int]) -> dict[int, list[Any]]:
-        """The files of images, in the order of their paths."""
+        """The files of images, in the order of their paths, as they may be shown."""
+        return await self._files(image_ids, {})
+
+    async def files_to_read(self, image_ids: Sequence[int]) -> dict[int, list[Any]]:
+        """The same of images that are seen, for the server to read: no path of them is shown."""
+        return await self._files(image_ids, WHOLE)
+
+    async def _files(
+        self, image_ids: Sequence[int], options: Mapping[str, Any]
+    ) -> dict[int, list[Any]]:
         statement = (
             select(
                 File.image_id, Directory.path.label("directory"), File.name, File.size,
@@ -440,7 +461,7 @@ class Store:
         )  # fmt: skip
         found: dict[int, list[Any]] = defaultdict(list)
         async with self.database.read() as connection:
-            for row in await connection.execute(statement):
+            for row in await connection.execute(statement, execution_options=options):
                 found[row.image_id].append(row)
         return found
 
@@ -472,5 +493,5 @@ class Store:
         self, filters: Filters, entity: str, table: FromClause, wanted: Condition | None
     ) -> list[ColumnElement[bool]]:
         """What narrows a list: the condition, and what may be seen at all."""
-        seen = [] if self.database.groups is None else of_visible(entity, table)
+        seen = of_visible(entity, table) if self.database.is_narrowed else []
         return seen if wanted is None else [*seen, filters.where(entity, table, wanted)]

@@ -1,0 +1,166 @@
+"""A DICOM file without identities, by the Basic Application Confidentiality Profile (PS3.15 E.2).
+
+The same elements as in the view (`confidentiality`): what is withheld there is empty here where the
+profile allows Z, and else removed. Pixel data is copied as it is.
+"""
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import pydicom
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag
+from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, UID, DeflatedExplicitVRLittleEndian
+
+from dicom_graph.dicom.burned_in import may_show_text
+from dicom_graph.dicom.confidentiality import (
+    PATIENT_ID,
+    Identifiers,
+    Replacements,
+    Treatment,
+    profile,
+    treatment,
+)
+from dicom_graph.dicom.errors import CorruptPixelsError, PixelError
+from dicom_graph.dicom.image_file import blamed_on, syntax_of
+from dicom_graph.dicom.reading import file_meta, refuse_deflate_bomb
+from dicom_graph.dicom.through_pydicom import quiet_pydicom
+from dicom_graph.dicom.values import parse_values
+
+METHOD = "dicom-graph: DICOM PS3.15 Annex E, Basic Profile"
+_META_READ = 65_536
+_LATIN = ["iso8859"]
+
+
+class BurnedInError(PixelError):
+    """The pixels may show text that names somebody."""
+
+
+def identifiers_of(path: str) -> Identifiers:
+    """The UIDs and PatientIDs in a file that are to be replaced. Raises PixelError."""
+    with blamed_on(path), open(path, "rb") as file, quiet_pydicom():
+        found = list(_identifiers(_read(file, pixels=False)))
+    return Identifiers(
+        {text for tag, text in found if tag != PATIENT_ID},
+        {text for tag, text in found if tag == PATIENT_ID},
+    )
+
+
+def write_deidentified(path: str, target: str, names: Replacements) -> None:
+    """Write a file without its identities; `names` are those of `identifiers_of`.
+
+    Raises PixelError, of which BurnedInError where pixels may show a name.
+    """
+    with blamed_on(path), open(path, "rb") as file, quiet_pydicom():
+        whole = _read(file, pixels=True)
+        if may_show_text(whole):
+            raise BurnedInError("the pixels may show text that names somebody")
+        made = _without_identities(whole, names)
+        _say_so(made)
+        made.file_meta = _meta(made, syntax_of(whole))
+        made.preamble = bytes(128)
+        pydicom.dcmwrite(target, made, enforce_file_format=False, overwrite=True)
+
+
+def _meta(made: Dataset, syntax: UID) -> FileMetaDataset:
+    """The file meta information; of a file without a SOP class or instance also without."""
+    meta = FileMetaDataset()
+    meta.FileMetaInformationVersion = b"\0\1"
+    if "SOPClassUID" in made:
+        meta.MediaStorageSOPClassUID = made.SOPClassUID
+    if "SOPInstanceUID" in made:
+        meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
+    meta.TransferSyntaxUID = syntax
+    meta.ImplementationClassUID = PYDICOM_IMPLEMENTATION_UID
+    return meta
+
+
+def _read(file: BinaryIO, *, pixels: bool) -> Dataset:
+    syntax, start = file_meta(file.read(_META_READ))
+    if syntax == DeflatedExplicitVRLittleEndian:
+        refuse_deflate_bomb(file.fileno(), start)
+    file.seek(0)
+    return pydicom.dcmread(file, force=True, stop_before_pixels=not pixels)
+
+
+def _treated(data_set: Dataset) -> Iterator[tuple[BaseTag, str, Treatment]]:
+    """The elements with their VR, and what becomes of them."""
+    for tag in list(data_set.keys()):
+        vr = data_set.get_item(tag).VR
+        if vr is None:
+            try:
+                vr = dictionary_VR(tag).partition(" or ")[0]
+            except KeyError:
+                vr = "UN"
+        # of private ones the tag tells: the standard's dictionary does not have it
+        found = treatment(int(tag), "", vr if " or " not in vr else vr.partition(" or ")[0])
+        if found is not Treatment.WITHHOLD and not _is_readable(data_set, tag, vr):
+            found = Treatment.WITHHOLD
+        yield tag, vr, found
+
+
+def _is_readable(data_set: Dataset, tag: BaseTag, vr: str) -> bool:
+    """Whether it is what its VR says: nobody knows what lies in it otherwise."""
+    element = data_set.get_item(tag)
+    if not isinstance(element, RawDataElement) or not isinstance(element.value, bytes):
+        return True
+    if vr == "SQ" or tag >> 16 == 0x7FE0:
+        return True
+    parsed = parse_values(vr, element.value, _LATIN, element.is_little_endian)
+    return parsed.warning is None and all(value.warning is None for value in parsed.values)
+
+
+def _identifiers(data_set: Dataset) -> Iterator[tuple[int, str]]:
+    for tag, vr, found in _treated(data_set):
+        if vr == "SQ" and found is Treatment.KEEP:
+            for item in data_set[tag].value:
+                yield from _identifiers(item)
+        elif found is Treatment.REPLACE:
+            yield from ((int(tag), text) for text in _texts(data_set[tag]))
+
+
+def _texts(element: DataElement) -> list[str]:
+    value = element.value
+    if value is None:
+        return []
+    values = [value] if isinstance(value, str) else list(value)
+    return [str(text) for text in values]
+
+
+def _without_identities(data_set: Dataset, names: Replacements) -> Dataset:
+    made = Dataset()
+    made.set_original_encoding(*data_set.original_encoding)
+    for tag, vr, found in _treated(data_set):
+        if found is Treatment.WITHHOLD:
+            if "Z" in profile().get(int(tag), ""):
+                made.add_new(tag, dictionary_VR(tag).partition(" or ")[0], None)
+        elif vr == "SQ":
+            items = [_without_identities(item, names) for item in data_set[tag].value]
+            made.add_new(tag, "SQ", Sequence(items))
+        elif found is Treatment.REPLACE:
+            made.add_new(tag, vr, [_name(int(tag), text, names) for text in _texts(data_set[tag])])
+        else:
+            made[tag] = data_set.get_item(tag)
+    return made
+
+
+def _name(tag: int, text: str, names: Replacements) -> str:
+    by_text = names.patients if tag == PATIENT_ID else names.uids
+    if text not in by_text:
+        raise CorruptPixelsError("the file has changed while it was read")
+    return by_text[text]
+
+
+def _say_so(made: Dataset) -> None:
+    """PS3.15 E.1.1, and that no date is left (Table E.1-1 note on 0028,0303)."""
+    code = Dataset()
+    code.CodeValue = "113100"
+    code.CodingSchemeDesignator = "DCM"
+    code.CodeMeaning = "Basic Application Confidentiality Profile"
+    made.PatientIdentityRemoved = "YES"
+    made.DeidentificationMethod = METHOD
+    made.DeidentificationMethodCodeSequence = [code]
+    made.LongitudinalTemporalInformationModified = "REMOVED"

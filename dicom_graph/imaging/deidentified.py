@@ -1,0 +1,114 @@
+"""Pictures and files for who sees no identities: none that may show a name, and no telling errors.
+
+A worker looks at the header of each file before anything is made of its pixels.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import BinaryIO, ParamSpec, TypeVar
+
+from dicom_graph.dicom.burned_in import BURNED_IN_TAGS, may_show_text
+from dicom_graph.dicom.deidentify import BurnedInError, identifiers_of, write_deidentified
+from dicom_graph.dicom.image_file import open_image
+from dicom_graph.imaging import work
+from dicom_graph.imaging.errors import ImagingError, Problem
+from dicom_graph.imaging.files import StoredImage
+from dicom_graph.imaging.pool import DecodePool
+from dicom_graph.imaging.service import Imaging, spooled
+from dicom_graph.imaging.work import FileState
+from dicom_graph.store.read.deidentified import DeidentifiedStore
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+WITHHELD = "the pixels may show text that names somebody: they are not for who sees no identities"
+_TOLD = {
+    Problem.OUT_OF_RANGE: "there is no such frame, slice or volume",
+    Problem.FILE_GONE: "a file is gone or has changed since it was imported",
+    Problem.NO_PIXEL_DATA: "there is no pixel data",
+    Problem.UNSUPPORTED_SYNTAX: "no decoder here knows the transfer syntax",
+    Problem.CORRUPT_PIXELS: "the pixels, or what the header says of them, cannot be read",
+    Problem.NO_VOLUME: "the images make no volume",
+    Problem.SEVERAL_STACKS: "the series makes several volumes: choose one by `stack`, from 0",
+    Problem.BAD_INPUT: "what is asked cannot be drawn",
+}
+"""Instead of messages that may quote a header."""
+_WITHOUT_PICTURES = (work.describe_image, work.image_statistics, work.summarise_volumes,
+                     identifiers_of)  # fmt: skip
+"""What may be done with any file."""
+
+
+class DeidentifiedImaging(Imaging):
+    """Works in the processes of another one, which is not to be closed by it."""
+
+    def __init__(self, imaging: Imaging) -> None:
+        self._max_bytes = imaging._max_bytes
+        self._pool = _GuardedPool(imaging._pool)
+
+    async def dicom(self, store: DeidentifiedStore, file: FileState) -> str:
+        """The path of a temporary DICOM file without identities; the caller deletes it."""
+        if file.size > self._max_bytes:
+            raise ImagingError("the file is larger than one answer may be", Problem.TOO_LARGE)
+        found = await self._pool.run(identifiers_of, file.path)
+        names = await store.replacements(found)
+        return await spooled(
+            lambda target: self._pool.run(write_deidentified, file.path, target, names)
+        )
+
+    async def opened(self, store: DeidentifiedStore, image: StoredImage) -> BinaryIO | str:
+        """Such a file, gone once it is closed; or why there is none."""
+        file = await asyncio.to_thread(image.present)
+        if file is None:
+            return _TOLD[Problem.FILE_GONE]
+        try:
+            path = await self.dicom(store, file)
+        except ImagingError as error:
+            return error.message
+        return await asyncio.to_thread(_open_last, path)
+
+
+def _open_last(path: str) -> BinaryIO:
+    """The file, open, and gone from its folder."""
+    file = open(path, "rb")  # noqa: SIM115
+    with suppress(OSError):
+        os.unlink(path)
+    return file
+
+
+class _GuardedPool(DecodePool):
+    """Runs all in another pool; the first argument of each function is what it reads."""
+
+    def __init__(self, pool: DecodePool) -> None:
+        self._whole = pool
+
+    async def run(
+        self, function: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs
+    ) -> Result:
+        """What the function returns. Raises ImagingError."""
+        call = partial(function, *args, **kwargs)
+        try:
+            return await self._whole.run(_guarded, call)
+        except ImagingError as error:
+            told = _TOLD.get(error.problem, error.message)
+            raise ImagingError(told, error.problem) from None
+
+
+def _guarded(call: "partial[Result]") -> Result:
+    """Call, unless pixels would be given that may show a name. Raises ImagingError, PixelError."""
+    try:
+        if call.func not in _WITHOUT_PICTURES:
+            given = call.args[0]
+            for path in [given] if isinstance(given, str) else [file.path for file in given]:
+                _check(path)
+        return call()
+    except BurnedInError:
+        raise ImagingError(WITHHELD, Problem.WITHHELD) from None
+
+
+def _check(path: str) -> None:
+    with open_image(path, BURNED_IN_TAGS) as image:
+        if may_show_text(image.header):
+            raise BurnedInError("the pixels may show text")

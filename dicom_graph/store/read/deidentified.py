@@ -1,0 +1,210 @@
+"""The read side for who sees no identities: pseudonyms out, and pseudonyms in.
+
+What is withheld is withheld by the statements (`store.visible`), where the UID of an entity is the
+id of its row. Here ids become pseudonyms in what is read, and pseudonyms ids in what is asked. What
+is forgotten here shows the id of a row, not an identity.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dicom_graph.dicom.confidentiality import Identifiers, Replacements, is_pseudonymous
+from dicom_graph.store.dialect import FilterError
+from dicom_graph.store.pseudonyms import KINDS, Pseudonyms
+from dicom_graph.store.read.conditions import (
+    And,
+    Condition,
+    Field,
+    HasElement,
+    Not,
+    Or,
+    Related,
+    Some,
+    Test,
+)
+from dicom_graph.store.read.facets import FacetValue
+from dicom_graph.store.read.filters import ENTITY_OF_LIST
+from dicom_graph.store.read.pages import Page, PageRequest
+from dicom_graph.store.read.relations import RELATIONS, Parent
+from dicom_graph.store.read.replaced import PseudonymousElements, replacements_of
+from dicom_graph.store.read.statistics import Statistics
+from dicom_graph.store.read.store import Store
+from dicom_graph.store.seen import note_pseudonymous
+
+NEVER = Or(())
+
+
+class ShownRow:
+    """A row with the pseudonym in the place of its UID."""
+
+    __slots__ = ("_mapping",)
+
+    def __init__(self, row: Any, uid: str) -> None:
+        self._mapping: dict[str, Any] = {**row._mapping, "uid": uid}
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self._mapping[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+class DeidentifiedStore(Store):
+    """A store of the same database that shows no identities; its memory is its own."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(
+            store.database.deidentified(),
+            element_cache_bytes=store.element_cache_bytes // 4,
+            many_images=store.many_images,
+        )
+        self._elements = PseudonymousElements(self.element_cache_bytes, self.database)
+        self._note = note_pseudonymous
+
+    @classmethod
+    def of(cls, store: Store) -> "DeidentifiedStore":
+        """The one of a store."""
+        if store.deidentified is None:
+            store.deidentified = cls(store)
+        assert isinstance(store.deidentified, cls)
+        return store.deidentified
+
+    async def page(
+        self, entity: str, request: PageRequest, wanted: Condition | None = None
+    ) -> Page:
+        found = await super().page(entity, request, await self._asked(entity, wanted))
+        return await self._shown_page(entity, found)
+
+    async def count(self, entity: str, wanted: Condition | None = None) -> int:
+        return await super().count(entity, await self._asked(entity, wanted))
+
+    async def pages_of(
+        self,
+        relation: str,
+        parents: Sequence[Parent],
+        request: PageRequest,
+        wanted: Condition | None = None,
+    ) -> dict[Parent, Page]:
+        entity = RELATIONS[relation].child
+        asked = await self._asked(entity, wanted)
+        found = await super().pages_of(relation, parents, request, asked)
+        return {parent: await self._shown_page(entity, page) for parent, page in found.items()}
+
+    async def counts_of(
+        self, relation: str, parents: Sequence[Parent], wanted: Condition | None = None
+    ) -> dict[Parent, int]:
+        asked = await self._asked(RELATIONS[relation].child, wanted)
+        return await super().counts_of(relation, parents, asked)
+
+    async def statistics(
+        self,
+        entity: str,
+        relation: str | None,
+        name: str,
+        parents: Sequence[Parent | None],
+        wanted: Condition | None = None,
+    ) -> dict[Parent | None, Statistics]:
+        asked = await self._asked(entity, wanted)
+        return await super().statistics(entity, relation, name, parents, asked)
+
+    async def field_facet(
+        self, entity: str, name: str, wanted: Condition | None, limit: int
+    ) -> list[FacetValue]:
+        rows = await super().field_facet(entity, name, await self._asked(entity, wanted), limit)
+        if name != "uid":
+            return rows
+        pseudonyms = await self._pseudonyms()
+        return [row._replace(value=pseudonyms.of_row(entity, int(row.value))) for row in rows]
+
+    async def element_facet(
+        self, entity: str, path: Sequence[HasElement], wanted: Condition | None, limit: int
+    ) -> list[FacetValue]:
+        for step in path:
+            _refuse_pseudonymous(step)
+        return await super().element_facet(entity, path, await self._asked(entity, wanted), limit)
+
+    async def by_ids(self, entity: str, ids: Sequence[int]) -> dict[int, Any]:
+        rows = await super().by_ids(entity, ids)
+        return dict(zip(rows, await self._shown(entity, list(rows.values())), strict=True))
+
+    async def by_uids(self, entity: str, uids: Sequence[str]) -> dict[str, Any]:
+        pseudonyms = await self._pseudonyms()
+        ids = {id: uid for uid in uids if (id := pseudonyms.row_of(entity, uid)) is not None}
+        rows = await self.by_ids(entity, list(ids))
+        return {ids[id]: row for id, row in rows.items()}
+
+    async def replacements(self, found: Identifiers) -> Replacements:
+        """What stands in the place of identifiers that occur in a file."""
+        async with self.database.read() as connection:
+            return await replacements_of(connection, self.database, found)
+
+    async def _pseudonyms(self) -> Pseudonyms:
+        sights = self.database.sights
+        assert sights is not None
+        if not sights.is_ready:
+            async with self.database.read():
+                pass
+        return sights.pseudonyms
+
+    async def _shown_page(self, entity: str, page: Page) -> Page:
+        return Page(await self._shown(entity, page.rows), page.has_next, page.has_previous)
+
+    async def _shown(self, entity: str, rows: Sequence[Any]) -> list[Any]:
+        if entity not in KINDS or not rows:
+            return list(rows)
+        pseudonyms = await self._pseudonyms()
+        return [ShownRow(row, pseudonyms.of_row(entity, row.id)) for row in rows]
+
+    async def _asked(self, entity: str, wanted: Condition | None) -> Condition | None:
+        """The condition with ids for pseudonyms. Raises FilterError."""
+        if wanted is None:
+            return None
+        return _translated(await self._pseudonyms(), entity, wanted)
+
+
+def _translated(pseudonyms: Pseudonyms, entity: str, wanted: Condition) -> Condition:
+    """The condition on an entity as its statement can have it. Raises FilterError."""
+
+    def each(parts: tuple[Condition, ...]) -> tuple[Condition, ...]:
+        return tuple(_translated(pseudonyms, entity, part) for part in parts)
+
+    match wanted:
+        case And(parts):
+            return And(each(parts))
+        case Or(parts):
+            return Or(each(parts))
+        case Not(part):
+            return Not(_translated(pseudonyms, entity, part))
+        case Some(relation, part):
+            child = ENTITY_OF_LIST[relation.partition(".")[2]]
+            return Some(relation, _translated(pseudonyms, child, part))
+        case Related(column, related, part):
+            return Related(column, related, _translated(pseudonyms, related, part))
+        case Field("uid", test):
+            return _uid_condition(pseudonyms, entity, test)
+        case HasElement():
+            _refuse_pseudonymous(wanted)
+            if wanted.item is not None:
+                _translated(pseudonyms, "header", wanted.item)
+    return wanted
+
+
+def _uid_condition(pseudonyms: Pseudonyms, entity: str, test: Test) -> Condition:
+    if test.operator == "is_null":
+        return Field("uid", test)
+    if test.operator not in ("eq", "ne", "in", "word"):
+        raise FilterError(
+            "`uid` is a pseudonym in the de-identified view: ask with `eq`, `ne`, `in` or `isNull`"
+        )
+    given = test.value if test.operator == "in" else (test.value,)
+    ids = {id for text in given if (id := pseudonyms.row_of(entity, text)) is not None}
+    found = Field("id", Test("in", tuple(sorted(ids)))) if ids else NEVER
+    return Not(found) if test.operator == "ne" else found
+
+
+def _refuse_pseudonymous(wanted: HasElement) -> None:
+    if is_pseudonymous(wanted.keyword, wanted.tag):
+        raise FilterError(
+            "UIDs and PatientIDs in headers are pseudonyms in the de-identified view and cannot be "
+            "asked for: ask for the `uid` of a patient, study, series or image"
+        )
