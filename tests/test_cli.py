@@ -279,7 +279,7 @@ def test_a_database_that_fails_during_an_import_is_told_without_its_values(
 def test_db_prune_tells_what_it_deleted_and_makes_the_file_smaller(
     run: Run, tmp_path: Path
 ) -> None:
-    for number in range(40):
+    for number in range(80):
         make_file(tmp_path / "a" / f"{number}.dcm", ImageComments=f"{number} " * 2000)
     url = f"sqlite:///{tmp_path / 'a.sqlite3'}"
     run("import", tmp_path / "a", database_url=url)
