@@ -204,11 +204,16 @@ class Watched:
 
 
 @asynccontextmanager
-async def watched(context: Any, query: str | None, name: str | None) -> AsyncIterator[Watched]:
-    """Watch an operation that is executed within. Raises Unavailable."""
+async def watched(context: Any, query: str | None, name: object) -> AsyncIterator[Watched]:
+    """Watch an operation that is executed within. Raises Unavailable.
+
+    `name`: what the client calls the operation, which may be no text.
+    """
     known = context if isinstance(context, Context) else None
     tokens = known.service.limits.tokens if known is not None else 10**6
-    operation = described(query, name, tokens) if query else None
+    operation = None
+    if query and isinstance(name, str | None):
+        operation = described(query, name, tokens)
     audit = known.service.audit if known is not None else None
     if audit is None or known is None or not audit.wants(known.principal):
         audit = None

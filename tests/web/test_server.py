@@ -224,6 +224,12 @@ BAD_REQUESTS: dict[str, tuple[str, dict[str, Any], str]] = {
     "unknown operation": (
         "POST", {"json": {"query": "query A { __typename }", "operationName": "B"}}, '"B"',
     ),
+    "an operation named by an object": (
+        "POST", {"json": {"query": "query A { __typename }", "operationName": {}}}, "operation",
+    ),
+    "an operation named by a list": (
+        "POST", {"json": {"query": "query A { __typename }", "operationName": ["A"]}}, "operation",
+    ),
 }  # fmt: skip
 
 
