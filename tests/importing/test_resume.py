@@ -177,6 +177,20 @@ def test_an_import_upgraded_half_way_reports_its_updates_after_a_stop(
     assert (job["skipped"], job["failed"]) == (_SERIES, _SERIES)
 
 
+def test_what_another_import_reads_meanwhile_is_still_counted_by_the_first(
+    tree: Path, database: Database
+) -> None:
+    job_id = submit(database, tree)
+    stop_within(database, 60)
+    request = JobRequest((str(tree),), Mode.FULL, origin=JobOrigin.PYTHON, verify=True)
+    other = run_import(database, request).counts
+    run_to_the_end(database)
+    created = {job["id"]: job["images_created"] for job in job_rows(database)}
+    assert created[job_id] >= 60 - 2 * _SERIES
+    assert created[job_id] + other.created == _SERIES * _IMAGES
+    assert_consistent(database)
+
+
 _CLAIM_AND_DIE = """
 import os, sys
 from dicom_graph.store.engine import Database

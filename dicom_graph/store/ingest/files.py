@@ -1,7 +1,7 @@
 """Files and their folders, so that a tree already imported is known without opening it."""
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Table, case, delete, select, true
@@ -18,7 +18,7 @@ from dicom_graph.store.dialect import (
 )
 from dicom_graph.store.ingest.batch import FileRecord, Mode, Outcome
 from dicom_graph.store.ingest.marks import clear_marks, mark_images
-from dicom_graph.store.tables import Directory, File, Header, Image
+from dicom_graph.store.tables import Directory, File, Header, Image, ImportJob
 
 _DIRECTORY: Table = Directory.__table__  # type: ignore[assignment]
 _FILE: Table = File.__table__  # type: ignore[assignment]
@@ -144,9 +144,12 @@ class FileWriter:
         columns = (
             "directory_id", "name", "size", "mtime_ns", "image_id", "import_job_id", "outcome",
         )  # fmt: skip
+        counted = _counted(connection, rows, replaced)
         rows_to_insert = [
-            (*key, *rows[key][:4], _outcome(rows[key], replaced.get(key) or left.get(rows[key][2])))
-            for key in keys
+            (*key, *replaced[key])
+            if key in counted
+            else (*key, *row[:4], _outcome(row, replaced.get(key) or left.get(row[2])))
+            for key, row in sorted(rows.items())
         ]
         insert_new(connection, _FILE, columns, rows_to_insert, "directory_id", "name")
         present = {image_id for _, image_id, _ in files}
@@ -182,8 +185,15 @@ class FileWriter:
         return ids
 
 
+_Row = tuple[int, int, int, int | None, Outcome]
+"""Size, mtime, image, import and outcome."""
+
+
 class _Replaced(NamedTuple):
+    size: int
+    mtime_ns: int
     image_id: int
+    import_job_id: int | None
     outcome: Outcome
 
 
@@ -196,15 +206,39 @@ def _delete(connection: Connection, keys: Sequence[Key]) -> dict[Key, _Replaced]
     rows = connection.execute(
         delete(_FILE)
         .where(pairs_among(is_sqlite(connection), place, keys))
-        .returning(*place, columns.image_id, columns.outcome)
-    )
+        .returning(
+            *place, columns.size, columns.mtime_ns, columns.image_id, columns.import_job_id,
+            columns.outcome,
+        )
+    )  # fmt: skip
     return {
-        (directory_id, name): _Replaced(image_id, _OUTCOMES[outcome])
-        for directory_id, name, image_id, outcome in rows
+        (directory_id, name): _Replaced(size, mtime_ns, image_id, job_id, _OUTCOMES[outcome])
+        for directory_id, name, size, mtime_ns, image_id, job_id, outcome in rows
     }
 
 
-def _outcome(row: tuple[int, int, int, int | None, Outcome], replaced: _Replaced | None) -> Outcome:
+def _counted(
+    connection: Connection, rows: Mapping[Key, _Row], replaced: Mapping[Key, _Replaced]
+) -> set[Key]:
+    """The files that another import has just taken as they are, and may have to count again: it
+    has not ended, and if it is killed it knows what was new to it by these rows.
+    """
+    same = {
+        key: old.import_job_id
+        for key, old in replaced.items()
+        if old[:3] == rows[key][:3]
+        and rows[key][4] is Outcome.EXISTING
+        and old.import_job_id not in (None, rows[key][3])
+    }
+    jobs = sorted({job_id for job_id in same.values() if job_id is not None})
+    if not jobs:
+        return set()
+    running = select(ImportJob.id).where(ImportJob.id.in_(jobs), ImportJob.finished_at.is_(None))
+    ids = set(connection.execute(running).scalars())
+    return {key for key, job_id in same.items() if job_id in ids}
+
+
+def _outcome(row: _Row, replaced: _Replaced | None) -> Outcome:
     """What a file's row keeps: whether its image is new to the path, and whether it decides."""
     _, _, image_id, _, outcome = row
     if outcome is not Outcome.EXISTING:
