@@ -5,7 +5,6 @@ the fourth axis), which is the order in which slices are decoded. Colours are NI
 """
 
 import gzip
-import io
 from collections.abc import Callable, Iterator
 from typing import IO, Any, Protocol, cast
 
@@ -105,13 +104,6 @@ def write_npy(
         return
     for block in _colour_blocks(geometry):
         file.write(block)
-
-
-def npy_bytes(array: np.ndarray[Any, np.dtype[Any]]) -> bytes:
-    """An array as the bytes of a `.npy` file."""
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    return buffer.getvalue()
 
 
 def n_slices(geometry: VolumeGeometry) -> int:

@@ -2,10 +2,9 @@
 
 import datetime as dt
 
-from sqlalchemy import Index, Integer, event, text
+from sqlalchemy import Index, Integer, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dicom_graph.store.dialect import keep_append_only
 from dicom_graph.store.tables import Base
 from dicom_graph.store.types import Id, Json, utc_now
 
@@ -59,6 +58,3 @@ class AuditEntry(Base):
     n_images: Mapped[int] = mapped_column(Integer)
     detail: Mapped[str | None]
     pruned_before: Mapped[dt.datetime | None]
-
-
-event.listen(AuditEntry.__table__, "after_create", keep_append_only)

@@ -556,38 +556,3 @@ def first_number(sqlite: bool, column: ColumnElement[Any]) -> ColumnElement[floa
     """The first item of a JSON array of numbers."""
     item = func.json_extract(column, "$[0]") if sqlite else column.op("->>")(0)
     return cast(item, Float(53))
-
-
-def keep_append_only(table: Table, connection: Connection, **_options: Any) -> None:
-    """Listens to the creation of `audit`: adds the triggers that its migration adds."""
-    statements = _APPEND_ONLY_SQLITE if is_sqlite(connection) else _APPEND_ONLY_POSTGRESQL
-    for statement in statements:
-        connection.exec_driver_sql(statement)
-
-
-_REFUSE = "BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"
-_APPEND_ONLY_SQLITE = (
-    f"CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit {_REFUSE}",
-    "CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit WHEN NOT EXISTS "
-    f"(SELECT 1 FROM audit WHERE pruned_before > OLD.created) {_REFUSE}",
-    # REPLACE deletes without asking the trigger of deletions.
-    "CREATE TRIGGER audit_no_replace BEFORE INSERT ON audit WHEN EXISTS "
-    f"(SELECT 1 FROM audit WHERE id = NEW.id) {_REFUSE}",
-)
-_APPEND_ONLY_POSTGRESQL = (
-    """
-    CREATE OR REPLACE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-        IF TG_OP = 'DELETE' THEN
-            IF EXISTS (SELECT 1 FROM audit WHERE pruned_before > OLD.created) THEN
-                RETURN OLD;
-            END IF;
-        END IF;
-        RAISE EXCEPTION 'the audit log is append-only';
-    END $$
-    """,
-    "CREATE TRIGGER audit_no_change BEFORE UPDATE OR DELETE ON audit "
-    "FOR EACH ROW EXECUTE FUNCTION refuse_audit_change()",
-    "CREATE TRIGGER audit_no_truncate BEFORE TRUNCATE ON audit "
-    "FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change()",
-)

@@ -49,15 +49,30 @@ class _Stall:
             self.begin()
 
 
-class PatientHttp(HttpToolsProtocol):
+class _Watching(asyncio.Protocol):
+    """What both protocols do about a client that does not take what waits for it."""
+
+    stall_seconds = 60.0
+    _stall: _Stall
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than the server writes."""
+        super().pause_writing()
+        self._stall.begin()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        self._stall.end()
+        super().resume_writing()
+
+
+class PatientHttp(_Watching, HttpToolsProtocol):
     """Closes a connection that does not send the head of a request within `head_seconds`, and one
     whose client does not take the answer.
     """
 
     head_seconds = 20.0
-    stall_seconds = 60.0
     _head: TimerHandle | None = None
-    _stall: _Stall
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """The client has to ask for something."""
@@ -86,16 +101,6 @@ class PatientHttp(HttpToolsProtocol):
         self._stop_timers()
         super().handle_websocket_upgrade()
 
-    def pause_writing(self) -> None:
-        """The client reads more slowly than the server writes."""
-        super().pause_writing()
-        self._stall.begin()
-
-    def resume_writing(self) -> None:
-        """The client has caught up."""
-        self._stall.end()
-        super().resume_writing()
-
     def timeout_keep_alive_handler(self) -> None:
         """There is no further request."""
         if not self.transport.is_closing():
@@ -114,11 +119,8 @@ class PatientHttp(HttpToolsProtocol):
         self._stall.end()
 
 
-class PatientWebSocket(WebSocketsSansIOProtocol):
+class PatientWebSocket(_Watching, WebSocketsSansIOProtocol):
     """Cuts a connection off whose client does not take what it follows."""
-
-    stall_seconds = 60.0
-    _stall: _Stall
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The HTTP protocol hands the connection over."""
@@ -129,16 +131,6 @@ class PatientWebSocket(WebSocketsSansIOProtocol):
         """Nothing is waited for any more."""
         self._stall.end()
         super().connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        """The client reads more slowly than the server writes."""
-        super().pause_writing()
-        self._stall.begin()
-
-    def resume_writing(self) -> None:
-        """The client has caught up."""
-        self._stall.end()
-        super().resume_writing()
 
     def keepalive_timeout(self) -> None:
         """The client does not answer."""

@@ -22,6 +22,7 @@ SQLITE = (
     f"CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit {REFUSE}",
     "CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit WHEN NOT EXISTS "
     f"(SELECT 1 FROM audit WHERE pruned_before > OLD.created) {REFUSE}",
+    # REPLACE deletes without asking the trigger of deletions.
     "CREATE TRIGGER audit_no_replace BEFORE INSERT ON audit WHEN EXISTS "
     f"(SELECT 1 FROM audit WHERE id = NEW.id) {REFUSE}",
 )

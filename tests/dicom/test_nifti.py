@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dicom_graph.dicom.errors import FileGoneError, VolumeError
-from dicom_graph.dicom.nifti import n_slices, npy_bytes, write_nifti, write_npy
+from dicom_graph.dicom.nifti import n_slices, write_nifti, write_npy
 from dicom_graph.dicom.volume import read_geometries, read_volume
 from tests.data import SHARED, needs_shared
 from tests.dicom.slices import make_image, make_slices
@@ -136,8 +136,3 @@ def test_what_nifti_cannot_hold_is_refused(tmp_path):
     path = make_image(tmp_path / "a.dcm", np.zeros((1, 40_000), np.uint8))
     with pytest.raises(VolumeError, match="32767"):
         write_nifti(read_geometries([path])[0], io.BytesIO())
-
-
-def test_arrays_as_npy():
-    array = np.arange(6, dtype=np.int16).reshape(1, 2, 3)
-    np.testing.assert_array_equal(np.load(io.BytesIO(npy_bytes(array))), array)

@@ -46,7 +46,9 @@ def downgrade(database: Database) -> None:
 
 
 def described(database: Database) -> dict[str, Any]:
-    """All that the database itself says of its tables, but for alembic's own."""
+    """All that the database itself says of its tables, but for alembic's own and for triggers,
+    which the migrations alone make.
+    """
     with database.writer.begin() as connection:
         if database.is_sqlite:
             return _described_by_sqlite(connection)
@@ -55,7 +57,10 @@ def described(database: Database) -> dict[str, Any]:
 
 def _described_by_sqlite(connection: Connection) -> dict[str, Any]:
     rows = connection.execute(
-        text("SELECT type, name, sql FROM sqlite_master WHERE tbl_name NOT LIKE 'alembic%'")
+        text(
+            "SELECT type, name, sql FROM sqlite_master "
+            "WHERE tbl_name NOT LIKE 'alembic%' AND type <> 'trigger'"
+        )
     )
     return {f"{kind} {name}": _normalised(sql or "") for kind, name, sql in rows}
 

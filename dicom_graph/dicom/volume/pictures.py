@@ -55,11 +55,6 @@ _ANATOMICAL = {PreviewAxis.SAGITTAL: 0, PreviewAxis.CORONAL: 1, PreviewAxis.AXIA
 _VOXEL = {PreviewAxis.I: 0, PreviewAxis.J: 1, PreviewAxis.K: 2}
 
 
-def preview_length(geometry: VolumeGeometry, axis: PreviewAxis) -> int:
-    """How many pictures there are across an axis."""
-    return geometry.shape[_voxel_axis(geometry, axis)]
-
-
 def preview(
     geometry: VolumeGeometry,
     axis: PreviewAxis = PreviewAxis.K,
