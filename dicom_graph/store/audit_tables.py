@@ -1,4 +1,4 @@
-"""The table of what was done, and what keeps it from being changed."""
+"""The table of what was done. Its migration adds triggers that keep it from being changed."""
 
 import datetime as dt
 
