@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from dicom_graph.importing.run import Report, run_import
 from dicom_graph.store.engine import Database
@@ -366,3 +367,17 @@ def test_stop_on_error_stops_at_a_value_that_the_database_cannot_hold(
     assert report.status is JobStatus.FAILED
     assert (report.counts.created, report.counts.failed) == (2, 1)
     assert reasons(report).keys() == {"0002a.dcm"}
+
+
+def test_images_that_a_fuller_mode_completes_are_updated_together(
+    import_files: Import, database: Database, tmp_path: Path
+) -> None:
+    make_series(tmp_path / "a", 20)
+    import_files(tmp_path / "a", mode=Mode.MINIMAL)
+    statements: list[str] = []
+    event.listen(database.writer, "before_cursor_execute", lambda *args: statements.append(args[2]))
+    report = import_files(tmp_path / "a", mode=Mode.FULL)
+    assert report.counts == JobCounts(found=20, updated=20)
+    assert len([one for one in statements if one.startswith("UPDATE image ")]) == 1
+    headers = {row["image_id"] for row in Tables(database, "header")["header"]}
+    assert headers == {row["id"] for row in Tables(database, "image")["image"]}

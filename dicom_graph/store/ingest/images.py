@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
 from dicom_graph.dicom.elements import Item
 from dicom_graph.dicom.entities import ImageFields
@@ -142,10 +142,13 @@ class ImageWriter:
                 of_others = [w for w in image.warnings if w.startswith(ANOTHER_FILE)]
                 image.warnings = [*file.warnings, *disagreements(file, place), *of_others]
         edited = _edited(connection, list(rewritten.values()))
+        alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
         for uid, id in rewritten.items():
             file, place = files[firsts[uid]], places[firsts[uid]]
             values = without_edited(_values(file, place, known[uid].warnings), edited[id])
-            connection.execute(update(Image).where(Image.id == id).values(values))
+            alike[tuple(values)].append({"image": id, **values})
+        for rows in alike.values():
+            connection.execute(update(_IMAGE).where(_IMAGE.c.id == bindparam("image")), rows)
         drop_headers(connection, list(rewritten.values()))
         return rewritten
 
