@@ -71,7 +71,8 @@ def contents(database: Database) -> dict[str, Any]:
 
 
 def _entities(tables: Tables, entity: str) -> dict[str, dict[str, Any]]:
-    owners = {f"{name}_id": tables.uids(name) for name in _ENTITIES}
+    owners: dict[str, dict[int, Any]] = {f"{name}_id": tables.uids(name) for name in _ENTITIES}
+    owners["format_id"] = {row["id"]: _content(row) for row in tables["image_format"]}
     return {
         row["uid"]: {
             column: owners[column].get(value) if column in owners else value
@@ -125,8 +126,8 @@ def _files(tables: Tables) -> dict[tuple[str, str], tuple[int, int, str]]:
 def assert_consistent(database: Database) -> Tables:
     """The packed columns and the tables that say the same the other way round agree."""
     tables = Tables(database)
-    _assert_same_pairs(tables["header"], "own", tables["header_element"], "header_id")
-    _assert_same_pairs(tables["element_set"], "members", tables["element_set_member"], "set_id")
+    _assert_same_pairs(tables["header"], "own", tables["header_element"])
+    _assert_same_pairs(tables["element_set"], "members", tables["element_set_member"])
     _assert_elements_once(tables)
     images = tables.uids("image")
     owners = [row["image_id"] for row in tables["header"] if row["image_id"] is not None]
@@ -153,9 +154,14 @@ def _assert_no_orphans(tables: Tables) -> None:
         assert named <= {row["id"] for row in tables[owner]}, (table, column)
 
 
-def _assert_same_pairs(packed: Rows, column: str, pairs: Rows, owner: str) -> None:
+def _assert_same_pairs(packed: Rows, column: str, postings: Rows) -> None:
     forward = Counter((row["id"], element) for row in packed for element in unpack_ids(row[column]))
-    backward = Counter((row[owner], row["element_id"]) for row in pairs)
+    backward = Counter(
+        (row["first_id"] + distance, row["element_id"])
+        for row in postings
+        for distance in (row["distances"] if row["distances"] is not None else [0])
+    )
+    assert [] not in (row["distances"] for row in postings)
     assert forward == backward
     assert not forward or max(forward.values()) == 1
 

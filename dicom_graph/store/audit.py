@@ -14,7 +14,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, delete, insert, select
 
 from dicom_graph.store.audit_tables import AuditEntry
-from dicom_graph.store.dialect import among, insert_rows, is_sqlite
+from dicom_graph.store.bulk import insert_rows
+from dicom_graph.store.dialect import among, is_sqlite
 from dicom_graph.store.seen import Seen
 from dicom_graph.store.tables import Image, Patient, Series, Study
 from dicom_graph.store.types import utc_now

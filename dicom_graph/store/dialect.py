@@ -4,13 +4,11 @@ The rest of the store is one code for both: it calls these functions, or uses wh
 spells for each.
 """
 
-import datetime as dt
 import json
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from itertools import chain
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg
@@ -20,19 +18,14 @@ from sqlalchemy import (
     ColumnClause,
     ColumnElement,
     Connection,
-    Date,
-    DateTime,
     Float,
     FromClause,
     Integer,
-    MetaData,
     Select,
+    SmallInteger,
     String,
-    Table,
-    Time,
     cast,
     func,
-    insert,
     literal,
     select,
     true,
@@ -43,13 +36,10 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DataError, SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import JSON, TypeEngine
+from sqlalchemy.sql.selectable import TableValuedAlias
 
-from dicom_graph.store.types import Id, UtcDateTime, microseconds
+from dicom_graph.store.idlist import unpack_ids
 
-Row = Sequence[Any]
-_CHUNK = 500
-_VARIABLES = 800
 _WAL_ATTEMPTS = 200
 _PATIENCE, _LONG_PATIENCE = 20_000, 60_000
 """Milliseconds for which a request, or an import, waits for another writer."""
@@ -91,6 +81,7 @@ def tune_sqlite_connection(connection: Any, _record: Any) -> None:
             _use_wal(cursor)
     cursor.close()
     connection.create_function("fold_case", 1, _fold_case, deterministic=True)
+    connection.create_function("distances_as_json", 1, _distances_as_json, deterministic=True)
     # sqlite3 would otherwise begin transactions by itself, and later than ours must.
     connection.isolation_level = None
 
@@ -109,6 +100,10 @@ def _use_wal(cursor: Any) -> None:
 
 def _fold_case(text: str | None) -> str | None:
     return text.lower() if isinstance(text, str) else text
+
+
+def _distances_as_json(packed: bytes) -> str:
+    return str(unpack_ids(packed))
 
 
 class FilterError(ValueError):
@@ -166,115 +161,6 @@ def is_sqlite(connection: Connection) -> bool:
     return connection.dialect.name == "sqlite"
 
 
-def ids_by_key(
-    connection: Connection, table: Table, key: str, keys: Iterable[Hashable]
-) -> dict[Any, int]:
-    """The ids of the rows whose `key` column is among `keys`."""
-    wanted = list(keys)
-    if not wanted:
-        return {}
-    if is_sqlite(connection):
-        return _ids_sqlite(connection, table, key, wanted)
-    cursor = connection.connection.cursor()
-    cursor.execute(f'SELECT "{key}", id FROM "{table.name}" WHERE "{key}" = ANY(%s)', (wanted,))
-    return _keyed(cursor.fetchall())
-
-
-def _ids_sqlite(
-    connection: Connection, table: Table, key: str, wanted: list[Hashable]
-) -> dict[Any, int]:
-    found: dict[Any, int] = {}
-    cursor = connection.connection.cursor()
-    for start in range(0, len(wanted), _CHUNK):
-        chunk = wanted[start : start + _CHUNK]
-        marks = ",".join("?" * len(chunk))
-        cursor.execute(f'SELECT "{key}", id FROM "{table.name}" WHERE "{key}" IN ({marks})', chunk)
-        found.update(cursor.fetchall())
-    return found
-
-
-def _keyed(rows: Iterable[tuple[Any, int]]) -> dict[Any, int]:
-    return {bytes(key) if isinstance(key, memoryview) else key: id for key, id in rows}
-
-
-def allocate_ids(connection: Connection, table: Table, count: int) -> list[int]:
-    """Ids for new rows, never given before, not even to rows since deleted."""
-    if count == 0:
-        return []
-    cursor = connection.connection.cursor()
-    if is_sqlite(connection):
-        # Safe: the transaction holds SQLite's write lock.
-        cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table.name,))
-        row = cursor.fetchone()
-        first = (row[0] if row else 0) + 1
-        return list(range(first, first + count))
-    cursor.execute(
-        "WITH found AS MATERIALIZED (SELECT pg_get_serial_sequence(%s, 'id')::regclass AS name) "
-        "SELECT nextval(name) FROM found, generate_series(1, %s)",
-        (table.name, count),
-    )
-    return [row[0] for row in cursor.fetchall()]
-
-
-def insert_rows(
-    connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Row]
-) -> None:
-    """Insert rows that are known to be new: many in one prepared statement, or COPY."""
-    if not rows:
-        return
-    adapted = _adapted(connection, table, columns, rows)
-    names = ", ".join(f'"{name}"' for name in columns)
-    cursor = connection.connection.cursor()
-    target = f'"{table.name}" ({names})'
-    if is_sqlite(connection):
-        _insert_sqlite(cursor, target, len(columns), adapted)
-    else:
-        _copy(cursor, target, adapted)
-
-
-def _insert_sqlite(cursor: Any, target: str, width: int, rows: Sequence[Row]) -> None:
-    """Several rows in a statement: a third less time than one by one, where they are narrow."""
-    insert = f"INSERT INTO {target} VALUES "
-    marks = f"({', '.join('?' * width)})"
-    at_once = _VARIABLES // width
-    whole = len(rows) - len(rows) % at_once
-    if whole:
-        statement = insert + ", ".join([marks] * at_once)
-        for start in range(0, whole, at_once):
-            values = list(chain.from_iterable(rows[start : start + at_once]))
-            cursor.execute(statement, values)
-    cursor.executemany(insert + marks, rows[whole:])
-
-
-def insert_new(
-    connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Row], *key: str
-) -> set[Any]:
-    """Insert rows whose `key`, of one column or several, may be written by somebody else now.
-
-    Gives the first column of the keys that were inserted; the others exist. They are inserted in
-    the order of the whole key, so that two writers wait for each other in one order and never
-    deadlock. Inside SQLite's write lock no one else writes, so there all are new.
-    """
-    keys = [row[columns.index(key[0])] for row in rows]
-    if is_sqlite(connection) or not rows:
-        insert_rows(connection, table, columns, rows)
-        return set(keys)
-    names = ", ".join(f'"{name}"' for name in columns)
-    order = ", ".join(f'"{name}"' for name in key)
-    cursor = connection.connection.cursor()
-    # Nearly always it is empty: to look is much cheaper than to truncate.
-    cursor.execute(
-        f'CREATE TEMP TABLE IF NOT EXISTS "new_{table.name}" '
-        f'(LIKE "{table.name}") ON COMMIT DELETE ROWS; DELETE FROM "new_{table.name}"'
-    )
-    _copy(cursor, f'"new_{table.name}" ({names})', _adapted(connection, table, columns, rows))
-    cursor.execute(
-        f'INSERT INTO "{table.name}" ({names}) SELECT {names} FROM "new_{table.name}" '
-        f'ORDER BY {order} ON CONFLICT DO NOTHING RETURNING "{key[0]}"'
-    )
-    return {bytes(k) if isinstance(k, memoryview) else k for (k,) in cursor.fetchall()}
-
-
 def lock_writers(connection: Connection, *, alone: bool) -> None:
     """Until the transaction ends, write beside others that may write, or `alone`.
 
@@ -283,37 +169,6 @@ def lock_writers(connection: Connection, *, alone: bool) -> None:
     if not is_sqlite(connection):
         lock = func.pg_advisory_xact_lock if alone else func.pg_advisory_xact_lock_shared
         connection.execute(select(lock(_WRITERS_LOCK)))
-
-
-def delete_rows(
-    connection: Connection, table: Table, columns: Sequence[str], keys: Sequence[Row]
-) -> None:
-    """Delete the rows whose columns equal one of the keys, whatever their number."""
-    if not keys:
-        return
-    cursor = connection.connection.cursor()
-    if is_sqlite(connection):
-        where = " AND ".join(f'"{name}" = ?' for name in columns)
-        cursor.executemany(f'DELETE FROM "{table.name}" WHERE {where}', keys)
-        return
-    arrays = ", ".join("%s" for _ in columns)
-    names = ", ".join(f'"{name}"' for name in columns)
-    where = " AND ".join(f'"{table.name}"."{name}" = keys."{name}"' for name in columns)
-    cursor.execute(
-        f'DELETE FROM "{table.name}" USING unnest({arrays}) AS keys({names}) WHERE {where}',
-        [list(values) for values in zip(*keys, strict=True)],
-    )
-
-
-def make_temporary_ids(connection: Connection, name: str, ids: Select[Any]) -> Table:
-    """A table of ids that only this connection sees; to be dropped in the same transaction."""
-    id = Column("id", Id, primary_key=True, autoincrement=False)
-    table = Table(name, MetaData(), id, prefixes=["TEMPORARY"])
-    table.create(connection)
-    connection.execute(insert(table).from_select(["id"], ids))
-    if not is_sqlite(connection):
-        connection.exec_driver_sql(f'ANALYZE "{name}"')
-    return table
 
 
 def compact(connection: Any) -> bool:
@@ -327,58 +182,6 @@ def compact(connection: Any) -> bool:
     except sqlite3.OperationalError:
         return False
     return True
-
-
-def _copy(cursor: Any, target: str, rows: Iterable[Row]) -> None:
-    with cursor.copy(f"COPY {target} FROM STDIN") as copy:
-        for row in rows:
-            copy.write_row(row)
-
-
-def _adapted(
-    connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Row]
-) -> Sequence[Row]:
-    """Rows as the driver takes them: JSON as text; on SQLite dates and times as text too."""
-    sqlite = is_sqlite(connection)
-    adapters = [
-        (place, adapter)
-        for place, name in enumerate(columns)
-        if (adapter := _adapter(table.c[name].type, sqlite)) is not None
-    ]
-    if not adapters:
-        return rows
-    result = []
-    for row in rows:
-        values = list(row)
-        for place, adapter in adapters:
-            if values[place] is not None:
-                values[place] = adapter(values[place])
-        result.append(values)
-    return result
-
-
-def _adapter(column_type: TypeEngine[Any], sqlite: bool) -> Callable[[Any], Any] | None:
-    if isinstance(column_type, JSON):
-        return json.dumps
-    if not sqlite:
-        return None
-    if isinstance(column_type, UtcDateTime):
-        return microseconds
-    if isinstance(column_type, DateTime):
-        return _sqlite_datetime
-    if isinstance(column_type, Date):
-        return dt.date.isoformat
-    if isinstance(column_type, Time):
-        return _sqlite_time
-    return None
-
-
-def _sqlite_datetime(value: dt.datetime) -> str:
-    return value.isoformat(sep=" ", timespec="microseconds")
-
-
-def _sqlite_time(value: dt.time) -> str:
-    return value.isoformat(timespec="microseconds")
 
 
 def parent_table(sqlite: bool, parents: Sequence[tuple[int, int | None]]) -> FromClause:
@@ -503,6 +306,28 @@ def _column_alone(element: Any, compiler: Any, **_options: Any) -> str:
 @compiles(SmallestNull, "postgresql")
 def _nulls_first(element: Any, compiler: Any, **_options: Any) -> str:
     return f"{compiler.preparer.quote(element.name)} NULLS FIRST"
+
+
+def each_distance(distances: ColumnElement[Any]) -> TableValuedAlias:
+    """A row with its `value` for each of the distances of a row before it; 0 where it has none."""
+    return _EachDistance(distances).table_valued(Column("value", SmallInteger))
+
+
+class _EachDistance(FunctionElement[Any]):
+    inherit_cache = True
+
+
+@compiles(_EachDistance, "sqlite")
+def _each_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    distances = compiler.process(element.clauses, **options)
+    unpacked = f"distances_as_json({distances})"
+    return f"json_each(CASE WHEN {distances} IS NULL THEN '0' ELSE {unpacked} END)"
+
+
+@compiles(_EachDistance, "postgresql")
+def _each_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    distances = compiler.process(element.clauses, **options)
+    return f"LATERAL (SELECT v.value FROM unnest(coalesce({distances}, '{{0}}')) AS v(value))"
 
 
 def position_of(part: Any, text: ColumnElement[Any]) -> ColumnElement[int]:

@@ -9,7 +9,7 @@ one transaction, and the checks would double its time.
 """
 
 import datetime as dt
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import (
     Date,
@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from dicom_graph.store.dialect import SmallestNull
-from dicom_graph.store.types import Bytes, Id, Int64, Json, Text, UtcDateTime, utc_now
+from dicom_graph.store.types import Bytes, Distances, Id, Int64, Json, Text, UtcDateTime, utc_now
 
 TEXT_KEY_LENGTH = 64
 """Text is indexed by this many characters: PostgreSQL refuses index entries over 2.7 kB."""
@@ -174,13 +174,26 @@ class Image(Entity):
     number: Mapped[int | None] = mapped_column(Integer)
     date: Mapped[dt.date | None]
     time: Mapped[dt.time | None]
-    sop_class_uid: Mapped[str | None]
-    transfer_syntax_uid: Mapped[str | None]
+    format_id: Mapped[int | None] = mapped_column(Id)
     number_of_frames: Mapped[int | None] = mapped_column(Integer)
     rows: Mapped[int | None] = mapped_column(Integer)
     columns: Mapped[int | None] = mapped_column(Integer)
     warnings: Mapped[list[str] | None]
     missing_since: Mapped[dt.datetime | None]
+
+
+class ImageFormat(Base):
+    """What images are and how they are encoded; empty where a file does not say."""
+
+    __tablename__ = "image_format"
+    __table_args__ = (
+        UniqueConstraint("sop_class_uid", "transfer_syntax_uid"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    sop_class_uid: Mapped[str]
+    transfer_syntax_uid: Mapped[str]
 
 
 class Directory(Base):
@@ -317,14 +330,27 @@ class ElementSet(Base):
     members: Mapped[bytes]
 
 
-class ElementSetMember(Base):
+class Posting(Base):
+    """From an element to what holds it, several to a row: see `store.postings`.
+
+    `first_id`: of the first that was written; `distances`: from it, of all that hold the element;
+    NULL: the first alone does. They are below `SPAN`.
+    """
+
+    __abstract__ = True
+    SPAN: ClassVar[int]
+
+    element_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    first_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    distances: Mapped[list[int] | None] = mapped_column(Distances)
+
+
+class ElementSetMember(Posting):
     """From an element to the shared sets that hold it."""
 
     __tablename__ = "element_set_member"
     __table_args__ = ({"sqlite_with_rowid": False},)
-
-    element_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
-    set_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    SPAN = 1 << 8
 
 
 class Header(Base):
@@ -352,14 +378,12 @@ class Header(Base):
     mode: Mapped[int | None] = mapped_column(SmallInteger)
 
 
-class HeaderElement(Base):
+class HeaderElement(Posting):
     """From an element to the headers that hold it beyond their shared set."""
 
     __tablename__ = "header_element"
     __table_args__ = ({"sqlite_with_rowid": False},)
-
-    element_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
-    header_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    SPAN = 1 << 12
 
 
 class CsaPath(Base):

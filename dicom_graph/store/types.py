@@ -3,10 +3,12 @@
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Integer, LargeBinary, String
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import JSON, BigInteger, DateTime, Integer, LargeBinary, SmallInteger, String
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from dicom_graph.store.idlist import pack_ids, unpack_ids
 
 Id = BigInteger().with_variant(Integer, "sqlite")
 """A primary key: 64 bits on both (SQLite's INTEGER is)."""
@@ -43,6 +45,24 @@ class UtcDateTime(TypeDecorator[dt.datetime]):
         if dialect.name == "sqlite":
             return _EPOCH + dt.timedelta(microseconds=value)
         return value.astimezone(dt.UTC)  # type: ignore[no-any-return]
+
+
+class Distances(TypeDecorator[list[int]]):
+    """Ascending whole numbers from 0, below 32,768; on SQLite packed (`store.idlist`)."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(LargeBinary())
+        return dialect.type_descriptor(ARRAY(SmallInteger))
+
+    def process_bind_param(self, value: list[int] | None, dialect: Dialect) -> Any:
+        return value if value is None or dialect.name != "sqlite" else pack_ids(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> list[int] | None:
+        return value if value is None or dialect.name != "sqlite" else unpack_ids(value)
 
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)

@@ -32,6 +32,7 @@ from sqlalchemy import (
 
 from dicom_graph.store.account_tables import Grant
 from dicom_graph.store.audit_tables import AuditEntry
+from dicom_graph.store.postings import postings
 from dicom_graph.store.tables import (
     Base,
     ElementSet,
@@ -83,27 +84,32 @@ def _is_held(element_id: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether an image that is seen holds the element of a column of the statement around."""
     start = select(element_id.label("id")).correlate_except()
     climb = start.cte("climb_visible", recursive=True, nesting=True)
+    held = postings(HeaderElement)
     above = (
         select(Header.element_id)
-        .join(HeaderElement, HeaderElement.header_id == Header.id)
-        .join(climb, climb.c.id == HeaderElement.element_id)
+        .select_from(climb)
+        .join(held.source, held.element_id == climb.c.id)
+        .join(Header, Header.id == held.holder_id)
         .where(Header.element_id.is_not(None))
     )
     climb = climb.union(above)
+    held, member = postings(HeaderElement), postings(ElementSetMember)
     own = (
         select(Image.id)
-        .join(Header, Header.image_id == Image.id)
-        .join(HeaderElement, HeaderElement.header_id == Header.id)
-        .where(HeaderElement.element_id == climb.c.id)
+        .select_from(held.source)
+        .join(Header, Header.id == held.holder_id)
+        .join(Image, Image.id == Header.image_id)
+        .where(held.element_id == climb.c.id)
     )
     shared = (
         select(Image.id)
-        .join(Header, Header.image_id == Image.id)
-        .join(ElementSetMember, ElementSetMember.set_id == Header.shared_set_id)
-        .where(ElementSetMember.element_id == climb.c.id)
+        .select_from(member.source)
+        .join(Header, Header.shared_set_id == member.holder_id)
+        .join(Image, Image.id == Header.image_id)
+        .where(member.element_id == climb.c.id)
     )
-    held = or_(own.correlate(climb).exists(), shared.correlate(climb).exists())
-    return select(climb.c.id).where(held).exists()
+    is_held = or_(own.correlate(climb).exists(), shared.correlate(climb).exists())
+    return select(climb.c.id).where(is_held).exists()
 
 
 @lru_cache(maxsize=1000)

@@ -183,13 +183,17 @@ COLUMNS: dict[str, dict[str, Show]] = {
         "number": _from("InstanceNumber"),
         "date": _from("InstanceCreationDate"),
         "time": _from("InstanceCreationTime"),
-        "sop_class_uid": _registered,
-        "transfer_syntax_uid": _registered,
+        "format_id": _as_it_is,
         "number_of_frames": _from("NumberOfFrames"),
         "rows": _from("Rows"),
         "columns": _from("Columns"),
         "warnings": _nothing,
         "missing_since": _nothing,
+    },
+    "image_format": {
+        "id": _as_it_is,
+        "sop_class_uid": _registered,
+        "transfer_syntax_uid": _registered,
     },
     "data_element_definition": dict.fromkeys(
         ("id", "tag", "private_creator", "vr", "keyword", "name"), _as_it_is
@@ -204,11 +208,11 @@ COLUMNS: dict[str, dict[str, Show]] = {
     )
     | {"warning": _nothing},
     "element_set": dict.fromkeys(("id", "series_id", "members"), _as_it_is),
-    "element_set_member": dict.fromkeys(("element_id", "set_id"), _as_it_is),
+    "element_set_member": dict.fromkeys(("element_id", "first_id", "distances"), _as_it_is),
     "header": dict.fromkeys(
         ("id", "image_id", "element_id", "index", "shared_set_id", "own", "mode"), _as_it_is
     ),
-    "header_element": dict.fromkeys(("element_id", "header_id"), _as_it_is),
+    "header_element": dict.fromkeys(("element_id", "first_id", "distances"), _as_it_is),
     "generation": dict.fromkeys(("id", "deletions", "prunes"), _as_it_is),
 }
 """By table and column. Lists of element ids are shown: what is not seen of them does not exist."""

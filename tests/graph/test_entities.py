@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage
 
 from dicom_graph.importing.run import Report
 from dicom_graph.store.ingest import Mode
@@ -339,6 +339,54 @@ async def test_image_fields(tmp_path: Path, import_files: Import, graph: Graph) 
         "patient": {"uid": "patient-1"},
         "series": {"uid": header.SeriesInstanceUID},
         "files": [{"path": str(path), "size": str(path.stat().st_size)}],
+    }
+
+
+async def test_images_are_asked_for_by_their_format(
+    tmp_path: Path, import_files: Import, graph: Graph
+) -> None:
+    for number, sop_class in enumerate([MRImageStorage, MRImageStorage, CTImageStorage, None]):
+        uids = {"SOPInstanceUID": f"1.{number}", "SeriesInstanceUID": f"2.{number}"}
+        make_file(tmp_path / "files" / f"{number}.dcm", SOPClassUID=sop_class, **uids)
+    import_files(tmp_path / "files")
+    data = await graph(
+        """query ($ct: String!) {
+            facet(entity: IMAGE, field: "sopClassUid") { value count }
+            isCt: images(filter: { sopClassUid: { eq: $ct } }) { nodes { uid sopClassUid } }
+            isNotMr: images(filter: { sopClassUid: { ne: "1.2.840.10008.5.1.4.1.1.4" } }) {
+                nodes { uid } }
+            unknown: images(filter: { sopClassUid: { isNull: true } }) { nodes { uid sopClassUid } }
+            found: images(search: "4.1.1.2") { nodes { uid } }
+            series(filter: { images: { some: { sopClassUid: { eq: $ct } } } }) { nodes { uid
+                images { nodes { sopClassUid transferSyntaxUid } } } }
+        }""",
+        ct=CTImageStorage,
+    )
+    assert data == {
+        "facet": [
+            {"value": MRImageStorage, "count": 2},
+            {"value": None, "count": 1},
+            {"value": CTImageStorage, "count": 1},
+        ],
+        "isCt": {"nodes": [{"uid": "1.2", "sopClassUid": CTImageStorage}]},
+        "isNotMr": {"nodes": [{"uid": "1.2"}, {"uid": "1.3"}]},
+        "unknown": {"nodes": [{"uid": "1.3", "sopClassUid": None}]},
+        "found": {"nodes": [{"uid": "1.2"}]},
+        "series": {
+            "nodes": [
+                {
+                    "uid": "2.2",
+                    "images": {
+                        "nodes": [
+                            {
+                                "sopClassUid": CTImageStorage,
+                                "transferSyntaxUid": ExplicitVRLittleEndian,
+                            }
+                        ]
+                    },
+                }
+            ]
+        },
     }
 
 

@@ -224,7 +224,9 @@ async def test_any_selection_of_elements_gives_the_same_bytes_and_errors(
     answers: Answers, operation: str
 ) -> None:
     expected, given = await answers.both(operation)
-    assert given[:2] == expected[:2]
+    assert given[0] == expected[0]
+    # Which of two fields that read pixels in threads fails first is nobody's to say.
+    assert sorted(map(repr, given[1])) == sorted(map(repr, expected[1]))
     n_errors = min(len(given[1]), 2)
     event(f"{'no data' if given[0] == 'null' else 'data'}, {n_errors} errors or more")
 

@@ -14,11 +14,13 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect, select, text
 
 from dicom_graph.store.engine import Database, DatabaseError
+from dicom_graph.store.formats import FORMAT_FIELDS, column_of
 from dicom_graph.store.migrate import _config, head, require_current, revision, upgrade
-from dicom_graph.store.tables import Base
+from dicom_graph.store.postings import postings
+from dicom_graph.store.tables import Base, ElementSetMember, HeaderElement
 
 ROOT = Path(__file__).resolve().parents[2]
 _PLACE = re.compile(r"\s+")
@@ -38,11 +40,17 @@ def empty(empty_database_url: str) -> Iterator[Database]:
         yield database
 
 
-def downgrade(database: Database) -> None:
+def migrate(database: Database, target: str) -> None:
+    """Up or down to a revision."""
     config = _config()
     with database.writer.begin() as connection:
         config.attributes["connection"] = connection
-        command.downgrade(config, "base")
+        is_up = revision(connection) is None
+        (command.upgrade if is_up else command.downgrade)(config, target)
+
+
+def downgrade(database: Database) -> None:
+    migrate(database, "base")
 
 
 def described(database: Database) -> dict[str, Any]:
@@ -181,6 +189,7 @@ def test_upgrades_at_once_in_threads_all_succeed(empty_database_url: str) -> Non
 _UPGRADE = """
 import sys
 from dicom_graph.store.engine import Database
+from dicom_graph.store.formats import FORMAT_FIELDS, column_of
 from dicom_graph.store.migrate import upgrade
 sys.stdin.readline()
 upgrade(Database(sys.argv[1]))
@@ -240,3 +249,48 @@ def test_the_wheel_carries_the_migrations(tmp_path: Path) -> None:
     for name in ("env.py", *(f"versions/{version}" for version in versions)):
         assert names.count(f"dicom_graph/migrations/{name}") == 1
     assert not [name for name in names if name.startswith(("tests/", "migrations/"))]
+
+
+def test_what_elements_belong_to_survives_the_posting_lists(empty: Database) -> None:
+    """0009, up and down: the pairs are the same, near ones in a row together."""
+    pairs = {(1, 5), (1, 6), (1, 300), (1, 9000), (2, 6), (70_000, 4095), (70_000, 4096)}
+    migrate(empty, "0008")
+    with empty.writer.begin() as connection:
+        for table in ("header_element", "element_set_member"):
+            for element, id in pairs:
+                connection.execute(text(f"INSERT INTO {table} VALUES ({element}, {id})"))
+    upgrade(empty)
+    with empty.read_sync() as connection:
+        for model, rows in ((HeaderElement, 5), (ElementSetMember, 6)):
+            held = postings(model)
+            statement = select(held.element_id, held.holder_id).select_from(held.source)
+            found = [tuple(row) for row in connection.execute(statement)]
+            assert sorted(found) == sorted(pairs)
+            assert _count(connection, model.__tablename__) == rows
+    migrate(empty, "0008")
+    with empty.read_sync() as connection:
+        for table in ("header_element", "element_set_member"):
+            found = [tuple(row) for row in connection.execute(text(f"SELECT * FROM {table}"))]
+            assert sorted(found) == sorted(pairs)
+
+
+def test_formats_of_images_survive_their_table(empty: Database) -> None:
+    """0010, up and down: each image has its SOP class and its transfer syntax, or none."""
+    formats = {"1": ("4.2", "1.2.1"), "2": ("4.2", None), "3": (None, None), "4": ("4.2", "1.2.1")}
+    migrate(empty, "0009")
+    with empty.writer.begin() as connection:
+        columns = "uid, created, modified, sop_class_uid, transfer_syntax_uid"
+        moment = "0" if empty.is_sqlite else "now()"
+        insert = text(f"INSERT INTO image ({columns}) VALUES (:uid, {moment}, {moment}, :sop, :ts)")
+        rows = [{"uid": uid, "sop": sop, "ts": ts} for uid, (sop, ts) in formats.items()]
+        connection.execute(insert, rows)
+    upgrade(empty)
+    with empty.read_sync() as connection:
+        image = Base.metadata.tables["image"]
+        wanted = image.c.uid, *(column_of(image, name) for name in FORMAT_FIELDS)
+        assert {row[0]: tuple(row[1:]) for row in connection.execute(select(*wanted))} == formats
+        assert _count(connection, "image_format") == 2
+    migrate(empty, "0009")
+    with empty.read_sync() as connection:
+        kept = connection.execute(text("SELECT uid, sop_class_uid, transfer_syntax_uid FROM image"))
+        assert {row[0]: tuple(row[1:]) for row in kept} == formats

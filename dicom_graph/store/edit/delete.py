@@ -4,14 +4,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, select
+from sqlalchemy import ColumnElement, Connection, delete, select
 
-from dicom_graph.store.dialect import among, delete_rows, is_sqlite, make_temporary_ids
+from dicom_graph.store.bulk import make_temporary_ids
+from dicom_graph.store.dialect import among, is_sqlite
 from dicom_graph.store.edit.files import images_of, series_of
 from dicom_graph.store.edit.noted import note_entity
 from dicom_graph.store.edit.update import TABLES, entity_exists
 from dicom_graph.store.generation import count_deletion, write_alone
 from dicom_graph.store.idlist import unpack_ids
+from dicom_graph.store.postings import delete_postings
 from dicom_graph.store.tables import (
     Directory,
     ElementSet,
@@ -24,8 +26,6 @@ from dicom_graph.store.tables import (
     Study,
 )
 
-_HEADER_ELEMENT: Table = HeaderElement.__table__  # type: ignore[assignment]
-_SET_MEMBER: Table = ElementSetMember.__table__  # type: ignore[assignment]
 _CHUNK = 1000
 
 
@@ -84,12 +84,9 @@ class Deletion:
 
     def _release_elements(self, image_ids: list[int]) -> None:
         statement = select(Header.id, Header.own).where(self._among(Header.image_id, image_ids))
-        pairs = [
-            (element_id, header_id)
-            for header_id, own in self._connection.execute(statement)
-            for element_id in unpack_ids(own)
-        ]
-        delete_rows(self._connection, _HEADER_ELEMENT, ("element_id", "header_id"), pairs)
+        headers = self._connection.execute(statement.order_by(Header.id)).all()
+        held = [(id, unpack_ids(own)) for id, own in headers]
+        delete_postings(self._connection, HeaderElement, held)
 
     def _delete_series(self) -> tuple[int, int]:
         """Gives how many series, and studies of a patient that have none any more."""
@@ -128,8 +125,8 @@ def delete_sets(connection: Connection, condition: ColumnElement[bool]) -> int:
         sets = connection.execute(statement).all()
         if not sets:
             return total
-        pairs = [(element_id, id) for id, members in sets for element_id in unpack_ids(members)]
-        delete_rows(connection, _SET_MEMBER, ("element_id", "set_id"), pairs)
+        held = [(id, unpack_ids(members)) for id, members in sets]
+        delete_postings(connection, ElementSetMember, held)
         ids = [id for id, _ in sets]
         doomed = among(is_sqlite(connection), ElementSet.id.expression, ids)
         connection.execute(delete(ElementSet).where(doomed))

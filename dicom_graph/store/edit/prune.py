@@ -1,4 +1,4 @@
-"""Deleting what nothing holds any more: elements, shared sets, definitions, folders.
+"""Deleting what nothing holds any more: elements, shared sets, definitions, formats, folders.
 
 An element is held by a header, its own or through a shared set. A nested one is held by an item,
 which goes with its sequence, so elements are swept until a whole round releases none.
@@ -14,11 +14,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, or_, select
 
-from dicom_graph.store.dialect import among, compact, delete_rows, is_sqlite
+from dicom_graph.store.bulk import delete_rows
+from dicom_graph.store.dialect import among, compact, is_sqlite
 from dicom_graph.store.edit.delete import delete_sets
 from dicom_graph.store.engine import Database
 from dicom_graph.store.generation import count_prune, write_alone
 from dicom_graph.store.idlist import unpack_ids
+from dicom_graph.store.postings import delete_postings
 from dicom_graph.store.tables import (
     CsaNumber,
     CsaPart,
@@ -34,10 +36,11 @@ from dicom_graph.store.tables import (
     File,
     Header,
     HeaderElement,
+    Image,
+    ImageFormat,
 )
 
 _DIGEST: Table = ElementDigest.__table__  # type: ignore[assignment]
-_HEADER_ELEMENT: Table = HeaderElement.__table__  # type: ignore[assignment]
 _WINDOW = 10_000
 _CHUNK = 500
 
@@ -63,7 +66,9 @@ def prune(database: Database) -> Pruned:
         pass
     if pruned.elements:
         _sweep_csa(database)
-    _sweep_definitions(database, pruned)
+    definition = DataElementDefinition.id
+    pruned.definitions += _sweep_unused(database, definition, DataElement.definition_id)
+    _sweep_unused(database, ImageFormat.id, Image.format_id)
     empty = ~select(File.name).where(File.directory_id == Directory.id).exists()
     _sweep_rows(database, Directory.id, empty, _Directories(pruned))
     return pruned
@@ -154,8 +159,8 @@ def _unheld(connection: Connection, ids: Sequence[int]) -> list[int]:
     """Those of the elements that no header and no set holds."""
     element = DataElement.id
     held = or_(
-        select(HeaderElement.header_id).where(HeaderElement.element_id == element).exists(),
-        select(ElementSetMember.set_id).where(ElementSetMember.element_id == element).exists(),
+        select(HeaderElement.first_id).where(HeaderElement.element_id == element).exists(),
+        select(ElementSetMember.first_id).where(ElementSetMember.element_id == element).exists(),
     )
     return _ids(connection, select(element).where(_among(connection, element, ids), ~held))
 
@@ -163,9 +168,9 @@ def _unheld(connection: Connection, ids: Sequence[int]) -> list[int]:
 def _delete_elements(connection: Connection, ids: Sequence[int], pruned: Pruned) -> None:
     """Elements with their values and items."""
     statement = select(Header.id, Header.own).where(_among(connection, Header.element_id, ids))
-    items = connection.execute(statement).all()
-    pairs = [(element_id, id) for id, own in items for element_id in unpack_ids(own)]
-    delete_rows(connection, _HEADER_ELEMENT, ("element_id", "header_id"), pairs)
+    items = connection.execute(statement.order_by(Header.id)).all()
+    held = [(id, unpack_ids(own)) for id, own in items]
+    delete_postings(connection, HeaderElement, held)
     of_elements = {
         "items": (Header, Header.element_id),
         "values": (DataElementValue, DataElementValue.element_id),
@@ -194,28 +199,27 @@ def _sweep_csa(database: Database) -> None:
         count_prune(connection)
 
 
-def _sweep_definitions(database: Database, pruned: Pruned) -> None:
+def _sweep_unused(database: Database, id: Any, use: Any) -> int:
+    """Delete the rows of a small table whose ids the column `use` has not; gives how many."""
     with database.read_sync() as connection:
-        candidates = _without_elements(connection, None)
+        candidates = _unused(connection, id, use, None)
     if not candidates:
-        return
+        return 0
     with database.writer.begin() as connection:
         write_alone(connection)
-        unheld = _without_elements(connection, candidates)
-        if unheld:
-            id = DataElementDefinition.id
-            statement = delete(DataElementDefinition).where(_among(connection, id, unheld))
-            pruned.definitions += connection.execute(statement).rowcount
+        unused = _unused(connection, id, use, candidates)
+        if unused:
+            connection.execute(delete(id.class_).where(_among(connection, id, unused)))
             count_prune(connection)
+    return len(unused)
 
 
-def _without_elements(connection: Connection, ids: Sequence[int] | None) -> list[int]:
-    """The definitions, or those of these, that no element has; one look at each element."""
-    used = select(DataElement.definition_id)
-    wanted = select(DataElementDefinition.id)
+def _unused(connection: Connection, id: Any, use: Any, ids: Sequence[int] | None) -> list[int]:
+    """All ids, or those of these, that the column has not; one look at each of its rows."""
+    used, wanted = select(use), select(id)
     if ids is not None:
-        used = used.where(_among(connection, DataElement.definition_id, ids))
-        wanted = wanted.where(_among(connection, DataElementDefinition.id, ids))
+        used = used.where(_among(connection, use, ids))
+        wanted = wanted.where(_among(connection, id, ids))
     held = set(_ids(connection, used.distinct()))
     return [id for id in _ids(connection, wanted) if id not in held]
 

@@ -19,13 +19,8 @@ from dicom_graph.dicom.csa import (
 )
 from dicom_graph.dicom.csa_entries import CsaEntry, csa_entries, tag_entries
 from dicom_graph.dicom.recent import Recent
-from dicom_graph.store.dialect import (
-    allocate_ids,
-    insert_new,
-    insert_rows,
-    is_sqlite,
-    texts_among,
-)
+from dicom_graph.store.bulk import allocate_ids, insert_new, insert_rows
+from dicom_graph.store.dialect import is_sqlite, texts_among
 from dicom_graph.store.tables import CsaNumber, CsaPart, CsaPartElement, CsaPath, CsaText
 
 _PATH: Table = CsaPath.__table__  # type: ignore[assignment]

@@ -9,9 +9,10 @@ from dicom_graph.dicom.dictionary import Definition
 from dicom_graph.dicom.elements import Element
 from dicom_graph.dicom.packing import unpack
 from dicom_graph.dicom.recent import Recent
-from dicom_graph.store.dialect import allocate_ids, ids_by_key, insert_new, insert_rows
+from dicom_graph.store.bulk import allocate_ids, ids_by_key, insert_new, insert_rows
 from dicom_graph.store.idlist import pack_ids
 from dicom_graph.store.ingest.csa import CsaHeader, CsaWriter
+from dicom_graph.store.postings import insert_postings
 from dicom_graph.store.tables import (
     DataElement,
     DataElementDefinition,
@@ -25,7 +26,6 @@ _DEFINITION: Table = DataElementDefinition.__table__  # type: ignore[assignment]
 _ELEMENT: Table = DataElement.__table__  # type: ignore[assignment]
 _VALUE: Table = DataElementValue.__table__  # type: ignore[assignment]
 _HEADER: Table = Header.__table__  # type: ignore[assignment]
-_HEADER_ELEMENT: Table = HeaderElement.__table__  # type: ignore[assignment]
 _DIGEST: Table = ElementDigest.__table__  # type: ignore[assignment]
 _ELEMENT_COLUMNS = (
     "id",
@@ -162,9 +162,9 @@ class ElementWriter:
         for header_id, (element_id, index, item) in zip(header_ids, items, strict=True):
             own = [ids[element.digest] for element in item]
             headers.append((header_id, element_id, index, pack_ids(own)))
-            members += [(id, header_id) for id in own]
+            members.append((header_id, own))
         insert_rows(connection, _HEADER, ("id", "element_id", "index", "own"), headers)
-        insert_rows(connection, _HEADER_ELEMENT, ("element_id", "header_id"), sorted(members))
+        insert_postings(connection, HeaderElement, members)
 
 
 def _csa_headers(elements: Iterable[Element], ids: dict[bytes, int]) -> list[CsaHeader]:

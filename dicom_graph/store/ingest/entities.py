@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table, select
 
 from dicom_graph.dicom.entities import Entities, PatientFields, SeriesFields, StudyFields
 from dicom_graph.dicom.recent import Recent
-from dicom_graph.store.dialect import allocate_ids, ids_by_key, insert_new
+from dicom_graph.store.bulk import allocate_ids, ids_by_key, insert_new
 from dicom_graph.store.edit.kept import take_fields
 from dicom_graph.store.tables import Image, Patient, Series, Study
 from dicom_graph.store.types import utc_now

@@ -8,14 +8,8 @@ from sqlalchemy import ColumnElement, Connection, Table, case, delete, select, t
 from sqlalchemy.orm import aliased
 
 from dicom_graph.dicom.recent import Recent
-from dicom_graph.store.dialect import (
-    allocate_ids,
-    among,
-    ids_by_key,
-    insert_new,
-    is_sqlite,
-    pairs_among,
-)
+from dicom_graph.store.bulk import allocate_ids, ids_by_key, insert_new
+from dicom_graph.store.dialect import among, is_sqlite, pairs_among
 from dicom_graph.store.ingest.batch import FileRecord, Mode, Outcome
 from dicom_graph.store.ingest.marks import clear_marks, mark_images
 from dicom_graph.store.tables import Directory, File, Header, Image, ImportJob

@@ -10,14 +10,8 @@ from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
 from dicom_graph.dicom.elements import Item
 from dicom_graph.dicom.entities import ImageFields
-from dicom_graph.store.dialect import (
-    allocate_ids,
-    among,
-    delete_rows,
-    insert_new,
-    insert_rows,
-    is_sqlite,
-)
+from dicom_graph.store.bulk import allocate_ids, insert_new, insert_rows
+from dicom_graph.store.dialect import among, is_sqlite
 from dicom_graph.store.edit.kept import NAME_PARTS, without_edited
 from dicom_graph.store.idlist import pack_ids, unpack_ids
 from dicom_graph.store.ingest.batch import Mode, Outcome, ReadFile, distinct_elements
@@ -30,19 +24,20 @@ from dicom_graph.store.ingest.duplicates import (
     warn_of_duplicates,
 )
 from dicom_graph.store.ingest.entities import Place
+from dicom_graph.store.ingest.formats import Format, FormatWriter, format_of
 from dicom_graph.store.ingest.shared_sets import Ids, SharedSets
+from dicom_graph.store.postings import delete_postings, insert_postings
 from dicom_graph.store.tables import Header, HeaderElement, Image
 from dicom_graph.store.types import utc_now
 
 _IMAGE: Table = Image.__table__  # type: ignore[assignment]
 _HEADER: Table = Header.__table__  # type: ignore[assignment]
-_HEADER_ELEMENT: Table = HeaderElement.__table__  # type: ignore[assignment]
 _FIELDS = (
-    "uid", "number", "date", "time", "sop_class_uid", "number_of_frames", "rows", "columns",
+    "uid", "number", "date", "time", "number_of_frames", "rows", "columns",
 )  # fmt: skip
 _fields_of: Callable[[ImageFields], tuple[Any, ...]] = attrgetter(*_FIELDS)
 _COLUMNS = (
-    "id", "created", "modified", "series_id", "transfer_syntax_uid", "warnings", *_FIELDS,
+    "id", "created", "modified", "series_id", "format_id", "warnings", *_FIELDS,
 )  # fmt: skip
 _COLUMNS_OF: dict[str, tuple[str, ...]] = {
     "Modality": ("modality",),
@@ -65,10 +60,12 @@ class ImageWriter:
 
     def __init__(self) -> None:
         self._sets = SharedSets()
+        self._formats = FormatWriter()
 
     def forget(self) -> None:
         """After a rollback: nothing remembered is sure to be in the database."""
         self._sets.forget()
+        self._formats.forget()
 
     def write(
         self,
@@ -85,10 +82,11 @@ class ImageWriter:
                 firsts[file.entities.image.uid] = index
         known = find_images(connection, list(firsts))
         new = sorted((uid, index) for uid, index in firsts.items() if uid not in known)
-        created = self._insert(connection, [index for _, index in new], files, places)
+        formats = self._formats.write(connection, files)
+        created = self._insert(connection, [index for _, index in new], files, places, formats)
         if len(created) < len(new):
             known.update(find_images(connection, [u for u, _ in new if u not in created]))
-        rewritten = self._rewrite(connection, firsts, known, files, places, element_ids)
+        rewritten = self._rewrite(connection, firsts, known, files, places, element_ids, formats)
         with_header = {firsts[uid]: id for uid, id in (created | rewritten).items()}
         self._write_headers(connection, with_header, files, places, element_ids)
         warn_of_duplicates(connection, firsts, {*created, *rewritten}, files, places, element_ids)
@@ -103,6 +101,7 @@ class ImageWriter:
         indexes: Sequence[int],
         files: Sequence[ReadFile],
         places: Sequence[Place],
+        formats: dict[Format, int],
     ) -> dict[str, int]:
         now = utc_now()
         rows = []
@@ -111,7 +110,7 @@ class ImageWriter:
             series_id = place.series.id if place.series else None
             warnings = [*file.warnings, *disagreements(file, place)] or None
             rows.append(
-                (id, now, now, series_id, file.transfer_syntax_uid, warnings,
+                (id, now, now, series_id, formats[format_of(file)], warnings,
                  *_fields_of(file.entities.image))
             )  # fmt: skip
         inserted = insert_new(connection, _IMAGE, _COLUMNS, rows, "uid")
@@ -126,6 +125,7 @@ class ImageWriter:
         files: Sequence[ReadFile],
         places: Sequence[Place],
         element_ids: dict[bytes, int],
+        formats: dict[Format, int],
     ) -> dict[str, int]:
         """Drop headers that a fuller one replaces, and refresh the fields of changed files."""
         rewritten = {}
@@ -145,7 +145,8 @@ class ImageWriter:
         alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
         for uid, id in rewritten.items():
             file, place = files[firsts[uid]], places[firsts[uid]]
-            values = without_edited(_values(file, place, known[uid].warnings), edited[id])
+            fields = _values(file, place, known[uid].warnings, formats)
+            values = without_edited(fields, edited[id])
             alike[tuple(values)].append({"image": id, **values})
         for rows in alike.values():
             connection.execute(update(_IMAGE).where(_IMAGE.c.id == bindparam("image")), rows)
@@ -179,8 +180,7 @@ class ImageWriter:
         ids = allocate_ids(connection, _HEADER, len(headers))
         rows = [(id, *header) for id, header in zip(ids, headers, strict=True)]
         insert_rows(connection, _HEADER, ("id", "image_id", "shared_set_id", "own", "mode"), rows)
-        members = [(element, id) for id, own in zip(ids, owns, strict=True) for element in own]
-        insert_rows(connection, _HEADER_ELEMENT, ("element_id", "header_id"), sorted(members))
+        insert_postings(connection, HeaderElement, zip(ids, owns, strict=True))
 
 
 def _contents(
@@ -203,10 +203,12 @@ def _contents(
     return contents
 
 
-def _values(file: ReadFile, place: Place, warnings: list[str]) -> dict[str, Any]:
+def _values(
+    file: ReadFile, place: Place, warnings: list[str], formats: dict[Format, int]
+) -> dict[str, Any]:
     """What a file says of the image that it is read into."""
     values = dict(zip(_FIELDS, _fields_of(file.entities.image), strict=True))
-    values["transfer_syntax_uid"] = file.transfer_syntax_uid
+    values["format_id"] = formats[format_of(file)]
     values["warnings"] = warnings or None
     if file.changed:
         values["series_id"] = place.series.id if place.series else None
@@ -226,12 +228,9 @@ def drop_headers(connection: Connection, image_ids: list[int]) -> None:
     if not image_ids:
         return
     condition = Header.image_id.in_(image_ids)
-    members = [
-        (element, header_id)
-        for header_id, own in connection.execute(select(Header.id, Header.own).where(condition))
-        for element in unpack_ids(own)
-    ]
-    delete_rows(connection, _HEADER_ELEMENT, ("element_id", "header_id"), members)
+    headers = select(Header.id, Header.own).where(condition).order_by(Header.id)
+    held = [(id, unpack_ids(own)) for id, own in connection.execute(headers)]
+    delete_postings(connection, HeaderElement, held)
     connection.execute(delete(Header).where(condition))
 
 

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, Table, select
 
 from dicom_graph.dicom.recent import Recent
-from dicom_graph.store.dialect import allocate_ids, among, insert_rows, is_sqlite
+from dicom_graph.store.bulk import allocate_ids, insert_rows
+from dicom_graph.store.dialect import among, is_sqlite
 from dicom_graph.store.idlist import pack_ids, unpack_ids
+from dicom_graph.store.postings import insert_postings
 from dicom_graph.store.tables import ElementSet, ElementSetMember
 
 _SET: Table = ElementSet.__table__  # type: ignore[assignment]
-_MEMBER: Table = ElementSetMember.__table__  # type: ignore[assignment]
 _REMEMBERED_SERIES = 100
 
 Ids = frozenset[int]
@@ -79,13 +80,12 @@ class SharedSets:
         """Insert a new set of each of these series, and add it to those known."""
         ids = allocate_ids(connection, _SET, len(new))
         rows = []
-        members = []
         for id, (series_id, common) in zip(ids, new.items(), strict=True):
             rows.append((id, series_id, pack_ids(common)))
-            members += [(element_id, id) for element_id in common]
             sets[series_id][id] = common
         insert_rows(connection, _SET, ("id", "series_id", "members"), rows)
-        insert_rows(connection, _MEMBER, ("element_id", "set_id"), sorted(members))
+        members = zip(ids, new.values(), strict=True)
+        insert_postings(connection, ElementSetMember, members)
 
 
 def _largest_subset(sets: dict[int, Ids], header: Ids) -> int | None:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, select
 
 from dicom_graph.store.dialect import is_sqlite, texts_among
+from dicom_graph.store.formats import columns_of
 from dicom_graph.store.ingest.batch import ReadFile
 from dicom_graph.store.ingest.duplicates import (
     ANOTHER_FILE,
@@ -63,5 +64,5 @@ def _has_fields(row: dict[str, Any], file: ReadFile) -> bool:
 
 def _fields(connection: Connection, uids: list[str]) -> dict[str, dict[str, Any]]:
     chosen = texts_among(is_sqlite(connection), _IMAGE.c.uid, uids)
-    rows = connection.execute(select(_IMAGE).where(chosen)).mappings()
+    rows = connection.execute(select(*columns_of(_IMAGE)).where(chosen)).mappings()
     return {str(row["uid"]): dict(row) for row in rows}

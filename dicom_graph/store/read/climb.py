@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import FromClause, Select, select, union_all
 from sqlalchemy.sql.selectable import CTE, CompoundSelect
 
+from dicom_graph.store.postings import postings
 from dicom_graph.store.tables import ElementSetMember, Header, HeaderElement
 
 Ids = Select[Any] | CompoundSelect[Any]
@@ -12,12 +13,14 @@ Ids = Select[Any] | CompoundSelect[Any]
 
 def images_with(elements: Ids) -> CompoundSelect[Any]:
     """The ids of images whose header holds one of the elements, at its top level."""
+    held, member = postings(HeaderElement), postings(ElementSetMember)
     own = (
         select(Header.image_id)
-        .join(HeaderElement, HeaderElement.header_id == Header.id)
-        .where(HeaderElement.element_id.in_(elements), Header.image_id.is_not(None))
+        .select_from(held.source)
+        .join(Header, Header.id == held.holder_id)
+        .where(held.element_id.in_(elements), Header.image_id.is_not(None))
     )
-    sets = select(ElementSetMember.set_id).where(ElementSetMember.element_id.in_(elements))
+    sets = member.holders().where(member.element_id.in_(elements))
     shared = select(Header.image_id).where(Header.shared_set_id.in_(sets))
     return union_all(own, shared)
 
@@ -25,10 +28,12 @@ def images_with(elements: Ids) -> CompoundSelect[Any]:
 def enclosing_elements(elements: Select[tuple[int]]) -> CTE:
     """The elements and all sequence elements that hold them, at any depth, as `(id)`."""
     start = elements.cte(recursive=True)
+    held = postings(HeaderElement)
     above = (
         select(Header.element_id)
-        .join(HeaderElement, HeaderElement.header_id == Header.id)
-        .join(start, start.c.id == HeaderElement.element_id)
+        .select_from(start)
+        .join(held.source, held.element_id == start.c.id)
+        .join(Header, Header.id == held.holder_id)
         .where(Header.element_id.is_not(None))
     )
     return start.union(above)
@@ -38,22 +43,27 @@ def images_of_elements(elements: FromClause) -> CTE:
     """For each element (`id`) the images whose headers hold it, as `(root, image_id)`."""
     seeds = select(elements.c.id.label("root"), elements.c.id.label("id"))
     start = seeds.cte("climb", recursive=True)
+    held = postings(HeaderElement)
     above = (
         select(start.c.root, Header.element_id)
-        .join(HeaderElement, HeaderElement.element_id == start.c.id)
-        .join(Header, Header.id == HeaderElement.header_id)
+        .select_from(start)
+        .join(held.source, held.element_id == start.c.id)
+        .join(Header, Header.id == held.holder_id)
         .where(Header.element_id.is_not(None))
     )
     climbed = start.union(above)
+    held, member = postings(HeaderElement), postings(ElementSetMember)
     own = (
         select(climbed.c.root, Header.image_id)
-        .join(HeaderElement, HeaderElement.element_id == climbed.c.id)
-        .join(Header, Header.id == HeaderElement.header_id)
+        .select_from(climbed)
+        .join(held.source, held.element_id == climbed.c.id)
+        .join(Header, Header.id == held.holder_id)
         .where(Header.image_id.is_not(None))
     )
     shared = (
         select(climbed.c.root, Header.image_id)
-        .join(ElementSetMember, ElementSetMember.element_id == climbed.c.id)
-        .join(Header, Header.shared_set_id == ElementSetMember.set_id)
+        .select_from(climbed)
+        .join(member.source, member.element_id == climbed.c.id)
+        .join(Header, Header.shared_set_id == member.holder_id)
     )
     return union_all(own, shared).cte("holders")

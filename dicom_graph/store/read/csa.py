@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Select, select, union_all
 from sqlalchemy.sql.selectable import CompoundSelect
 
 from dicom_graph.dicom.csa import CSA_IMAGE_HEADER, CSA_SERIES_HEADER
+from dicom_graph.store.postings import postings
 from dicom_graph.store.read.climb import images_with
 from dicom_graph.store.read.compare import compare, passes_null
 from dicom_graph.store.read.conditions import HasCsa
@@ -33,7 +34,8 @@ def items_with_csa(sqlite: bool, wanted: HasCsa) -> CompoundSelect[Any]:
 
 
 def _headers_with(elements: Ids) -> Select[Any]:
-    return select(HeaderElement.header_id).where(HeaderElement.element_id.in_(elements))
+    held = postings(HeaderElement)
+    return held.holders().where(held.element_id.in_(elements))
 
 
 def _holders(sqlite: bool, wanted: HasCsa, holding: Callable[[Ids], Ids]) -> CompoundSelect[Any]:

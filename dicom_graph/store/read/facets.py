@@ -16,6 +16,8 @@ from sqlalchemy import (
 from sqlalchemy.types import JSON
 
 from dicom_graph.store.dialect import FilterError
+from dicom_graph.store.formats import column_of
+from dicom_graph.store.postings import postings
 from dicom_graph.store.read.conditions import Condition, HasElement
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.filters import Filters
@@ -48,17 +50,18 @@ def field_facet(
 ) -> Select[Any]:
     """Values of a column, the most frequent first; a list is one value, as JSON text."""
     table = ENTITY_TABLES[entity]
-    column: ColumnElement[Any] = table.c[name]
-    if isinstance(column.type, JSON):
-        column = cast(column, Text)
+    value = column_of(table, name)
+    if isinstance(value.type, JSON):
+        value = cast(value, Text)
+    value = value.label("value")
     narrowed = [] if wanted is None else [filters.where(entity, table, wanted)]
     count = func.count()
     return (
-        select(column, count)
+        select(value, count)
         .select_from(table)
         .where(*narrowed)
-        .group_by(column)
-        .order_by(count.desc(), column)
+        .group_by(value)
+        .order_by(count.desc(), value.asc().nulls_first())
         .limit(limit)
     )
 
@@ -139,29 +142,33 @@ def _holders(
         .cte("leaves")
     )
     for place, step in enumerate(reversed(path)):
+        held = postings(HeaderElement)
         ids = [definition.id for definition in _named(definitions, step)]
         above = (
             select(found.c.leaf, Header.element_id.label("at"))
-            .join(HeaderElement, HeaderElement.element_id == found.c.at)
-            .join(Header, Header.id == HeaderElement.header_id)
+            .select_from(found)
+            .join(held.source, held.element_id == found.c.at)
+            .join(Header, Header.id == held.holder_id)
             .join(DataElement, DataElement.id == Header.element_id)
             .where(DataElement.definition_id.in_(ids), *in_block(step))
         )
         if step.index is not None:
             above = above.where(Header.index == step.index)
         found = above.distinct().cte(f"step_{place}")
+    held, member = postings(HeaderElement), postings(ElementSetMember)
     own = (
         select(found.c.leaf, (Header.image_id if images else Image.series_id).label("holder"))
-        .join(HeaderElement, HeaderElement.element_id == found.c.at)
-        .join(Header, Header.id == HeaderElement.header_id)
+        .select_from(found)
+        .join(held.source, held.element_id == found.c.at)
+        .join(Header, Header.id == held.holder_id)
         .where(Header.image_id.is_not(None))
     )
-    member = ElementSetMember.element_id == found.c.at
+    joined = found.join(member.source, member.element_id == found.c.at)
     if images:
         shared = (
             select(found.c.leaf, Header.image_id.label("holder"))
-            .join(ElementSetMember, member)
-            .join(Header, Header.shared_set_id == ElementSetMember.set_id)
+            .select_from(joined)
+            .join(Header, Header.shared_set_id == member.holder_id)
         )
     else:
         own = own.join(Image, Image.id == Header.image_id)
@@ -169,8 +176,8 @@ def _holders(
         in_use = select(Header.id).where(Header.shared_set_id == ElementSet.id).exists()
         shared = (
             select(found.c.leaf, ElementSet.series_id.label("holder"))
-            .join(ElementSetMember, member)
-            .join(ElementSet, ElementSet.id == ElementSetMember.set_id)
+            .select_from(joined)
+            .join(ElementSet, ElementSet.id == member.holder_id)
             .where(in_use)
         )
     return union_all(own, shared).subquery("holders")

@@ -4,6 +4,7 @@ from functools import cache
 
 from sqlalchemy import Date, DateTime, Float, Integer, Time
 
+from dicom_graph.store.formats import columns_of
 from dicom_graph.store.read.filters import COUNTED
 from dicom_graph.store.read.relations import ENTITY_TABLES
 from dicom_graph.store.types import UtcDateTime
@@ -12,7 +13,7 @@ _HIDDEN = frozenset(
     {
         "id", "series_id", "study_id", "patient_id", "warnings", "edited", "definition_id", "block",
         "n_values", "packed", "sha256", "image_id", "element_id", "shared_set_id", "own", "mode",
-        "retry_of",
+        "retry_of", "format_id",
     }
 )  # fmt: skip
 
@@ -32,7 +33,7 @@ def measurable_fields(entity: str) -> frozenset[str]:
 @cache
 def listed_fields(entity: str) -> frozenset[str]:
     """All columns that a client knows."""
-    return frozenset({column.name for column in ENTITY_TABLES[entity].c} - _HIDDEN)
+    return frozenset({column.name for column in columns_of(ENTITY_TABLES[entity])} - _HIDDEN)
 
 
 @cache

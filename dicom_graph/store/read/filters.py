@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, Select, and_, false, func, or_, select, true
 from sqlalchemy.orm import aliased
 
+from dicom_graph.store.formats import column_of
 from dicom_graph.store.read.compare import compare
 from dicom_graph.store.read.conditions import (
     And,
@@ -62,7 +63,7 @@ class Filters:
                 )
                 return odd
             case Field(name, test):
-                return compare(self.sqlite, table.c[name], test)
+                return compare(self.sqlite, column_of(table, name), test)
             case Count(relation, test):
                 count = count_of(relation, table, self.patient).scalar_subquery()
                 return compare(self.sqlite, count, test)

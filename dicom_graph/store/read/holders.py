@@ -20,6 +20,7 @@ from sqlalchemy.sql.selectable import CompoundSelect
 
 from dicom_graph.dicom.dictionary import ANY_BLOCK, is_private
 from dicom_graph.store.dialect import FilterError
+from dicom_graph.store.postings import is_held, postings
 from dicom_graph.store.read.by_values import (
     IS_WARNED,
     elements_by_values,
@@ -64,17 +65,9 @@ class ElementMatcher:
         found = self.elements(wanted).cte()
         ids = select(found.c.id)
         header = aliased(Header)
-        own = select(HeaderElement.header_id).where(
-            HeaderElement.element_id.in_(ids), HeaderElement.header_id == header.id
-        )
-        shared = select(ElementSetMember.set_id).where(
-            ElementSetMember.element_id.in_(ids), ElementSetMember.set_id == header.shared_set_id
-        )
-        held = (
-            select(header.id)
-            .where(header.image_id == image_id, or_(own.exists(), shared.exists()))
-            .limit(1)
-        )
+        own = is_held(HeaderElement, ids, header.id.expression)
+        shared = is_held(ElementSetMember, ids, header.shared_set_id.expression)
+        held = select(header.id).where(header.image_id == image_id, or_(own, shared)).limit(1)
         # Not EXISTS, which PostgreSQL would make into a join with all images that hold it.
         return held.scalar_subquery().is_not(None)
 
@@ -131,10 +124,9 @@ class ElementMatcher:
                     enclosing = enclosing_elements(elements)
                     elements = select(enclosing.c.id)
                 found = elements.cte()
-                holders = select(HeaderElement.header_id).where(
-                    HeaderElement.element_id.in_(select(found.c.id))
-                )
-                return Header.id.in_(holders)
+                held = postings(HeaderElement)
+                among = held.element_id.in_(select(found.c.id))
+                return Header.id.in_(held.holders().where(among))
             case HasCsa():
                 return Header.id.in_(items_with_csa(self.sqlite, condition))
             case _:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, FromClause, Table, or_, select, union_all
 
 from dicom_graph.store.audit_tables import AuditEntry
+from dicom_graph.store.postings import postings
 from dicom_graph.store.read.climb import images_of_elements
 from dicom_graph.store.read.pages import Order
 from dicom_graph.store.tables import (
@@ -108,8 +109,9 @@ def _images_of_study(image: FromClause, parents: FromClause) -> ColumnElement[bo
 
 
 def _headers_of_element(header: FromClause, parents: FromClause) -> ColumnElement[bool]:
-    own = select(HeaderElement.header_id).where(HeaderElement.element_id == parents.c.id)
-    sets = select(ElementSetMember.set_id).where(ElementSetMember.element_id == parents.c.id)
+    held, member = postings(HeaderElement), postings(ElementSetMember)
+    own = held.holders().where(held.element_id == parents.c.id)
+    sets = member.holders().where(member.element_id == parents.c.id)
     shared = select(Header.id).where(Header.shared_set_id.in_(sets.correlate(parents)))
     return header.c.id.in_(union_all(own.correlate(parents), shared.correlate(parents)))
 

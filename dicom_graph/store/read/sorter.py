@@ -12,6 +12,7 @@ from sqlalchemy import FromClause, Row, Select, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dicom_graph.store.dialect import among, parent_table
+from dicom_graph.store.formats import columns_of
 from dicom_graph.store.read.beginnings import beginnings
 from dicom_graph.store.read.conditions import Condition
 from dicom_graph.store.read.element_orders import ElementOrders
@@ -161,7 +162,7 @@ class Sorter:
         }
         table = ENTITY_TABLES[self._entity]
         ids = sorted({one.id for listed in cut.values() for one in listed})
-        statement = select(table).where(among(self._sqlite, table.c.id, ids))
+        statement = select(*columns_of(table)).where(among(self._sqlite, table.c.id, ids))
         rows = {row.id: row for row in await self._connection.execute(statement)}
         return {
             parent: make_page(

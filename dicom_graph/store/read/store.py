@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dicom_graph.store.dialect import among, first_of_each, parent_table, texts_among
 from dicom_graph.store.engine import Database
+from dicom_graph.store.formats import column_of, columns_of
 from dicom_graph.store.idlist import unpack_ids
 from dicom_graph.store.read.common import MANY_IMAGES, find_common
 from dicom_graph.store.read.conditions import Condition, HasElement, asks_of_elements
@@ -96,7 +97,9 @@ class Store:
                 page = await (await self._sorter(connection, entity, request)).page(wanted)
             else:
                 filters = await self._filters(connection, wanted)
-                narrowed = select(table).where(*self._where(filters, entity, table, wanted))
+                narrowed = select(*columns_of(table)).where(
+                    *self._where(filters, entity, table, wanted)
+                )
                 statement = page_statement(narrowed, self._keys(entity, table, request), request)
                 page = make_page((await connection.execute(statement)).all(), request)
         self._note(entity, page.rows)
@@ -147,7 +150,7 @@ class Store:
             sort_keys = self._keys(child_name, child, request, patient)
             statement = (
                 select(keys.c.id.label("parent_id"), keys.c.patient_id.label("parent_patient_id"))
-                .add_columns(*[child.c[column.name] for column in ENTITY_TABLES[child_name].c])
+                .add_columns(*columns_of(child, of=ENTITY_TABLES[child_name]))
                 .add_columns(*labelled(sort_keys))
                 .select_from(joined)
                 .order_by(*order_by(sort_keys, request))
@@ -223,7 +226,7 @@ class Store:
             filters = await self._filters(connection, wanted)
             statement = field_facet(filters, entity, name, wanted, limit)
             rows = [FacetValue(*row) for row in await connection.execute(statement)]
-        if isinstance(ENTITY_TABLES[entity].c[name].type, JSON):
+        if isinstance(column_of(ENTITY_TABLES[entity], name).type, JSON):
             return [row._replace(value=json.loads(row.value or "null")) for row in rows]
         return rows
 
@@ -254,7 +257,7 @@ class Store:
     async def by_ids(self, entity: str, ids: Sequence[int]) -> dict[int, Row[Any]]:
         """Entities by id."""
         table = ENTITY_TABLES[entity]
-        statement = select(table).where(among(self._sqlite, table.c.id, ids))
+        statement = select(*columns_of(table)).where(among(self._sqlite, table.c.id, ids))
         async with self.database.read() as connection:
             rows = (await connection.execute(statement)).all()
         self._note(entity, rows)
@@ -263,7 +266,7 @@ class Store:
     async def by_uids(self, entity: str, uids: Sequence[str]) -> dict[str, Row[Any]]:
         """Entities by uid."""
         table = ENTITY_TABLES[entity]
-        statement = select(table).where(texts_among(self._sqlite, table.c.uid, uids))
+        statement = select(*columns_of(table)).where(texts_among(self._sqlite, table.c.uid, uids))
         async with self.database.read() as connection:
             rows = (await connection.execute(statement)).all()
         self._note(entity, rows)
