@@ -21,6 +21,7 @@ from sqlalchemy import (
     Float,
     FromClause,
     Integer,
+    Join,
     Select,
     SmallInteger,
     String,
@@ -309,6 +310,27 @@ def _column_alone(element: Any, compiler: Any, **_options: Any) -> str:
 @compiles(SmallestNull, "postgresql")
 def _nulls_first(element: Any, compiler: Any, **_options: Any) -> str:
     return f"{compiler.preparer.quote(element.name)} NULLS FIRST"
+
+
+def join_in_order(left: FromClause, key: Any, value: ColumnElement[Any]) -> Join:
+    """Join the rows of another table whose `key`, a column of it, is a value of the left side.
+
+    SQLite reads the left side first; PostgreSQL knows better what there is how often.
+    """
+    column = key.expression
+    return _JoinInOrder(left, column.table, column == value)
+
+
+class _JoinInOrder(Join):
+    inherit_cache = True
+
+
+@compiles(_JoinInOrder, "sqlite")
+def _cross_join(join: Any, compiler: Any, **options: Any) -> str:
+    # SQLAlchemy would have to be told that the condition is one.
+    options.pop("from_linter", None)
+    left, right = (compiler.process(side, **options) for side in (join.left, join.right))
+    return f"{left} CROSS JOIN {right} ON {compiler.process(join.onclause)}"
 
 
 def each_distance(distances: ColumnElement[Any]) -> TableValuedAlias:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, Table, literal, select, true
 
 from dicom_graph.store.bulk import delete_rows, insert_rows, lock_in_ranges, update_rows
-from dicom_graph.store.dialect import each_distance, is_sqlite
+from dicom_graph.store.dialect import each_distance, is_sqlite, join_in_order
 from dicom_graph.store.idlist import unpack_ids
 from dicom_graph.store.tables import Posting
 
@@ -34,6 +34,17 @@ class Postings(NamedTuple):
     def holders(self) -> Select[Any]:
         """The ids of holders."""
         return select(self.holder_id).select_from(self.source)
+
+    def up_to(self, key: Any, elements: Any = None) -> FromClause:
+        """The join from elements over their holders to rows of another table, in this order.
+
+        `key`: the column there that a holder's id is looked up in; `elements`: a column of ids,
+        without which they are all elements.
+        """
+        start = self.source
+        if elements is not None:
+            start = elements.table.join(start, self.element_id == elements)
+        return join_in_order(start, key, self.holder_id)
 
 
 def postings(model: type[Posting]) -> Postings:

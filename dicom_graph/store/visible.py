@@ -32,6 +32,7 @@ from sqlalchemy import (
 
 from dicom_graph.store.account_tables import Grant
 from dicom_graph.store.audit_tables import AuditEntry
+from dicom_graph.store.dialect import join_in_order
 from dicom_graph.store.postings import postings
 from dicom_graph.store.tables import (
     Base,
@@ -87,25 +88,20 @@ def _is_held(element_id: ColumnElement[Any]) -> ColumnElement[bool]:
     held = postings(HeaderElement)
     above = (
         select(Header.element_id)
-        .select_from(climb)
-        .join(held.source, held.element_id == climb.c.id)
-        .join(Header, Header.id == held.holder_id)
+        .select_from(held.up_to(Header.id, climb.c.id))
         .where(Header.element_id.is_not(None))
     )
     climb = climb.union(above)
     held, member = postings(HeaderElement), postings(ElementSetMember)
+    sharing = member.up_to(Header.shared_set_id)
     own = (
         select(Image.id)
-        .select_from(held.source)
-        .join(Header, Header.id == held.holder_id)
-        .join(Image, Image.id == Header.image_id)
+        .select_from(join_in_order(held.up_to(Header.id), Image.id, Header.image_id.expression))
         .where(held.element_id == climb.c.id)
     )
     shared = (
         select(Image.id)
-        .select_from(member.source)
-        .join(Header, Header.shared_set_id == member.holder_id)
-        .join(Image, Image.id == Header.image_id)
+        .select_from(join_in_order(sharing, Image.id, Header.image_id.expression))
         .where(member.element_id == climb.c.id)
     )
     is_held = or_(own.correlate(climb).exists(), shared.correlate(climb).exists())

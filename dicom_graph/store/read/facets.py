@@ -15,7 +15,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import JSON
 
-from dicom_graph.store.dialect import FilterError
+from dicom_graph.store.dialect import FilterError, join_in_order
 from dicom_graph.store.formats import column_of
 from dicom_graph.store.postings import postings
 from dicom_graph.store.read.conditions import Condition, HasElement
@@ -142,45 +142,34 @@ def _holders(
         .cte("leaves")
     )
     for place, step in enumerate(reversed(path)):
-        held = postings(HeaderElement)
+        items = postings(HeaderElement).up_to(Header.id, found.c.at)
         ids = [definition.id for definition in _named(definitions, step)]
         above = (
             select(found.c.leaf, Header.element_id.label("at"))
-            .select_from(found)
-            .join(held.source, held.element_id == found.c.at)
-            .join(Header, Header.id == held.holder_id)
-            .join(DataElement, DataElement.id == Header.element_id)
+            .select_from(join_in_order(items, DataElement.id, Header.element_id.expression))
             .where(DataElement.definition_id.in_(ids), *in_block(step))
         )
         if step.index is not None:
             above = above.where(Header.index == step.index)
         found = above.distinct().cte(f"step_{place}")
     held, member = postings(HeaderElement), postings(ElementSetMember)
-    own = (
-        select(found.c.leaf, (Header.image_id if images else Image.series_id).label("holder"))
-        .select_from(found)
-        .join(held.source, held.element_id == found.c.at)
-        .join(Header, Header.id == held.holder_id)
-        .where(Header.image_id.is_not(None))
-    )
-    joined = found.join(member.source, member.element_id == found.c.at)
+    headers = held.up_to(Header.id, found.c.at)
     if images:
-        shared = (
-            select(found.c.leaf, Header.image_id.label("holder"))
-            .select_from(joined)
-            .join(Header, Header.shared_set_id == member.holder_id)
+        own = select(found.c.leaf, Header.image_id.label("holder")).select_from(headers)
+        shared = select(found.c.leaf, Header.image_id.label("holder")).select_from(
+            member.up_to(Header.shared_set_id, found.c.at)
         )
     else:
-        own = own.join(Image, Image.id == Header.image_id)
+        of_images = join_in_order(headers, Image.id, Header.image_id.expression)
+        own = select(found.c.leaf, Image.series_id.label("holder")).select_from(of_images)
         # A set is of one series: no need to look at all headers that use it, one is enough.
         in_use = select(Header.id).where(Header.shared_set_id == ElementSet.id).exists()
         shared = (
             select(found.c.leaf, ElementSet.series_id.label("holder"))
-            .select_from(joined)
-            .join(ElementSet, ElementSet.id == member.holder_id)
+            .select_from(member.up_to(ElementSet.id, found.c.at))
             .where(in_use)
         )
-    return union_all(own, shared).subquery("holders")
+    return union_all(own.where(Header.image_id.is_not(None)), shared).subquery("holders")
 
 
 def _owners(

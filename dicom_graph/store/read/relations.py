@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, FromClause, Table, or_, select, union_all
 
 from dicom_graph.store.audit_tables import AuditEntry
+from dicom_graph.store.dialect import join_in_order
 from dicom_graph.store.postings import postings
 from dicom_graph.store.read.climb import images_of_elements
 from dicom_graph.store.read.pages import Order
@@ -126,7 +127,7 @@ def _series_of_element(series: FromClause, parents: FromClause) -> ColumnElement
     holders = images_of_elements(parents)
     found = (
         select(Image.series_id)
-        .join(holders, holders.c.image_id == Image.id)
+        .select_from(join_in_order(holders, Image.id, holders.c.image_id))
         .where(holders.c.root == parents.c.id)
     )
     return series.c.id.in_(found.correlate(parents))
