@@ -7,11 +7,12 @@ import subprocess
 import tempfile
 import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 import uvicorn
@@ -32,18 +33,40 @@ from dicom_graph.web.app import create_app
 from dicom_graph.web.server import make_server
 from tests.commands import COMMAND, Run
 
+DATABASES = ("sqlite", "postgresql")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--all", action="store_true", help="also the tests that take long")
+    parser.addoption(
+        "--all", action="store_true", help="also the tests that take long, and both databases"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests marked as slow run only where all are asked for, or where they are named."""
+    """Tests marked as slow run only where all are asked for, or where they are named.
+
+    Of the whole suite each test then takes one of the two databases, by turns; both, where files
+    or tests are named.
+    """
     if config.getoption("--all") or any("::" in argument for argument in config.args):
         return
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    config.hook.pytest_deselected(items=slow)
-    items[:] = [item for item in items if not item.get_closest_marker("slow")]
+    left_out = {item for item in items if item.get_closest_marker("slow")}
+    if [Path(argument).resolve() for argument in config.args] == [config.rootpath / "tests"]:
+        left_out |= set(_of_the_other_database(items))
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
+
+
+def _of_the_other_database(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
+    """Of tests that there are for each database, those for one: half of all for either."""
+    by_name: dict[str, dict[str, pytest.Item]] = {}
+    for item in items:
+        kind = next((kind for kind in DATABASES if kind in item.nodeid), None)
+        if kind is not None:
+            by_name.setdefault(item.nodeid.replace(kind, ""), {})[kind] = item
+    for name, of_kinds in by_name.items():
+        if len(of_kinds) == len(DATABASES):
+            yield of_kinds[DATABASES[crc32(name.encode()) % 2]]
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +124,7 @@ def postgres_database(server_url: str, template: str | None = None) -> Iterator[
     admin.dispose()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=DATABASES)
 def database_kind(request: pytest.FixtureRequest) -> str:
     """What each test that stores runs on, once each."""
     kind: str = request.param

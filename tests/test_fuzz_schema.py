@@ -7,9 +7,7 @@ import pytest
 from tests import fuzz_schema
 
 
-@pytest.mark.parametrize(
-    "database_kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
 def test_operations_made_at_random_end_well(empty_database_url: str, tmp_path: Path) -> None:
     with fuzz_schema.served(tmp_path, empty_database_url) as url:
         result = fuzz_schema.run(60, 11, url)

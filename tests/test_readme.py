@@ -183,6 +183,7 @@ def test_there_are_python_examples() -> None:
     assert {ADDRESS in example for example in PYTHON} == {True, False}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", commands("dicom-graph import"))
 def test_import_commands(demo: Demo, tmp_path: Path, command: str) -> None:
     arguments = shlex.split(demo.fill_in(command))[1:]
@@ -232,6 +233,7 @@ def test_the_benchmark_of_questions(command: str, tmp_path: Path) -> None:
     assert "one image by two elements" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", commands("python -m benchmarks.ingest"))
 def test_benchmark_commands(demo: Demo, command: str) -> None:
     arguments = shlex.split(command)[1:]

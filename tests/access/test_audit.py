@@ -134,6 +134,7 @@ def test_a_query_is_known_with_its_patients_and_studies(site: Site) -> None:
     assert 0 < entry["seconds"] < 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("query", "patients", "counts"),
     [
@@ -205,6 +206,7 @@ def test_over_a_websocket(site: Site) -> None:
     assert entry["importJobs"] == [job["id"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "status", "patients", "counts"),
     [

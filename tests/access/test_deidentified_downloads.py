@@ -122,6 +122,7 @@ def _of_dicom(content: bytes) -> Iterator[str]:
     yield content[: start if start >= 0 else None].decode("latin-1")
 
 
+@pytest.mark.slow
 def test_no_download_tells_an_identity(site: Site, leaks: Leaks) -> None:
     names = _names(site, IMAGES[0])
     columns = "&".join(f"column={k}" for k in ("PatientName", "PatientID", "SOPInstanceUID",

@@ -62,6 +62,7 @@ def _other(value: str) -> str:
         return "00:00:01" if value[2:3] == ":" else "nobody"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "field"), _fields())
 def test_a_field_that_is_withheld_cannot_be_asked_for(site: Site, name: str, field: str) -> None:
     listed = f"{{ {name}(first: 100) {{ nodes {{ id {field} }} }} }}"

@@ -276,7 +276,9 @@ def _over_websocket(
     return payload if isinstance(payload, list) else payload.get("errors", [])
 
 
-@pytest.mark.parametrize("where", ["header", "connection_init"])
+@pytest.mark.parametrize(
+    "where", ["header", pytest.param("connection_init", marks=pytest.mark.slow)]
+)
 def test_fields_over_websocket(site: Site, where: str) -> None:
     rows = [
         (operation, name, *FIELDS[operation][name])

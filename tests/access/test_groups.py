@@ -295,6 +295,7 @@ async def test_a_connection_of_a_limited_user_writes_nothing(archives: list[Arch
         accounts.add_group(connection, "new")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", [q for q in questions() if "importJobs" not in q][:5])
 async def test_who_also_sees_no_identities_sees_the_same_objects(
     archives: list[Archive], query: str

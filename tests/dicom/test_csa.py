@@ -320,12 +320,14 @@ def test_any_bytes_only_give_a_result_or_a_csa_error(tail, start):
     parses_or_refuses(start + tail)
 
 
+@pytest.mark.slow
 @settings(max_examples=1500, deadline=2000)
 @given(st.text(alphabet='ab.[]012x="# \t\r\n-e_', max_size=60))
 def test_any_ascconv_only_gives_a_result_or_a_csa_error(body):
     parses_or_refuses(protocol(body))
 
 
+@pytest.mark.slow
 @settings(max_examples=1500, deadline=2000)
 @given(st.text(max_size=30), st.sampled_from(["IS", "DS", "FD", "UL", "LO", "UN"]))
 def test_any_item_only_gives_a_result_or_a_csa_error(item, vr):

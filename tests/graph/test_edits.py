@@ -198,6 +198,7 @@ BAD = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("entity", "field", "value", "code"), BAD)
 async def test_bad_values_are_errors_and_change_nothing(
     path: Path, graph: Graph, entity: str, field: str, value: Any, code: str

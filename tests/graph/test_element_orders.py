@@ -178,6 +178,7 @@ def order_by(name: str, direction: str) -> list[Json]:
     return [{"element": ORDERS[name][0], "direction": direction}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", ["ASC", "DESC"])
 @pytest.mark.parametrize("name", sorted(ORDERS))
 async def test_pages_in_either_direction(name: str, direction: str, archive: Graph) -> None:

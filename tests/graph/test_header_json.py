@@ -54,6 +54,7 @@ def shared_copies(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return distinct_copies(paths, tmp_path_factory.mktemp("shared"))
 
 
+@pytest.mark.slow
 async def test_json_of_the_files_in_wheels(
     wheel_files: list[Path], import_files: Callable[..., Report], graph: Graph
 ) -> None:

@@ -197,6 +197,7 @@ async def test_history_is_filtered_and_ordered(
     assert await keys("", "STATUS") == [1, 2, 3]
 
 
+@pytest.mark.slow
 async def test_a_thousand_followers_cost_one_statement_at_a_time(
     database: Database, tmp_path: Path
 ) -> None:

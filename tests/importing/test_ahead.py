@@ -263,6 +263,7 @@ def test_stop_on_error_keeps_just_what_was_taken_before(
     assert len(contents(database)["files"]) == report.counts.created
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_no_process_outlives_a_killed_import(

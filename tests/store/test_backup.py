@@ -92,6 +92,7 @@ def test_postgresql_has_its_own(database: Database, tmp_path: Path) -> None:
     assert not (tmp_path / "copy").exists()
 
 
+@pytest.mark.slow
 def test_the_command(run: Run, tmp_path: Path) -> None:
     make_series(tmp_path / "files", 2)
     assert run("import", tmp_path / "files").returncode == 0

@@ -30,12 +30,12 @@ def wanted(held: Held) -> list[tuple[int, int]]:
 
 def drawn_holdings(dice: random.Random, first: int) -> Held:
     """Holders with gaps between them, small and larger than a row's span."""
-    ids = range(first, first + dice.choice([20, 20_000]), dice.choice([1, 7, 300]))
+    ids = range(first, first + dice.choice([20, 9000]), dice.choice([1, 7, 300]))
     return {id: set(dice.sample(range(1, 30), dice.randrange(8))) for id in ids}
 
 
 @pytest.mark.parametrize("model", [HeaderElement, ElementSetMember])
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_they_say_what_was_written(database: Database, model: type[Posting], seed: int) -> None:
     dice = random.Random(seed)
     held: Held = {}

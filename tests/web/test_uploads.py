@@ -74,7 +74,8 @@ def zipped(files: dict[str, bytes], **options: Any) -> bytes:
 
 
 def stored(root: Path) -> set[bytes]:
-    return {path.read_bytes() for path in root.rglob("*.dcm")}
+    paths = [path for path in all_below(root) if path.endswith(".dcm")]
+    return {(root / path).read_bytes() for path in paths}
 
 
 def all_below(root: Path) -> list[str]:
