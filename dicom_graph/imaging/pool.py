@@ -22,6 +22,7 @@ from typing import ParamSpec, TypeVar
 
 from dicom_graph.dicom.errors import PixelError
 from dicom_graph.imaging.errors import ImagingError, Problem, imaging_error
+from dicom_graph.store.deadline import DEADLINE
 from dicom_graph.telemetry import metrics
 
 Given = ParamSpec("Given")
@@ -48,11 +49,12 @@ class DecodePool:
     async def run(
         self, function: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs
     ) -> Result:
-        """What a function of a module returns. Raises ImagingError, also for its PixelError.
+        """What a function of a module returns. Raises ImagingError, also for its PixelError, and
+        TimeoutError once the time of the request that asks is up.
 
         A call that is cancelled ends at once, and with it its process.
         """
-        async with self._slot():
+        async with asyncio.timeout_at(DEADLINE.get()), self._slot():
             worker = await self._ready()
             try:
                 result = await self._call(worker, partial(function, *args, **kwargs))

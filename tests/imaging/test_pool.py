@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from dicom_graph.dicom.errors import CorruptPixelsError
 from dicom_graph.imaging.errors import ImagingError, Problem
 from dicom_graph.imaging.pool import DecodePool
+from dicom_graph.store.deadline import DEADLINE
 from dicom_graph.telemetry import metrics
 from tests.waiting import until
 
@@ -51,6 +52,10 @@ async def started(path: Path) -> int:
     """The process that hangs."""
     await asyncio.to_thread(until, lambda: path.exists() and path.read_text())
     return int(await asyncio.to_thread(path.read_text))
+
+
+def texts(folder: Path) -> list[str]:
+    return [path.read_text() for path in folder.iterdir()]
 
 
 async def problem_of(call: object) -> Problem:
@@ -113,6 +118,23 @@ async def test_too_long_is_ended(tmp_path: Path) -> None:
         process = int((tmp_path / "started").read_text())
         await asyncio.to_thread(until, lambda: not psutil.pid_exists(process))
     pool.close()
+
+
+async def test_no_call_outlives_the_request_that_asks(pool: DecodePool, tmp_path: Path) -> None:
+    """Neither one that runs, nor one that waits for others."""
+    now = asyncio.get_running_loop().time()
+
+    async def ask(name: str) -> None:
+        DEADLINE.set(now + 3)
+        await pool.run(hang, str(tmp_path / name))
+
+    async with asyncio.timeout(30):
+        ends = await asyncio.gather(*(ask(str(n)) for n in range(5)), return_exceptions=True)
+    assert [type(end) for end in ends] == [TimeoutError] * 5
+    running = [int(text) for text in await asyncio.to_thread(texts, tmp_path)]
+    assert len(running) == 2
+    await asyncio.to_thread(until, lambda: not any(map(psutil.pid_exists, running)))
+    assert await pool.run(double, 4) == 8
 
 
 async def test_too_much_memory_is_refused(pool: DecodePool) -> None:
