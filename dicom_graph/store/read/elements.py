@@ -99,7 +99,7 @@ class Placed(NamedTuple):
     definition_id: int
 
 
-class Recent(Generic[K, T]):
+class LatelyUsed(Generic[K, T]):
     """The values used lately, up to a total weight."""
 
     def __init__(self, max_weight: int, weight: Callable[[T], int]) -> None:
@@ -139,8 +139,8 @@ class ElementCache:
     def __init__(self, max_bytes: int) -> None:
         self._prunes: int | None = None
         self._definitions: dict[int, DefinitionRow] = {}
-        self._elements: Recent[int, ElementRow] = Recent(max_bytes * 3 // 4, _weight)
-        self._placed: Recent[int, Placed] = Recent(max_bytes // 4, lambda placed: 250)
+        self._elements: LatelyUsed[int, ElementRow] = LatelyUsed(max_bytes * 3 // 4, _weight)
+        self._placed: LatelyUsed[int, Placed] = LatelyUsed(max_bytes // 4, lambda placed: 250)
 
     async def forget_pruned(self, connection: AsyncConnection) -> None:
         """Forget everything where elements may have been deleted since the last time."""
