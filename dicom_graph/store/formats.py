@@ -1,8 +1,10 @@
 """The SOP class and the transfer syntax of an image: few pairs in a whole archive, stored once.
 
-To whoever reads images they are columns like the others: `column_of` and `columns_of` give them.
+To whoever reads images they are columns like the others: `column_of` and `columns_of` give them,
+and each image has a format, if only an empty one.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, func, select
@@ -18,9 +20,20 @@ def column_of(table: FromClause, name: str) -> ColumnElement[Any]:
     if name not in FORMAT_FIELDS or "format_id" not in table.c:
         return table.c[name]
     formats = ImageFormat.__table__.alias()
-    text = func.nullif(formats.c[name], "", type_=Text)
-    of_image = select(text).where(formats.c.id == table.c.format_id).correlate(table)
-    return of_image.scalar_subquery()
+    of_image = select(_text(formats, name)).where(formats.c.id == table.c.format_id)
+    return of_image.correlate(table).scalar_subquery()
+
+
+def in_format(
+    table: FromClause, name: str, is_wanted: Callable[[ColumnElement[Any]], ColumnElement[bool]]
+) -> ColumnElement[bool]:
+    """Whether images have a format whose column fulfils a condition, which few are asked for."""
+    formats = ImageFormat.__table__.alias()
+    return table.c.format_id.in_(select(formats.c.id).where(is_wanted(_text(formats, name))))
+
+
+def _text(formats: FromClause, name: str) -> ColumnElement[Any]:
+    return func.nullif(formats.c[name], "", type_=Text)
 
 
 def columns_of(table: FromClause, of: FromClause | None = None) -> list[ColumnElement[Any]]:

@@ -29,7 +29,7 @@ def upgrade() -> None:
     texts = [f"coalesce({name}, '')" for name in UIDS]
     op.execute(
         f"INSERT INTO image_format ({', '.join(UIDS)}) SELECT DISTINCT {', '.join(texts)} "
-        f"FROM image WHERE coalesce({', '.join(UIDS)}) IS NOT NULL ORDER BY 1, 2"
+        "FROM image ORDER BY 1, 2"
     )
     same = " AND ".join(f"f.{name} = coalesce(image.{name}, '')" for name in UIDS)
     op.execute(f"UPDATE image SET format_id = (SELECT f.id FROM image_format AS f WHERE {same})")

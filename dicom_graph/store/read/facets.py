@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     FromClause,
     Select,
@@ -16,7 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.types import JSON
 
 from dicom_graph.store.dialect import FilterError, join_in_order
-from dicom_graph.store.formats import column_of
+from dicom_graph.store.formats import FORMAT_FIELDS, column_of
 from dicom_graph.store.postings import postings
 from dicom_graph.store.read.conditions import Condition, HasElement
 from dicom_graph.store.read.elements import DefinitionRow
@@ -50,15 +51,21 @@ def field_facet(
 ) -> Select[Any]:
     """Values of a column, the most frequent first; a list is one value, as JSON text."""
     table = ENTITY_TABLES[entity]
-    value = column_of(table, name)
+    narrowed = [] if wanted is None else [filters.where(entity, table, wanted)]
+    rows: FromClause = table
+    count: ColumnElement[int] = func.count()
+    if name in FORMAT_FIELDS:
+        # A few formats are looked up, not one for each image.
+        formats = select(table.c.format_id, count.label("n_images")).where(*narrowed)
+        rows, narrowed = formats.group_by(table.c.format_id).subquery(), []
+        count = cast(func.sum(rows.c.n_images), BigInteger)
+    value = column_of(rows, name)
     if isinstance(value.type, JSON):
         value = cast(value, Text)
     value = value.label("value")
-    narrowed = [] if wanted is None else [filters.where(entity, table, wanted)]
-    count = func.count()
     return (
         select(value, count)
-        .select_from(table)
+        .select_from(rows)
         .where(*narrowed)
         .group_by(value)
         .order_by(count.desc(), value.asc().nulls_first())

@@ -7,12 +7,13 @@ written beside the statement (WITH), not into it, as SQLite's parser takes littl
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, and_, false, func, or_, select, true
 from sqlalchemy.orm import aliased
 
-from dicom_graph.store.formats import column_of
+from dicom_graph.store.formats import FORMAT_FIELDS, in_format
 from dicom_graph.store.read.compare import compare
 from dicom_graph.store.read.conditions import (
     And,
@@ -63,7 +64,9 @@ class Filters:
                 )
                 return odd
             case Field(name, test):
-                return compare(self.sqlite, column_of(table, name), test)
+                if name in FORMAT_FIELDS:
+                    return in_format(table, name, partial(compare, self.sqlite, test=test))
+                return compare(self.sqlite, table.c[name], test)
             case Count(relation, test):
                 count = count_of(relation, table, self.patient).scalar_subquery()
                 return compare(self.sqlite, count, test)
