@@ -139,7 +139,9 @@ class Settings(BaseSettings):
         "in lists are multiplied.",
     )
     max_seconds: float = Field(
-        default=30, gt=0, description="Time for an operation; its statements are cancelled then."
+        default=30,
+        gt=0,
+        description="Time for an operation; its statements and its decoding are cancelled then.",
     )
     max_batch: int = Field(
         default=1, ge=1, le=1000, description="Operations in one request; 1 turns batches off."

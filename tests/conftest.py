@@ -45,8 +45,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests marked as slow run only where all are asked for, or where they are named.
 
-    Of the whole suite each test then takes one of the two databases, by turns; both, where files
-    or tests are named.
+    Of the whole suite each test then takes one of the two databases, always the same; both, where
+    files or tests are named.
     """
     if config.getoption("--all") or any("::" in argument for argument in config.args):
         return

@@ -141,6 +141,7 @@ def _assert_no_orphans(tables: Tables) -> None:
     """Whatever is named by its id is there."""
     for table, column, owner in (
         ("image", "series_id", "series"),
+        ("image", "format_id", "image_format"),
         ("series", "study_id", "study"),
         ("series", "patient_id", "patient"),
         ("file", "image_id", "image"),

@@ -83,7 +83,7 @@ class Checked(SchemaExtension):
         return [GraphQLError(error.message, error.nodes) for error in _invalid(schema, document)]
 
     def on_execute(self) -> Iterator[None]:
-        """Let no statement of a query or mutation run beyond its time."""
+        """Let no statement and no decoding of a query or mutation run beyond its time."""
         if self.execution_context.operation_type is OperationType.SUBSCRIPTION:
             yield
             return

@@ -87,7 +87,7 @@ class _GuardedPool(DecodePool):
     async def run(
         self, function: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs
     ) -> Result:
-        """What the function returns. Raises ImagingError."""
+        """What the function returns. Raises ImagingError, TimeoutError."""
         call = partial(function, *args, **kwargs)
         try:
             return await self._whole.run(_guarded, call)

@@ -18,7 +18,7 @@ _NO_ROOM = "the server has no room for temporary files, or cannot write them"
 
 
 class Imaging:
-    """All methods raise ImagingError.
+    """All methods raise ImagingError, and TimeoutError once the time of a request is up.
 
     `max_decodes`: calls at a time, the others wait; `max_decoded_bytes`: of one answer;
     `decode_timeout`: seconds for one answer, without the waiting.

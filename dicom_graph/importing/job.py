@@ -25,7 +25,7 @@ from dicom_graph.importing.sync import Step, SyncPass, UnmountedError
 from dicom_graph.importing.uploads import uploaded_names
 from dicom_graph.importing.work_folder import uploads_folder
 from dicom_graph.settings import available_cores
-from dicom_graph.store.dialect import DRIVER_ERRORS, REFUSED
+from dicom_graph.store.dialect import DRIVER_ERRORS, REFUSED, is_deadlock
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import (
     BatchWriter,
@@ -50,6 +50,8 @@ log = logging.getLogger(__name__)
 Progress = Callable[[JobCounts], None]
 _BATCH_SECONDS = 1.0
 _MAX_WEIGHT = 32 << 20
+_ATTEMPTS = 5
+"""How often a batch is begun that other writers stand in the way of."""
 _MAX_SILENCE = 2.0
 
 
@@ -335,13 +337,20 @@ class JobRun:
             if batch and not self._job.request.prune:
                 counts.missing += self._writer.orphaned
 
-        try:
-            is_cancelled = self._commit(work)
-        except BaseException:
-            self._writer.forget()
-            raise
+        is_cancelled = self._commit_batch(work)
         self._release(batch, outcomes)
         self._stop_if(is_cancelled)
+
+    def _commit_batch(self, work: Step) -> bool:
+        """Commit what the writer writes, again where another writer stood in its way."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return self._commit(work)
+            except BaseException as error:
+                self._writer.forget()
+                if attempt == _ATTEMPTS or not is_deadlock(error):
+                    raise
+        raise AssertionError
 
     def _record(self, work: Step) -> None:
         """One transaction: some work, the failures so far, and the job's counts."""

@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.types import JSON, TypeEngine
 
 from dicom_graph.store.dialect import is_sqlite
-from dicom_graph.store.idlist import pack_ids
+from dicom_graph.store.idlist import pack_ids, unpack_ids
 from dicom_graph.store.types import Distances, Id, UtcDateTime, microseconds
 
 Row = Sequence[Any]
@@ -163,7 +163,7 @@ def lock_in_ranges(
     columns: Sequence[str],
     ranges: Sequence[tuple[int, int, int]],
 ) -> list[tuple[Any, ...]]:
-    """Rows as the driver gives them, which nobody else changes until the transaction ends.
+    """Rows that nobody else changes until the transaction ends.
 
     `ranges`: of the first column exactly, of the second from, and to. They are locked in one order,
     that of the columns, so that two writers never deadlock.
@@ -179,7 +179,7 @@ def lock_in_ranges(
         for keys in ranges:
             cursor.execute(f"{statement} WHERE {one} = ? AND {other} BETWEEN ? AND ?", keys)
             rows += cursor.fetchall()
-        return rows
+        return _unpacked(table, columns, rows)
     cursor.execute(
         f"{statement} JOIN unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS r(k, low, high) "
         f"ON {one} = r.k AND {other} BETWEEN r.low AND r.high "
@@ -187,6 +187,20 @@ def lock_in_ranges(
         [list(values) for values in zip(*ranges, strict=True)],
     )
     return list(cursor.fetchall())
+
+
+def _unpacked(
+    table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
+) -> list[tuple[Any, ...]]:
+    """Rows of SQLite with distances as numbers."""
+    packed = [isinstance(table.c[name].type, Distances) for name in columns]
+    return [
+        tuple(
+            unpack_ids(value) if is_packed and value is not None else value
+            for value, is_packed in zip(row, packed, strict=True)
+        )
+        for row in rows
+    ]
 
 
 def update_rows(

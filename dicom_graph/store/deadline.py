@@ -1,4 +1,4 @@
-"""Until when the statements of a request may run."""
+"""Until when the statements of a request, and what it has decoded, may run."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Everything in which SQLite and PostgreSQL differ.
+"""What SQLite and PostgreSQL spell differently; `store.bulk` has the statements for many rows.
 
 The rest of the store is one code for both: it calls these functions, or uses what SQLAlchemy
 spells for each.
@@ -50,7 +50,7 @@ DRIVER_ERRORS = (SQLAlchemyError, sqlite3.Error, psycopg.Error)
 """What any statement may raise: the bulk statements go to the drivers without SQLAlchemy."""
 REFUSED = (
     DataError, sqlite3.DataError, psycopg.DataError, psycopg.errors.ProgramLimitExceeded,
-    psycopg.errors.DeadlockDetected, OverflowError, UnicodeError,
+    OverflowError, UnicodeError,
 )  # fmt: skip
 """What a batch raises for values that the database cannot hold, where each alone may do."""
 
@@ -143,6 +143,12 @@ def limit_waiting(connection: Connection, milliseconds: int | None) -> None:
     elif milliseconds is not None:
         cursor.execute(f"SET LOCAL lock_timeout = {patience}")
     cursor.close()
+
+
+def is_deadlock(error: BaseException) -> bool:
+    """Whether a transaction was given up for another one that it waited for, and may try again."""
+    original = getattr(error, "orig", None) or error
+    return isinstance(original, psycopg.errors.DeadlockDetected)
 
 
 def is_interrupted(error: BaseException | None) -> bool:

@@ -2,8 +2,8 @@
 
 What is written together lies together: a row names an element, the first of the new headers that
 hold it, and how far the others are from that. A row for each header and element would take three
-times the space on SQLite, and four times on PostgreSQL. Rows of different writers stay apart, so
-that none waits for another.
+times the space on SQLite, and four times on PostgreSQL. What different writers insert stays apart,
+so that none waits for another; who deletes headers that were written together waits.
 """
 
 from collections import defaultdict
@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, Table, literal, select, true
 
 from dicom_graph.store.bulk import delete_rows, insert_rows, lock_in_ranges, update_rows
-from dicom_graph.store.dialect import each_distance, is_sqlite, join_in_order
-from dicom_graph.store.idlist import unpack_ids
+from dicom_graph.store.dialect import each_distance, join_in_order
 from dicom_graph.store.tables import Posting
 
 Holding = tuple[int, Iterable[int]]
@@ -36,7 +35,7 @@ class Postings(NamedTuple):
         return select(self.holder_id).select_from(self.source)
 
     def up_to(self, key: Any, elements: Any = None) -> FromClause:
-        """The join from elements over their holders to rows of another table, in this order.
+        """The join from elements over their holders to rows of another table, read last by SQLite.
 
         `key`: the column there that a holder's id is looked up in; `elements`: a column of ids,
         without which they are all elements.
@@ -94,9 +93,8 @@ def delete_postings(
     ]
     deleted: set[tuple[int, int]] = set()
     updated: dict[tuple[int, int], list[int]] = {}
-    unpack = unpack_ids if is_sqlite(connection) else list
-    for element, first, packed in lock_in_ranges(connection, table, _COLUMNS, ranges):
-        distances = unpack(packed) if packed is not None else [0]
+    for element, first, written in lock_in_ranges(connection, table, _COLUMNS, ranges):
+        distances = [0] if written is None else written
         left = [distance for distance in distances if first + distance not in gone[element]]
         if not left:
             deleted.add((element, first))

@@ -9,8 +9,6 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from dicom_graph.store.idlist import pack_ids
-
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 DISTANCES = sa.LargeBinary().with_variant(ARRAY(sa.SmallInteger()), "postgresql")
 TABLES = (("header_element", "header_id", 1 << 12), ("element_set_member", "set_id", 1 << 8))
@@ -29,6 +27,8 @@ def upgrade() -> None:
         _create(table, "first_id", sa.Column("distances", DISTANCES, nullable=True))
         (_fold_sqlite if sqlite else _fold_postgresql)(table, holder, span)
         op.drop_table(f"old_{table}")
+        if not sqlite:
+            op.execute(f"ANALYZE {table}")
 
 
 def downgrade() -> None:
@@ -77,15 +77,27 @@ def _fold_postgresql(table: str, holder: str, span: int) -> None:
 def _fold_sqlite(table: str, holder: str, span: int) -> None:
     connection = op.get_bind()
     order = f"SELECT element_id, {holder} FROM old_{table} ORDER BY element_id, {holder}"
-    pairs = connection.execution_options(yield_per=AT_ONCE).execute(sa.text(order))
+    pairs = connection.execute(sa.text(order).execution_options(yield_per=AT_ONCE))
     insert = sa.text(f"INSERT INTO {table} VALUES (:element, :first, :distances)")
     rows: list[dict[str, object]] = []
     for (element, _), of_part in groupby(pairs, lambda pair: (pair[0], pair[1] // span)):
         ids = [id for _, id in of_part]
-        distances = pack_ids(id - ids[0] for id in ids) if len(ids) > 1 else None
+        distances = _packed(ids) if len(ids) > 1 else None
         rows.append({"element": element, "first": ids[0], "distances": distances})
         if len(rows) == AT_ONCE:
             connection.execute(insert, rows)
             rows.clear()
     if rows:
         connection.execute(insert, rows)
+
+
+def _packed(ids: list[int]) -> bytes:
+    """Distances from the first, as `store.idlist` packs them: LEB128, each from the one before."""
+    packed = bytearray()
+    for before, id in zip([ids[0], *ids], ids, strict=False):
+        rest = id - before
+        while rest > 0x7F:
+            packed.append(rest & 0x7F | 0x80)
+            rest >>= 7
+        packed.append(rest)
+    return bytes(packed)

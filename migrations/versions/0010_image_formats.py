@@ -35,6 +35,8 @@ def upgrade() -> None:
     op.execute(f"UPDATE image SET format_id = (SELECT f.id FROM image_format AS f WHERE {same})")
     for name in UIDS:
         op.drop_column("image", name)
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("ANALYZE image, image_format")
 
 
 def downgrade() -> None:

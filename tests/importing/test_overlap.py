@@ -4,18 +4,22 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from dicom_graph.importing.run import run_import
+from dicom_graph.importing.run import Report, run_import
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobRequest
+from dicom_graph.store.jobs import JobCounts, JobRequest
 from dicom_graph.store.migrate import upgrade
 from tests.contents import assert_consistent, contents
 from tests.make import make_series
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -67,3 +71,35 @@ def test_overlapping_imports_at_once(
     for part, expected in contents(one_by_one).items():
         assert part == "files" or found[part] == expected, part
     one_by_one.close_writer()
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_a_deadlock_with_another_writer_costs_nothing(database: Database, tmp_path: Path) -> None:
+    """It holds the second image and wants the first; PostgreSQL ends who waited longer."""
+    make_series(tmp_path / "a", 2)
+    request = JobRequest((str(tmp_path / "a"),), Mode.NORMAL)
+    run_import(database, request)
+    touch = text("UPDATE image SET number = number WHERE uid = :uid")
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+
+    def is_waiting() -> bool:
+        with database.read_sync() as watching:  # a transaction sees one moment of it
+            return watching.execute(waiting).scalar_one() == 1
+
+    reports: list[Report] = []
+    thread = threading.Thread(
+        target=lambda: reports.append(run_import(database, replace(request, mode=Mode.FULL)))
+    )
+    with database.writer.begin() as connection:
+        uids = sorted(connection.execute(text("SELECT uid FROM image")).scalars())
+        connection.execute(touch, {"uid": uids[1]})
+        thread.start()
+        until(is_waiting)
+        connection.execute(touch, {"uid": uids[0]})
+    thread.join(60)
+    assert [report.counts for report in reports] == [JobCounts(found=2, updated=2)]
+    assert [report.failures for report in reports] == [[]]
+    assert_consistent(database)

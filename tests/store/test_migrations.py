@@ -189,7 +189,6 @@ def test_upgrades_at_once_in_threads_all_succeed(empty_database_url: str) -> Non
 _UPGRADE = """
 import sys
 from dicom_graph.store.engine import Database
-from dicom_graph.store.formats import FORMAT_FIELDS, column_of
 from dicom_graph.store.migrate import upgrade
 sys.stdin.readline()
 upgrade(Database(sys.argv[1]))

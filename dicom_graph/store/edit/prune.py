@@ -1,11 +1,11 @@
-"""Deleting what nothing holds any more: elements, shared sets, definitions, formats, folders.
+"""Deleting what nothing holds any more: elements, shared sets, definitions, folders.
 
 An element is held by a header, its own or through a shared set. A nested one is held by an item,
 which goes with its sequence, so elements are swept until a whole round releases none.
 
 What may be deleted is looked for beside running imports, without a lock, and looked at again in
 short transactions that keep writers out. Each of them counts a prune, so that no writer uses an id
-that is gone.
+that is gone. Formats of images stay: they are few.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,8 +36,6 @@ from dicom_graph.store.tables import (
     File,
     Header,
     HeaderElement,
-    Image,
-    ImageFormat,
 )
 
 _DIGEST: Table = ElementDigest.__table__  # type: ignore[assignment]
@@ -66,9 +64,7 @@ def prune(database: Database) -> Pruned:
         pass
     if pruned.elements:
         _sweep_csa(database)
-    definition = DataElementDefinition.id
-    pruned.definitions += _sweep_unused(database, definition, DataElement.definition_id)
-    _sweep_unused(database, ImageFormat.id, Image.format_id)
+    _sweep_definitions(database, pruned)
     empty = ~select(File.name).where(File.directory_id == Directory.id).exists()
     _sweep_rows(database, Directory.id, empty, _Directories(pruned))
     return pruned
@@ -199,27 +195,28 @@ def _sweep_csa(database: Database) -> None:
         count_prune(connection)
 
 
-def _sweep_unused(database: Database, id: Any, use: Any) -> int:
-    """Delete the rows of a small table whose ids the column `use` has not; gives how many."""
+def _sweep_definitions(database: Database, pruned: Pruned) -> None:
     with database.read_sync() as connection:
-        candidates = _unused(connection, id, use, None)
+        candidates = _without_elements(connection, None)
     if not candidates:
-        return 0
+        return
     with database.writer.begin() as connection:
         write_alone(connection)
-        unused = _unused(connection, id, use, candidates)
-        if unused:
-            connection.execute(delete(id.class_).where(_among(connection, id, unused)))
+        unheld = _without_elements(connection, candidates)
+        if unheld:
+            id = DataElementDefinition.id
+            statement = delete(DataElementDefinition).where(_among(connection, id, unheld))
+            pruned.definitions += connection.execute(statement).rowcount
             count_prune(connection)
-    return len(unused)
 
 
-def _unused(connection: Connection, id: Any, use: Any, ids: Sequence[int] | None) -> list[int]:
-    """All ids, or those of these, that the column has not; one look at each of its rows."""
-    used, wanted = select(use), select(id)
+def _without_elements(connection: Connection, ids: Sequence[int] | None) -> list[int]:
+    """The definitions, or those of these, that no element has; one look at each element."""
+    used = select(DataElement.definition_id)
+    wanted = select(DataElementDefinition.id)
     if ids is not None:
-        used = used.where(_among(connection, use, ids))
-        wanted = wanted.where(_among(connection, id, ids))
+        used = used.where(_among(connection, DataElement.definition_id, ids))
+        wanted = wanted.where(_among(connection, DataElementDefinition.id, ids))
     held = set(_ids(connection, used.distinct()))
     return [id for id in _ids(connection, wanted) if id not in held]
 

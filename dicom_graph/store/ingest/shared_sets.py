@@ -96,7 +96,7 @@ def _largest_subset(sets: dict[int, Ids], header: Ids) -> int | None:
 def _worth_sharing(
     headers: Sequence[Ids], best: Sequence[int | None], sets: dict[int, Ids]
 ) -> Ids | None:
-    """The common elements of all headers, if a set of them saves more rows than it costs."""
+    """The common elements of all headers, if a set of them saves more pairs than it has."""
     covered = [len(sets[id]) if id is not None else 0 for id in best]
     common = frozenset.intersection(*headers)
     if len(headers) == 1 and not covered[0] and sets:
