@@ -343,14 +343,15 @@ class JobRun:
 
     def _commit_batch(self, work: Step) -> bool:
         """Commit what the writer writes, again where another writer stood in its way."""
-        for attempt in range(1, _ATTEMPTS + 1):
+        attempts = 0
+        while True:
             try:
                 return self._commit(work)
             except BaseException as error:
                 self._writer.forget()
-                if attempt == _ATTEMPTS or not is_deadlock(error):
+                attempts += 1
+                if attempts == _ATTEMPTS or not is_deadlock(error):
                     raise
-        raise AssertionError
 
     def _record(self, work: Step) -> None:
         """One transaction: some work, the failures so far, and the job's counts."""

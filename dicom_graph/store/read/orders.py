@@ -5,7 +5,6 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, String, cast, func, select
 
 from dicom_graph.store.dialect import first_number
-from dicom_graph.store.formats import column_of
 from dicom_graph.store.read.filters import COUNTED, count_of
 from dicom_graph.store.tables import Patient, Series, Study
 from dicom_graph.store.types import Text
@@ -35,7 +34,7 @@ def order_key(
     if name in ("scanning_sequence", "sequence_variant"):
         # Without the last bracket, so that a list comes before those that it begins.
         return func.rtrim(cast(table.c[name], Text), "]", type_=Text)
-    return column_of(table, name)
+    return table.c[name]
 
 
 def _latest_study_time(patient: FromClause) -> ColumnElement[Any]:
