@@ -6,11 +6,11 @@ from typing import Annotated
 
 import strawberry
 
+from dicom_graph.dicom.entities import DESCRIBED
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.errors import nearest
 from dicom_graph.graph.inputs.names import camel_case
-from dicom_graph.graph.mutations.checks import EDITABLE
 from dicom_graph.graph.mutations.payload import (
     TYPE_NAMES,
     Refused,
@@ -92,7 +92,7 @@ def _columns(entity: str, given: Sequence[str] | None, discard: bool) -> frozens
         raise Refused("`fields` goes with `discardEdits`", "fields", "BAD_FIELD")
     if len(given) > _MAX_FIELDS:
         raise Refused(f"at most {_MAX_FIELDS} fields can be named", "fields", "BAD_FIELD")
-    known = {camel_case(name): name for name in EDITABLE[entity]}
+    known = {camel_case(each.name): each.name for each in DESCRIBED[entity].editable}
     for name in given:
         if name not in known:
             shown = name[:80]
