@@ -105,19 +105,20 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """An entity: its name, the class of its fields, and its attributes in order.
+    """An entity: its name, the class of its fields, and its attributes, in order.
 
     `elements`: the fields that are read from one element each, with its tag.
     """
 
     name: str
     fields: type[Any]
-    attributes: tuple[Attribute, ...]
+    by_name: Mapping[str, Attribute]
     elements: tuple[tuple[str, int, values.Read], ...]
 
-    def __getitem__(self, name: str) -> Attribute:
-        """The attribute of a field. Raises KeyError."""
-        return {attribute.name: attribute for attribute in self.attributes}[name]
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        """All of them."""
+        return tuple(self.by_name.values())
 
     def of_keyword(self, keyword: str) -> Attribute:
         """The attribute that a keyword names. Raises KeyError."""
@@ -162,7 +163,8 @@ def describe(
             elements.append((field, attribute.tag, read))
         if field in after:
             attributes.append(after[field])
-    return Description(name, fields, tuple(attributes), tuple(elements))
+    by_name = {attribute.name: attribute for attribute in attributes}
+    return Description(name, fields, by_name, tuple(elements))
 
 
 def _attribute(name: str, hint: Any) -> Attribute:
