@@ -5,6 +5,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, BinaryIO
 
 import pydicom
 from pydicom import config
@@ -47,15 +48,16 @@ def quiet_pydicom() -> Iterator[list[warnings.WarningMessage]]:
         yield caught
 
 
-def read_with_pydicom(path: str, *, force: bool) -> pydicom.FileDataset:
-    """Read a file's data set up to its pixel data.
+def read_with_pydicom(source: str | BinaryIO, *, force: bool) -> pydicom.FileDataset:
+    """Read a data set up to its pixel data, from a path or from the start of an open file.
 
-    Raises UnreadableFileError where pydicom refuses it or its end is missing.
+    An open file is to stay so until the data set is interned. Raises UnreadableFileError where
+    pydicom refuses it or its end is missing.
     """
     try:
         with quiet_pydicom() as caught:
             data_set = pydicom.dcmread(
-                path, stop_before_pixels=True, force=force, defer_size=_DEFERRED
+                source, stop_before_pixels=True, force=force, defer_size=_DEFERRED
             )
     except RecursionError:
         raise UnreadableFileError("sequences are nested too deeply") from None
@@ -149,7 +151,9 @@ def _deferred(
 ) -> Element | RawDataElement:
     """A value that pydicom left in the file: bytes in pieces as an element, others as raw."""
     vr = _resolved_vr(data_set, source, pixel_rep)
-    with open(str(data_set.filename), "rb", buffering=0) as file:
+    # Where an open file was read, its name is its descriptor.
+    name: Any = data_set.filename
+    with open(name, "rb", buffering=0, closefd=not isinstance(name, int)) as file:
         descriptor = file.fileno()
         chunks = read_in_chunks(descriptor, source.value_tell, source.length)
         missing = source.value_tell + source.length > os.fstat(descriptor).st_size
