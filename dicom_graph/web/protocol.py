@@ -28,6 +28,10 @@ _CODES = {
 }
 
 
+class _TooFarAhead(Exception):
+    """More requests than are taken ahead of the answers."""
+
+
 class PatientHttp(StallWatch, HttpToolsProtocol):
     """Closes a connection that does not send the head of a request within `head_seconds`, and one
     whose client does not take the answer.
@@ -43,6 +47,7 @@ class PatientHttp(StallWatch, HttpToolsProtocol):
     register = Connections(4096)
     _connection: Connection | None = None
     _timer: TimerHandle | None = None
+    _refused: Refused | None = None
     _is_deaf = False
     _lingers_for = _LINGER_BYTES
 
@@ -88,8 +93,11 @@ class PatientHttp(StallWatch, HttpToolsProtocol):
             self._refuse(refused)
         except httptools.HttpParserError as error:
             told = error.__context__
-            bad = Refused(HTTPStatus.BAD_REQUEST, "the request is not HTTP/1.1")
-            self._refuse(told if isinstance(told, Refused) else bad)
+            if isinstance(told, _TooFarAhead):
+                self._close_when_answered()
+            else:
+                bad = Refused(HTTPStatus.BAD_REQUEST, "the request is not HTTP/1.1")
+                self._refuse(told if isinstance(told, Refused) else bad)
         self._await_more()
 
     def on_message_begin(self) -> None:
@@ -113,7 +121,7 @@ class PatientHttp(StallWatch, HttpToolsProtocol):
         """The head is whole; for the body see `web.pace`."""
         self._stop_timer()
         if len(self.pipeline) >= _MAX_PIPELINED:
-            raise Refused(HTTPStatus.BAD_REQUEST, "too many requests ahead of their answers")
+            raise _TooFarAhead
         self._meter.end()
         assert self._connection is not None
         self._connection.place.work()
@@ -136,8 +144,12 @@ class PatientHttp(StallWatch, HttpToolsProtocol):
         """The answer is sent; the next request may come."""
         self._meter.answered()
         super().on_response_complete()
-        if self._is_free and self._connection is not None and not self.transport.is_closing():
-            self._connection.place.wait()
+        if not self._is_free or self._connection is None or self.transport.is_closing():
+            return
+        self._connection.place.wait()
+        if self._refused is not None:
+            self._unset_keepalive_if_required()
+            self._tell(self._refused)
 
     def handle_websocket_upgrade(self) -> None:
         """From here on another protocol has the connection."""
@@ -182,16 +194,22 @@ class PatientHttp(StallWatch, HttpToolsProtocol):
                 cast(asyncio.Protocol, self.transport.get_protocol()).data_received(rest)
 
     def _refuse(self, refused: Refused) -> None:
-        """Answer, unless others are to be answered first, and take nothing more."""
-        if not self._is_free:
-            if self._meter.is_open or self.pipeline or self.cycle.response_started:
-                self._close_when_answered()
-                return
-            # It has begun to work on a request whose rest is not taken.
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+        """Answer, after all that came before, and take nothing more."""
         self._is_deaf = True
         self._stop_timer()
+        if self._is_free:
+            self._tell(refused)
+        elif self._meter.is_open:
+            self._refused = refused
+        elif self.pipeline or self.cycle.response_started:
+            self.transport.abort()
+        else:
+            # A request is under way whose rest is not taken.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            self._tell(refused)
+
+    def _tell(self, refused: Refused) -> None:
         self.transport.write(self._answer(refused))
         # A client that still sends would lose the answer if the connection were closed at once.
         if self.transport.can_write_eof():
@@ -216,10 +234,6 @@ class PatientHttp(StallWatch, HttpToolsProtocol):
     def _close_when_answered(self) -> None:
         self._is_deaf = True
         self._stop_timer()
-        if self.cycle.more_body:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-            self.transport.abort()
         self.cycle.keep_alive = False
 
     def _drop(self, data: bytes) -> None:
