@@ -21,9 +21,9 @@ from dicom_graph.telemetry import metrics
 from dicom_graph.telemetry.request import CURRENT
 from dicom_graph.web.authentication import SESSION_COOKIE
 from dicom_graph.web.connections import CONNECTION, Connection
-from dicom_graph.web.places import Place, Pool
+from dicom_graph.web.places import Place, Pool, Step
 
-_USERS_PATIENCE = 2.0
+_USERS = (Step((0,), 2.0),)
 _REMEMBERED = 10_000
 _MUCH = 1024
 
@@ -60,8 +60,8 @@ class Admission:
         self.strangers: dict[Kind, Pool] = {}
         for kind, limit in limits.items():
             name = f"DICOM_GRAPH_MAX_{kind.name}"
-            self.users[kind] = Pool(limit, name, (_USERS_PATIENCE,))
-            self.unidentified[kind] = Pool(limit, name, (_USERS_PATIENCE,))
+            self.users[kind] = Pool(limit, name, _USERS)
+            self.unidentified[kind] = Pool(limit, name, _USERS)
             name = f"DICOM_GRAPH_STRANGERS_PERCENT of {name}, for who is not logged in"
             self.strangers[kind] = Pool(max(1, int(limit * part)), name, is_shared=True)
         self._proxy_user_header = proxy_user_header
@@ -84,7 +84,7 @@ class Admission:
             scope.get(CONNECTION),
             is_websocket=scope["type"] == "websocket",
         )
-        known = self._good.get(digest) if digest is not None else None
+        known = self._good.get(digest or b"")
         if known is not None:
             ticket.move(self.users[kind], known)
         elif connection.headers.get("authorization", "").lower().startswith("basic "):
@@ -94,10 +94,15 @@ class Admission:
             ticket.move(self.unidentified[kind], address)
         return ticket
 
+    def is_known(self, scope: Scope) -> bool:
+        """Whether a request comes with credentials that were found good lately."""
+        connection = HTTPConnection(scope)
+        host = connection.client.host if connection.client else ""
+        return (self._digest(connection, host) or b"") in self._good
+
     def make_room(self, holder: str) -> bool:
-        """End a request or stream that waits for its client, for a new connection."""
-        pools = (self.strangers, self.unidentified, self.users)
-        return any(pool.make_room(holder) for kinds in pools for pool in kinds.values())
+        """End a user's request or stream that waits for its client, for a new connection."""
+        return any(pool.make_room(holder) for pool in self.users.values())
 
     def remember(self, digest: bytes, holder: str) -> None:
         """Credentials are good."""

@@ -46,6 +46,7 @@ from dicom_graph.web.login import Login
 from dicom_graph.web.metrics import sampling, show_metrics
 from dicom_graph.web.observed import Observed
 from dicom_graph.web.pace import Pace
+from dicom_graph.web.shared_answer import SharedAnswer
 from dicom_graph.web.uploads import UploadView
 
 
@@ -128,7 +129,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
             Route("/logout", login.account),
             Route("/logout", login.log_out, methods=["POST"]),
             Route("/healthz", healthz),
-            Route("/readyz", readyz),
+            Route("/readyz", SharedAnswer(readyz).answer),
             *([] if settings.metrics == "off" else [Route("/metrics", show_metrics)]),
             *images.ROUTES,
             *series.ROUTES,

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable
 
 from dicom_graph.access.addresses import Network, is_within, shared_by
 from dicom_graph.telemetry import metrics
-from dicom_graph.web.places import Place, Pool
+from dicom_graph.web.places import Place, Pool, Step
 
 CONNECTION = "dicom_graph.connection"
 """The key of a `Connection` in an ASGI scope."""
-_STRANGER, _KNOWN = 0, 1
-_PATIENCE = (0.0, 1.0)
+_IDLE, _IDLE_USER, _BUSY = range(3)
+_STEPS = (Step((_IDLE,), 0.25), Step((_IDLE_USER,), 1.0), Step((_IDLE, _BUSY), 0.0))
 _SPARE = 16
 
 
@@ -19,27 +19,45 @@ class Connection:
     asked something over it.
     """
 
-    __slots__ = ("abort", "is_spare", "is_user", "place")
+    __slots__ = ("_is_trusted", "_place", "abort", "is_spare", "is_user")
 
-    def __init__(self, place: Place, abort: Callable[[], None], *, is_spare: bool) -> None:
-        self.place = place
+    def __init__(
+        self, place: Place, abort: Callable[[], None], *, is_spare: bool, is_trusted: bool
+    ) -> None:
+        self._place = place
+        self._is_trusted = is_trusted
         self.abort = abort
         self.is_spare = is_spare
         self.is_user = False
+        self.idle()
+
+    def idle(self) -> None:
+        """No request is under way."""
+        self._place.work()
+        self._place.wait(_IDLE_USER if self.is_user or self._is_trusted else _IDLE)
+
+    def busy(self) -> None:
+        """A request is under way: a stranger's may be ended for others."""
+        self._place.work()
+        if not (self.is_user or self._is_trusted):
+            self._place.wait(_BUSY)
 
     def know(self) -> None:
-        """It is a user's."""
+        """The request that is under way is a user's."""
         self.is_user = True
-        if self.place.waits_since is None:
-            self.place.rank = _KNOWN
+        self._place.work()
+
+    def close(self) -> None:
+        """It is gone."""
+        self._place.leave()
 
 
 class Connections:
-    """Up to `limit` connections. One more takes the place of one that has no request under way: of
-    a stranger first, then of others where they have been idle for a second.
+    """Up to `limit` connections. One more takes the place of another: of a stranger's that has been
+    silent for a moment, of a user's that has been idle for a second, else of any stranger's.
 
-    `trusted`: proxies, whose connections are not strangers'. `make_room(holder)` is asked where no
-    connection is idle, and ends a request that waits for its client.
+    `trusted`: proxies, whose connections are not strangers'. `make_room(holder)` is asked where
+    there is no such connection, and ends a request of a user that waits for its client.
     """
 
     def __init__(
@@ -51,7 +69,7 @@ class Connections:
         self._limit = limit
         self._trusted = tuple(trusted)
         self._make_room = make_room
-        self._open = Pool(limit + _SPARE, "DICOM_GRAPH_MAX_CONNECTIONS", _PATIENCE)
+        self._open = Pool(limit + _SPARE, "DICOM_GRAPH_MAX_CONNECTIONS", _STEPS)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -61,18 +79,17 @@ class Connections:
 
         `abort` ends it, whatever is under way.
         """
-        rank = _KNOWN if is_within(address, self._trusted) else _STRANGER
-        place = Place(shared_by(address), lambda: _cut_off(abort), rank)
+        place = Place(shared_by(address), lambda: _cut_off(abort))
         is_spare = len(self) >= self._limit and not self._has_made_room(place.holder)
         if not self._open.take(place):
             return None
         metrics.CONNECTIONS.inc()
-        place.wait()
-        return Connection(place, abort, is_spare=is_spare)
+        is_trusted = is_within(address, self._trusted)
+        return Connection(place, abort, is_spare=is_spare, is_trusted=is_trusted)
 
     def remove(self, connection: Connection) -> None:
         """It is closed."""
-        connection.place.leave()
+        connection.close()
         metrics.CONNECTIONS.dec()
 
     def _has_made_room(self, holder: str) -> bool:

@@ -6,10 +6,12 @@ The class attributes are set by `web.server` from the settings.
 import asyncio
 import json
 from asyncio import TimerHandle
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import cast
 
 import httptools
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from dicom_graph.web.connections import CONNECTION, Connection, Connections
@@ -45,6 +47,7 @@ class PatientHttp(StallWatch, HttpToolsProtocol):
     max_head_bytes = 65_536
     incoming = Incoming(128 << 20)
     register = Connections(4096)
+    is_known: Callable[[Scope], bool] = staticmethod(lambda scope: False)
     _connection: Connection | None = None
     _timer: TimerHandle | None = None
     _refused: Refused | None = None
@@ -124,7 +127,9 @@ class PatientHttp(StallWatch, HttpToolsProtocol):
             raise _TooFarAhead
         self._meter.end()
         assert self._connection is not None
-        self._connection.place.work()
+        self._connection.busy()
+        if not self._connection.is_user and self.is_known(cast(Scope, self.scope)):
+            self._connection.know()
         super().on_headers_complete()
         if self._connection.is_spare and self.cycle is not None:
             self.cycle.keep_alive = False
@@ -146,7 +151,7 @@ class PatientHttp(StallWatch, HttpToolsProtocol):
         super().on_response_complete()
         if not self._is_free or self._connection is None or self.transport.is_closing():
             return
-        self._connection.place.wait()
+        self._connection.idle()
         if self._refused is not None:
             self._unset_keepalive_if_required()
             self._tell(self._refused)
@@ -216,7 +221,7 @@ class PatientHttp(StallWatch, HttpToolsProtocol):
             self.transport.write_eof()
         self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
         if self._connection is not None:
-            self._connection.place.wait()
+            self._connection.idle()
 
     def _answer(self, refused: Refused) -> bytes:
         error = {"message": str(refused), "extensions": {"code": _CODES[refused.status]}}

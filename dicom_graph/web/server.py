@@ -58,6 +58,7 @@ def make_server(application: Starlette, settings: Settings) -> Server:
     head = {
         "head_seconds": settings.request_seconds,
         "max_head_bytes": settings.max_head_bytes,
+        "is_known": staticmethod(application.state.admission.is_known),
     }
     config = uvicorn.Config(
         application,
