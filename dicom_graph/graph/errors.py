@@ -13,6 +13,13 @@ class BadInput(GraphQLError):
         super().__init__(message, extensions={"code": code})
 
 
+class Overloaded(GraphQLError):
+    """There is no place for an operation: the message says whose limit that is."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, extensions={"code": "OVERLOADED"})
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """`; did you mean A, B or C?`, or nothing where no name is near."""
     by_folded = {candidate.casefold(): candidate for candidate in known}

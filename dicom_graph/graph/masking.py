@@ -5,7 +5,7 @@ import re
 import traceback
 import uuid
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from typing import Any
 
 import strawberry
@@ -16,6 +16,7 @@ from strawberry.types.graphql import OperationType
 
 from dicom_graph.graph.auditing import Unavailable, watched
 from dicom_graph.graph.context import Context
+from dicom_graph.graph.errors import Overloaded
 from dicom_graph.graph.limits import Limits
 from dicom_graph.store.dialect import describe_error, is_interrupted
 from dicom_graph.store.trouble import trouble_of
@@ -109,12 +110,14 @@ def _code_of(error: GraphQLError) -> str:
 
 async def _watched(results: Any, context: Any, query: str | None, name: str | None) -> Any:
     """The same results, watched; nothing is sent that had to be written down and could not."""
+    admit = context.admit if isinstance(context, Context) else nullcontext
     try:
         async with watched(context, query, name) as watch, aclosing(results):
-            async for result in results:
-                watch.note(result)
-                if not watch.is_long:
-                    await watch.end()
-                yield result
-    except Unavailable as error:
+            with admit(watch.is_long):
+                async for result in results:
+                    watch.note(result)
+                    if not watch.is_long:
+                        await watch.end()
+                    yield result
+    except (Unavailable, Overloaded) as error:
         yield PreExecutionError(data=None, errors=[error])

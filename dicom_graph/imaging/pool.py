@@ -22,6 +22,7 @@ from typing import ParamSpec, TypeVar
 
 from dicom_graph.dicom.errors import PixelError
 from dicom_graph.imaging.errors import ImagingError, Problem, imaging_error
+from dicom_graph.signals import ending_signals
 from dicom_graph.store.deadline import DEADLINE
 from dicom_graph.telemetry import metrics
 
@@ -193,7 +194,9 @@ def _context() -> BaseContext:
 
 def _prepare(memory_bytes: int) -> None:
     """In a new worker: be silent, leave Ctrl+C to the server, end with it, bound the memory."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for each in ending_signals():
+        if each is not signal.SIGTERM:
+            signal.signal(each, signal.SIG_IGN)
     # pydicom's warnings quote values of elements.
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)

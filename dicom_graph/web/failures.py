@@ -8,6 +8,7 @@ import logging
 import traceback
 import uuid
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -44,6 +45,8 @@ class Failures:
                 raise
             if not has_begun:
                 await _unavailable("the server is being stopped")(scope, receive, send)
+        except ClientDisconnect:
+            return
         except Exception as error:
             trouble = trouble_of(error)
             if trouble is not None and scope["type"] == "websocket":

@@ -1,6 +1,8 @@
 """GraphQL over HTTP and WebSocket, and GraphiQL for a browser."""
 
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from typing import Any, ClassVar
 
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
@@ -18,6 +20,7 @@ from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
 )
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import SubscribeMessage
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.unset import UNSET, UnsetType
@@ -25,12 +28,15 @@ from strawberry.types.unset import UNSET, UnsetType
 from dicom_graph.access.authenticator import Authenticator
 from dicom_graph.access.principal import NOBODY
 from dicom_graph.graph.context import Context, Service
+from dicom_graph.graph.errors import Overloaded
 from dicom_graph.graph.schema import schema
 from dicom_graph.telemetry.request import CURRENT
+from dicom_graph.web.admission import TICKET, Kind
 from dicom_graph.web.authentication import bearer, identifier
 from dicom_graph.web.body import PREFLIGHT_NEEDED, bounded, is_preflighted
 from dicom_graph.web.documents import Documents
 from dicom_graph.web.graphiql import graphiql_page
+from dicom_graph.web.operations import place_of
 
 _CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -47,6 +53,18 @@ class _EventStream(SSETransport):
 
 
 class _Operations(BaseGraphQLTransportWSHandler[Context, None]):
+    async def handle_subscribe(self, message: SubscribeMessage) -> None:
+        """Begin an operation, unless so many run already."""
+        limit, id = self.max_subscriptions_per_connection or 0, message["id"]
+        is_new = self.connection_acknowledged and id not in self.operations
+        if is_new and len(self.operations) >= limit:
+            text = f"{limit} operations run on this WebSocket (DICOM_GRAPH_MAX_OPERATIONS)"
+            await self.send_message(
+                {"id": id, "type": "error", "payload": [Overloaded(text).formatted]}
+            )
+            return
+        await super().handle_subscribe(message)
+
     @staticmethod
     def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:
         """A mistake in one operation does not end the others of its WebSocket."""
@@ -62,6 +80,8 @@ class ViewOptions:
     get_queries: bool = True
     max_batch: int = 1
     documents: Documents | None = None
+    max_operations: int = 50
+    init_seconds: float = 20
 
 
 class GraphQLView(GraphQL[Context, None]):
@@ -79,6 +99,8 @@ class GraphQLView(GraphQL[Context, None]):
             allow_queries_via_get=options.get_queries,
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL),
             multipart_uploads_enabled=True,
+            connection_init_wait_timeout=timedelta(seconds=options.init_seconds),
+            max_subscriptions_per_connection=options.max_operations,
         )
         self._service = service
         self._authenticator = authenticator
@@ -88,8 +110,11 @@ class GraphQLView(GraphQL[Context, None]):
         self, request: Request | WebSocket, response: Response | WebSocket
     ) -> Context:
         """A context of its own for each request."""
-        scope = request.scope
-        return Context.of(self._service, scope["principal"], scope.get("identify"))
+        scope, ticket = request.scope, TICKET.get()
+        context = Context.of(self._service, scope["principal"], scope.get("identify"))
+        if ticket is not None and ticket.kind is Kind.STREAMS:
+            context.admit = partial(place_of, ticket)
+        return context
 
     async def on_ws_connect(self, context: Context) -> UnsetType | dict[str, object] | None:
         """A client that could not send a header gives its token in `connection_init`."""
@@ -102,6 +127,9 @@ class GraphQLView(GraphQL[Context, None]):
         if current is not None:
             current.principal = context.principal.name
             current.is_refused = context.principal is NOBODY
+        ticket = TICKET.get()
+        if ticket is not None and not ticket.identified(context.principal):
+            raise ConnectionRejectionError
         if context.principal is NOBODY:
             raise ConnectionRejectionError
         return UNSET  # type: ignore[no-any-return]
