@@ -2,10 +2,13 @@
 
 import datetime as dt
 from dataclasses import fields
+from enum import Enum
 from typing import Any, cast
 
 import strawberry
 
+from dicom_graph.dicom import sequence_type
+from dicom_graph.dicom.entities import Attribute
 from dicom_graph.graph.errors import BadInput
 from dicom_graph.graph.types.audit_entry import AuditAction, AuditOutcome
 from dicom_graph.graph.types.import_job import ImportOrigin, ImportStatus
@@ -145,6 +148,24 @@ class FloatListFilter:
     is_null: bool | None = _op("Is missing, or is there.")
 
 
+_FILTERS: dict[Any, Any] = {
+    str: StringFilter,
+    int: IntFilter,
+    float: FloatFilter,
+    dt.date: DateFilter,
+    dt.time: TimeFilter,
+    dt.datetime: DateTimeFilter,
+    list[str]: StringListFilter,
+    list[float]: FloatListFilter,
+    sequence_type.SequenceType: SequenceTypeFilter,
+}
+
+
+def filter_of(attribute: Attribute) -> Any:
+    """The conditions that there are on an attribute, by its choices or by its type."""
+    return _FILTERS[attribute.choices or attribute.type]
+
+
 def tests_of(given: Any) -> list[Test]:
     """The tests of a field's filter. Raises BadInput for a value that cannot be right."""
     tests = []
@@ -173,7 +194,7 @@ def _checked(operator: Operator, value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, SequenceType | ImportStatus | ImportOrigin | AuditAction | AuditOutcome):
+    if isinstance(value, Enum):
         return value.value
     if isinstance(value, str):
         return checked_text(value)

@@ -4,9 +4,9 @@ import strawberry
 
 from dicom_graph.graph.errors import BadInput
 from dicom_graph.graph.node import split_global_id
+from dicom_graph.graph.registry import ENTITIES
 
 _field = strawberry.field
-TYPE_NAMES = {"patient": "Patient", "study": "Study", "series": "Series", "image": "Image"}
 
 
 @strawberry.type(description="Why a mutation did not do what it was asked to.")
@@ -30,10 +30,10 @@ def entity_and_key(id: str, *entities: str) -> tuple[str, int]:
         type_name, key = split_global_id(id)
     except BadInput as error:
         raise Refused(str(error), "id", "BAD_ID") from None
-    for entity in entities:
-        if TYPE_NAMES[entity] == type_name:
-            return entity, key
-    wanted = " or ".join(TYPE_NAMES[entity].lower() for entity in entities)
+    names = {ENTITIES[entity].type_name: entity for entity in entities}
+    if type_name in names:
+        return names[type_name], key
+    wanted = " or ".join(names).lower()
     raise Refused(f"{id[:100]!r} is not the id of a {wanted}", "id", "BAD_ID")
 
 

@@ -12,7 +12,6 @@ from dicom_graph.graph.context import Info
 from dicom_graph.graph.errors import nearest
 from dicom_graph.graph.inputs.names import camel_case
 from dicom_graph.graph.mutations.payload import (
-    TYPE_NAMES,
     Refused,
     UserError,
     entity_and_key,
@@ -61,7 +60,7 @@ class RefreshMutations:
     async def refresh(self, info: Info, input: _Input) -> RefreshPayload:
         service = info.context.service
         try:
-            entity, key = entity_and_key(input.id, *TYPE_NAMES)
+            entity, key = entity_and_key(input.id, *DESCRIBED)
             # For the audit log: whom it is about.
             await info.context.store.by_ids(entity, [key])
             job_id = await asyncio.to_thread(
