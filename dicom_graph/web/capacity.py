@@ -12,6 +12,7 @@ from dicom_graph.web.incoming import Incoming
 
 _TRY_AGAIN_LATER = 1013
 _STRANGERS_BYTES = 16_384
+_PIECE = 1 << 18
 _ALWAYS_ANSWERED = frozenset({"/healthz", "/readyz"})
 
 
@@ -98,7 +99,9 @@ async def _cut_off(
 
 
 class _Watched:
-    """What is sent, and whether that has begun."""
+    """What is sent, and whether that has begun. A large body is sent in pieces, so that a place is
+    held until the client has taken nearly all of it.
+    """
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -106,6 +109,13 @@ class _Watched:
 
     async def send(self, message: Message) -> None:
         self.has_begun = True
+        body = message.get("body", b"")
+        if len(body) > _PIECE:
+            pieces = memoryview(body)
+            while len(pieces) > _PIECE:
+                piece, pieces = pieces[:_PIECE], pieces[_PIECE:]
+                await self._send({**message, "body": piece, "more_body": True})
+            message = {**message, "body": pieces}
         await self._send(message)
 
 

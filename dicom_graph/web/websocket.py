@@ -71,6 +71,12 @@ class PatientWebSocket(StallWatch, WebSocketsSansIOProtocol):
         self._look()
         return message
 
+    async def send(self, message: Any) -> None:
+        """Send a message, and wait until the client has taken nearly all of it."""
+        await super().send(message)
+        if message["type"] == "websocket.send":
+            await self.writable.wait()
+
     def resume_writing(self) -> None:
         """The client has caught up."""
         super().resume_writing()

@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,12 @@ CROWDS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CROWDS)
+def quick(names: Iterable[str], *few: str) -> list[Any]:
+    """All names, of which the suite takes a few each time."""
+    return [name if name in few else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+@pytest.mark.parametrize("name", quick(CROWDS, "half a head", "slow logins", "silent WebSockets"))
 def test_users_find_a_place_beside_a_crowd(tmp_path: Path, name: str) -> None:
     """More of them than there are places of any kind, from the same address as the user."""
     with site(tmp_path) as served, crowd(served.url, CROWDS[name], 60):
@@ -140,20 +145,17 @@ def _query_over(followed: ClientConnection, payload: dict[str, str] | None) -> N
     assert json.loads(followed.recv(20))["payload"] == ANSWER
 
 
-@pytest.mark.parametrize(
-    "credentials",
-    [
-        {"auth": ("Jo", "wrong")},
-        {"auth": ("nobody", "wrong")},
-        {"headers": {"Authorization": "Bearer wrong"}},
-        {"headers": {"Cookie": "dicom_graph_session=wrong"}},
-        {"headers": {"Authorization": "Bearer wrong", "Accept": "text/event-stream"}},
-    ],
-    ids=["passwords", "names", "tokens", "sessions", "streams"],
-)
-def test_users_find_a_place_beside_wrong_credentials(
-    tmp_path: Path, credentials: dict[str, Any]
-) -> None:
+WRONG: dict[str, dict[str, Any]] = {
+    "passwords": {"auth": ("Jo", "wrong")},
+    "names": {"auth": ("nobody", "wrong")},
+    "tokens": {"headers": {"Authorization": "Bearer wrong"}},
+    "sessions": {"headers": {"Cookie": "dicom_graph_session=wrong"}},
+    "streams": {"headers": {"Authorization": "Bearer wrong", "Accept": "text/event-stream"}},
+}
+
+
+@pytest.mark.parametrize("name", quick(WRONG, "tokens"))
+def test_users_find_a_place_beside_wrong_credentials(tmp_path: Path, name: str) -> None:
     stop = threading.Event()
     seen: set[int] = set()
 
@@ -161,7 +163,7 @@ def test_users_find_a_place_beside_wrong_credentials(
         with httpx.Client(timeout=20) as client:
             while not stop.is_set():
                 with suppress(httpx.TransportError):
-                    seen.add(client.post(url, json=ASK, **credentials).status_code)
+                    seen.add(client.post(url, json=ASK, **WRONG[name]).status_code)
 
     with site(tmp_path) as served:
         url = f"{served.url}/graphql"
