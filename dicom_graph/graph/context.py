@@ -11,6 +11,7 @@ from strawberry.dataloader import DataLoader
 from dicom_graph.access.audit import AuditLog
 from dicom_graph.access.principal import Principal
 from dicom_graph.graph.limits import Limits
+from dicom_graph.graph.prepared import Prepared
 from dicom_graph.graph.subjects import Resolver, SubjectPatient, subjects_of
 from dicom_graph.imaging.deidentified import DeidentifiedImaging
 from dicom_graph.imaging.service import Imaging
@@ -225,7 +226,7 @@ class Context:
     """One request's context. `principal`: who asks; `store`: what of the database it sees.
 
     `identify` asks again who that is, where a request lasts. `connection_params` is what a
-    WebSocket's client says of itself at its start.
+    WebSocket's client says of itself at its start; `prepared`, the operation's document.
     """
 
     service: Service
@@ -234,6 +235,7 @@ class Context:
     loaders: Loaders
     identify: Callable[[], Awaitable[Principal]] | None = None
     connection_params: dict[str, Any] | None = None
+    prepared: Prepared | None = None
 
     @property
     def imaging(self) -> Imaging:
