@@ -132,11 +132,21 @@ class Settings(BaseSettings):
     max_tokens: int = Field(default=5000, ge=1, description="Words and signs in a document.")
     max_directives: int = Field(default=5, ge=0, description="Directives on a field.")
     max_selections: int = Field(default=200, ge=1, description="Fields asked of one object.")
+    max_document_bytes: int = Field(default=131_072, ge=1, description="Size of a document.")
+    max_conditions: int = Field(
+        default=250,
+        ge=1,
+        description="Conditions in the filters, orders and searches of an operation; a list of "
+        "values counts as one for each hundred.",
+    )
+    max_values: int = Field(
+        default=20_000, ge=1, description="Values in the variables of an operation."
+    )
     max_cost: int = Field(
         default=1_000_000,
         ge=1,
         description="Objects that the pages of an operation may hold together: the sizes of lists "
-        "in lists are multiplied.",
+        "in lists are multiplied, and the elements of headers weighed.",
     )
     max_seconds: float = Field(
         default=30,

@@ -12,6 +12,7 @@ from strawberry.dataloader import DataLoader
 from dicom_graph.access.audit import AuditLog
 from dicom_graph.access.principal import Principal
 from dicom_graph.graph.limits import Limits
+from dicom_graph.graph.prepared import Prepared
 from dicom_graph.graph.subjects import Resolver, SubjectPatient, subjects_of
 from dicom_graph.imaging.deidentified import DeidentifiedImaging
 from dicom_graph.imaging.service import Imaging
@@ -234,8 +235,8 @@ class Context:
     """One request's context. `principal`: who asks; `store`: what of the database it sees.
 
     `identify` asks again who that is, where a request lasts. `connection_params` is what a
-    WebSocket's client says of itself at its start. `admit`: where an operation of a stream, which
-    may have many, gets a place.
+    WebSocket's client says of itself at its start; `prepared`, the operation's document. `admit`:
+    where an operation of a stream, which may have many, gets a place.
     """
 
     service: Service
@@ -245,6 +246,7 @@ class Context:
     identify: Callable[[], Awaitable[Principal]] | None = None
     connection_params: dict[str, Any] | None = None
     admit: Admit = _admit_all
+    prepared: Prepared | None = None
 
     @property
     def imaging(self) -> Imaging:

@@ -4,7 +4,7 @@ import logging
 import re
 import traceback
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing, nullcontext
 from typing import Any
 
@@ -15,14 +15,18 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from dicom_graph.graph.auditing import Unavailable, watched
+from dicom_graph.graph.checking import refusal
 from dicom_graph.graph.context import Context
 from dicom_graph.graph.errors import Overloaded
-from dicom_graph.graph.limits import Limits
+from dicom_graph.graph.limits import Limits, TooMuch
+from dicom_graph.graph.prepared import Prepared, errors_of, prepare
 from dicom_graph.store.dialect import describe_error, is_interrupted
 from dicom_graph.store.trouble import trouble_of
 from dicom_graph.telemetry.request import current_id
 
 log = logging.getLogger(__name__)
+_MAX_MESSAGE = 1000
+"""Characters of an error, which may repeat what a client sent."""
 _SUGGESTION = re.compile(r"[.;]? did you mean .*", re.IGNORECASE | re.DOTALL)
 """Names of the schema, which a server without introspection does not tell."""
 
@@ -30,24 +34,47 @@ _SUGGESTION = re.compile(r"[.;]? did you mean .*", re.IGNORECASE | re.DOTALL)
 class MaskedSchema(strawberry.Schema):
     """A schema that tells clients nothing of an unexpected error but the id it was logged by."""
 
-    async def execute(self, query: str | None, *args: Any, **options: Any) -> ExecutionResult:
+    async def execute(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any | None = None,
+        root_value: Any | None = None,
+        operation_name: str | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+    ) -> ExecutionResult:
         """One result, so no subscription: those are refused here and go through `stream`."""
-        allowed = set(options.get("allowed_operation_types") or OperationType)
-        options["allowed_operation_types"] = allowed - {OperationType.SUBSCRIPTION}
-        context = options.get("context_value")
-        if isinstance(context, Context):
-            options["context_value"] = context = context.fresh()
+        context = context_value.fresh() if isinstance(context_value, Context) else context_value
+        prepared, refused = await self._begin(query, variable_values, context, operation_name)
         try:
-            async with watched(context, query, options.get("operation_name")) as watch:
-                result = await super().execute(query, *args, **options)
+            async with watched(context, prepared, operation_name) as watch:
+                result = refused or await super().execute(
+                    query,
+                    variable_values,
+                    context,
+                    root_value,
+                    operation_name,
+                    set(allowed_operation_types or OperationType) - {OperationType.SUBSCRIPTION},
+                    operation_extensions,
+                )
                 watch.note(result)
         except Unavailable as error:
             return PreExecutionError(data=None, errors=[error])
         return result
 
-    async def stream(self, query: str | None, *args: Any, **options: Any) -> Any:
+    async def stream(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any | None = None,
+        root_value: Any | None = None,
+        operation_name: str | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+    ) -> Any:
         """Any operation of a WebSocket, or a subscription."""
-        context = options.get("context_value")
+        context = context_value
         if isinstance(context, Context):
             # A WebSocket has one for all its operations; what one loaded is stale soon.
             try:
@@ -57,18 +84,58 @@ class MaskedSchema(strawberry.Schema):
                 if trouble is None:
                     raise
                 return _refuse(trouble)
-            options["context_value"] = context = context.fresh()
-        results = await super().stream(query, *args, **options)
-        return _watched(results, context, query, options.get("operation_name"))
+            context = context.fresh()
+        prepared, refused = await self._begin(query, variable_values, context, operation_name)
+        if refused is not None:
+            return _watched(_only(refused), context, prepared, operation_name)
+        results = await super().stream(
+            query,
+            variable_values,
+            context,
+            root_value,
+            operation_name,
+            operation_extensions,
+            allowed_operation_types,
+        )
+        return _watched(results, context, prepared, operation_name)
+
+    async def _begin(
+        self, query: str | None, variables: Any, context: Any, operation: Any
+    ) -> tuple[Prepared | None, PreExecutionError | None]:
+        """The document of an operation, and the result where it is refused."""
+        if not query:
+            return None, None
+        limits = _limits_of(context)
+        prepared: Prepared | None = None
+        errors: list[GraphQLError] = []
+        try:
+            prepared = await prepare(self._schema, query, limits)
+        except TooMuch as too_long:
+            errors = [too_long]
+        if prepared is not None:
+            if isinstance(context, Context):
+                context.prepared = prepared
+            if prepared.document is None:
+                errors = prepared.errors()
+            elif refused := refusal(limits, prepared, query, operation, variables):
+                errors = [refused]
+            else:
+                await errors_of(query, prepared)
+        if not errors:
+            return prepared, None
+        given = self._create_execution_context(query, (), variables, context)
+        self.process_errors(errors, given)
+        return prepared, PreExecutionError(data=None, errors=errors)
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
         """Mask and log. The log has the place, not the message, which may hold patient data."""
-        context = execution_context.context if execution_context is not None else None
-        limits = context.service.limits if isinstance(context, Context) else Limits()
+        limits = _limits_of(execution_context.context if execution_context is not None else None)
         for error in errors:
             original = error.original_error
+            if len(error.message) > _MAX_MESSAGE:
+                error.message = error.message[:_MAX_MESSAGE] + "…"
             if not limits.introspection:
                 error.message = _SUGGESTION.sub("", error.message)
             if isinstance(original, TimeoutError) or is_interrupted(original):
@@ -95,6 +162,14 @@ class MaskedSchema(strawberry.Schema):
                 error.extensions["requestId"] = request_id
 
 
+def _limits_of(context: Any) -> Limits:
+    return context.service.limits if isinstance(context, Context) else Limits()
+
+
+async def _only(result: PreExecutionError) -> AsyncGenerator[PreExecutionError, None]:
+    yield result
+
+
 async def _refuse(trouble: str) -> AsyncGenerator[PreExecutionError, None]:
     """The only result of an operation that cannot begin."""
     error = GraphQLError(trouble, extensions={"code": "UNAVAILABLE"})
@@ -108,11 +183,11 @@ def _code_of(error: GraphQLError) -> str:
     return "BAD_OPERATION" if error.path is None else "BAD_INPUT"
 
 
-async def _watched(results: Any, context: Any, query: str | None, name: str | None) -> Any:
+async def _watched(results: Any, context: Any, prepared: Prepared | None, name: Any) -> Any:
     """The same results, watched; nothing is sent that had to be written down and could not."""
     admit = context.admit if isinstance(context, Context) else nullcontext
     try:
-        async with watched(context, query, name) as watch, aclosing(results):
+        async with watched(context, prepared, name) as watch, aclosing(results):
             with admit(watch.is_long):
                 async for result in results:
                     watch.note(result)
