@@ -17,6 +17,7 @@ from pydicom.pixels import apply_color_lut
 from pydicom.pixels.common import PhotometricInterpretation
 
 from dicom_graph.dicom.errors import CorruptPixelsError, FrameRangeError
+from dicom_graph.dicom.frame_format import read_format
 from dicom_graph.dicom.functional_groups import FUNCTIONAL_GROUP_TAGS, FunctionalGroups
 from dicom_graph.dicom.image_file import ImageFile, open_image
 from dicom_graph.dicom.modality import (
@@ -105,7 +106,7 @@ def describe_pixels(
     Raises PixelError, also where there is no decoder for the transfer syntax.
     """
     with quiet_pydicom(), open_image(path, PIXEL_TAGS) as image:
-        image.decoder()
+        image.require_pixels()
         return PixelLayout(image, rescaled=rescaled).description(frame)
 
 
@@ -136,7 +137,7 @@ def read_pixels(path: Path, frame: int | None = None, *, rescaled: bool = True) 
     CorruptPixelsError.
     """
     with quiet_pydicom(), open_image(path, PIXEL_TAGS) as image:
-        image.decoder()
+        image.require_pixels()
         layout = PixelLayout(image, rescaled=rescaled)
         description = layout.description(frame)
         array = np.empty(description.shape, description.dtype)
@@ -161,7 +162,7 @@ def iter_frames(path: Path, *, rescaled: bool = True) -> Iterator[Array]:
     Raises what `read_pixels` raises.
     """
     with open_image(path, PIXEL_TAGS) as image:
-        image.decoder()
+        image.require_pixels()
         with quiet_pydicom():
             layout = PixelLayout(image, rescaled=rescaled)
         for decoded, _ in layout.frames(range(layout.n_frames)):
@@ -176,11 +177,11 @@ class PixelLayout:
         self._header = image.header
         self._rescaled = rescaled
         self._groups = FunctionalGroups(image.header)
-        self.n_frames = _frame_count(image.header)
-        self._rows, self._columns = (_size(self._header, word) for word in ("Rows", "Columns"))
-        self._samples = _positive(self._header, "SamplesPerPixel", default=1)
-        self._photometric = str(self._header.get("PhotometricInterpretation") or "MONOCHROME2")
-        self._stored, self._bits = _stored_type(image)
+        self._format = read_format(image.header, image.keyword)
+        self.n_frames = self._format.frames
+        self._rows, self._columns = self._format.rows, self._format.columns
+        self._samples, self._photometric = self._format.samples, self._format.photometric
+        self._stored, self._bits = self._format.dtype, self._format.stored
         self._has_palette = self._photometric == PhotometricInterpretation.PALETTE_COLOR
         is_grey = self._samples == 1 and not self._has_palette
         self._transforms = self._read_transforms() if rescaled and is_grey else (IDENTITY,)
@@ -212,9 +213,7 @@ class PixelLayout:
     def frames(self, numbers: Iterable[int]) -> Iterator[tuple[Array, str]]:
         """Each frame decoded, with its photometric interpretation. Raises PixelError."""
         for number in numbers:
-            stored, photometric = self._image.frame(number, number_of_frames=self.n_frames)
-            if stored.shape[:2] != (self._rows, self._columns):
-                raise CorruptPixelsError(f"frame {number} is not of the size that the header says")
+            stored, photometric = self._image.frame(number, self._format)
             if self._has_palette and self._rescaled:
                 yield _with_colours(stored, self._header), "RGB"
             else:
@@ -248,38 +247,6 @@ class PixelLayout:
         differ = self._groups.differs("PixelValueTransformationSequence")
         frames = range(self._groups.n_frames + 1 if differ else 1)
         return tuple(frame_transform(self._header, self._groups, number) for number in frames)
-
-
-def _frame_count(header: Dataset) -> int:
-    return _positive(header, "NumberOfFrames", default=1)
-
-
-def _size(header: Dataset, keyword: str) -> int:
-    return _positive(header, keyword, default=0)
-
-
-def _positive(header: Dataset, keyword: str, *, default: int) -> int:
-    try:
-        value = int(header.get(keyword) or default)
-    except Exception:
-        value = -1
-    if value <= 0:
-        raise CorruptPixelsError(f"{keyword} is missing, or no number above 0")
-    return value
-
-
-def _stored_type(image: ImageFile) -> tuple[np.dtype[Any], int]:
-    """The type of the stored values, and how many bits of it count."""
-    if image.keyword == "FloatPixelData":
-        return np.dtype(np.float32), 32
-    if image.keyword == "DoubleFloatPixelData":
-        return np.dtype(np.float64), 64
-    allocated = _positive(image.header, "BitsAllocated", default=0)
-    stored = min(_positive(image.header, "BitsStored", default=allocated), allocated)
-    if allocated not in (1, 8, 16, 32, 64):
-        raise CorruptPixelsError(f"BitsAllocated is {allocated}: 1, 8, 16, 32 and 64 can be read")
-    kind = "i" if image.header.get("PixelRepresentation") == 1 and allocated > 1 else "u"
-    return np.dtype(f"{kind}{max(allocated // 8, 1)}"), stored
 
 
 def _palette_type(header: Dataset) -> np.dtype[Any]:

@@ -122,6 +122,8 @@ async def test_too_long_is_ended(tmp_path: Path) -> None:
 
 async def test_no_call_outlives_the_request_that_asks(pool: DecodePool, tmp_path: Path) -> None:
     """Neither one that runs, nor one that waits for others."""
+    # That the workers start takes its time.
+    await asyncio.gather(*(pool.run(double, number) for number in range(8)))
     now = asyncio.get_running_loop().time()
 
     async def ask(name: str) -> None:

@@ -25,6 +25,9 @@ class Codestream:
     1 extended, 2 progressive, 3 lossless), else 0. `has_high_throughput`: HTJ2K (ISO 15444-15).
     `start` and `end`: where the codestream lies in the frame, without any file format around it.
     `overhead_bytes`: what a decoder allocates beside the samples, by tiles, layers and precincts.
+    `has_end`: False for a JPEG stream without its end marker, which may be cut short.
+    `component_ids`: of JPEG, as they may tell the colours; `is_jfif`: whether it says that it is
+    JFIF, which means YBR. `segments`: where those of RLE begin and end.
     """
 
     coding: Coding
@@ -38,6 +41,10 @@ class Codestream:
     start: int = 0
     end: int | None = None
     overhead_bytes: int = 0
+    has_end: bool = True
+    component_ids: tuple[int, ...] = ()
+    is_jfif: bool = False
+    segments: tuple[tuple[int, int], ...] = ()
 
 
 class Bytes:
@@ -47,6 +54,10 @@ class Bytes:
         self._data = data
         self.position = position
         self.end = len(data) if end is None else min(end, len(data))
+
+    def starts_with(self, prefix: bytes) -> bool:
+        """Whether the next bytes are these; none is taken."""
+        return self._data.startswith(prefix, self.position, self.end)
 
     def number(self, n_bytes: int) -> int:
         """The next number of so many bytes."""

@@ -6,6 +6,7 @@ segments, which are passed over.
 """
 
 import re
+from dataclasses import replace
 
 from dicom_graph.dicom.codestream.description import Bytes, Codestream, Coding
 from dicom_graph.dicom.errors import CorruptPixelsError
@@ -15,6 +16,7 @@ _NO_SOF = {0xC4, 0xC8, 0xCC}
 """DHT, JPG and DAC lie among the codes of frame headers."""
 _ALONE = {0x01, *range(0xD0, 0xD8), _SOI}
 """Markers without a length: TEM, RST0 to RST7, SOI."""
+_APP = range(0xE0, 0xF0)
 _OVERSIZE = 4
 _NEXT_MARKER = {
     # In a scan FF 00 is a byte of data, and so is FF before any byte below 80 in JPEG-LS.
@@ -30,6 +32,7 @@ def read_jpeg(frame: bytes) -> Codestream:
         raise CorruptPixelsError("the compressed frame is no JPEG stream")
     found: Codestream | None = None
     lines: int | None = None
+    is_jfif, has_end = False, True
     while (marker := _marker(source)) != _EOI:
         if marker in _ALONE:
             continue
@@ -41,14 +44,17 @@ def read_jpeg(frame: bytes) -> Codestream:
             if found is not None:
                 raise CorruptPixelsError("the JPEG stream has more than one frame header")
             found = _frame_header(marker, segment)
+        elif marker in _APP and found is None:
+            is_jfif = is_jfif or segment.starts_with(b"JFIF")
         elif marker == _DNL:
             lines = segment.number(2)
         elif marker == _SOS:
             if found is None:
                 raise CorruptPixelsError("the JPEG stream has a scan before its frame header")
-            if not _pass_scan(source, frame, found.coding):
+            has_end = _pass_scan(source, frame, found.coding)
+            if not has_end:
                 break
-    return _checked(found, lines)
+    return replace(_checked(found, lines), is_jfif=is_jfif, has_end=has_end)
 
 
 def _marker(source: Bytes) -> int:
@@ -71,6 +77,7 @@ def _pass_scan(source: Bytes, frame: bytes, coding: Coding) -> bool:
 
 def _frame_header(marker: int, segment: Bytes) -> Codestream:
     precision, rows, columns, samples = (segment.number(size) for size in (1, 2, 2, 1))
+    components = [segment.take(3) for _ in range(samples)]
     is_ls = marker == _SOF_LS
     return Codestream(
         Coding.JPEG_LS if is_ls else Coding.JPEG,
@@ -79,6 +86,7 @@ def _frame_header(marker: int, segment: Bytes) -> Codestream:
         samples,
         precision,
         process=0 if is_ls else marker - 0xC0,
+        component_ids=tuple(component[0] for component in components),
     )
 
 

@@ -25,4 +25,11 @@ def read_rle(frame: bytes, samples: int) -> Codestream:
     starts = [*offsets[:n_segments], len(frame)]
     if starts[0] != _HEADER or any(a > b for a, b in pairwise(starts)):
         raise CorruptPixelsError("the RLE frame has segments that do not lie within it, in order")
-    return Codestream(Coding.RLE, None, None, samples, 8 * n_segments // max(samples, 1))
+    return Codestream(
+        Coding.RLE,
+        None,
+        None,
+        samples,
+        8 * n_segments // max(samples, 1),
+        segments=tuple(pairwise(starts)),
+    )

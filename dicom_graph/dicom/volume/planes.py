@@ -96,7 +96,7 @@ def read_planes(path: str | os.PathLike[str]) -> list[Plane]:
     Raises PixelError; NoPixelDataError where the file is no image.
     """
     with quiet_pydicom(), open_image(path, _TAGS) as image:
-        image.decoder()
+        image.require_pixels()
         layout = PixelLayout(image, rescaled=True)
         header, groups = image.header, FunctionalGroups(image.header)
         description = layout.description(None)
@@ -243,7 +243,7 @@ def _check_frame_count(
         raise VolumeError("the frames are tiles of a slide, which make no volume")
     # An encoded frame takes 8 bytes or more; an inflated data set is bounded already.
     bits = 64
-    if not image.syntax.is_encapsulated:
+    if image.is_native:
         allocated = int(image.header.get("BitsAllocated") or 1)
         bits = description.rows * description.columns * allocated
     size = max(image.status().st_size, INFLATED_LIMIT if image.value_start is None else 0)
