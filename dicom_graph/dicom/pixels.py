@@ -12,11 +12,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset
-from pydicom.pixels import apply_color_lut
 from pydicom.pixels.common import PhotometricInterpretation
 
-from dicom_graph.dicom.errors import CorruptPixelsError, FrameRangeError
+from dicom_graph.dicom.errors import FrameRangeError
 from dicom_graph.dicom.frame_format import read_format
 from dicom_graph.dicom.functional_groups import FUNCTIONAL_GROUP_TAGS, FunctionalGroups
 from dicom_graph.dicom.image_file import ImageFile, open_image
@@ -28,6 +26,7 @@ from dicom_graph.dicom.modality import (
     frame_transform,
     value_dtype,
 )
+from dicom_graph.dicom.palette import PALETTE_TAGS, Palette, read_palette
 from dicom_graph.dicom.through_pydicom import quiet_pydicom
 from dicom_graph.dicom.voi import VOI_TAGS, Voi, Window, frame_vois
 
@@ -37,9 +36,8 @@ Path = str | os.PathLike[str]
 PIXEL_TAGS = (
     frozenset(range(0x00280002, 0x00280012))
     | frozenset({0x00280030, 0x00280034, 0x00280100, 0x00280101, 0x00280102, 0x00280103})
-    | frozenset(range(0x00281101, 0x00281105))
-    | frozenset(range(0x00281201, 0x00281224))
     | frozenset({0x00181164, 0x00186011, 0x7FE00001, 0x7FE00002})
+    | PALETTE_TAGS
     | MODALITY_TAGS
     | VOI_TAGS
     | FUNCTIONAL_GROUP_TAGS
@@ -51,8 +49,9 @@ PIXEL_TAGS = (
 class PixelDescription:
     """What `read_pixels` would give, told from the header alone.
 
-    `dtype` and `samples` are those of the array; `stored_dtype` and `photometric_interpretation`
-    those of the file. `windows` are the windows of the first frame that was asked for.
+    `dtype` and `samples` are those of the array; `stored_dtype`, `bits_stored` and
+    `photometric_interpretation` those of the file. `value_bits`: of a stored value, or of a colour
+    of the palette where it was looked up. `windows`: those of the first frame that was asked for.
     """
 
     frames: int
@@ -62,6 +61,7 @@ class PixelDescription:
     dtype: str
     stored_dtype: str
     bits_stored: int
+    value_bits: int
     photometric_interpretation: str
     transfer_syntax_uid: str
     transfer_syntax_name: str
@@ -87,12 +87,14 @@ class ImagePixels:
     `array`: (frames, rows, columns), or (frames, rows, columns, samples) for colour.
     `photometric_interpretation` (0028,0004) is the array's: RGB where YBR or a palette was
     converted. `vois`: for each frame what the header offers to show it by, empty for stored values.
-    `aspect`: the height of a pixel by its width. `bits_stored`: of the file.
+    `aspect`: the height of a pixel by its width. `bits_stored`: of the file; `value_bits`: of the
+    array, which differ where a palette was looked up.
     """
 
     array: Array
     photometric_interpretation: str
     bits_stored: int
+    value_bits: int
     vois: tuple[tuple[Voi, ...], ...]
     aspect: float
     first_frame: int = 0
@@ -150,6 +152,7 @@ def read_pixels(path: Path, frame: int | None = None, *, rescaled: bool = True) 
             array,
             photometric.pop(),
             description.bits_stored,
+            description.value_bits,
             tuple(layout.vois(number) for number in numbers),
             layout.aspect(),
             numbers[0],
@@ -183,6 +186,7 @@ class PixelLayout:
         self._samples, self._photometric = self._format.samples, self._format.photometric
         self._stored, self._bits = self._format.dtype, self._format.stored
         self._has_palette = self._photometric == PhotometricInterpretation.PALETTE_COLOR
+        self._palette = self._read_palette() if rescaled and self._has_palette else None
         is_grey = self._samples == 1 and not self._has_palette
         self._transforms = self._read_transforms() if rescaled and is_grey else (IDENTITY,)
         self._dtype = value_dtype(self._stored, self._bits, self._transforms)
@@ -193,9 +197,9 @@ class PixelLayout:
             raise FrameRangeError(
                 f"no frame {frame}: the image has {self.n_frames}, counted from 0"
             )
-        samples, dtype = self._samples, self._dtype
-        if self._has_palette and self._rescaled:
-            samples, dtype = 3, _palette_type(self._header)
+        samples, dtype, value_bits = self._samples, self._dtype, self._bits
+        if self._palette is not None:
+            samples, dtype, value_bits = 3, self._palette.dtype, self._palette.bits
         return PixelDescription(
             frames=self.n_frames if frame is None else 1,
             rows=self._rows,
@@ -204,6 +208,7 @@ class PixelLayout:
             dtype=dtype.name,
             stored_dtype=self._stored.name,
             bits_stored=self._bits,
+            value_bits=value_bits,
             photometric_interpretation=self._photometric,
             transfer_syntax_uid=str(self._image.syntax),
             transfer_syntax_name=self._image.syntax.name,
@@ -214,8 +219,8 @@ class PixelLayout:
         """Each frame decoded, with its photometric interpretation. Raises PixelError."""
         for number in numbers:
             stored, photometric = self._image.frame(number, self._format)
-            if self._has_palette and self._rescaled:
-                yield _with_colours(stored, self._header), "RGB"
+            if self._palette is not None:
+                yield self._palette(stored), "RGB"
             else:
                 yield apply_transform(stored, self.transform(number), self._dtype), photometric
 
@@ -242,24 +247,13 @@ class PixelLayout:
                 return height / width
         return 1.0
 
+    def _read_palette(self) -> Palette:
+        is_little = self._header.original_encoding[1] is not False
+        is_signed = self._format.is_signed
+        return read_palette(self._header, is_signed=is_signed, is_little_endian=is_little)
+
     def _read_transforms(self) -> tuple[Transform, ...]:
         """One for each frame with groups of its own, and one for all others."""
         differ = self._groups.differs("PixelValueTransformationSequence")
         frames = range(self._groups.n_frames + 1 if differ else 1)
         return tuple(frame_transform(self._header, self._groups, number) for number in frames)
-
-
-def _palette_type(header: Dataset) -> np.dtype[Any]:
-    try:
-        bits = int(header.RedPaletteColorLookupTableDescriptor[2])
-    except Exception as error:
-        raise CorruptPixelsError("the palette has no descriptor that can be read") from error
-    return np.dtype(np.uint8 if bits <= 8 else np.uint16)
-
-
-def _with_colours(stored: Array, header: Dataset) -> Array:
-    try:
-        with quiet_pydicom():
-            return np.asarray(apply_color_lut(stored, header)[..., :3])
-    except Exception as error:
-        raise CorruptPixelsError(f"the palette cannot be applied: {error}") from error

@@ -45,7 +45,7 @@ def render(
         raise FrameRangeError(f"frame {frame} is not among those that were read")
     values = pixels.array[index]
     if values.ndim == 3:
-        return encode_png(fit(colours_to_8_bits(values, pixels.bits_stored), pixels.aspect, size))
+        return encode_png(fit(colours_to_8_bits(values, pixels.value_bits), pixels.aspect, size))
     if window is None:
         window = _own_window(pixels, index)
     grey = grey_to_8_bits(values, window)
@@ -64,13 +64,12 @@ def grey_to_8_bits(values: NDArray[Any], voi: Voi) -> NDArray[np.uint8]:
     return _to_bytes(apply_voi(values, voi))
 
 
-def colours_to_8_bits(values: NDArray[Any], bits_stored: int) -> NDArray[np.uint8]:
-    """(rows, columns, 3) of 8 bits, from samples of `bits_stored` bits or of a 16-bit palette."""
-    if values.dtype == np.uint8:
+def colours_to_8_bits(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+    """(rows, columns, 3) of 8 bits, from samples (or colours of a palette) of `bits` bits."""
+    if bits == 8 and values.dtype == np.uint8:
         return np.asarray(values[..., :3])
-    bits = bits_stored if bits_stored > 8 else 8 * values.dtype.itemsize
-    scaled = values[..., :3].astype(np.float64) * (255.0 / ((1 << bits) - 1))
-    return _to_bytes(scaled / 255.0)
+    shares = values[..., :3].astype(np.float64) / ((1 << bits) - 1)
+    return _to_bytes(np.clip(shares, 0.0, 1.0))
 
 
 def fit(picture: NDArray[np.uint8], aspect: float, size: int | None) -> Image.Image:

@@ -138,7 +138,7 @@ def _percentiles(values: Array, geometry: VolumeGeometry) -> Voi | None:
 
 def _to_8_bits(picture: Array, window: Voi | None, geometry: VolumeGeometry) -> NDArray[np.uint8]:
     if geometry.has_colours or window is None:
-        return colours_to_8_bits(picture, geometry.grid[0][0].file.bits_stored)
+        return colours_to_8_bits(picture, geometry.grid[0][0].file.value_bits)
     grey = grey_to_8_bits(picture, window)
     return 255 - grey if geometry.photometric_interpretation == "MONOCHROME1" else grey
 

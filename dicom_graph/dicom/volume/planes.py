@@ -49,7 +49,7 @@ class SourceFile:
     frame_of_reference_uid: str
     samples: int
     stored_dtype: str
-    bits_stored: int
+    value_bits: int
     photometric_interpretation: str
 
 
@@ -111,7 +111,7 @@ def read_planes(path: str | os.PathLike[str]) -> list[Plane]:
             str(header.get("FrameOfReferenceUID") or ""),
             description.samples,
             description.stored_dtype,
-            description.bits_stored,
+            description.value_bits,
             description.photometric_interpretation,
         )
         places = _places(header, groups, description.frames)
