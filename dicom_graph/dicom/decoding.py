@@ -24,6 +24,13 @@ Array = NDArray[Any]
 DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
 UNCOMPRESSED_FRAMES = "1.2.840.10008.1.2.1.98"
 """Transfer syntaxes whose fragments hold frames as native pixel data has them."""
+NEW_SYNTAXES = {
+    DEFLATED_FRAMES: "Deflated Image Frame Compression",
+    "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
+    "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
+    "1.2.840.10008.1.2.4.112": "JPEG XL",
+}
+"""The names (PS3.6 A) of transfer syntaxes that pydicom's dictionary does not have yet."""
 _UNDECODABLE = frozenset(
     f"1.2.840.10008.1.2.4.{number}"
     # Retired processes of JPEG: arithmetic coding, and hierarchical ones. JPEG 2000 Part 2.

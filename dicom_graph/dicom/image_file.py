@@ -23,7 +23,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from dicom_graph.dicom.decoding import can_decode, decode_frame, to_rgb
+from dicom_graph.dicom.decoding import NEW_SYNTAXES, can_decode, decode_frame, to_rgb
 from dicom_graph.dicom.encapsulation import EncapsulatedFrames
 from dicom_graph.dicom.errors import (
     CorruptPixelsError,
@@ -75,8 +75,12 @@ class ImageFile:
     @property
     def syntax_name(self) -> str:
         """The transfer syntax as people know it, and its UID."""
-        name = self.syntax.name
-        return self.syntax if name == self.syntax else f"{name} ({self.syntax})"
+        return self.syntax if self.title == self.syntax else f"{self.title} ({self.syntax})"
+
+    @property
+    def title(self) -> str:
+        """The name of the transfer syntax; its UID where it has none."""
+        return NEW_SYNTAXES.get(self.syntax, self.syntax.name)
 
     @property
     def has_pixels(self) -> bool:

@@ -26,6 +26,7 @@ from dicom_graph.dicom.modality import (
     frame_transform,
     value_dtype,
 )
+from dicom_graph.dicom.padding import PADDING_TAGS, Padding, padding_after, stored_padding
 from dicom_graph.dicom.palette import PALETTE_TAGS, Palette, read_palette
 from dicom_graph.dicom.through_pydicom import quiet_pydicom
 from dicom_graph.dicom.voi import VOI_TAGS, Voi, Window, frame_vois
@@ -33,10 +34,13 @@ from dicom_graph.dicom.voi import VOI_TAGS, Voi, Window, frame_vois
 Array = NDArray[Any]
 Path = str | os.PathLike[str]
 
+_PRESENTATION_LUT_SHAPE = 0x20500020
 PIXEL_TAGS = (
     frozenset(range(0x00280002, 0x00280012))
     | frozenset({0x00280030, 0x00280034, 0x00280100, 0x00280101, 0x00280102, 0x00280103})
     | frozenset({0x00181164, 0x00186011, 0x7FE00001, 0x7FE00002})
+    | frozenset({_PRESENTATION_LUT_SHAPE})
+    | PADDING_TAGS
     | PALETTE_TAGS
     | MODALITY_TAGS
     | VOI_TAGS
@@ -87,8 +91,9 @@ class ImagePixels:
     `array`: (frames, rows, columns), or (frames, rows, columns, samples) for colour.
     `photometric_interpretation` (0028,0004) is the array's: RGB where YBR or a palette was
     converted. `vois`: for each frame what the header offers to show it by, empty for stored values.
-    `aspect`: the height of a pixel by its width. `bits_stored`: of the file; `value_bits`: of the
-    array, which differ where a palette was looked up.
+    `paddings`: for each frame the values that are padding. `is_inverted`: whether high values are
+    to be black. `aspect`: the height of a pixel by its width. `bits_stored`: of the file;
+    `value_bits`: of the array, which differ where a palette was looked up.
     """
 
     array: Array
@@ -96,6 +101,8 @@ class ImagePixels:
     bits_stored: int
     value_bits: int
     vois: tuple[tuple[Voi, ...], ...]
+    paddings: tuple[Padding | None, ...]
+    is_inverted: bool
     aspect: float
     first_frame: int = 0
 
@@ -154,6 +161,8 @@ def read_pixels(path: Path, frame: int | None = None, *, rescaled: bool = True) 
             description.bits_stored,
             description.value_bits,
             tuple(layout.vois(number) for number in numbers),
+            tuple(layout.padding(number) for number in numbers),
+            layout.is_inverted,
             layout.aspect(),
             numbers[0],
         )
@@ -185,11 +194,13 @@ class PixelLayout:
         self._rows, self._columns = self._format.rows, self._format.columns
         self._samples, self._photometric = self._format.samples, self._format.photometric
         self._stored, self._bits = self._format.dtype, self._format.stored
-        self._has_palette = self._photometric == PhotometricInterpretation.PALETTE_COLOR
+        is_palette = self._photometric == PhotometricInterpretation.PALETTE_COLOR
+        self._has_palette = is_palette and self._samples == 1
         self._palette = self._read_palette() if rescaled and self._has_palette else None
         is_grey = self._samples == 1 and not self._has_palette
         self._transforms = self._read_transforms() if rescaled and is_grey else (IDENTITY,)
         self._dtype = value_dtype(self._stored, self._bits, self._transforms)
+        self._padding = stored_padding(image.header, self._format) if is_grey else None
 
     def description(self, frame: int | None) -> PixelDescription:
         """Of all frames, or of one. Raises FrameRangeError."""
@@ -211,7 +222,7 @@ class PixelLayout:
             value_bits=value_bits,
             photometric_interpretation=self._photometric,
             transfer_syntax_uid=str(self._image.syntax),
-            transfer_syntax_name=self._image.syntax.name,
+            transfer_syntax_name=self._image.title,
             windows=tuple(voi for voi in self.vois(frame or 0) if isinstance(voi, Window)),
         )
 
@@ -227,6 +238,24 @@ class PixelLayout:
     def transform(self, frame: int) -> Transform:
         """From stored values to what they mean."""
         return self._transforms[min(frame, len(self._transforms) - 1)]
+
+    def padding(self, frame: int) -> Padding | None:
+        """The values of the array that are padding, for a frame."""
+        if self._padding is None:
+            return None
+        return padding_after(self._padding, self.transform(frame), self._format, self._dtype)
+
+    @property
+    def is_inverted(self) -> bool:
+        """Whether the highest values are to be black.
+
+        PresentationLUTShape (2050,0020) says what the values are, and is believed before
+        MONOCHROME1, which the standard wants with INVERSE (PS3.3 C.8.11.1, C.11.6); so does dcmtk.
+        """
+        shape = str(self._header.get("PresentationLUTShape") or "").strip()
+        if self._samples != 1 or self._has_palette or shape == "IDENTITY":
+            return False
+        return shape == "INVERSE" or self._photometric == PhotometricInterpretation.MONOCHROME1
 
     def vois(self, frame: int) -> tuple[Voi, ...]:
         """What the header offers to show a frame by."""

@@ -18,6 +18,7 @@ _ALONE = {0x01, *range(0xD0, 0xD8), _SOI}
 """Markers without a length: TEM, RST0 to RST7, SOI."""
 _APP = range(0xE0, 0xF0)
 _OVERSIZE = 4
+_MAX_MARKERS = 10_000
 _NEXT_MARKER = {
     # In a scan FF 00 is a byte of data, and so is FF before any byte below 80 in JPEG-LS.
     Coding.JPEG: re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]"),
@@ -33,7 +34,11 @@ def read_jpeg(frame: bytes) -> Codestream:
     found: Codestream | None = None
     lines: int | None = None
     is_jfif, has_end = False, True
+    n_markers = 0
     while (marker := _marker(source)) != _EOI:
+        n_markers += 1
+        if n_markers > _MAX_MARKERS:
+            raise CorruptPixelsError(f"the JPEG stream has over {_MAX_MARKERS} segments")
         if marker in _ALONE:
             continue
         length = source.number(2)

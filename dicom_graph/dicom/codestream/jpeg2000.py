@@ -10,11 +10,14 @@ from dicom_graph.dicom.codestream.description import Bytes, Codestream, Coding
 from dicom_graph.dicom.errors import CorruptPixelsError
 
 _SOC, _SIZ, _COD, _COC = 0xFF4F, 0xFF51, 0xFF52, 0xFF53
+_FIRST_MARKER = 0xFF00
 _SOT, _SOD, _EOC = 0xFF90, 0xFF93, 0xFFD9
 _JP2 = b"\x00\x00\x00\x0cjP  "
 _HIGH_THROUGHPUT = 1 << 14
 _MAX_TILES = 65_535
 _MAX_LEVELS = 32
+_BOX_HEADER, _MAX_BOXES = 8, 1_000
+_MAX_MARKERS = 1 << 18
 # What OpenJPEG allocates, in bytes, rounded up.
 _TILE, _TILE_COMPONENT, _PRECINCT, _CODE_BLOCK = 9_000, 1_200, 600, 200
 
@@ -88,7 +91,9 @@ def _codestream_place(frame: bytes) -> tuple[int, int, tuple[int, int, int] | No
 
 def _boxes(frame: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """The type of each box, and where its content begins and ends."""
-    while start < end:
+    for _ in range(_MAX_BOXES):
+        if end - start < _BOX_HEADER:
+            return
         source = Bytes(frame, start, end)
         length, kind = source.number(4), source.take(4)
         if length == 1:
@@ -99,6 +104,7 @@ def _boxes(frame: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int
             raise CorruptPixelsError("a box of the JP2 file does not lie within it")
         yield kind, source.position, start + length
         start += length
+    raise CorruptPixelsError(f"the JP2 file has over {_MAX_BOXES} boxes")
 
 
 def _segment(source: Bytes) -> Bytes:
@@ -109,10 +115,14 @@ def _coding_styles(source: Bytes) -> Iterator[tuple[int, bytes]]:
     """The number of layers, and the parameters, of each COD and COC of all headers."""
     layers = 1
     tile_end = source.end
+    n_markers = 0
     while source.position + 2 <= source.end:
+        n_markers += 1
+        if n_markers > _MAX_MARKERS:
+            raise CorruptPixelsError(f"the JPEG 2000 codestream has over {_MAX_MARKERS} segments")
         begin = source.position
         marker = source.number(2)
-        if marker == _EOC:
+        if marker == _EOC or marker < _FIRST_MARKER:
             return
         if marker == _SOD:
             source.position = tile_end

@@ -8,6 +8,7 @@ _CONTAINER = b"\x00\x00\x00\x0cJXL \x0d\x0a\x87\x0a"
 _RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
 _SIZES = ((9, 1), (13, 1), (18, 1), (30, 1))
 _LONGEST_HEADER = 4_096
+_BOX_HEADER, _MAX_BOXES = 8, 1_000
 _GREY = 1
 
 
@@ -51,7 +52,10 @@ def _head(frame: bytes) -> bytes:
         return frame[:_LONGEST_HEADER]
     head = b""
     start = len(_CONTAINER)
-    while start < len(frame) and len(head) < _LONGEST_HEADER:
+    for _ in range(_MAX_BOXES):
+        # A byte of padding may follow the boxes.
+        if len(frame) - start < _BOX_HEADER or len(head) >= _LONGEST_HEADER:
+            break
         source = Bytes(frame, start)
         length, kind = source.number(4), source.take(4)
         if length == 1:
