@@ -35,6 +35,7 @@ from dicom_graph.web.authentication import Authentication, Sources
 from dicom_graph.web.capacity import BodyLimit, Capacity
 from dicom_graph.web.documents import Documents
 from dicom_graph.web.failures import Failures
+from dicom_graph.web.forwarded import Forwarded
 from dicom_graph.web.graphiql import STATIC_DIR
 from dicom_graph.web.graphql import GraphQLView, ViewOptions
 from dicom_graph.web.headers import SecurityHeaders
@@ -165,13 +166,18 @@ def _middleware(
 ) -> list[Middleware]:
     """What each request goes through, from the outside in."""
     public = frozenset({"/metrics"} if settings.metrics == "public" else ())
+    # Against DNS rebinding: a page elsewhere must not reach this server by its own name.
+    host = Middleware(
+        TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts, www_redirect=False
+    )
     return [
         Middleware(Observed, sources),
         Middleware(Audited, audit),
         Middleware(SecurityHeaders),
         Middleware(Failures),
-        # Against DNS rebinding: a page elsewhere must not reach this server by its own name.
-        Middleware(TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts, www_redirect=False),
+        host,
+        Middleware(Forwarded, settings.trusted_proxies),
+        host,  # Also the name by which the proxy was addressed.
         Middleware(Capacity, settings.max_requests, settings.max_streams),
         Middleware(Pace, settings.request_seconds),
         Middleware(
