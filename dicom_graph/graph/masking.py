@@ -1,7 +1,7 @@
 """Errors as clients see them: expected ones in full, unexpected ones as an id to look up."""
 
+import json
 import logging
-import re
 import traceback
 import uuid
 from collections.abc import AsyncGenerator
@@ -17,13 +17,12 @@ from strawberry.types.graphql import OperationType
 from dicom_graph.graph.auditing import Unavailable, watched
 from dicom_graph.graph.context import Context
 from dicom_graph.graph.limits import Limits
+from dicom_graph.graph.schema_names import without_schema_names
 from dicom_graph.store.dialect import describe_error, is_interrupted
 from dicom_graph.store.trouble import trouble_of
 from dicom_graph.telemetry.request import current_id
 
 log = logging.getLogger(__name__)
-_SUGGESTION = re.compile(r"[.;]? did you mean .*", re.IGNORECASE | re.DOTALL)
-"""Names of the schema, which a server without introspection does not tell."""
 
 
 class MaskedSchema(strawberry.Schema):
@@ -66,10 +65,11 @@ class MaskedSchema(strawberry.Schema):
         """Mask and log. The log has the place, not the message, which may hold patient data."""
         context = execution_context.context if execution_context is not None else None
         limits = context.service.limits if isinstance(context, Context) else Limits()
+        sent = "" if limits.introspection else _sent(execution_context)
         for error in errors:
             original = error.original_error
             if not limits.introspection:
-                error.message = _SUGGESTION.sub("", error.message)
+                error.message = without_schema_names(error.message, sent)
             if isinstance(original, TimeoutError) or is_interrupted(original):
                 error.message = (
                     f"the request took more than {limits.seconds:g} seconds "
@@ -92,6 +92,13 @@ class MaskedSchema(strawberry.Schema):
             error.extensions = {"code": "INTERNAL", "id": error_id}
             if (request_id := current_id()) is not None:
                 error.extensions["requestId"] = request_id
+
+
+def _sent(context: ExecutionContext | None) -> str:
+    """What the client wrote: its document and its variables."""
+    if context is None:
+        return ""
+    return f"{context.query} {json.dumps(context.variables, default=str)}"
 
 
 async def _refuse(trouble: str) -> AsyncGenerator[PreExecutionError, None]:

@@ -26,6 +26,7 @@ from graphql import (
     ValueNode,
     VariableNode,
     get_named_type,
+    is_composite_type,
 )
 
 DEFAULT_PAGE_SIZE = 25
@@ -190,7 +191,11 @@ class _Walk:
         return self._figures[name]
 
     def _type(self, condition: Any, otherwise: GraphQLNamedType | None) -> GraphQLNamedType | None:
-        return self._schema.get_type(condition.name.value) if condition else otherwise
+        """The type of a fragment; None where it is none that has fields, which is not valid."""
+        if not condition:
+            return otherwise
+        named = self._schema.get_type(condition.name.value)
+        return named if is_composite_type(named) else None
 
 
 def _page(node: FieldNode, definition: GraphQLField | None, lists: _Lists) -> _Page | None:
