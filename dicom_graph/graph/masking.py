@@ -19,6 +19,7 @@ from dicom_graph.graph.context import Context
 from dicom_graph.graph.limits import Limits
 from dicom_graph.graph.schema_names import without_schema_names
 from dicom_graph.store.dialect import describe_error, is_interrupted
+from dicom_graph.store.storable import UnstorableText
 from dicom_graph.store.trouble import trouble_of
 from dicom_graph.telemetry.request import current_id
 
@@ -79,6 +80,9 @@ class MaskedSchema(strawberry.Schema):
                 continue
             if original is None or isinstance(original, GraphQLError):
                 error.extensions = {"code": _code_of(error)} | (error.extensions or {})
+                continue
+            if isinstance(original, UnstorableText):
+                error.message, error.extensions = str(original), {"code": "BAD_INPUT"}
                 continue
             trouble = trouble_of(original)
             if trouble is not None:

@@ -24,6 +24,7 @@ from dicom_graph.graph.schema_names import without_schema_names
 from dicom_graph.imaging.errors import ImagingError, Problem
 from dicom_graph.imaging.service import Imaging
 from dicom_graph.store.read import Store
+from dicom_graph.store.storable import UnstorableText
 
 T = TypeVar("T")
 try:
@@ -98,6 +99,11 @@ async def answer_bad_input(request: Request, error: Exception) -> Response:
     return _failure(message, str(code), 400)
 
 
+async def answer_unstorable(request: Request, error: Exception) -> Response:
+    """400, for a text that no database holds."""
+    return _failure(str(error), "BAD_INPUT", 400)
+
+
 async def answer_nobody(request: Request, error: Exception) -> Response:
     """Nobody reads it; the status is for the log."""
     return Response(status_code=499)
@@ -111,6 +117,7 @@ def _failure(message: str, code: str, status: int) -> JSONResponse:
 FAILURES: Mapping[Any, Any] = {
     ImagingError: answer_imaging_error,
     BadInput: answer_bad_input,
+    UnstorableText: answer_unstorable,
     ClientGone: answer_nobody,
 }
 """The application's handlers of what downloads raise."""

@@ -45,6 +45,7 @@ from dicom_graph.web.metrics import sampling, show_metrics
 from dicom_graph.web.observed import Observed
 from dicom_graph.web.pace import Pace
 from dicom_graph.web.uploads import UploadView
+from dicom_graph.web.well_formed import WellFormed
 
 
 def create_app(settings: Settings, *, default_query: str | None = None) -> Starlette:
@@ -175,6 +176,7 @@ def _middleware(
         Middleware(Audited, audit),
         Middleware(SecurityHeaders),
         Middleware(Failures),
+        Middleware(WellFormed),
         host,
         Middleware(Forwarded, settings.trusted_proxies),
         host,  # Also the name by which the proxy was addressed.
