@@ -46,6 +46,7 @@ from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs import JobOrigin, JobRequest, Storage
 from dicom_graph.store.migrate import upgrade
+from dicom_graph.store.storable import UnstorableText
 from dicom_graph.store.trouble import DatabaseUnavailable
 from dicom_graph.telemetry.logs import configure
 
@@ -71,7 +72,7 @@ def main() -> None:
     """The entry point: errors of the user end in one line on standard error."""
     try:
         app()
-    except (SettingsError, DatabaseError, StorageError, AccountError) as error:
+    except (SettingsError, DatabaseError, StorageError, AccountError, UnstorableText) as error:
         fail(str(error))
     except DRIVER_ERRORS as error:
         fail(f"the database failed: {describe_error(error)}")

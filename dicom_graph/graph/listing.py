@@ -15,6 +15,7 @@ from dicom_graph.store.read import (
     Parent,
     Statistics,
 )
+from dicom_graph.store.storable import UnstorableText
 
 T = TypeVar("T")
 
@@ -61,7 +62,7 @@ async def answered(answer: Awaitable[T]) -> T:
         return await answer
     except CursorError as error:
         raise BadInput(str(error), "BAD_CURSOR") from None
-    except FilterError as error:
+    except (FilterError, UnstorableText) as error:
         raise BadInput(str(error), "BAD_FILTER") from None
     except RecursionError:
         raise BadInput("the filter is nested too deeply", "BAD_FILTER") from None

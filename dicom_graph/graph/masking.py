@@ -1,7 +1,7 @@
 """Errors as clients see them: expected ones in full, unexpected ones as an id to look up."""
 
+import json
 import logging
-import re
 import traceback
 import uuid
 from collections.abc import AsyncGenerator, Iterable
@@ -20,15 +20,15 @@ from dicom_graph.graph.context import Context
 from dicom_graph.graph.errors import Overloaded
 from dicom_graph.graph.limits import Limits, TooMuch
 from dicom_graph.graph.prepared import Prepared, errors_of, prepare
+from dicom_graph.graph.schema_names import without_schema_names
 from dicom_graph.store.dialect import describe_error, is_interrupted
+from dicom_graph.store.storable import UnstorableText
 from dicom_graph.store.trouble import trouble_of
 from dicom_graph.telemetry.request import current_id
 
 log = logging.getLogger(__name__)
 _MAX_MESSAGE = 1000
 """Characters of an error, which may repeat what a client sent."""
-_SUGGESTION = re.compile(r"[.;]? did you mean .*", re.IGNORECASE | re.DOTALL)
-"""Names of the schema, which a server without introspection does not tell."""
 
 
 class MaskedSchema(strawberry.Schema):
@@ -132,12 +132,13 @@ class MaskedSchema(strawberry.Schema):
     ) -> None:
         """Mask and log. The log has the place, not the message, which may hold patient data."""
         limits = _limits_of(execution_context.context if execution_context is not None else None)
+        sent = "" if limits.introspection else _sent(execution_context)
         for error in errors:
             original = error.original_error
             if len(error.message) > _MAX_MESSAGE:
                 error.message = error.message[:_MAX_MESSAGE] + "…"
             if not limits.introspection:
-                error.message = _SUGGESTION.sub("", error.message)
+                error.message = without_schema_names(error.message, sent)
             if isinstance(original, TimeoutError) or is_interrupted(original):
                 error.message = (
                     f"the request took more than {limits.seconds:g} seconds "
@@ -147,6 +148,9 @@ class MaskedSchema(strawberry.Schema):
                 continue
             if original is None or isinstance(original, GraphQLError):
                 error.extensions = {"code": _code_of(error)} | (error.extensions or {})
+                continue
+            if isinstance(original, UnstorableText):
+                error.message, error.extensions = str(original), {"code": "BAD_INPUT"}
                 continue
             trouble = trouble_of(original)
             if trouble is not None:
@@ -168,6 +172,11 @@ def _limits_of(context: Any) -> Limits:
 
 async def _only(result: PreExecutionError) -> AsyncGenerator[PreExecutionError, None]:
     yield result
+def _sent(context: ExecutionContext | None) -> str:
+    """What the client wrote: its document and its variables."""
+    if context is None:
+        return ""
+    return f"{context.query} {json.dumps(context.variables, default=str)}"
 
 
 async def _refuse(trouble: str) -> AsyncGenerator[PreExecutionError, None]:

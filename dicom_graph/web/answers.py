@@ -20,9 +20,11 @@ from dicom_graph.dicom.errors import RenderingError
 from dicom_graph.dicom.voi import Window
 from dicom_graph.graph.context import Service
 from dicom_graph.graph.errors import BadInput
+from dicom_graph.graph.schema_names import without_schema_names
 from dicom_graph.imaging.errors import ImagingError, Problem
 from dicom_graph.imaging.service import Imaging
 from dicom_graph.store.read import Store
+from dicom_graph.store.storable import UnstorableText
 
 T = TypeVar("T")
 try:
@@ -90,7 +92,16 @@ async def answer_bad_input(request: Request, error: Exception) -> Response:
     """400, for a filter or a column that cannot be right."""
     assert isinstance(error, BadInput)
     code = (error.extensions or {}).get("code", "BAD_INPUT")
-    return _failure(error.message, str(code), 400)
+    service: Service = request.app.state.service
+    message = error.message
+    if not service.limits.introspection:
+        message = without_schema_names(message, str(request.query_params.multi_items()))
+    return _failure(message, str(code), 400)
+
+
+async def answer_unstorable(request: Request, error: Exception) -> Response:
+    """400, for a text that no database holds."""
+    return _failure(str(error), "BAD_INPUT", 400)
 
 
 async def answer_nobody(request: Request, error: Exception) -> Response:
@@ -106,6 +117,7 @@ def _failure(message: str, code: str, status: int) -> JSONResponse:
 FAILURES: Mapping[Any, Any] = {
     ImagingError: answer_imaging_error,
     BadInput: answer_bad_input,
+    UnstorableText: answer_unstorable,
     ClientGone: answer_nobody,
 }
 """The application's handlers of what downloads raise."""

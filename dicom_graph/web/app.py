@@ -37,6 +37,7 @@ from dicom_graph.web.capacity import BodyLimit, Capacity, Identified
 from dicom_graph.web.descriptors import descriptors
 from dicom_graph.web.documents import Documents
 from dicom_graph.web.failures import Failures
+from dicom_graph.web.forwarded import Forwarded
 from dicom_graph.web.graphiql import STATIC_DIR
 from dicom_graph.web.graphql import GraphQLView, ViewOptions
 from dicom_graph.web.headers import SecurityHeaders
@@ -48,6 +49,7 @@ from dicom_graph.web.observed import Observed
 from dicom_graph.web.pace import Pace
 from dicom_graph.web.shared_answer import SharedAnswer
 from dicom_graph.web.uploads import UploadView
+from dicom_graph.web.well_formed import WellFormed
 
 
 def create_app(settings: Settings, *, default_query: str | None = None) -> Starlette:
@@ -190,13 +192,19 @@ def _middleware(
 ) -> list[Middleware]:
     """What each request goes through, from the outside in."""
     public = frozenset({"/metrics"} if settings.metrics == "public" else ())
+    # Against DNS rebinding: a page elsewhere must not reach this server by its own name.
+    host = Middleware(
+        TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts, www_redirect=False
+    )
     return [
         Middleware(Observed, sources),
         Middleware(Audited, audit),
         Middleware(SecurityHeaders),
         Middleware(Failures),
-        # Against DNS rebinding: a page elsewhere must not reach this server by its own name.
-        Middleware(TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts, www_redirect=False),
+        Middleware(WellFormed),
+        host,
+        Middleware(Forwarded, settings.trusted_proxies),
+        host,  # Also the name by which the proxy was addressed.
         Middleware(Capacity, admission),
         Middleware(Pace, settings.request_seconds),
         Middleware(

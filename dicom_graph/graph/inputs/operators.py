@@ -14,6 +14,7 @@ from dicom_graph.graph.types.audit_entry import AuditAction, AuditOutcome
 from dicom_graph.graph.types.import_job import ImportOrigin, ImportStatus
 from dicom_graph.graph.types.sequence_type import SequenceType
 from dicom_graph.store.read.conditions import Operator, Test
+from dicom_graph.store.storable import UnstorableText, check_text
 
 _MAX_LIST = 10_000
 
@@ -214,8 +215,7 @@ def _in_utc(moment: dt.datetime) -> dt.datetime:
 
 def checked_text(text: str) -> str:
     """The text, if a database can hold it. Raises BadInput."""
-    if "\x00" in text:
-        raise BadInput(r"a text with NUL: the database holds it written as \x00")
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise BadInput("a text with half a surrogate pair, which is no character")
-    return text
+    try:
+        return check_text(text)
+    except UnstorableText as error:
+        raise BadInput(str(error)) from None

@@ -17,6 +17,7 @@ from dicom_graph.graph.mutations.payload import (
     entity_and_key,
     gone,
 )
+from dicom_graph.graph.schema_names import without_schema_names
 from dicom_graph.graph.types.import_job import ImportJob
 from dicom_graph.importing.entities import NoFilesError, NoSuchEntityError, request_refresh
 
@@ -72,6 +73,9 @@ class RefreshMutations:
                 columns=_columns(entity, input.fields, input.discard_edits),
             )
         except Refused as refused:
+            if not service.limits.introspection:
+                sent = str(input.fields)
+                refused.error.message = without_schema_names(refused.error.message, sent)
             return RefreshPayload(job=None, errors=[refused.error])
         except NoSuchEntityError:
             return RefreshPayload(job=None, errors=[gone(entity).error])
