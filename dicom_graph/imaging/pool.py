@@ -28,7 +28,7 @@ from dicom_graph.telemetry import metrics
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
-_PRELOADED = ["__main__", "dicom_graph.imaging.work"]
+_PRELOADED = ["__main__", "dicom_graph.imaging.headers", "dicom_graph.imaging.work"]
 _HEADROOM = 1 << 30
 """Address space for libraries and threads, beside what a call may decode."""
 

@@ -13,7 +13,7 @@ _HIDDEN = frozenset(
     {
         "id", "series_id", "study_id", "patient_id", "warnings", "edited", "definition_id", "block",
         "n_values", "packed", "sha256", "image_id", "element_id", "shared_set_id", "own", "mode",
-        "retry_of", "format_id",
+        "retry_of", "format_id", "header_digest", "file_size",
     }
 )  # fmt: skip
 
