@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -16,10 +16,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from dicom_graph.console import fail, open_database, start
 from dicom_graph.dicom.errors import PixelError
 from dicom_graph.dicom.nifti import n_slices, write_nifti, write_npy
+from dicom_graph.dicom.stored_file import FileState
 from dicom_graph.imaging.archive import MISSING, series_of, zip_series
+from dicom_graph.imaging.checker import FileChecker
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.files import find, series_files
+from dicom_graph.imaging.headers import HeaderOnDisk, read_headers
 from dicom_graph.imaging.work import chosen_stack, geometries
+from dicom_graph.settings import Settings
 from dicom_graph.store.read import Parent, Store
 from dicom_graph.store.read.conditions import Field, Test
 
@@ -61,13 +65,15 @@ def export(
         fail(f"{to} exists; --force overwrites it")
     if not to.parent.is_dir():
         fail(f"{to.parent} is not a folder")
-    store = Store(open_database(start(database)))
+    settings = start(database)
+    store = Store(open_database(settings))
+    checker = _checker(settings)
     try:
         with _written(to) as partial, _bar() as show:
             if ending in _VOLUMES:
-                _write_volume(store, series_uid, stack, ending, partial, show)
+                _write_volume(checker, store, series_uid, stack, ending, partial, show)
             elif ending == ".zip":
-                asyncio.run(_write_zip(store, series_uid, partial, show))
+                asyncio.run(_write_zip(checker, store, series_uid, partial, show))
             else:
                 asyncio.run(_write_csv(store, series_uid, column or [], partial))
     except (ImagingError, PixelError) as error:
@@ -78,10 +84,28 @@ def export(
         _end(f"{to} is written, but lacks files: its {MISSING} names them")
 
 
+def _checker(settings: Settings) -> FileChecker:
+    """Reads headers in this process: whoever runs it has chosen the series."""
+
+    async def read(files: Sequence[FileState]) -> list[HeaderOnDisk | None]:
+        return read_headers(files)
+
+    roots = settings.import_roots
+    if settings.storage_root is not None:
+        roots = [*roots, settings.storage_root]
+    return FileChecker(roots, read)
+
+
 def _write_volume(
-    store: Store, uid: str, stack: int | None, ending: str, target: Path, show: Show
+    checker: FileChecker,
+    store: Store,
+    uid: str,
+    stack: int | None,
+    ending: str,
+    target: Path,
+    show: Show,
 ) -> None:
-    geometry = chosen_stack(geometries(asyncio.run(_files(store, uid))), stack)
+    geometry = chosen_stack(geometries(asyncio.run(_files(checker, store, uid))), stack)
     for warning in geometry.warnings:
         _say(f"warning: {warning}")
     total = n_slices(geometry)
@@ -97,20 +121,23 @@ def _write_volume(
             )
 
 
-async def _files(store: Store, uid: str) -> Any:
+async def _files(checker: FileChecker, store: Store, uid: str) -> Any:
     try:
         row = await find(store, "series", uid)
-        return await series_files(store, row.id)
+        return await series_files(checker, store, row.id)
     finally:
         await store.database.close()
 
 
-async def _write_zip(store: Store, uid: str, target: Path, show: Show) -> None:
+async def _write_zip(
+    checker: FileChecker, store: Store, uid: str, target: Path, show: Show
+) -> None:
     try:
         row = await find(store, "series", uid)
         parent = Parent(row.id)
         total = (await store.counts_of("series.images", [parent]))[parent]
-        chunks = zip_series(store, series_of(store, "series", uid), lambda done: show(done, total))
+        series = series_of(store, "series", uid)
+        chunks = zip_series(checker, store, series, lambda done: show(done, total))
         with target.open("wb") as file:
             async with aclosing(chunks):
                 async for chunk in chunks:

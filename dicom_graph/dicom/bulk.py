@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from hashlib import sha256
+from typing import BinaryIO
 
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
@@ -10,13 +11,13 @@ from dicom_graph.dicom.errors import UnreadableFileError
 from dicom_graph.dicom.through_pydicom import quiet_pydicom, read_with_pydicom
 
 
-def read_bulk_value(path: str, tag: int, digest: bytes) -> bytes:
-    """The bytes of the element at `tag`, at any depth, whose SHA-256 is `digest`.
+def read_bulk_value(file: BinaryIO, tag: int, digest: bytes) -> bytes:
+    """The bytes of the element at `tag`, at any depth, whose SHA-256 is `digest`; of an open file.
 
     Raises UnreadableFileError where the file no longer holds it, and OSError.
     """
     with quiet_pydicom():
-        found = _find(read_with_pydicom(path, force=True), tag, digest)
+        found = _find(read_with_pydicom(file, force=True), tag, digest)
     if found is None:
         raise UnreadableFileError("the file has changed: it no longer holds this value")
     return found

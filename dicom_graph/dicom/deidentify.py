@@ -4,6 +4,7 @@ The same elements as in the view (`confidentiality`): what is withheld there is 
 profile allows Z, and else removed. Pixel data is copied as it is.
 """
 
+import os
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -27,6 +28,7 @@ from dicom_graph.dicom.confidentiality import (
 from dicom_graph.dicom.errors import CorruptPixelsError, PixelError
 from dicom_graph.dicom.image_file import blamed_on, syntax_of
 from dicom_graph.dicom.reading import file_meta, refuse_deflate_bomb
+from dicom_graph.dicom.stored_file import opened_source
 from dicom_graph.dicom.through_pydicom import quiet_pydicom
 from dicom_graph.dicom.values import parse_values
 
@@ -39,9 +41,9 @@ class BurnedInError(PixelError):
     """The pixels may show text that names somebody."""
 
 
-def identifiers_of(path: str) -> Identifiers:
+def identifiers_of(path: str | os.PathLike[str]) -> Identifiers:
     """The UIDs and PatientIDs in a file that are to be replaced. Raises PixelError."""
-    with blamed_on(path), open(path, "rb") as file, quiet_pydicom():
+    with blamed_on(path), opened_source(path) as file, quiet_pydicom():
         found = list(_identifiers(_read(file, pixels=False)))
     return Identifiers(
         {text for tag, text in found if tag != PATIENT_ID},
@@ -49,12 +51,12 @@ def identifiers_of(path: str) -> Identifiers:
     )
 
 
-def write_deidentified(path: str, target: str, names: Replacements) -> None:
+def write_deidentified(path: str | os.PathLike[str], target: str, names: Replacements) -> None:
     """Write a file without its identities; `names` are those of `identifiers_of`.
 
     Raises PixelError, of which BurnedInError where pixels may show a name.
     """
-    with blamed_on(path), open(path, "rb") as file, quiet_pydicom():
+    with blamed_on(path), opened_source(path) as file, quiet_pydicom():
         whole = _read(file, pixels=True)
         if may_show_text(whole):
             raise BurnedInError("the pixels may show text that names somebody")

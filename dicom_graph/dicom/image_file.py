@@ -36,6 +36,7 @@ from dicom_graph.dicom.errors import (
 from dicom_graph.dicom.frame_format import FrameFormat
 from dicom_graph.dicom.native import native_values, swapped_pairs
 from dicom_graph.dicom.reading import file_meta, refuse_deflate_bomb
+from dicom_graph.dicom.stored_file import opened_source
 from dicom_graph.dicom.through_pydicom import quiet_pydicom
 
 Array = NDArray[Any]
@@ -241,20 +242,16 @@ def open_image(
 ) -> Iterator[ImageFile]:
     """Open a file and read its header (of its top level only the elements in `tags`, if given).
 
-    Raises FileGoneError, and CorruptPixelsError where it is not DICOM.
+    Of a `FileState` only the file that was imported, as everywhere where pixels are read. Raises
+    FileGoneError, and CorruptPixelsError where it is not DICOM.
     """
-    with blamed_on(path):
+    with blamed_on(path), opened_source(path) as file:
         try:
-            file = open(path, "rb")  # noqa: SIM115
-        except OSError as error:
-            raise FileGoneError(f"the file cannot be opened: {error.strerror}") from error
-        with file:
-            try:
-                with quiet_pydicom():
-                    image = ImageFile(os.fspath(path), file, _read_header(file, tags))
-            except MemoryError as error:
-                raise CorruptPixelsError("an element claims more bytes than memory has") from error
-            yield image
+            with quiet_pydicom():
+                image = ImageFile(os.fspath(path), file, _read_header(file, tags))
+        except MemoryError as error:
+            raise CorruptPixelsError("an element claims more bytes than memory has") from error
+        yield image
 
 
 @contextmanager

@@ -41,10 +41,11 @@ class NotRegularFileError(RefusedFileError):
 
 
 class Opened(NamedTuple):
-    """An open file: its descriptor, and its path without links."""
+    """An open file: its descriptor, and its path without links. `is_link`: its own name is one."""
 
     descriptor: int
     place: str
+    is_link: bool
 
 
 def open_regular(path: AnyPath, roots: Roots | None = None) -> int:
@@ -65,12 +66,16 @@ def open_place(path: AnyPath, roots: Roots | None = None) -> Opened:
         resolved = resolved_path(path)
         require_inside(resolved, roots)
         try:
-            return Opened(_open_resolved(resolved), resolved)
+            descriptor = _open_resolved(resolved)
         except OSError as swapped:
             # Links may be replaced by others at any time, and lead inside as well.
             if swapped.errno not in _SWAPPED:
                 raise
             error = swapped
+            continue
+        folder, name = os.path.split(os.fsdecode(path))
+        is_link = os.path.join(resolved_path(folder), name) != resolved
+        return Opened(descriptor, resolved, is_link)
     assert error is not None
     raise error
 
@@ -148,7 +153,8 @@ class FolderFiles:
         require_inside(place, roots)
         if not stat.S_ISREG(mode):
             raise _not_regular()
-        return Opened(_regular(os.open(name, _FILE, dir_fd=self._descriptor)), place)
+        descriptor = _regular(os.open(name, _FILE, dir_fd=self._descriptor))
+        return Opened(descriptor, place, is_link=False)
 
     def _enter(self, folder: str) -> bool:
         """Whether this is the folder that is open now."""

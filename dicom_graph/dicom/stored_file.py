@@ -8,24 +8,185 @@ the one that was imported.
 """
 
 import os
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from struct import Struct
+from typing import BinaryIO, NamedTuple
+
+from dicom_graph.dicom.elements import header_digest
+from dicom_graph.dicom.errors import DicomError, FileGoneError
+from dicom_graph.dicom.interning import Interner
+from dicom_graph.dicom.reading import Instance, read_instance
+from dicom_graph.dicom.regular_file import open_place, open_regular_file
 
 _STAMP_SIZE = 8
 _STAMP = Struct("<QQq").pack
 _MASK = (1 << 64) - 1
-_SETTLED_NS = 2_000_000_000
+_FINE_NS, _COARSE_NS = 50_000_000, 2_100_000_000
+"""No file system's clock is coarser than that, where it tells fractions of seconds, and else."""
+_GONE = "the file is gone or has changed since it was imported"
+_local = threading.local()
 
 
-def stamp_of(status: os.stat_result) -> bytes | None:
-    """What tells a file from others, and from itself once anything of it has changed: 8 bytes of
-    its device, its inode and the time of its last change, which no program can set.
+class FileState(NamedTuple):
+    """A file as it was when it was imported: size in bytes, modification time in ns.
 
-    None where that is so near that the next change may get the same time: some file systems count
-    in seconds.
+    `digest`: of its header (`header_digest`). `stamp`: see `Moment.stamp`; None where it is not
+    known. `place`: its path without links at that time, where it was another one. By now it may lie
+    there, or inside one of the `roots`, but nowhere else.
     """
-    if not 0 <= status.st_ctime_ns < time.time_ns() - _SETTLED_NS or not status.st_ino:
-        return None
-    packed = _STAMP(status.st_dev & _MASK, status.st_ino & _MASK, status.st_ctime_ns)
-    return blake2b(packed, digest_size=_STAMP_SIZE).digest()
+
+    path: str
+    size: int
+    modified_ns: int
+    digest: bytes | None = None
+    stamp: bytes | None = None
+    place: str | None = None
+    roots: tuple[str, ...] = ()
+
+    def __fspath__(self) -> str:
+        return self.path
+
+    def __repr__(self) -> str:
+        """What decides its content; not what each import notes anew."""
+        digest = None if self.digest is None else self.digest.hex()
+        return f"FileState({self.path!r}, {self.size}, {self.modified_ns}, {digest})"
+
+
+class Moment(NamedTuple):
+    """Which file it is, and in which state: another one after each change."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+    @classmethod
+    def of(cls, descriptor: int) -> "Moment":
+        """That of an open file."""
+        status = os.fstat(descriptor)
+        return cls(
+            status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        )
+
+    @property
+    def stamp(self) -> bytes | None:
+        """What tells a file from others, and from itself once anything of it has changed: 8 bytes
+        of its device, its inode and the time of its last change, which no program can set.
+
+        None where that is so near that the next change may get the same time.
+        """
+        if not self.inode or not 0 <= self._settled_at() < time.time_ns():
+            return None
+        packed = _STAMP(self.device & _MASK, self.inode & _MASK, self.changed_ns)
+        return blake2b(packed, digest_size=_STAMP_SIZE).digest()
+
+    def _settled_at(self) -> int:
+        grain = _FINE_NS if self.changed_ns % 1_000_000_000 else _COARSE_NS
+        return self.changed_ns + grain
+
+    def settle(self) -> None:
+        """Wait until the next change of the file would get another time: two seconds at most."""
+        time.sleep(min(max(0, self._settled_at() - time.time_ns()), _COARSE_NS) / 1e9)
+
+
+class StoredFile:
+    """A file that is open to be sent. Reading it fails once it is changed: no byte is of the new
+    content. `file` is what lies beneath; `moment`: as it was when it was opened.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.moment = Moment.of(file.fileno())
+
+    def __enter__(self) -> "StoredFile":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return self.moment.size
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        return self.file.fileno()
+
+    def read(self, size: int = -1) -> bytes:
+        """Bytes. Raises FileGoneError, OSError."""
+        content = self.file.read(size)
+        require_unchanged(self.file, self.moment)
+        return content
+
+    def seek(self, position: int) -> int:
+        """Go to a position from the start."""
+        return self.file.seek(position)
+
+    def close(self) -> None:
+        """Close it."""
+        self.file.close()
+
+
+def look(file: FileState) -> tuple[StoredFile, bool]:
+    """The file, open, and whether it surely is the one; else its header is to be read.
+
+    Raises FileGoneError where it is not there, outside the roots, or not of that size and time.
+    """
+    try:
+        descriptor = open_place(file.path, (*file.roots, file.place or file.path)).descriptor
+    except OSError as error:
+        raise FileGoneError(_GONE) from error
+    opened = StoredFile(open(descriptor, "rb"))  # noqa: SIM115
+    moment = opened.moment
+    if (moment.size, moment.modified_ns) != (file.size, file.modified_ns):
+        opened.close()
+        raise FileGoneError(_GONE)
+    return opened, file.stamp is not None and moment.stamp == file.stamp
+
+
+def read_again(opened: StoredFile) -> Instance:
+    """The header of an open file, which nobody changed meanwhile. Raises FileGoneError."""
+    opened.moment.settle()
+    if not hasattr(_local, "interner"):
+        _local.interner = Interner()
+    try:
+        instance = read_instance(b"", _local.interner, opened.fileno())
+    except (DicomError, OSError) as error:
+        raise FileGoneError(_GONE) from error
+    require_unchanged(opened, opened.moment)
+    return instance
+
+
+def require_unchanged(file: BinaryIO | StoredFile, moment: Moment) -> None:
+    """Raises FileGoneError where an open file is no longer as it was at a moment."""
+    if Moment.of(file.fileno()) != moment:
+        raise FileGoneError("the file changed while it was read")
+
+
+@contextmanager
+def opened_source(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to read: of a `FileState`, only the one that was imported, unchanged until the end.
+
+    Raises FileGoneError.
+    """
+    if not isinstance(path, FileState):
+        try:
+            file = open_regular_file(path)
+        except OSError as error:
+            raise FileGoneError(f"the file cannot be opened: {error.strerror}") from error
+        with file:
+            yield file
+        return
+    opened, is_same = look(path)
+    with opened:
+        if not is_same and header_digest(read_again(opened).elements) != path.digest:
+            raise FileGoneError(_GONE)
+        opened.seek(0)
+        yield opened.file
+        require_unchanged(opened, opened.moment)

@@ -1,13 +1,13 @@
 """Bytes of an element, from the database or from a file that holds it."""
 
-import asyncio
+import os
 
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.errors import BadInput
-from dicom_graph.importing.bulk import read_from_files
+from dicom_graph.imaging.bulk import read_from_images
 from dicom_graph.store.read.elements import ElementRow
 
-_MAX_FILES = 10
+_MAX_IMAGES = 10
 
 
 async def load_bytes(info: Info, row: ElementRow, limit: int) -> bytes:
@@ -20,9 +20,13 @@ async def load_bytes(info: Info, row: ElementRow, limit: int) -> bytes:
         raise BadInput(
             "more than 64 KiB of an element are not shown without identities", "WITHHELD"
         )
-    paths = await info.context.store.files_of_element(row.id, limit=_MAX_FILES)
-    found = await asyncio.to_thread(read_from_files, paths, row.tag, row.sha256 or b"")
+    store, checker = info.context.store, info.context.imaging.files
+    images = await store.images_of_element(row.id, limit=_MAX_IMAGES)
+    found = await read_from_images(checker, store, images, row.tag, row.sha256 or b"")
     if found is not None:
         return found
+    # As they may be shown.
+    files = await store.files(images)
+    paths = [os.path.join(file.directory, file.name) for id in images for file in files.get(id, ())]
     named = " and ".join(paths[:2]) or "every file that held this value"
     raise BadInput(f"{named} is gone or has changed: import it again", "FILE_GONE")

@@ -52,7 +52,7 @@ async def description_of(info: Info, image: Any) -> PixelDescription:
     store, imaging = info.context.store, info.context.imaging
 
     async def describe(image: Any) -> PixelDescription:
-        return await imaging.describe(await file_of(store, image.key))
+        return await imaging.describe(await file_of(imaging.files, store, image.key))
 
     found: PixelDescription = await _load(info, "pixel_description", describe, image)
     return found
@@ -63,7 +63,7 @@ async def statistics_of(info: Info, image: Any) -> PixelStatistics:
     store, imaging = info.context.store, info.context.imaging
 
     async def measure(image: Any) -> PixelStatistics:
-        return await imaging.statistics(await file_of(store, image.key))
+        return await imaging.statistics(await file_of(imaging.files, store, image.key))
 
     found: PixelStatistics = await _load(info, "pixel_statistics", measure, image)
     return found
@@ -74,7 +74,7 @@ async def volumes_of(info: Info, series: Any) -> list[VolumeSummary]:
     store, imaging = info.context.store, info.context.imaging
 
     async def read(series: Any) -> list[VolumeSummary]:
-        return await imaging.volumes(await series_files(store, series.key))
+        return await imaging.volumes(await series_files(imaging.files, store, series.key))
 
     found: list[VolumeSummary] = await _load(info, "volumes", read, series)
     return found

@@ -16,17 +16,24 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing
+from functools import partial
 from typing import Any, BinaryIO
 
 from zipstream import ZIP_STORED, ZipStream
 
+from dicom_graph.dicom.errors import FileGoneError
 from dicom_graph.dicom.paths import default_path
-from dicom_graph.imaging.files import StoredImage, find, images_of_series, pages
+from dicom_graph.dicom.stored_file import StoredFile
+from dicom_graph.imaging.checker import FileChecker, StoredImage
+from dicom_graph.imaging.files import find, images_of_series, pages
 from dicom_graph.store.read import Order, Parent, Store
 
 MISSING = "MISSING.txt"
 """The entry that names the images whose files could not be read, where there are any."""
+GONE = "the file is gone or has changed since it was imported"
 _CHUNK = 1 << 20
+Entry = BinaryIO | StoredFile
+"""What an entry is read from."""
 Chunks = Generator[bytes, None, None]
 Folder = tuple[str | None, str | None, str]
 _ORDER = Order("date"), Order("number"), Order("id")
@@ -49,10 +56,11 @@ async def series_of(
 
 
 async def zip_series(
+    checker: FileChecker,
     store: Store,
     series: AsyncIterator[Sequence[Any]],
     progress: Callable[[int], None] | None = None,
-    opened: Callable[[StoredImage], Awaitable[BinaryIO | str]] | None = None,
+    opened: Callable[[StoredImage], Awaitable[Entry | str]] | None = None,
 ) -> AsyncGenerator[bytes, None]:
     """The bytes of a zip of all images of series (rows); `progress` is told of each image.
 
@@ -60,13 +68,14 @@ async def zip_series(
     `opened` gives what goes into the archive for an image, or why nothing does; else its file does.
     """
     archive = _Archive()
+    opened = opened or partial(_file, checker, store)
     done = 0
     async for rows in series:
         for row in rows:
             folder = await _folder(store, row)
-            async for images in images_of_series(store, row.id):
+            async for images in images_of_series(checker, store, row.id):
                 for image in images:
-                    given = await (opened or _file)(image)
+                    given = await opened(image)
                     added = archive.add(default_path(*folder, image.uid), given)
                     async with aclosing(_in_thread(added)) as chunks:
                         async for chunk in chunks:
@@ -110,7 +119,7 @@ class _Archive:
         self._zip = ZipStream(compress_type=ZIP_STORED)
         self._missing: list[str] = []
 
-    def add(self, name: str, opened: BinaryIO | str) -> Chunks:
+    def add(self, name: str, opened: Entry | str) -> Chunks:
         """The bytes of an entry; none where it is told why there is no file."""
         if isinstance(opened, str):
             self._missing.append(f"{name}: {opened}")
@@ -125,31 +134,18 @@ class _Archive:
             self._zip.add("\n".join([*self._missing, ""]), MISSING)
         yield from self._zip.finalize()
 
-    def _content(self, file: BinaryIO, name: str) -> Chunks:
+    def _content(self, file: Entry, name: str) -> Chunks:
         expected = os.fstat(file.fileno()).st_size
         try:
             while chunk := file.read(_CHUNK):
                 expected -= len(chunk)
                 yield chunk
-        except OSError:
+        except (OSError, FileGoneError):
             expected = -1
         if expected:
             self._missing.append(f"{name}: incomplete, the file could not be read to its end")
 
 
-async def _file(image: StoredImage) -> BinaryIO | str:
-    opened = await asyncio.to_thread(_open, image)
-    return opened or "the file is gone or has changed since it was imported"
-
-
-def _open(image: StoredImage) -> BinaryIO | None:
-    for known in image.files:
-        try:
-            file = open(known.path, "rb")  # noqa: SIM115
-        except (OSError, ValueError):
-            continue
-        status = os.fstat(file.fileno())
-        if (status.st_size, status.st_mtime_ns) == (known.size, known.modified_ns):
-            return file
-        file.close()
-    return None
+async def _file(checker: FileChecker, store: Store, image: StoredImage) -> Entry | str:
+    found = await checker.opened(store, image)
+    return found[1] if found is not None else GONE

@@ -13,12 +13,12 @@ from typing import BinaryIO, ParamSpec, TypeVar
 from dicom_graph.dicom.burned_in import BURNED_IN_TAGS, may_show_text
 from dicom_graph.dicom.deidentify import BurnedInError, identifiers_of, write_deidentified
 from dicom_graph.dicom.image_file import open_image
+from dicom_graph.dicom.stored_file import FileState
 from dicom_graph.imaging import work
+from dicom_graph.imaging.checker import StoredImage
 from dicom_graph.imaging.errors import ImagingError, Problem
-from dicom_graph.imaging.files import StoredImage
 from dicom_graph.imaging.pool import DecodePool
 from dicom_graph.imaging.service import Imaging, spooled
-from dicom_graph.imaging.work import FileState
 from dicom_graph.store.read.deidentified import DeidentifiedStore
 
 Given = ParamSpec("Given")
@@ -47,20 +47,19 @@ class DeidentifiedImaging(Imaging):
     def __init__(self, imaging: Imaging) -> None:
         self._max_bytes = imaging._max_bytes
         self._pool = _GuardedPool(imaging._pool)
+        self.files = imaging.files
 
     async def dicom(self, store: DeidentifiedStore, file: FileState) -> str:
         """The path of a temporary DICOM file without identities; the caller deletes it."""
         if file.size > self._max_bytes:
             raise ImagingError("the file is larger than one answer may be", Problem.TOO_LARGE)
-        found = await self._pool.run(identifiers_of, file.path)
+        found = await self._pool.run(identifiers_of, file)
         names = await store.replacements(found)
-        return await spooled(
-            lambda target: self._pool.run(write_deidentified, file.path, target, names)
-        )
+        return await spooled(lambda target: self._pool.run(write_deidentified, file, target, names))
 
     async def opened(self, store: DeidentifiedStore, image: StoredImage) -> BinaryIO | str:
         """Such a file, gone once it is closed; or why there is none."""
-        file = await asyncio.to_thread(image.present)
+        (file,) = await self.files.chosen(store, [image])
         if file is None:
             return _TOLD[Problem.FILE_GONE]
         try:
@@ -101,14 +100,14 @@ def _guarded(call: "partial[Result]") -> Result:
     try:
         if call.func not in _WITHOUT_PICTURES:
             given = call.args[0]
-            for path in [given] if isinstance(given, str) else [file.path for file in given]:
-                _check(path)
+            for file in [given] if isinstance(given, FileState) else given:
+                _check(file)
         return call()
     except BurnedInError:
         raise ImagingError(WITHHELD, Problem.WITHHELD) from None
 
 
-def _check(path: str) -> None:
-    with open_image(path, BURNED_IN_TAGS) as image:
+def _check(file: FileState) -> None:
+    with open_image(file, BURNED_IN_TAGS) as image:
         if may_show_text(image.header):
             raise BurnedInError("the pixels may show text")

@@ -1,26 +1,15 @@
 """From what the database lists to files that are there, and are those that were imported."""
 
-import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import Any
 
+from dicom_graph.dicom.stored_file import FileState, StoredFile
+from dicom_graph.imaging.checker import FileChecker, StoredImage
 from dicom_graph.imaging.errors import ImagingError, Problem
-from dicom_graph.imaging.work import FileState
 from dicom_graph.store.read import Order, PageRequest, Parent, Store
 
 _BATCH = 500
-
-
-class StoredImage(NamedTuple):
-    """An image and all files that the database lists of it."""
-
-    uid: str
-    files: Sequence[FileState]
-
-    def present(self) -> FileState | None:
-        """The first file that is as it was when it was imported, None where there is none."""
-        return _first_unchanged(self.files)
 
 
 async def find(store: Store, entity: str, uid: str) -> Any:
@@ -32,31 +21,60 @@ async def find(store: Store, entity: str, uid: str) -> Any:
     return rows[uid]
 
 
-async def image_file(store: Store, uid: str) -> FileState:
-    """The file of an image. Raises ImagingError."""
+async def image_file(checker: FileChecker, store: Store, uid: str) -> FileState:
+    """The file of an image. Raises ImagingError where none is left as it was."""
     row = await find(store, "image", uid)
-    return await file_of(store, row.id)
+    return await file_of(checker, store, row.id)
 
 
-async def file_of(store: Store, image_id: int) -> FileState:
+async def file_of(checker: FileChecker, store: Store, image_id: int) -> FileState:
     """The file of an image by its key. Raises ImagingError where none is left as it was."""
-    files = (await store.files_to_read([image_id])).get(image_id, ())
-    found = await asyncio.to_thread(_first_unchanged, [_state(file) for file in files])
+    (file,) = await checker.chosen(store, [await _image(checker, store, "", image_id)])
+    if file is None:
+        raise _gone()
+    return file
+
+
+async def opened_image(
+    checker: FileChecker, store: Store, uid: str
+) -> tuple[FileState, StoredFile]:
+    """The file of an image, open: for the caller to close. Raises ImagingError."""
+    row = await find(store, "image", uid)
+    found = await checker.opened(store, await _image(checker, store, uid, row.id))
     if found is None:
-        raise ImagingError(
-            "the file of the image is gone or has changed since it was imported: import or sync "
-            "again",
-            Problem.FILE_GONE,
-        )
+        raise _gone()
     return found
 
 
-async def series_files(store: Store, series_id: int) -> tuple[FileState, ...]:
+async def opened_of_images(
+    checker: FileChecker, store: Store, image_ids: Sequence[int]
+) -> AsyncGenerator[StoredFile, None]:
+    """A file of each image that has one, open until the next is asked for. Raises ImagingError."""
+    for image_id in image_ids:
+        found = await checker.opened(store, await _image(checker, store, "", image_id))
+        if found is not None:
+            with found[1] as opened:
+                yield opened
+
+
+async def _image(checker: FileChecker, store: Store, uid: str, image_id: int) -> StoredImage:
+    rows = (await store.files_to_read([image_id])).get(image_id, ())
+    return StoredImage(uid, [_state(row, checker.roots) for row in rows], image_id)
+
+
+def _gone() -> ImagingError:
+    return ImagingError(
+        "the file of the image is gone or has changed since it was imported: import or sync again",
+        Problem.FILE_GONE,
+    )
+
+
+async def series_files(checker: FileChecker, store: Store, series_id: int) -> tuple[FileState, ...]:
     """One file of each image of a series. Raises ImagingError where an image has none left."""
     found: list[FileState] = []
     n_gone = 0
-    async for images in images_of_series(store, series_id):
-        for file in await asyncio.to_thread(lambda each: [i.present() for i in each], images):
+    async for images in images_of_series(checker, store, series_id):
+        for file in await checker.chosen(store, images):
             if file is None:
                 n_gone += 1
             else:
@@ -70,11 +88,17 @@ async def series_files(store: Store, series_id: int) -> tuple[FileState, ...]:
     return tuple(found)
 
 
-async def images_of_series(store: Store, series_id: int) -> AsyncIterator[list[StoredImage]]:
+async def images_of_series(
+    checker: FileChecker, store: Store, series_id: int
+) -> AsyncIterator[list[StoredImage]]:
     """The images of a series with their files, some hundred at a time."""
     order = Order("number"), Order("id")
     async for rows in pages(store, "series.images", Parent(series_id), order):
-        yield await _with_files(store, rows)
+        files = await store.files_to_read([row.id for row in rows])
+        yield [
+            StoredImage(row.uid, [_state(f, checker.roots) for f in files.get(row.id, ())], row.id)
+            for row in rows
+        ]
 
 
 async def pages(
@@ -92,24 +116,9 @@ async def pages(
         after = request.cursor(page.rows[-1])
 
 
-def is_unchanged(file: FileState) -> bool:
-    """Whether the path still has the file that was imported from it."""
-    try:
-        status = os.stat(file.path)
-    except (OSError, ValueError):
-        return False
-    return (status.st_size, status.st_mtime_ns) == (file.size, file.modified_ns)
-
-
-def _first_unchanged(files: Iterable[FileState]) -> FileState | None:
-    return next(filter(is_unchanged, files), None)
-
-
-def _state(row: Any) -> FileState:
-    return FileState(os.path.join(row.directory, row.name), row.size, row.mtime_ns)
-
-
-async def _with_files(store: Store, images: Iterable[Any]) -> list[StoredImage]:
-    rows = list(images)
-    files = await store.files_to_read([row.id for row in rows])
-    return [StoredImage(row.uid, [_state(file) for file in files.get(row.id, ())]) for row in rows]
+def _state(row: Any, roots: tuple[str, ...]) -> FileState:
+    place = row.link
+    if place is None and row.real_path is not None:
+        place = os.path.join(row.real_path, row.name)
+    path = os.path.join(row.directory, row.name)
+    return FileState(path, row.size, row.mtime_ns, row.digest, row.stamp, place, roots)

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
-_PRELOADED = ["__main__", "dicom_graph.imaging.work"]
+_PRELOADED = ["__main__", "dicom_graph.imaging.headers", "dicom_graph.imaging.work"]
 _KEPT_PART, _KEPT_BYTES = 4, 128 << 20
 """A worker that keeps more than this part of its memory, and more than so much, is replaced."""
 

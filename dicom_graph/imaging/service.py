@@ -2,16 +2,19 @@
 
 import os
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 
 from dicom_graph.dicom.pixels import PixelDescription
+from dicom_graph.dicom.stored_file import FileState
 from dicom_graph.dicom.voi import Window
 from dicom_graph.dicom.volume.pictures import PreviewAxis
 from dicom_graph.imaging import work
+from dicom_graph.imaging.checker import FileChecker
 from dicom_graph.imaging.errors import ImagingError, Problem
+from dicom_graph.imaging.headers import read_headers
 from dicom_graph.imaging.pool import DecodePool
-from dicom_graph.imaging.work import FileState, PixelStatistics, VolumeSummary
+from dicom_graph.imaging.work import PixelStatistics, VolumeSummary
 
 Files = Sequence[FileState]
 _NO_ROOM = "the server has no room for temporary files, or cannot write them"
@@ -21,7 +24,8 @@ class Imaging:
     """All methods raise ImagingError, and TimeoutError once the time of a request is up.
 
     `max_decodes`: calls at a time, the others wait; `max_decoded_bytes`: of one answer;
-    `decode_timeout`: seconds for one answer, without the waiting.
+    `decode_timeout`: seconds for one answer, without the waiting. `roots`: inside which files may
+    lie, beside where they lay when they were imported. `files` looks at them.
     """
 
     def __init__(
@@ -30,9 +34,11 @@ class Imaging:
         max_decodes: int = os.cpu_count() or 1,
         max_decoded_bytes: int = 2048 << 20,
         decode_timeout: float = 120.0,
+        roots: Iterable[str | os.PathLike[str]] = (),
     ) -> None:
         self._max_bytes = max_decoded_bytes
         self._pool = DecodePool(max_decodes, decode_timeout, max_decoded_bytes)
+        self.files = FileChecker(roots, lambda files: self._pool.run(read_headers, files))
 
     def close(self) -> None:
         """End all decoding."""
@@ -40,23 +46,23 @@ class Imaging:
 
     async def describe(self, file: FileState) -> PixelDescription:
         """What the header says of the pixels; nothing is decoded."""
-        return await self._pool.run(work.describe_image, file.path)
+        return await self._pool.run(work.describe_image, file)
 
     async def statistics(self, file: FileState) -> PixelStatistics:
         """Of all pixels of an image."""
-        return await self._pool.run(work.image_statistics, file.path, self._max_bytes)
+        return await self._pool.run(work.image_statistics, file, self._max_bytes)
 
     async def png(
         self, file: FileState, frame: int = 1, window: Window | None = None, size: int | None = None
     ) -> bytes:
         """A frame, counted from 1, as PNG."""
-        return await self._pool.run(work.image_png, file.path, frame, window, size, self._max_bytes)
+        return await self._pool.run(work.image_png, file, frame, window, size, self._max_bytes)
 
     async def npy(self, file: FileState, *, stored: bool = False) -> str:
         """The path of a temporary `.npy` of all frames; the caller deletes it."""
         return await spooled(
             lambda target: self._pool.run(
-                work.write_image_npy, file.path, target, stored, self._max_bytes
+                work.write_image_npy, file, target, stored, self._max_bytes
             )
         )
 

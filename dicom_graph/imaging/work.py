@@ -1,5 +1,7 @@
 """What a worker process does. All arguments and results are plain data.
 
+A file is opened only as what it is said to be: see `opened_source`.
+
 Volumes are known to the outside by summaries; a worker keeps the geometries that it read last.
 """
 
@@ -13,27 +15,21 @@ import numpy as np
 from dicom_graph.dicom.errors import FrameRangeError
 from dicom_graph.dicom.nifti import write_nifti, write_npy
 from dicom_graph.dicom.pixels import (
+    Path,
     PixelDescription,
     decoded_bytes,
     describe_pixels,
     iter_frames,
 )
 from dicom_graph.dicom.rendering import render_image
+from dicom_graph.dicom.stored_file import FileState
 from dicom_graph.dicom.voi import Window
 from dicom_graph.dicom.volume import VolumeGeometry, read_geometries
 from dicom_graph.dicom.volume.pictures import MAX_TILES, PreviewAxis, preview, sheet
 from dicom_graph.imaging.errors import ImagingError, Problem
 
 _KEPT_SERIES = 4
-_geometries: OrderedDict[tuple["FileState", ...], list[VolumeGeometry]] = OrderedDict()
-
-
-class FileState(NamedTuple):
-    """A file as it was when it was imported."""
-
-    path: str
-    size: int
-    modified_ns: int
+_geometries: OrderedDict[tuple[FileState, ...], list[VolumeGeometry]] = OrderedDict()
 
 
 class PixelStatistics(NamedTuple):
@@ -62,20 +58,20 @@ class VolumeSummary:
     nbytes: int
 
 
-def describe_image(path: str) -> PixelDescription:
+def describe_image(path: Path) -> PixelDescription:
     """What the header says of the pixels. Raises PixelError."""
     return describe_pixels(path)
 
 
 def image_png(
-    path: str, frame: int, window: Window | None, size: int | None, max_bytes: int
+    path: Path, frame: int, window: Window | None, size: int | None, max_bytes: int
 ) -> bytes:
     """A frame, counted from 1, as PNG. Raises PixelError and ImagingError."""
     _check_size(_frame_bytes(path, frame), max_bytes, "the frame")
     return render_image(path, frame - 1, window=window, size=size)
 
 
-def write_image_npy(path: str, target: str, stored: bool, max_bytes: int) -> None:
+def write_image_npy(path: Path, target: str, stored: bool, max_bytes: int) -> None:
     """All frames as `.npy`, one in memory at a time. Raises PixelError and ImagingError."""
     description = describe_pixels(path, rescaled=not stored)
     _check_size(description.nbytes, max_bytes, "the image")
@@ -91,7 +87,7 @@ def write_image_npy(path: str, target: str, stored: bool, max_bytes: int) -> Non
             file.write(np.ascontiguousarray(frame, dtype).tobytes())
 
 
-def image_statistics(path: str, max_bytes: int) -> PixelStatistics:
+def image_statistics(path: Path, max_bytes: int) -> PixelStatistics:
     """Of the rescaled values of all frames. Raises PixelError and ImagingError."""
     _check_size(decoded_bytes(path, 0), max_bytes, "a frame")
     lows, highs, total, count = [], [], 0.0, 0
@@ -158,7 +154,7 @@ def geometries(files: Sequence[FileState]) -> list[VolumeGeometry]:
     """The volumes of the files, read once while the files stay the same. Raises PixelError."""
     key = tuple(files)
     if key not in _geometries:
-        _geometries[key] = read_geometries([file.path for file in files])
+        _geometries[key] = read_geometries(files)
         if len(_geometries) > _KEPT_SERIES:
             _geometries.popitem(last=False)
     _geometries.move_to_end(key)
@@ -203,7 +199,7 @@ def summary_of(geometry: VolumeGeometry, stack: int) -> VolumeSummary:
     )
 
 
-def _frame_bytes(path: str, frame: int) -> int:
+def _frame_bytes(path: Path, frame: int) -> int:
     try:
         return decoded_bytes(path, frame - 1)
     except FrameRangeError:

@@ -18,7 +18,7 @@ from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.mode import Mode
 from dicom_graph.dicom.reading import Instance, read_instance
 from dicom_graph.dicom.regular_file import FolderFiles, Opened, Roots
-from dicom_graph.dicom.stored_file import stamp_of
+from dicom_graph.dicom.stored_file import Moment
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,9 @@ class Content:
 
     `size` in bytes and `mtime_ns` are those of the file as it was read. `changes`: what differs
     from the content that the same reader gave before, where that is known. `digest` is the whole
-    header's, whatever the mode. `stamp` and `place`: see `StoredFile`.
+    header's, whatever the mode. `stamp`: see `Moment.stamp`. `link`: where the file lies, if its
+    name is a symbolic link; `real_folder`: else its folder without links, where that is another
+    path.
     """
 
     size: int
@@ -43,7 +45,8 @@ class Content:
     changes: Changes | None = None
     digest: bytes | None = None
     stamp: bytes | None = None
-    place: str | None = None
+    link: str | None = None
+    real_folder: str | None = None
 
 
 class ContentReader:
@@ -80,15 +83,17 @@ class ContentReader:
             return f"unexpected {type(error).__name__} while reading it"
 
     def _read(self, path: str, mode: Mode, opened: Opened) -> Content:
-        before = os.fstat(opened.descriptor)
+        before = Moment.of(opened.descriptor)
+        stamp = before.stamp
         instance = read_instance(path, self._interner, opened.descriptor)
-        after = os.fstat(opened.descriptor)
-        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        after = Moment.of(opened.descriptor)
+        if (before.size, before.modified_ns) != (after.size, after.modified_ns):
             raise UnreadableFileError("it changed while it was read: import it again")
         kept = self._kept(instance, mode)
+        is_elsewhere = opened.place != path and not opened.is_link
         return Content(
-            size=before.st_size,
-            mtime_ns=before.st_mtime_ns,
+            size=before.size,
+            mtime_ns=before.modified_ns,
             entities=self._entities.read(instance.elements, instance.changes),
             elements=kept.elements,
             mode=mode,
@@ -97,8 +102,9 @@ class ContentReader:
             weight=instance.weight,
             changes=kept.changes,
             digest=header_digest(instance.elements),
-            stamp=stamp_of(before),
-            place=None if opened.place == path else opened.place,
+            stamp=stamp if after == before else None,
+            link=opened.place if opened.is_link else None,
+            real_folder=os.path.dirname(opened.place) if is_elsewhere else None,
         )
 
     def _kept(self, instance: Instance, mode: Mode) -> "_Kept":

@@ -226,7 +226,8 @@ class JobRun:
     def _take_file(self, file: FileRecord, known: KnownFile | None) -> None:
         changed = known is not None and (known.size, known.mtime_ns) != (file.size, file.mtime_ns)
         mine = self._job.is_resumed and known is not None and known.import_job_id == self._job.id
-        verify = self._job.request.verify and not mine
+        is_noted = known is None or known.is_noted
+        verify = (self._job.request.verify or not is_noted) and not mine
         is_whole = known is not None and known.mode >= self._job.request.mode
         is_here = known is not None and not known.is_missing
         if known and is_whole and is_here and not (changed or verify or self._storage):

@@ -52,5 +52,6 @@ def result_of(file: FileRecord, replaces: Mode | None, content: Content | str | 
         changes=content.changes,
         digest=content.digest,
         stamp=content.stamp,
-        place=content.place,
+        link=content.link,
+        real_folder=content.real_folder,
     )

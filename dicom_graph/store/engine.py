@@ -20,7 +20,7 @@ from dicom_graph.store.same_file import SameFile
 from dicom_graph.store.sights import Sights
 from dicom_graph.store.storable import refuse_unstorable
 from dicom_graph.store.trouble import UNREACHABLE, DatabaseUnavailable
-from dicom_graph.store.visible import Groups, narrow_statement
+from dicom_graph.store.visible import WHOLE, Groups, narrow_statement
 
 _CONNECT_SECONDS = 5
 _POSTGRES_LINK = {
@@ -116,6 +116,15 @@ class Database:
             raise TypeError("the importer's questions see identities")
         with self.writer.connect() as connection:
             yield connection.execution_options(reading=True, groups=self.groups)
+
+    @contextmanager
+    def read_whole_sync(self) -> Iterator[Connection]:
+        """The same for what the server asks for itself, whoever it is for: nothing of it is shown.
+
+        It takes no write lock.
+        """
+        with self.writer.connect() as connection:
+            yield connection.execution_options(reading=True, **WHOLE)
 
     @cached_property
     def reader(self) -> AsyncEngine:

@@ -141,6 +141,10 @@ class Series(Entity, described=SERIES):
 
 
 class Image(Entity, described=IMAGE):
+    """`header_digest` and `file_size` are those of the file that the stored header came from: only
+    files that have both are ever given for the image. NULL: imported before they were noted.
+    """
+
     __tablename__ = "image"
     __table_args__ = (
         _order_index("ix_image_series", "series_id", "number", "id"),
@@ -155,6 +159,8 @@ class Image(Entity, described=IMAGE):
     format_id: Mapped[int | None] = mapped_column(Id, sort_order=4)
     warnings: Mapped[list[str] | None] = mapped_column(sort_order=100)
     missing_since: Mapped[dt.datetime | None] = mapped_column(sort_order=101)
+    header_digest: Mapped[bytes | None] = mapped_column(sort_order=110)
+    file_size: Mapped[int | None] = mapped_column(Int64, sort_order=111)
 
 
 class ImageFormat(Base):
@@ -172,19 +178,26 @@ class ImageFormat(Base):
 
 
 class Directory(Base):
-    """A folder that holds files; its path is stored once for all of them."""
+    """A folder that holds files; its path is stored once for all of them.
+
+    `real_path`: without symbolic links, where that is another one, as it was at the last import.
+    """
 
     __tablename__ = "directory"
     __table_args__ = ({"sqlite_autoincrement": True},)
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     path: Mapped[str] = mapped_column(unique=True)
+    real_path: Mapped[str | None]
 
 
 class File(Base):
     """A file of an image as it was when last read, by which import, and what it made of it.
 
     `missing_since`: when a sync found it gone. An image all of whose files are gone is missing.
+    `digest`: of its header as read, see `header_digest`. `stamp`: what tells it from any other file
+    and from itself once it is changed, see `Moment.stamp`. `link`: where it led, if it is a link.
+    `patient_id`, `study_id`: whom and what a header names that is not the image's.
     """
 
     __tablename__ = "file"
@@ -198,6 +211,11 @@ class File(Base):
     import_job_id: Mapped[int | None] = mapped_column(Id)
     outcome: Mapped[int] = mapped_column(SmallInteger)
     missing_since: Mapped[dt.datetime | None]
+    digest: Mapped[bytes | None]
+    stamp: Mapped[bytes | None]
+    link: Mapped[str | None]
+    patient_id: Mapped[int | None] = mapped_column(Id)
+    study_id: Mapped[int | None] = mapped_column(Id)
 
 
 class DataElementDefinition(Base):

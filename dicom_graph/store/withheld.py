@@ -166,6 +166,8 @@ COLUMNS: dict[str, dict[str, Show]] = {
         "format_id": _as_it_is,
         "warnings": _nothing,
         "missing_since": _nothing,
+        "header_digest": _nothing,
+        "file_size": _nothing,
     },
     "image_format": {
         "id": _as_it_is,

@@ -3,8 +3,8 @@
 import asyncio
 import os
 import re
-from collections.abc import AsyncGenerator, Coroutine, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager, suppress
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from dicom_graph.access.principal import Principal
 from dicom_graph.dicom.errors import RenderingError
+from dicom_graph.dicom.stored_file import StoredFile
 from dicom_graph.dicom.voi import Window
 from dicom_graph.graph.context import Service
 from dicom_graph.graph.errors import BadInput
@@ -208,6 +209,46 @@ def _file_name(name: str, ending: str) -> str:
         return f'filename="{plain}{ending}"'
     encoded = quote((clean + ending).encode("utf-8", "replace"), safe="")
     return f"filename=\"{plain}{ending}\"; filename*=UTF-8''{encoded}"
+
+
+class OriginalFile(FileResponse):
+    """A file that is open, as it is, or parts of it by Range; the answer closes it.
+
+    Where it is changed while it is sent, the answer ends in the middle, without a byte of the new
+    content.
+    """
+
+    def __init__(self, opened: StoredFile, headers: dict[str, str], media_type: str) -> None:
+        status = os.fstat(opened.fileno())
+        # Without a path: what else might open one would not find any.
+        super().__init__("", headers=headers, media_type=media_type, stat_result=status)
+        self._opened = opened
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        extensions = dict(scope.get("extensions") or {})
+        extensions.pop("http.response.pathsend", None)
+        try:
+            await super().__call__({**scope, "extensions": extensions}, receive, send)
+        finally:
+            with CancelScope(shield=True):
+                await asyncio.to_thread(self._opened.close)
+
+    @asynccontextmanager
+    async def _open_file(self) -> AsyncIterator[Any]:
+        yield _InThread(self._opened)
+
+
+class _InThread:
+    """What Starlette asks of a file, off the event loop."""
+
+    def __init__(self, opened: StoredFile) -> None:
+        self._opened = opened
+
+    async def read(self, size: int) -> bytes:
+        return await asyncio.to_thread(self._opened.read, size)
+
+    async def seek(self, position: int) -> None:
+        await asyncio.to_thread(self._opened.seek, position)
 
 
 class TemporaryFile(FileResponse):

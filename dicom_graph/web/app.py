@@ -68,6 +68,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         max_decodes=settings.max_decodes,
         max_decoded_bytes=settings.max_decoded_megabytes << 20,
         decode_timeout=settings.decode_timeout,
+        roots=(*roots, settings.storage_root) if settings.storage_root else roots,
     )
     audit = AuditLog(database, AuditMode(settings.audit), settings.audit_file)
     service = Service(

@@ -64,12 +64,12 @@ async def listed_zip(request: Request) -> Response:
 
 def _zipped(request: Request, series: AsyncIterator[Sequence[Any]]) -> AsyncGenerator[bytes, None]:
     """The archive of series, as whoever sent the request may see their files."""
-    store = store_of(request)
+    store, imaging = store_of(request), imaging_of(request)
     if isinstance(store, DeidentifiedStore):
-        imaging = imaging_of(request)
         assert isinstance(imaging, DeidentifiedImaging)
-        return zip_series(store, series, opened=partial(imaging.opened, store))
-    return zip_series(store, series)
+        opened = partial(imaging.opened, store)
+        return zip_series(imaging.files, store, series, opened=opened)
+    return zip_series(imaging.files, store, series)
 
 
 def _archive(chunks: AsyncGenerator[bytes, None], name: str) -> Response:

@@ -4,15 +4,17 @@ import asyncio
 import json
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
+from dicom_graph.dicom.stored_file import FileState
 from dicom_graph.graph.header_json import dicom_json
 from dicom_graph.imaging.deidentified import DeidentifiedImaging
 from dicom_graph.imaging.errors import ImagingError, Problem
-from dicom_graph.imaging.files import find, image_file
+from dicom_graph.imaging.files import find, image_file, opened_image
 from dicom_graph.store.read.deidentified import DeidentifiedStore
 from dicom_graph.web.answers import (
+    OriginalFile,
     Parameters,
     TemporaryFile,
     etag_of,
@@ -43,7 +45,7 @@ async def preview_png(request: Request) -> Response:
 async def _picture(request: Request, parameters: Parameters, frame: int) -> Response:
     window, size = parameters.window(), parameters.number("size")
     uid = request.path_params["uid"]
-    file = await image_file(store_of(request), uid)
+    file = await _file(request)
     etag = etag_of("png", uid, file, frame, window, size)
     if is_known(request, etag):
         return not_modified(etag)
@@ -57,18 +59,31 @@ async def dicom_file(request: Request) -> Response:
     """The file as it is, parts of it by Range; or without identities."""
     Parameters(request)
     store, uid = store_of(request), request.path_params["uid"]
-    file = await image_file(store, uid)
-    etag = etag_of("dcm", uid, file, store.is_deidentified)
+    if isinstance(store, DeidentifiedStore):
+        return await _deidentified(request, store)
+    file, opened = await opened_image(imaging_of(request).files, store, uid)
+    etag = etag_of("dcm", uid, file, False)
+    if is_known(request, etag):
+        opened.close()
+        return not_modified(etag)
+    return OriginalFile(opened, headers_of(etag, uid, ".dcm"), "application/dicom")
+
+
+async def _deidentified(request: Request, store: DeidentifiedStore) -> Response:
+    uid, imaging = request.path_params["uid"], imaging_of(request)
+    assert isinstance(imaging, DeidentifiedImaging)
+    file = await _file(request)
+    etag = etag_of("dcm", uid, file, True)
     if is_known(request, etag):
         return not_modified(etag)
-    if isinstance(store, DeidentifiedStore):
-        imaging = imaging_of(request)
-        assert isinstance(imaging, DeidentifiedImaging)
-        path = await while_connected(request, imaging.dicom(store, file))
-        return TemporaryFile(path, headers_of(etag, uid, ".dcm"), "application/dicom")
-    return FileResponse(
-        file.path, headers=headers_of(etag, uid, ".dcm"), media_type="application/dicom"
-    )
+    path = await while_connected(request, imaging.dicom(store, file))
+    return TemporaryFile(path, headers_of(etag, uid, ".dcm"), "application/dicom")
+
+
+async def _file(request: Request) -> FileState:
+    """The file of the image that a request is for, for a decoding process to open."""
+    checker, store = imaging_of(request).files, store_of(request)
+    return await image_file(checker, store, request.path_params["uid"])
 
 
 async def array_npy(request: Request) -> Response:
@@ -76,7 +91,7 @@ async def array_npy(request: Request) -> Response:
     parameters = Parameters(request, "stored")
     stored = parameters.flag("stored")
     uid = request.path_params["uid"]
-    file = await image_file(store_of(request), uid)
+    file = await _file(request)
     etag = etag_of("npy", uid, file, stored)
     if is_known(request, etag):
         return not_modified(etag)

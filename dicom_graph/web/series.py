@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from dicom_graph.dicom.stored_file import FileState
 from dicom_graph.dicom.volume.pictures import PreviewAxis
 from dicom_graph.imaging.errors import ImagingError, Problem
 from dicom_graph.imaging.files import find, series_files
-from dicom_graph.imaging.work import FileState
 from dicom_graph.web.answers import (
     Parameters,
     TemporaryFile,
@@ -105,7 +105,7 @@ def _axis(given: str | None) -> PreviewAxis:
 async def _files(request: Request) -> tuple[FileState, ...]:
     store = store_of(request)
     row = await find(store, "series", request.path_params["uid"])
-    return await series_files(store, row.id)
+    return await series_files(imaging_of(request).files, store, row.id)
 
 
 ROUTES = [

@@ -128,7 +128,7 @@ def sheet(
 def header_window(geometry: VolumeGeometry) -> Voi | None:
     """The first VOI LUT or window in the header of the middle slice. Raises PixelError."""
     plane = geometry.grid[0][geometry.shape[2] // 2]
-    with quiet_pydicom(), open_image(plane.file.path, PIXEL_TAGS) as image:
+    with quiet_pydicom(), open_image(plane.file.origin, PIXEL_TAGS) as image:
         vois = PixelLayout(image, rescaled=True).vois(plane.frame)
     return vois[0] if vois else None
 

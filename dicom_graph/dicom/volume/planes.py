@@ -40,9 +40,13 @@ _TAGS = PIXEL_TAGS | LABEL_TAGS | frozenset(int(Tag(keyword)) for keyword in _KE
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file as it was when its header was read, and what all its planes share."""
+    """A file as it was when its header was read, and what all its planes share.
+
+    `origin`: what it was opened by, a path or a `FileState`.
+    """
 
     path: str
+    origin: str | os.PathLike[str]
     size: int
     modified_ns: int
     sop_instance_uid: str
@@ -108,6 +112,7 @@ def read_planes(path: str | os.PathLike[str]) -> list[Plane]:
         status = image.status()
         file = SourceFile(
             os.fspath(path),
+            path,
             status.st_size,
             status.st_mtime_ns,
             str(header.get("SOPInstanceUID") or ""),

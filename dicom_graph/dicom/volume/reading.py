@@ -21,6 +21,7 @@ from dicom_graph.dicom.functional_groups import FUNCTIONAL_GROUP_TAGS
 from dicom_graph.dicom.image_file import blamed_on, open_image
 from dicom_graph.dicom.modality import apply_transform
 from dicom_graph.dicom.pixels import PIXEL_TAGS, PixelLayout
+from dicom_graph.dicom.stored_file import opened_source
 from dicom_graph.dicom.through_pydicom import quiet_pydicom
 from dicom_graph.dicom.volume.geometry import VolumeGeometry, make_geometry
 from dicom_graph.dicom.volume.planes import Plane, SourceFile, read_planes
@@ -122,9 +123,10 @@ class _Reader:
     def __enter__(self) -> "_Reader":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        for stack, _file in self._files.values():
-            stack.close()
+    def __exit__(self, *error: Any) -> None:
+        with ExitStack() as whole:
+            for stack, _file in self._files.values():
+                whole.push(stack)
 
     def place(self, at: tuple[int, ...]) -> tuple[str, int]:
         plane = self._geometry.grid[at[0]][at[1]]
@@ -164,36 +166,24 @@ class _Reader:
     def _opened(self, plane: Plane) -> BinaryIO | PixelLayout:
         path = plane.file.path
         if path not in self._files:
-            stack = ExitStack()
-            if plane.raw is not None:
-                opened: BinaryIO | PixelLayout = stack.enter_context(_open_raw(plane.file))
-            else:
-                _check_unchanged(plane.file, _status(path))
-                image = stack.enter_context(open_image(path, _DECODING_TAGS))
-                with quiet_pydicom():
-                    # The plane has its transform already; colours of a palette are looked up here.
-                    opened = PixelLayout(image, rescaled=plane.file.samples > 1)
-            self._files[path] = stack, opened
+            with ExitStack() as stack:
+                opened = self._open(plane, stack)
+                self._files[path] = stack.pop_all(), opened
             if len(self._files) > _OPEN_FILES:
                 self._files.popitem(last=False)[1][0].close()
         self._files.move_to_end(path)
         return self._files[path][1]
 
-
-def _open_raw(source: SourceFile) -> BinaryIO:
-    try:
-        file = open(source.path, "rb")  # noqa: SIM115
-    except OSError as error:
-        raise FileGoneError(f"the file cannot be opened: {error.strerror}") from error
-    _check_unchanged(source, os.fstat(file.fileno()))
-    return file
-
-
-def _status(path: str) -> os.stat_result:
-    try:
-        return os.stat(path)
-    except OSError as error:
-        raise FileGoneError(f"the file cannot be opened: {error.strerror}") from error
+    def _open(self, plane: Plane, stack: ExitStack) -> BinaryIO | PixelLayout:
+        if plane.raw is not None:
+            file = stack.enter_context(opened_source(plane.file.origin))
+            _check_unchanged(plane.file, os.fstat(file.fileno()))
+            return file
+        image = stack.enter_context(open_image(plane.file.origin, _DECODING_TAGS))
+        _check_unchanged(plane.file, image.status())
+        with quiet_pydicom():
+            # The plane has its transform already; colours of a palette are looked up here.
+            return PixelLayout(image, rescaled=plane.file.samples > 1)
 
 
 def _check_unchanged(source: SourceFile, status: os.stat_result) -> None:

@@ -44,8 +44,8 @@ class ReadFile:
     `weight` is about how many bytes of memory it takes. `changed` says that this path held other
     bytes when it was last read. `source` is where it was read from, if it has been stored elsewhere
     since: that file is no longer the image's. `changes`: what differs from another file's elements,
-    where that is known. `digest` is that of the whole header, whatever is kept of it; `stamp` and
-    `place` tell whether it is the same file later (`StoredFile`).
+    where that is known. `digest` is that of the whole header, whatever is kept of it; `stamp`,
+    `link` and `real_folder` tell later whether it is the same file, and where it lay (see `File`).
     """
 
     file: FileRecord
@@ -60,7 +60,8 @@ class ReadFile:
     changes: Changes | None = None
     digest: bytes | None = None
     stamp: bytes | None = None
-    place: str | None = None
+    link: str | None = None
+    real_folder: str | None = None
 
 
 def distinct_elements(files: Iterable[ReadFile]) -> set[Element]:

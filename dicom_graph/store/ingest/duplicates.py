@@ -16,13 +16,22 @@ ANOTHER_FILE = "another file of the same SOPInstanceUID has"
 
 @dataclass(slots=True)
 class Known:
-    """An image that the database holds."""
+    """An image that the database holds. `digest` and `size`: of the file that its header is from;
+    None where it was imported before they were noted.
+    """
 
     id: int
     series_id: int | None
     patient_id: int | None
     mode: int
     warnings: list[str] = field(default_factory=list)
+    digest: bytes | None = None
+    size: int | None = None
+
+    def is_from(self, file: ReadFile) -> bool:
+        """Whether its header came from a file whose header and size are those of this one."""
+        is_known = self.digest is not None
+        return is_known and (self.digest, self.size) == (file.digest, file.file.size)
 
 
 def find_images(connection: Connection, uids: list[str]) -> dict[str, Known]:
@@ -32,14 +41,16 @@ def find_images(connection: Connection, uids: list[str]) -> dict[str, Known]:
         statement = (
             select(
                 Image.uid, Image.id, Image.series_id, Series.patient_id, Header.mode,
-                Image.warnings,
+                Image.warnings, Image.header_digest, Image.file_size,
             )
             .outerjoin(Series, Series.id == Image.series_id)
             .outerjoin(Header, Header.image_id == Image.id)
             .where(Image.uid.in_(uids[start : start + 500]))
         )  # fmt: skip
-        for uid, id, series_id, patient_id, mode, warnings in connection.execute(statement):
-            found[uid] = Known(id, series_id, patient_id, mode or 0, warnings or [])
+        for uid, id, series_id, patient_id, mode, warnings, digest, size in connection.execute(
+            statement
+        ):
+            found[uid] = Known(id, series_id, patient_id, mode or 0, warnings or [], digest, size)
     return found
 
 
@@ -87,9 +98,18 @@ def differences(
     found = {
         "another PatientID": place.patient_id != image.patient_id,
         "another SeriesInstanceUID": series_id != image.series_id,
-        "other content": content is not None and is_other(file, image.mode, content, element_ids),
+        "other content": _has_other_content(file, image, content, element_ids),
     }
     return [f"{ANOTHER_FILE} {what}" for what, differs in found.items() if differs]
+
+
+def _has_other_content(
+    file: ReadFile, image: Known, content: frozenset[int] | None, element_ids: dict[bytes, int]
+) -> bool:
+    if content is not None:
+        return is_other(file, image.mode, content, element_ids)
+    # No header is stored, but what it was is known.
+    return None not in (file.digest, image.digest) and file.digest != image.digest
 
 
 def is_other(

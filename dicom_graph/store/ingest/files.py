@@ -4,12 +4,12 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Table, case, delete, select, true
+from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, select, true
 from sqlalchemy.orm import aliased
 
 from dicom_graph.dicom.recent import Recent
-from dicom_graph.store.bulk import allocate_ids, ids_by_key, insert_new
-from dicom_graph.store.dialect import among, is_sqlite, pairs_among
+from dicom_graph.store.bulk import allocate_ids, ids_by_key, insert_new, update_rows
+from dicom_graph.store.dialect import among, is_sqlite, pairs_among, texts_among
 from dicom_graph.store.ingest.batch import FileRecord, Mode, Outcome
 from dicom_graph.store.ingest.marks import clear_marks, mark_images
 from dicom_graph.store.tables import Directory, File, Header, Image, ImportJob
@@ -26,6 +26,8 @@ class KnownFile(NamedTuple):
 
     `is_missing`: a sync found it gone.
     `decides`: whether the image is as this file says, rather than as another file of its UID.
+    `place`: its path without links, where that is another one. `is_noted`: whether what tells its
+    header from others was noted when it was read.
     """
 
     size: int
@@ -35,6 +37,8 @@ class KnownFile(NamedTuple):
     mode: Mode
     is_missing: bool = False
     decides: bool = True
+    place: str | None = None
+    is_noted: bool = True
 
 
 def known_files(
@@ -47,17 +51,20 @@ def known_files(
         statement = (
             select(
                 File.directory_id, File.name, File.size, File.mtime_ns, File.import_job_id,
-                File.outcome, Header.mode, File.missing_since, decides(),
+                File.outcome, Header.mode, File.missing_since, decides(), File.link,
+                Directory.real_path, File.digest.is_not(None),
             )
+            .join(Directory, Directory.id == File.directory_id)
             .outerjoin(Header, Header.image_id == File.image_id)
             .where(among(is_sqlite(connection), _FILE.c.directory_id, list(of_folder)))
         )  # fmt: skip
-        for id, name, size, mtime_ns, job_id, outcome, mode, missing, rules in connection.execute(
-            statement
-        ):
+        for (
+            id, name, size, mtime_ns, job_id, outcome, mode, missing, rules, link, real, is_noted,
+        ) in connection.execute(statement):  # fmt: skip
+            place = link or (os.path.join(real, name) if real is not None else None)
             of_folder[id][name] = KnownFile(
                 size, mtime_ns, job_id, _OUTCOMES[outcome], _MODES[mode or 0],
-                missing is not None, rules,
+                missing is not None, rules, place, bool(is_noted),
             )  # fmt: skip
     return {path: of_folder[id] for path, id in ids.items()}
 
@@ -103,11 +110,39 @@ def decides() -> ColumnElement[bool]:
     return case((File.outcome.in_(_DECIDING), true()), else_=~made.exists())
 
 
+class WrittenFile(NamedTuple):
+    """A file that was read, the image that it holds, and what became of that.
+
+    `digest`, `stamp`, `link`, `real_folder`: see `ReadFile`. `patient_id`, `study_id`: whom and
+    what its header names, where it is not the image's.
+    """
+
+    record: FileRecord
+    image_id: int
+    outcome: Outcome
+    digest: bytes | None = None
+    stamp: bytes | None = None
+    link: str | None = None
+    real_folder: str | None = None
+    patient_id: int | None = None
+    study_id: int | None = None
+
+
+class _Folder(NamedTuple):
+    id: int
+    real_path: str | None
+
+
+def is_deciding() -> ColumnElement[bool]:
+    """Whether a file is there, as far as is known, and made its image what it is."""
+    return and_(File.outcome.in_(_DECIDING), File.missing_since.is_(None))
+
+
 class FileWriter:
     """The ids of folders lately written."""
 
     def __init__(self) -> None:
-        self._directories: Recent[str, int] = Recent(20_000)
+        self._directories: Recent[str, _Folder] = Recent(20_000)
         self.orphaned = 0
         """How many images lost their last file to another image, in the last `write`."""
 
@@ -118,7 +153,7 @@ class FileWriter:
     def write(
         self,
         connection: Connection,
-        files: Sequence[tuple[FileRecord, int, Outcome]],
+        files: Sequence[WrittenFile],
         job_id: int | None,
         sources: Sequence[FileRecord] = (),
     ) -> None:
@@ -127,26 +162,29 @@ class FileWriter:
         Of a file that is there twice, stored from two sources, the first says its outcome. The
         `sources` are their images' files no longer.
         """
-        ids = self._directory_ids(connection, {file.directory for file, _, _ in files})
+        # Where a file is a link, nothing is known of its folder.
+        real = {file.record.directory: file.real_folder for file in files if file.link is None}
+        ids = self._directory_ids(connection, {file.record.directory for file in files}, real)
         rows = {
-            (ids[file.directory], file.name): (file.size, file.mtime_ns, image_id, job_id, outcome)
-            for file, image_id, outcome in reversed(files)
+            (ids[file.record.directory], file.record.name): _row(file, job_id)
+            for file in reversed(files)
         }
         keys = sorted(rows)
         left = self._delete_sources(connection, sources)
         replaced = _delete(connection, keys)
-        columns = (
-            "directory_id", "name", "size", "mtime_ns", "image_id", "import_job_id", "outcome",
-        )  # fmt: skip
         counted = _counted(connection, rows, replaced)
-        rows_to_insert = [
-            (*key, *replaced[key])
-            if key in counted
-            else (*key, *row[:4], _outcome(row, replaced.get(key) or left.get(row[2])))
-            for key, row in sorted(rows.items())
-        ]
+        rows_to_insert = []
+        for key in keys:
+            row, old = rows[key], replaced.get(key)
+            if key in counted:
+                assert old is not None
+                row = row._replace(import_job_id=old.import_job_id, outcome=old.outcome)
+            else:
+                row = row._replace(outcome=_outcome(row, old or left.get(row.image_id)))
+            rows_to_insert.append((*key, *row))
+        columns = ("directory_id", "name", *_Row._fields)
         insert_new(connection, _FILE, columns, rows_to_insert, "directory_id", "name")
-        present = {image_id for _, image_id, _ in files}
+        present = {file.image_id for file in files}
         clear_marks(connection, present)
         self.orphaned = mark_images(
             connection, ({old.image_id for old in replaced.values()} | left.keys()) - present
@@ -154,7 +192,7 @@ class FileWriter:
 
     def _delete_sources(
         self, connection: Connection, sources: Sequence[FileRecord]
-    ) -> dict[int, "_Replaced"]:
+    ) -> dict[int, "_Row"]:
         """Gives the images whose files they were, and of each the file that decides, if any."""
         folders = sorted({file.directory for file in sources})
         ids = ids_by_key(connection, _DIRECTORY, "path", folders)
@@ -164,34 +202,65 @@ class FileWriter:
         )
         return {old.image_id: old for old in deleted}
 
-    def _directory_ids(self, connection: Connection, paths: set[str]) -> dict[str, int]:
-        ids = {path: id for path in paths if (id := self._directories.get(path)) is not None}
-        unknown = sorted(paths - ids.keys())
+    def _directory_ids(
+        self, connection: Connection, paths: set[str], real: Mapping[str, str | None]
+    ) -> dict[str, int]:
+        """The ids of folders. `real`: where some of them are, without links."""
+        known = {path: f for path in paths if (f := self._directories.get(path)) is not None}
+        unknown = sorted(paths - known.keys())
         if unknown:
-            found = ids_by_key(connection, _DIRECTORY, "path", unknown)
-            missing = [path for path in unknown if path not in found]
+            known |= _find_folders(connection, unknown)
+            missing = [path for path in unknown if path not in known]
             new_ids = allocate_ids(connection, _DIRECTORY, len(missing))
-            rows = list(zip(new_ids, missing, strict=True))
-            insert_new(connection, _DIRECTORY, ("id", "path"), rows, "path")
-            found.update(ids_by_key(connection, _DIRECTORY, "path", missing))
-            self._directories.update(found.items())
-            ids.update(found)
-        return ids
+            rows = [(id, path, real.get(path)) for id, path in zip(new_ids, missing, strict=True)]
+            insert_new(connection, _DIRECTORY, ("id", "path", "real_path"), rows, "path")
+            known |= _find_folders(connection, missing)
+        moved = {
+            path: folder._replace(real_path=real[path])
+            for path, folder in known.items()
+            if path in real and real[path] != folder.real_path
+        }
+        changes = sorted((folder.id, folder.real_path) for folder in moved.values())
+        update_rows(connection, _DIRECTORY, ("id",), ("real_path",), changes)
+        known |= moved
+        self._directories.update((path, known[path]) for path in [*unknown, *moved])
+        return {path: folder.id for path, folder in known.items()}
 
 
-_Row = tuple[int, int, int, int | None, Outcome]
-"""Size, mtime, image, import and outcome."""
+def _find_folders(connection: Connection, paths: Sequence[str]) -> dict[str, _Folder]:
+    found: dict[str, _Folder] = {}
+    if paths:
+        columns = _DIRECTORY.c
+        chosen = texts_among(is_sqlite(connection), columns.path, paths)
+        statement = select(columns.path, columns.id, columns.real_path).where(chosen)
+        found = {path: _Folder(id, real) for path, id, real in connection.execute(statement)}
+    return found
 
 
-class _Replaced(NamedTuple):
+class _Row(NamedTuple):
+    """What the row of a file says, but for its key."""
+
     size: int
     mtime_ns: int
     image_id: int
     import_job_id: int | None
     outcome: Outcome
+    digest: bytes | None
+    stamp: bytes | None
+    link: str | None
+    patient_id: int | None
+    study_id: int | None
 
 
-def _delete(connection: Connection, keys: Sequence[Key]) -> dict[Key, _Replaced]:
+def _row(file: WrittenFile, job_id: int | None) -> _Row:
+    record = file.record
+    return _Row(
+        record.size, record.mtime_ns, file.image_id, job_id, file.outcome, file.digest, file.stamp,
+        file.link, file.patient_id, file.study_id,
+    )  # fmt: skip
+
+
+def _delete(connection: Connection, keys: Sequence[Key]) -> dict[Key, _Row]:
     """Delete file rows; gives those that were there."""
     if not keys:
         return {}
@@ -200,19 +269,16 @@ def _delete(connection: Connection, keys: Sequence[Key]) -> dict[Key, _Replaced]
     rows = connection.execute(
         delete(_FILE)
         .where(pairs_among(is_sqlite(connection), place, keys))
-        .returning(
-            *place, columns.size, columns.mtime_ns, columns.image_id, columns.import_job_id,
-            columns.outcome,
-        )
-    )  # fmt: skip
+        .returning(*place, *(columns[name] for name in _Row._fields))
+    )
     return {
-        (directory_id, name): _Replaced(size, mtime_ns, image_id, job_id, _OUTCOMES[outcome])
-        for directory_id, name, size, mtime_ns, image_id, job_id, outcome in rows
+        (directory_id, name): _Row(*row)._replace(outcome=_OUTCOMES[row[4]])
+        for directory_id, name, *row in rows
     }
 
 
 def _counted(
-    connection: Connection, rows: Mapping[Key, _Row], replaced: Mapping[Key, _Replaced]
+    connection: Connection, rows: Mapping[Key, _Row], replaced: Mapping[Key, _Row]
 ) -> set[Key]:
     """The files that another import has just taken as they are, and may have to count again: it
     has not ended, and if it is killed it knows what was new to it by these rows.
@@ -221,8 +287,8 @@ def _counted(
         key: old.import_job_id
         for key, old in replaced.items()
         if old[:3] == rows[key][:3]
-        and rows[key][4] is Outcome.EXISTING
-        and old.import_job_id not in (None, rows[key][3])
+        and rows[key].outcome is Outcome.EXISTING
+        and old.import_job_id not in (None, rows[key].import_job_id)
     }
     jobs = sorted({job_id for job_id in same.values() if job_id is not None})
     if not jobs:
@@ -232,11 +298,10 @@ def _counted(
     return {key for key, job_id in same.items() if job_id in ids}
 
 
-def _outcome(row: _Row, replaced: _Replaced | None) -> Outcome:
+def _outcome(row: _Row, replaced: _Row | None) -> Outcome:
     """What a file's row keeps: whether its image is new to the path, and whether it decides."""
-    _, _, image_id, _, outcome = row
-    if outcome is not Outcome.EXISTING:
-        return outcome
-    if replaced is None or replaced.image_id != image_id:
+    if row.outcome is not Outcome.EXISTING:
+        return row.outcome
+    if replaced is None or replaced.image_id != row.image_id:
         return Outcome.COPY
-    return Outcome.CONFIRMED if replaced.outcome in _DECIDING else outcome
+    return Outcome.CONFIRMED if replaced.outcome in _DECIDING else row.outcome

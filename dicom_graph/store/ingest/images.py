@@ -1,7 +1,7 @@
 """Images and their headers."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from typing import Any
@@ -35,7 +35,8 @@ _HEADER: Table = Header.__table__  # type: ignore[assignment]
 _FIELDS = tuple(each.name for each in IMAGE.columns)
 _fields_of: Callable[[ImageFields], tuple[Any, ...]] = attrgetter(*_FIELDS)
 _COLUMNS = (
-    "id", "created", "modified", "series_id", "format_id", "warnings", *_FIELDS,
+    "id", "created", "modified", "series_id", "format_id", "warnings", "header_digest", "file_size",
+    *_FIELDS,
 )  # fmt: skip
 _COLUMNS_OF: dict[str, tuple[str, ...]] = {
     "Modality": ("modality",),
@@ -47,10 +48,14 @@ _COLUMNS_OF: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of one file of a batch."""
+    """What became of one file of a batch.
+
+    `is_other`: its header or its size is not that of the file that the image's header is from.
+    """
 
     image_id: int
     outcome: Outcome
+    is_other: bool
 
 
 class ImageWriter:
@@ -73,12 +78,8 @@ class ImageWriter:
         element_ids: dict[bytes, int],
     ) -> list[Written]:
         """Insert new images, complete headers that a fuller mode or a changed file gives."""
-        firsts: dict[str, int] = {}
-        for index, file in enumerate(files):
-            first = files[firsts.setdefault(file.entities.image.uid, index)]
-            if file.changed and not first.changed:
-                firsts[file.entities.image.uid] = index
-        known = find_images(connection, list(firsts))
+        known = find_images(connection, list({file.entities.image.uid: None for file in files}))
+        firsts = _firsts(files, known)
         new = sorted((uid, index) for uid, index in firsts.items() if uid not in known)
         formats = self._formats.write(connection, files)
         created = self._insert(connection, [index for _, index in new], files, places, formats)
@@ -89,8 +90,7 @@ class ImageWriter:
         self._write_headers(connection, with_header, files, places, element_ids)
         warn_of_duplicates(connection, firsts, {*created, *rewritten}, files, places, element_ids)
         return [
-            _written(index, file, firsts, created, rewritten, known)
-            for index, file in enumerate(files)
+            _written(index, files, firsts, created, rewritten, known) for index in range(len(files))
         ]
 
     def _insert(
@@ -108,8 +108,8 @@ class ImageWriter:
             series_id = place.series.id if place.series else None
             warnings = [*file.warnings, *disagreements(file, place)] or None
             rows.append(
-                (id, now, now, series_id, formats[format_of(file)], warnings,
-                 *_fields_of(file.entities.image))
+                (id, now, now, series_id, formats[format_of(file)], warnings, file.digest,
+                 file.file.size, *_fields_of(file.entities.image))
             )  # fmt: skip
         inserted = insert_new(connection, _IMAGE, _COLUMNS, rows, "uid")
         place_of_uid = _COLUMNS.index("uid")
@@ -181,6 +181,22 @@ class ImageWriter:
         insert_postings(connection, HeaderElement, zip(ids, owns, strict=True))
 
 
+def _firsts(files: Sequence[ReadFile], known: Mapping[str, Known]) -> dict[str, int]:
+    """Of several files of one UID the one that is taken: a changed one, the image's own, the first.
+
+    By UID, the indexes of the files.
+    """
+    firsts: dict[str, int] = {}
+    ranks: dict[str, tuple[bool, bool]] = {}
+    for index, file in enumerate(files):
+        uid = file.entities.image.uid
+        image = known.get(uid)
+        rank = file.changed, image is not None and image.is_from(file)
+        if uid not in firsts or rank > ranks[uid]:
+            firsts[uid], ranks[uid] = index, rank
+    return firsts
+
+
 def _contents(
     files: Sequence[ReadFile], indexes: Sequence[int], element_ids: dict[bytes, int]
 ) -> dict[int, Ids]:
@@ -208,6 +224,7 @@ def _values(
     values = dict(zip(_FIELDS, _fields_of(file.entities.image), strict=True))
     values["format_id"] = formats[format_of(file)]
     values["warnings"] = warnings or None
+    values["header_digest"], values["file_size"] = file.digest, file.file.size
     if file.changed:
         values["series_id"] = place.series.id if place.series else None
     return values
@@ -234,18 +251,24 @@ def drop_headers(connection: Connection, image_ids: list[int]) -> None:
 
 def _written(
     index: int,
-    file: ReadFile,
+    files: Sequence[ReadFile],
     firsts: dict[str, int],
     created: dict[str, int],
     rewritten: dict[str, int],
     known: dict[str, Known],
 ) -> Written:
+    file = files[index]
     uid = file.entities.image.uid
     is_first = firsts[uid] == index
+    if uid not in created and uid not in rewritten:
+        return Written(known[uid].id, Outcome.EXISTING, not known[uid].is_from(file))
+    first = files[firsts[uid]]
+    is_other = (file.digest, file.file.size) != (first.digest, first.file.size)
     if uid in created:
-        return Written(created[uid], Outcome.CREATED if is_first else Outcome.EXISTING)
-    outcome = Outcome.UPDATED if is_first and uid in rewritten else Outcome.EXISTING
-    return Written(known[uid].id, outcome)
+        outcome = Outcome.CREATED if is_first else Outcome.EXISTING
+        return Written(created[uid], outcome, is_other)
+    outcome = Outcome.UPDATED if is_first else Outcome.EXISTING
+    return Written(rewritten[uid], outcome, is_other)
 
 
 def disagreements(file: ReadFile, place: Place) -> list[str]:

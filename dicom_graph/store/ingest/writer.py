@@ -7,10 +7,10 @@ from sqlalchemy import Connection
 from dicom_graph.store.generation import Generations, write_beside_others
 from dicom_graph.store.ingest.batch import Outcome, ReadFile, distinct_elements
 from dicom_graph.store.ingest.elements import ElementWriter
-from dicom_graph.store.ingest.entities import EntityWriter
-from dicom_graph.store.ingest.files import FileWriter
-from dicom_graph.store.ingest.images import ImageWriter
-from dicom_graph.store.ingest.verify import verified
+from dicom_graph.store.ingest.entities import EntityWriter, Place
+from dicom_graph.store.ingest.files import FileWriter, WrittenFile
+from dicom_graph.store.ingest.images import ImageWriter, Written
+from dicom_graph.store.ingest.verify import own_changes, verified
 
 
 class BatchWriter:
@@ -38,18 +38,15 @@ class BatchWriter:
         if generations != self._generations:
             self.forget()
             self._generations = generations
+        files = own_changes(connection, files)
         element_ids = self._elements.write(connection, distinct_elements(files))
         for file in files:
             if file.changed:
                 self._entities.refresh(connection, file.entities)
         places = self._entities.write(connection, [file.entities for file in files])
-        if self._verify:
-            files = verified(connection, files, places, element_ids)
+        files = verified(connection, files, places, element_ids, all_files=self._verify)
         written = self._images.write(connection, files, places, element_ids)
-        records = [
-            (file.file, image.image_id, image.outcome)
-            for file, image in zip(files, written, strict=True)
-        ]
+        records = list(map(_record, files, places, written))
         sources = [file.source for file in files if file.source]
         self._files.write(connection, records, job_id, sources)
         return [image.outcome for image in written]
@@ -63,3 +60,12 @@ class BatchWriter:
         """Drop what is remembered: after a rollback or a deletion it may not be in the database."""
         for part in (self._elements, self._entities, self._images, self._files):
             part.forget()
+
+
+def _record(file: ReadFile, place: Place, written: Written) -> WrittenFile:
+    return WrittenFile(
+        file.file, written.image_id, written.outcome, file.digest, file.stamp, file.link,
+        file.real_folder,
+        patient_id=place.patient_id if written.is_other else None,
+        study_id=place.study_id if written.is_other else None,
+    )  # fmt: skip

@@ -3,18 +3,32 @@
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, FromClause, Row, Select, func, select
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    FromClause,
+    Row,
+    Select,
+    and_,
+    case,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dicom_graph.dicom.elements import Item
+from dicom_graph.dicom.entities import Entities
 from dicom_graph.store.dialect import among, first_of_each, parent_table, texts_among
 from dicom_graph.store.engine import Database
 from dicom_graph.store.formats import column_of, columns_of
 from dicom_graph.store.idlist import unpack_ids
+from dicom_graph.store.ingest.origin import is_as_stored
 from dicom_graph.store.read.common import MANY_IMAGES, find_common
 from dicom_graph.store.read.conditions import Condition, HasElement, asks_of_elements
 from dicom_graph.store.read.elements import (
@@ -349,17 +363,11 @@ class Store:
 
         return [[node(element) for element in content] for content in contents]
 
-    async def files_of_element(self, element_id: int, limit: int) -> list[str]:
-        """The paths of some files that hold the element, at any depth."""
-        holders = images_that_hold(element_id).limit(limit).subquery()
-        statement = (
-            select(Directory.path, File.name)
-            .join(File, File.directory_id == Directory.id)
-            .where(File.image_id.in_(select(holders.c.image_id)))
-            .limit(limit)
-        )
+    async def images_of_element(self, element_id: int, limit: int) -> Sequence[int]:
+        """The keys of some images that hold the element, at any depth."""
+        statement = images_that_hold(element_id).limit(limit)
         async with self.database.read() as connection:
-            return [os.path.join(*row) for row in await connection.execute(statement)]
+            return list((await connection.execute(statement)).scalars())
 
     async def series_contents(self, series_ids: Sequence[int]) -> dict[int, SeriesContents]:
         """What the headers of each series have in common, and what differs among them."""
@@ -442,17 +450,42 @@ class Store:
             known = await self._elements.current_definitions(connection)
         return {id: known[id] for id in ids if id in known}
 
+    async def files_to_read(self, image_ids: Sequence[int]) -> dict[int, list[Any]]:
+        """The files that may be given for images that are seen, for the server to read: no path of
+        them is shown.
+
+        Only those whose header and size are those of the file that the stored header came from
+        (`digest`; None where that was not noted: then `is_as_stored` tells).
+        """
+        is_noted = Image.header_digest.is_not(None)
+        same_header = or_(File.digest.is_(None), File.digest == Image.header_digest)
+        statement = (
+            select(
+                File.image_id, Directory.path.label("directory"), Directory.real_path, File.name,
+                File.size, File.mtime_ns, File.link, Image.header_digest.label("digest"),
+                case((is_noted, File.stamp)).label("stamp"),
+            )
+            .join(Directory, Directory.id == File.directory_id)
+            .join(Image, Image.id == File.image_id)
+            .where(
+                among(self._sqlite, File.image_id.expression, image_ids),
+                or_(~is_noted, and_(same_header, File.size == Image.file_size)),
+            )
+            .order_by(Directory.path, File.name)
+        )  # fmt: skip
+        found: dict[int, list[Any]] = defaultdict(list)
+        async with self.database.read() as connection:
+            for row in await connection.execute(statement, execution_options=WHOLE):
+                found[row.image_id].append(row)
+        return found
+
+    def is_as_stored(self, image_id: int, entities: Entities, elements: Item) -> bool:
+        """Whether a header, read whole, is the one that is stored of an image."""
+        with self.database.read_whole_sync() as connection:
+            return is_as_stored(connection, image_id, entities, elements)
+
     async def files(self, image_ids: Sequence[int]) -> dict[int, list[Any]]:
         """The files of images, in the order of their paths, as they may be shown."""
-        return await self._files(image_ids, {})
-
-    async def files_to_read(self, image_ids: Sequence[int]) -> dict[int, list[Any]]:
-        """The same of images that are seen, for the server to read: no path of them is shown."""
-        return await self._files(image_ids, WHOLE)
-
-    async def _files(
-        self, image_ids: Sequence[int], options: Mapping[str, Any]
-    ) -> dict[int, list[Any]]:
         statement = (
             select(
                 File.image_id, Directory.path.label("directory"), File.name, File.size,
@@ -464,7 +497,7 @@ class Store:
         )  # fmt: skip
         found: dict[int, list[Any]] = defaultdict(list)
         async with self.database.read() as connection:
-            for row in await connection.execute(statement, execution_options=options):
+            for row in await connection.execute(statement):
                 found[row.image_id].append(row)
         return found
 

@@ -1,0 +1,36 @@
+"""Reading the headers of files again, to tell whether they are what was imported."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from dicom_graph.dicom.elements import Item, header_digest
+from dicom_graph.dicom.entities import Entities, EntityReader
+from dicom_graph.dicom.errors import FileGoneError
+from dicom_graph.dicom.stored_file import FileState, Moment, look, read_again
+
+
+class HeaderOnDisk(NamedTuple):
+    """The digest of a file's header, and the moment at which it was read.
+
+    `content`: all of it, where there is no digest to compare it with.
+    """
+
+    moment: Moment
+    digest: bytes
+    content: tuple[Entities, Item] | None
+
+
+def read_headers(files: Sequence[FileState]) -> list[HeaderOnDisk | None]:
+    """The headers of files; None of one that is gone, or is not of that size and time."""
+    return [_header(file) for file in files]
+
+
+def _header(file: FileState) -> HeaderOnDisk | None:
+    try:
+        opened, _ = look(file)
+        with opened:
+            elements = read_again(opened).elements
+    except FileGoneError:
+        return None
+    content = (EntityReader().read(elements), elements) if file.digest is None else None
+    return HeaderOnDisk(opened.moment, header_digest(elements), content)
