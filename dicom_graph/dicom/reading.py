@@ -65,7 +65,8 @@ def read_instance(path: str | bytes, interner: Interner) -> Instance:
     interner.age()
     with open(path, "rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
-        buffer = file.read(_FIRST_READ)
+        # What a file of no size gives, as those of /proc do, may have no end, or wait for one.
+        buffer = file.read(_FIRST_READ) if size else b""
         has_prefix = buffer[128:132] == b"DICM"
         if not has_prefix and not _may_lack_preamble(buffer):
             raise NotDicomError("not a DICOM file")

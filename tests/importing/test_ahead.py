@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from struct import Struct
 
 import pytest
 
@@ -160,24 +161,22 @@ def test_a_killed_process_loses_nothing(tree: Path) -> None:
 
 
 @contextmanager
-def deadly(pipe: Path) -> Iterator[list[int]]:
-    """Whoever opens the pipe to read it is killed at once; gives who was."""
-    os.mkfifo(pipe)
+def deadly(path: Path) -> Iterator[list[int]]:
+    """A file that takes long to read, and whose readers are killed meanwhile; gives who was."""
+    make_file(path)
+    with path.open("ab") as file:
+        file.write(Struct("<HH2sHL").pack(0x7FE1, 0x1010, b"OB", 0, 2 << 30))
+        file.truncate(file.tell() + (2 << 30))
     killed: list[int] = []
     ended = threading.Event()
 
     def kill() -> None:
         while not ended.wait(0.01):
-            try:
-                descriptor = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-            except OSError:
-                continue
-            victims = [pid for pid in readers_of(os.getpid()) if has_open(pid, pipe)]
-            for pid in victims:
-                os.kill(pid, signal.SIGSEGV)
-                killed.append(pid)
-            until(lambda: not any(has_open(pid, pipe) for pid in readers_of(os.getpid())))
-            os.close(descriptor)
+            for pid in readers_of(os.getpid()):
+                if has_open(pid, path):
+                    os.kill(pid, signal.SIGSEGV)
+                    killed.append(pid)
+                    until(lambda: not any(has_open(pid, path) for pid in readers_of(os.getpid())))
 
     thread = threading.Thread(target=kill)
     thread.start()
@@ -201,14 +200,14 @@ def test_a_file_that_kills_its_reader_fails_and_the_rest_goes_on(
     tree: Path, tmp_path: Path
 ) -> None:
     good = records(tree)
-    pipe = tmp_path / "deadly.dcm"
-    files = [*good[:70], record(pipe), *good[70:]]
-    with deadly(pipe) as killed:
+    deadly_file = tmp_path / "deadly.dcm"
+    files = [*good[:70], record(deadly_file), *good[70:]]
+    with deadly(deadly_file) as killed:
         found = list(map(told, read_ahead(files, Mode.FULL)))
     assert len(killed) == 2
     culprit = found.pop(70)
     assert isinstance(culprit, Failure)
-    assert culprit.path == str(pipe)
+    assert culprit.path == str(deadly_file)
     assert "SIGSEGV" in culprit.message
     assert found == list(map(told, read_here(good, Mode.FULL)))
 
