@@ -23,6 +23,7 @@ from dicom_graph.console import (
     as_json,
     as_text,
     check_paths,
+    end_by_force,
     exit_status,
     fail,
     open_database,
@@ -66,6 +67,8 @@ app.command()(export)
 for name, commands in accounts_cli.COMMANDS.items():
     app.add_typer(commands, name=name)
 log = logging.getLogger(__name__)
+_LAST_SECONDS = 30
+"""What a server may take to end beside its running requests: imports, the audit log."""
 
 
 def main() -> None:
@@ -120,6 +123,7 @@ def import_files(
             max_inline_bytes=settings.max_inline_bytes,
             processes=settings.import_processes,
             storage_root=settings.storage_root,
+            file_seconds=settings.file_seconds,
             stop=stop,
             progress=show,
         )
@@ -245,7 +249,10 @@ def _run_server(settings: Settings, default_query: str | None, listener: socket.
     configure(settings.log_level, settings.log_format)
     raise_limit()
     application = create_app(settings, default_query=default_query)
-    make_server(application, settings).run(sockets=[listener])
+    server = make_server(application, settings)
+    # What a disk or mount that hangs holds must not hold the process.
+    server.on_shutdown = partial(end_by_force, settings.shutdown_seconds + _LAST_SECONDS)
+    server.run(sockets=[listener])
 
 
 def _require_names(settings: Settings, database: Database, host: str, *, insecure: bool) -> None:

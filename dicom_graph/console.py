@@ -2,13 +2,14 @@
 
 import json
 import os
+import select
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from enum import Enum
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 from rich.console import Console
@@ -21,7 +22,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from dicom_graph.importing.discover import printable
+from dicom_graph.importing.child_process import kill_children
+from dicom_graph.importing.listing import printable
 from dicom_graph.importing.run import Report
 from dicom_graph.settings import Settings, load_settings
 from dicom_graph.signals import ending_signals
@@ -31,6 +33,7 @@ from dicom_graph.store.migrate import prepare
 from dicom_graph.telemetry.logs import configure
 
 _SHOWN_FAILURES = 20
+_END_SECONDS = 10.0
 
 
 class ModeName(Enum):
@@ -74,15 +77,45 @@ def check_paths(paths: Sequence[Path]) -> tuple[str, ...]:
 
 
 def stop_on_signal(stop: threading.Event) -> None:
-    """The first signal ends the batch, the second the process."""
+    """The first ending signal stops the batch, the second the process; so do ten seconds.
 
-    def handle(signum: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            os._exit(130)
-        stop.set()
-
+    Also where the system holds the main thread, which alone could run a handler of Python's.
+    """
+    told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
     for each in ending_signals():
-        signal.signal(each, handle)
+        signal.signal(each, lambda *_: None)
+    threading.Thread(target=_obey, args=(told, stop), daemon=True).start()
+
+
+def _obey(told: int, stop: threading.Event) -> None:
+    os.read(told, 1)
+    stop.set()
+    if not select.select([told], [], [], _END_SECONDS)[0]:
+        _say_stuck()
+    kill_children()
+    os._exit(130)
+
+
+def end_by_force(seconds: float) -> None:
+    """From now on this process lives so long at most."""
+
+    def end() -> None:
+        time.sleep(seconds)
+        _say_stuck()
+        kill_children()
+        os._exit(1)
+
+    threading.Thread(target=end, daemon=True).start()
+
+
+def _say_stuck() -> None:
+    print(  # noqa: T201
+        "dicom-graph: ended by force: something does not end, a disk or mount may hang",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 class progress_bar:  # noqa: N801

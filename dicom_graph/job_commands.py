@@ -79,6 +79,7 @@ def sync(
             batch_size=settings.batch_size,
             max_inline_bytes=settings.max_inline_bytes,
             processes=settings.import_processes,
+            file_seconds=settings.file_seconds,
             stop=stop,
             progress=show,
         )
@@ -119,6 +120,7 @@ def watch(
         settings.batch_size,
         settings.max_inline_bytes,
         settings.import_processes,
+        settings.file_seconds,
     )
     request = JobRequest(absolute, Mode[mode.name], pattern, prune=prune)
     try:
@@ -152,6 +154,7 @@ def worker(
         settings.queue_batch_files,
         settings.max_inline_bytes,
         settings.storage_root,
+        settings.file_seconds,
     )
     print(f"dicom-graph works for {store.safe_url}", file=sys.stderr)  # noqa: T201
     Worker(
@@ -208,6 +211,7 @@ def retry(job_id: JobId, in_json: JsonOption = False, database: DatabaseOption =
                 max_inline_bytes=settings.max_inline_bytes,
                 processes=settings.import_processes,
                 storage_root=settings.storage_root,
+                file_seconds=settings.file_seconds,
                 stop=stop,
                 progress=show_progress,
             )

@@ -65,6 +65,13 @@ class Settings(BaseSettings):
         description="Processes that read the files of a large import, beside the one that writes; "
         "with 1 that one does both.",
     )
+    file_seconds: float = Field(
+        default=120,
+        gt=0,
+        le=86_400,
+        description="How long an import waits for a file, or for the names in a folder, that gives "
+        "no answer; then that one fails and the import goes on.",
+    )
     queue: Literal["local", "procrastinate"] = Field(
         default="local",
         description="Who runs the imports of the API: `local`, the server itself; "

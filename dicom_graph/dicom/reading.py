@@ -73,11 +73,12 @@ def read_instance(path: str | bytes, interner: Interner, descriptor: int | None 
             os.close(descriptor)
     interner.age()
     os.lseek(descriptor, 0, os.SEEK_SET)
-    buffer = os.read(descriptor, _FIRST_READ)
+    size = os.fstat(descriptor).st_size
+    # What a file of no size gives, as those of /proc do, may have no end, or wait for one.
+    buffer = os.read(descriptor, _FIRST_READ) if size else b""
     has_prefix = buffer[128:132] == b"DICM"
     if not has_prefix and not _may_lack_preamble(buffer):
         raise NotDicomError("not a DICOM file")
-    size = os.fstat(descriptor).st_size
     instance = _fast(descriptor, buffer, size, interner) if has_prefix else None
     if instance is None:
         instance = _through_pydicom(descriptor, interner, has_prefix)

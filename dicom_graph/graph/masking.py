@@ -172,6 +172,8 @@ def _limits_of(context: Any) -> Limits:
 
 async def _only(result: PreExecutionError) -> AsyncGenerator[PreExecutionError, None]:
     yield result
+
+
 def _sent(context: ExecutionContext | None) -> str:
     """What the client wrote: its document and its variables."""
     if context is None:

@@ -7,7 +7,8 @@ from enum import Enum
 
 from dicom_graph.dicom.mode import Mode
 from dicom_graph.importing.pool import Chunk, ReaderPool
-from dicom_graph.importing.reader import FileReader, Result
+from dicom_graph.importing.reader import FileReader, Result, path_of
+from dicom_graph.importing.timeouts import FILE_SECONDS, CallTimeout, LateFailure, TimedCalls
 from dicom_graph.store.ingest import FileRecord
 
 _MANY = 20
@@ -29,16 +30,28 @@ WAITING = Waiting.WAITING
 class ReadAhead:
     """Files in, results out, in the same order.
 
-    The first `few` files are read in this process, and some more until others have started.
+    The first `few` files are read in this process, and some more until others have started; with
+    one process, all. A file that takes more than `seconds` fails. One that does so in this process,
+    where nothing can end it, is the last one read here: a process that can be killed reads the
+    others. `calls` runs what is read here.
     """
 
     def __init__(
-        self, mode: Mode, max_inline_bytes: int, processes: int, *, few: int = 200
+        self,
+        mode: Mode,
+        max_inline_bytes: int,
+        processes: int,
+        *,
+        few: int = 200,
+        seconds: float = FILE_SECONDS,
+        calls: TimedCalls | None = None,
     ) -> None:
         self._mode = mode
         self._max_inline_bytes = max_inline_bytes
         self._processes = processes
         self._few = few
+        self._seconds = seconds
+        self._calls = calls or TimedCalls(seconds)
         self._reader = FileReader(mode, max_inline_bytes)
         self._n_files = 0
         self._pool: ReaderPool | None = None
@@ -51,6 +64,7 @@ class ReadAhead:
 
     def close(self) -> None:
         """Give up what is not read yet."""
+        self._calls.close()
         if self._pool is not None:
             self._pool.close()
 
@@ -58,7 +72,7 @@ class ReadAhead:
         """Have a file read; see `FileReader.read`."""
         self._n_files += 1
         if not self._has_pool():
-            self.pass_on(self._reader.read(file, replaces=replaces))
+            self.pass_on(self._read_here(file, replaces))
             return
         last = self._open.files[-1][0] if self._open.files else file
         is_new_folder = file.directory != last.directory
@@ -68,6 +82,14 @@ class ReadAhead:
         self._bytes += file.size
         if len(self._open.files) >= _CHUNK_FILES or self._bytes >= _CHUNK_BYTES:
             self._close_chunk()
+
+    def _read_here(self, file: FileRecord, replaces: Mode | None) -> Result:
+        try:
+            return self._calls.run(self._reader.read, file, replaces=replaces)
+        except CallTimeout as error:
+            self._start_pool()
+            self._is_pooled = True
+            return LateFailure(path_of(file), str(error.strerror))
 
     def pass_on(self, result: Result) -> None:
         """A result that is known already takes its place in the line."""
@@ -97,11 +119,17 @@ class ReadAhead:
 
     def _has_pool(self) -> bool:
         if not self._is_pooled and self._processes > 1 and self._n_files > self._few:
-            if self._pool is None:
-                self._pool = ReaderPool(self._mode, self._max_inline_bytes, self._processes)
+            pool = self._start_pool()
             is_slow = self._n_files > self._few * _MANY
-            self._is_pooled = is_slow or self._pool.is_ready()
+            self._is_pooled = is_slow or pool.is_ready()
         return self._is_pooled
+
+    def _start_pool(self) -> ReaderPool:
+        if self._pool is None:
+            self._pool = ReaderPool(
+                self._mode, self._max_inline_bytes, self._processes, self._seconds, self._calls
+            )
+        return self._pool
 
     def _close_chunk(self) -> None:
         """The open chunk is complete: have it read."""

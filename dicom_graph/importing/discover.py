@@ -6,44 +6,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from dicom_graph.importing.listing import Folder, Listing, Names, failure_of, printable
+from dicom_graph.importing.timeouts import Calls, CallTimeout, DirectCalls, LateFailure, beat
 from dicom_graph.importing.work_folder import WORK_FOLDER
 from dicom_graph.store.ingest import FileRecord
 from dicom_graph.store.jobs import Failure
 
 Leave = Callable[[str, os.stat_result], bool]
 _Key = tuple[int, int]
-
-
-@dataclass(slots=True)
-class Folder:
-    """One folder's files; `others` counts what is no regular file (sockets, pipes, devices).
-
-    `outside`: the names of files outside the roots, for which the database must answer.
-    """
-
-    path: str
-    files: list[FileRecord] = field(default_factory=list)
-    others: int = 0
-    failures: list[Failure] = field(default_factory=list)
-    outside: set[str] = field(default_factory=set)
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """The files of a folder by name only, of those below or at the start of this number.
-
-    `is_folder`: all of the folder's, else files that are named one by one. `failure`: why the
-    folder cannot be listed.
-    """
-
-    start: int
-    base: str
-    path: str
-    names: list[str]
-    is_folder: bool = True
-    failure: Failure | None = None
+_LATE_ENTRIES = 3
+"""After so many entries of a folder that gave no answer the others are not looked at."""
 
 
 class Walk(Protocol):
@@ -62,7 +36,8 @@ class Discovery:
 
     `listed`: single files that lie outside the roots are given too, as `Folder.outside`.
     `only`: walk just these, which lie below `paths`. `leave`: tells of a file to be left out.
-    The folder `left_out`, and what a storage root has on its way in, are not walked.
+    The folder `left_out`, and what a storage root has on its way in, are not walked. `calls`: how
+    the file system is asked; what gives no answer is a failure, and the walk goes on.
     """
 
     paths: tuple[str, ...]
@@ -72,29 +47,45 @@ class Discovery:
     only: tuple[str, ...] | None = None
     leave: Leave | None = None
     left_out: Path | None = None
+    calls: Calls = field(default_factory=DirectCalls)
 
     def folders(self) -> Iterator[Folder]:
         """All folders with their files; what cannot be read is a failure in its folder.
 
         Files that are named one by one come together where they follow each other in a folder.
         """
-        visited = self._left_out()
+        visited = self.calls.run(self._left_out)
         together: Folder | None = None
         for path, base in self._starts():
-            if self._is_allowed_folder(path):
+            start = self._start(path, base, visited)
+            if start.is_folder:
                 if together is not None:
                     yield together
                 together = None
-                if self._is_new_folder(path, visited):
+                if start.is_new:
                     yield from self._walk(path, base, visited)
                 continue
             if together is not None and together.path != os.path.dirname(path):
                 yield together
                 together = None
             together = together or Folder(os.path.dirname(path))
-            self._take(together, path, base)
+            together.take(start.files)
         if together is not None:
             yield together
+
+    def _start(self, path: str, base: str, visited: set[_Key]) -> "_Start":
+        """What lies where the walk begins: a folder, or a file in one."""
+        try:
+            return self.calls.run(self._look_at_start, path, base, visited)
+        except CallTimeout as error:
+            return _Start(Folder(os.path.dirname(path), failures=[failure_of(path, error)]))
+
+    def _look_at_start(self, path: str, base: str, visited: set[_Key]) -> "_Start":
+        files = Folder(os.path.dirname(path))
+        if self._is_allowed_folder(path):
+            return _Start(files, True, self._is_new_folder(path, visited))
+        self._take(files, path, base)
+        return _Start(files)
 
     def count(self, stopped: Callable[[], bool]) -> Iterator[int]:
         """The number of files found so far, without looking at them, folder by folder."""
@@ -112,18 +103,32 @@ class Discovery:
 
     def names(self) -> Iterator[Names]:
         """What `folders` would find, in its order, without looking at the files."""
-        visited = self._left_out()
+        visited = self.calls.run(self._left_out)
         for start, (path, base) in enumerate(self._starts()):
-            if not self._is_allowed_folder(path):
+            try:
+                is_folder = self.calls.run(self._is_allowed_folder, path)
+                is_new = is_folder and self.calls.run(self._is_new_folder, path, visited)
+            except CallTimeout as error:
+                yield Names(start, base, path, [], failure=failure_of(path, error))
+                continue
+            if not is_folder:
                 folder, name = os.path.split(path)
                 yield Names(start, base, folder, [name], is_folder=False)
                 continue
-            stack = [path] if self._is_new_folder(path, visited) else []
+            stack = [path] if is_new else []
             while stack:
                 current = stack.pop()
-                found, below = self._names_of(start, base, current, visited)
+                found, below = self._names_or_failure(start, base, current, visited)
                 yield found
                 stack += reversed(below)
+
+    def _names_or_failure(
+        self, start: int, base: str, path: str, visited: set[_Key]
+    ) -> tuple[Names, list[str]]:
+        try:
+            return self.calls.run(self._names_of, start, base, path, visited)
+        except CallTimeout as error:
+            return Names(start, base, path, [], failure=failure_of(path, error)), []
 
     def _names_of(
         self, start: int, base: str, path: str, visited: set[_Key]
@@ -132,6 +137,7 @@ class Discovery:
         try:
             with os.scandir(path) as entries:
                 for entry in sorted(entries, key=lambda entry: entry.name):
+                    beat()
                     if entry.name == WORK_FOLDER:
                         continue
                     if self._is_to_be_walked(entry, visited):
@@ -141,7 +147,7 @@ class Discovery:
                     ):
                         names.append(entry.name)
         except OSError as error:
-            return Names(start, base, path, [], failure=_failure(path, error)), below
+            return Names(start, base, path, [], failure=failure_of(path, error)), below
         return Names(start, base, path, names), below
 
     def _is_to_be_walked(self, entry: os.DirEntry[str], visited: set[_Key]) -> bool:
@@ -153,15 +159,39 @@ class Discovery:
 
     def folder(self, path: str, base: str, after: str = "", until: str | None = None) -> Folder:
         """One folder's files, without those below it: of names after one and up to another."""
-        folder = Folder(path)
+        return self._list(Listing(path, base, after, until), set())[0]
+
+    def _list(self, listing: "Listing", visited: set[_Key]) -> tuple[Folder, list[str]]:
+        """A folder's files, and the folders in it. An entry that gives no answer is left out."""
+        folder, below = Folder(listing.path), list[str]()
+        for _ in range(_LATE_ENTRIES):
+            try:
+                self.calls.run(self._look_at, listing, visited)
+            except CallTimeout as error:
+                folder.take(listing.folder)
+                below += listing.below
+                folder.failures.append(failure_of(listing.path_in_question, error))
+                if listing.is_without_names:
+                    return folder, below
+                # The thread that was left may still write into the old one.
+                listing = listing.rest()
+            else:
+                break
+        else:
+            if len(listing):
+                folder.failures.append(_not_looked_at(listing))
+        folder.take(listing.folder)
+        return folder, below + listing.below
+
+    def _look_at(self, listing: "Listing", visited: set[_Key]) -> None:
         try:
-            with os.scandir(path) as entries:
-                chosen = [e for e in entries if after < e.name and (not until or e.name <= until)]
-            for entry in sorted(chosen, key=lambda entry: entry.name):
-                self._visit(entry, folder, base, set())
+            listing.read_names()
+            for entry in listing.entries():
+                beat()
+                if self._visit(entry, listing.folder, listing.base, visited):
+                    listing.below.append(entry.path)
         except OSError as error:
-            folder.failures.append(_failure(path, error))
-        return folder
+            listing.folder.failures.append(failure_of(listing.path, error))
 
     def _left_out(self) -> set[_Key]:
         """The folders not to be visited. Raises OSError."""
@@ -187,7 +217,7 @@ class Discovery:
         try:
             status = os.stat(path)
         except OSError as error:
-            folder.failures.append(_failure(path, error))
+            folder.failures.append(failure_of(path, error))
             return
         name = os.path.basename(path)
         if not self._allows(path):
@@ -202,16 +232,7 @@ class Discovery:
         """Depth first without recursion: trees may be deeper than Python's stack."""
         stack = [path]
         while stack:
-            current = stack.pop()
-            folder = Folder(current)
-            below = []
-            try:
-                with os.scandir(current) as entries:
-                    for entry in sorted(entries, key=lambda entry: entry.name):
-                        if self._visit(entry, folder, base, visited):
-                            below.append(entry.path)
-            except OSError as error:
-                folder.failures.append(_failure(current, error))
+            folder, below = self._list(Listing(stack.pop(), base), visited)
             yield folder
             stack += reversed(below)
 
@@ -230,7 +251,7 @@ class Discovery:
             if self.pattern is None or self._matches(entry.path, entry.name, base):
                 self._add(folder, entry.path, entry.name, entry.stat())
         except OSError as error:
-            folder.failures.append(_failure(entry.path, error))
+            folder.failures.append(failure_of(entry.path, error))
         return False
 
     def _count_folder(self, path: str, base: str, visited: set[_Key]) -> tuple[int, list[str]]:
@@ -291,6 +312,22 @@ class Discovery:
         return self.listed and not any(lexically.is_relative_to(root) for root in self.roots or ())
 
 
+def _not_looked_at(listing: Listing) -> Failure:
+    message = (
+        f"the last {len(listing)} names in it were not looked at, since {_LATE_ENTRIES} before "
+        "them gave no answer"
+    )
+    return LateFailure(printable(listing.path), message)
+
+
+class _Start(NamedTuple):
+    """What lies at a path that is named: a folder, or `files`."""
+
+    files: Folder
+    is_folder: bool = False
+    is_new: bool = False
+
+
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
@@ -306,12 +343,3 @@ def outside_roots(path: str) -> Failure:
 def is_at_or_below(path: str, folder: str) -> bool:
     """Whether an absolute path is a folder or lies inside it, by name."""
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
-
-
-def printable(path: str) -> str:
-    """The path as valid text: bytes that are not UTF-8 are written as \\xNN."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def _failure(path: str, error: OSError) -> Failure:
-    return Failure(printable(path), error.strerror or type(error).__name__)

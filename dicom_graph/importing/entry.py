@@ -92,6 +92,7 @@ def import_path(
             max_inline_bytes=settings.max_inline_bytes,
             processes=settings.import_processes,
             storage_root=settings.storage_root,
+            file_seconds=settings.file_seconds,
             progress=progress,
         )
     finally:

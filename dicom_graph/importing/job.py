@@ -14,14 +14,24 @@ from sqlalchemy import Connection
 
 from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.importing.ahead import WAITING, ReadAhead, Waiting
-from dicom_graph.importing.discover import Discovery, Folder, Leave, Walk, outside_roots
+from dicom_graph.importing.discover import Discovery, Leave, Walk, outside_roots
 from dicom_graph.importing.garbage import rare_collections
 from dicom_graph.importing.known import with_known
 from dicom_graph.importing.ledger import JobLedger, Ledger
+from dicom_graph.importing.listing import Folder
 from dicom_graph.importing.reader import Result
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.storage import FileStorage, in_parts, required_root
 from dicom_graph.importing.sync import Step, SyncPass, UnmountedError
+from dicom_graph.importing.timeouts import (
+    FILE_SECONDS,
+    Calls,
+    CallTimeout,
+    DirectCalls,
+    LateFailure,
+    TimedCalls,
+    each,
+)
 from dicom_graph.importing.uploads import uploaded_names
 from dicom_graph.importing.work_folder import uploads_folder
 from dicom_graph.settings import available_cores
@@ -53,6 +63,10 @@ _MAX_WEIGHT = 32 << 20
 _ATTEMPTS = 5
 """How often a batch is begun that other writers stand in the way of."""
 _MAX_SILENCE = 2.0
+_COPY_SECONDS = 3.0
+"""How long copies that are being made may go on once the job is to end."""
+_MAX_LATE = 10
+"""After so many files in a row that gave no answer the disk or mount is taken to hang."""
 
 
 class _Stopped(Exception):
@@ -71,7 +85,8 @@ class JobRun:
     `processes` read the files, by default one for each core. `leave` tells of files that are not
     to be read now. `mounts`: folders that must be there and hold something before a file is taken
     for gone; by default the job's paths. `walk` finds the files, `ledger` records what became of
-    them: by default all of the job's, on its own row.
+    them: by default all of the job's, on its own row. `file_seconds`: how long a file, or a
+    folder's names, may give no answer; then it is a failure.
     """
 
     def __init__(
@@ -88,8 +103,9 @@ class JobRun:
         progress: Progress | None = None,
         leave: Leave | None = None,
         mounts: tuple[str, ...] | None = None,
-        walk: Walk | None = None,
+        walk: Callable[[Calls], Walk] | None = None,
         ledger: Ledger | None = None,
+        file_seconds: float = FILE_SECONDS,
     ) -> None:
         self._database = database
         self._job = job
@@ -97,15 +113,30 @@ class JobRun:
         self._batch_size = batch_size
         self._stop = stop or threading.Event()
         self._progress = progress or (lambda counts: None)
+        self._calls = TimedCalls(file_seconds, self._while_waiting)
+        self._last_calls = TimedCalls(file_seconds, self._show_life)
         self._storage: FileStorage | None = None
         if job.request.storage is not Storage.IN_PLACE:
-            self._storage = FileStorage(database, required_root(storage_root), job)
-        self._discovery = walk or discovery_of(job, roots, storage_root, leave=leave, mounts=mounts)
+            root = required_root(storage_root)
+            self._storage = FileStorage(database, root, job, file_seconds)
+        self._discovery = (
+            walk(self._calls)
+            if walk
+            else discovery_of(
+                job, roots, storage_root, leave=leave, mounts=mounts, calls=self._calls
+            )
+        )
         self._sync = (
             SyncPass(database, job, mounts or job.request.paths) if job.request.sync else None
         )
         self._names = uploaded_names(job.request.paths, storage_root)
-        self._ahead = ReadAhead(job.request.mode, max_inline_bytes, processes or available_cores())
+        self._ahead = ReadAhead(
+            job.request.mode,
+            max_inline_bytes,
+            processes or available_cores(),
+            seconds=file_seconds,
+            calls=self._calls,
+        )
         self._writer = BatchWriter(verify=job.request.verify)
         self._counts = job.counts
         self._batch: list[ReadFile] = []
@@ -116,6 +147,8 @@ class JobRun:
         self._last_save = time.monotonic()
         self._found = 0
         self._is_cancelled = False
+        self._n_late = 0
+        self._stopped_at: float | None = None
 
     @property
     def counts(self) -> JobCounts:
@@ -126,9 +159,11 @@ class JobRun:
         """Run to the end; gives how it ended. Errors of the database are raised, after marking."""
         try:
             if self._storage:
-                self._storage.prepare()
+                self._last_calls.run(self._storage.prepare)
         except StorageError as error:
             return self._finish(JobStatus.FAILED, str(error))
+        except CallTimeout as error:
+            return self._finish(JobStatus.FAILED, f"the storage root: {error.strerror}")
         ended = threading.Event()
         counter = threading.Thread(target=self._count_ahead, args=(ended,), daemon=True)
         counter.start()
@@ -141,15 +176,17 @@ class JobRun:
                 return status_of(connection, self._job.id)
         finally:
             ended.set()
-            counter.join()
+            # It may be waiting for a folder that does not answer.
+            counter.join(_MAX_SILENCE)
             self._ahead.close()
+            self._last_calls.close()
             if self._storage:
                 self._storage.close()
 
     def _run(self) -> JobStatus:
         try:
             if self._sync is not None:
-                self._sync.check_mounts()
+                self._calls.run(self._sync.check_mounts)
             for folder, known in with_known(self._database, self._discovery.folders()):
                 self._take(folder, known)
             self._take_results(self._ahead.rest())
@@ -159,6 +196,10 @@ class JobRun:
             return self._finish(JobStatus.COMPLETED)
         except (_Stopped, UnmountedError) as stopped:
             return self._end(stopped)
+        except CallTimeout as error:
+            return self._end(
+                _Stopped(JobStatus.FAILED, f"the paths of the import: {error.strerror}")
+            )
         except JobLostError:
             raise
         except Exception as error:
@@ -192,7 +233,7 @@ class JobRun:
         return self._finish(stopped.status, stopped.error)
 
     def _look_for_gone(self, sync: SyncPass) -> None:
-        for step in sync.steps():
+        for step in each(self._calls, sync.steps()):
             self._check_stop()
             if step is not None:
                 self._record(step)
@@ -217,6 +258,19 @@ class JobRun:
         self._take_results(self._ahead.ready())
         if self._is_silent():
             self._save()
+
+    def _while_waiting(self) -> None:
+        """A file or folder gives no answer yet."""
+        self._check_stop()
+        if self._is_silent():
+            self._save()
+
+    def _show_life(self) -> None:
+        """Tell others that the job lives, and nothing else."""
+        if self._is_silent():
+            with self._database.writer.begin() as connection:
+                self._ledger.save(connection, replace(self._counts, found=self._found), ())
+            self._last_save = time.monotonic()
 
     def _check_stop(self) -> None:
         if self._stop.is_set():
@@ -248,6 +302,10 @@ class JobRun:
 
     def _take_result(self, result: Result) -> None:
         self._unsaved += 1
+        if isinstance(result, LateFailure):
+            self._n_late += 1
+        elif not isinstance(result, Outcome):
+            self._n_late = 0
         if isinstance(result, ReadFile):
             self._batch.append(result)
             self._weight += result.weight
@@ -255,6 +313,12 @@ class JobRun:
             _count(self._counts, result)
         elif isinstance(result, Failure):
             self._fail(result)
+            if self._n_late == _MAX_LATE:
+                raise _Stopped(
+                    JobStatus.FAILED,
+                    f"{_MAX_LATE} files one after the other gave no answer, the last of them "
+                    f"{result.path}: import again once their disk or mount is well",
+                )
         else:
             self._counts.skipped += 1
 
@@ -298,7 +362,8 @@ class JobRun:
     def _store(self, storage: FileStorage, part: Sequence[ReadFile]) -> None:
         """Put files below the storage root, write them, and remove what they were moved from."""
         stored = storage.store(part, self._beat)
-        left = [failure for file in stored.repeated if (failure := storage.release(file))]
+        released = (storage.release(file, self._last_calls) for file in stored.repeated)
+        left = [failure for failure in released if failure]
         self._counts.existing += max(0, stored.existing - len(left))
         try:
             self._write_all(stored.files)
@@ -312,7 +377,11 @@ class JobRun:
             raise _Stopped(JobStatus.FAILED, stored.full)
 
     def _beat(self) -> None:
-        """Show others that the job lives, while files are copied."""
+        """While files are copied: others see that the job lives, and it ends if that must be."""
+        if self._stop.is_set():
+            self._stopped_at = self._stopped_at or time.monotonic()
+            if time.monotonic() - self._stopped_at > _COPY_SECONDS:
+                self._check_stop()
         if self._is_silent():
             self._write([])
 
@@ -373,7 +442,7 @@ class JobRun:
     def _release(self, batch: Sequence[ReadFile], outcomes: Sequence[Outcome]) -> None:
         """Remove the originals of files that were moved; one that stays is a failure."""
         for file, outcome in zip(batch, outcomes, strict=True):
-            if self._storage and (failure := self._storage.release(file)):
+            if self._storage and (failure := self._storage.release(file, self._last_calls)):
                 _count(self._counts, outcome, -1)
                 self._left_behind.append(failure)
 
@@ -400,6 +469,7 @@ def discovery_of(
     *,
     leave: Leave | None = None,
     mounts: tuple[str, ...] | None = None,
+    calls: Calls | None = None,
 ) -> Discovery:
     """What finds the files of a job. Raises StorageError where a storage root is needed."""
     request, left_out = job.request, None
@@ -409,7 +479,10 @@ def discovery_of(
     paths, only = request.paths, job.only
     if mounts is not None:
         paths, only = mounts, tuple(path for path in paths if os.path.lexists(path))
-    return Discovery(paths, request.pattern, roots, request.verify, only, leave, left_out)
+    return Discovery(
+        paths, request.pattern, roots, request.verify, only, leave, left_out,
+        calls or DirectCalls(),
+    )  # fmt: skip
 
 
 def _count(counts: JobCounts, outcome: Outcome, number: int = 1) -> None:

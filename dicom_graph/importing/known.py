@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping
 
-from dicom_graph.importing.discover import Folder
+from dicom_graph.importing.listing import Folder
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import KnownFile, known_files
 

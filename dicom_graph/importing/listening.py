@@ -1,13 +1,14 @@
-"""What changes below some folders, as the operating system or a polling thread tells it."""
+"""What changes below some folders, as the operating system or a polling process tells it."""
 
+import os
+import pickle
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
-from watchfiles import watch
+from dicom_graph.importing.child_process import ChildProcess
 
-_STEP_MS = 100
-_POLL_MS = 1000
+_LOOK_SECONDS = 0.25
 
 
 class ListenError(Exception):
@@ -15,23 +16,39 @@ class ListenError(Exception):
 
 
 class Listener:
-    """Collects the paths of changed files and folders from when it is entered."""
+    """Collects the paths of changed files and folders from when it is entered.
 
-    def __init__(self, folders: Sequence[str], *, poll: bool) -> None:
-        self._folders = folders
-        self._poll = poll
+    `while_waiting` is called some times a second until the folders are listened to, which takes
+    for ever on a mount that hangs; what it raises ends that.
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[str],
+        *,
+        poll: bool,
+        while_waiting: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._orders = pickle.dumps(([os.fsencode(folder) for folder in folders], poll))
+        self._while_waiting = while_waiting
         self._changed: set[str] = set()
         self._lock = threading.Lock()
         self._ready = threading.Event()
-        self._stop = threading.Event()
         self._error: str | None = None
-        self._thread = threading.Thread(target=self._listen, name="listener", daemon=True)
+        self._process: ChildProcess | None = None
 
     def __enter__(self) -> "Listener":
         """Returns once no change can be missed any more. Raises ListenError."""
-        self._thread.start()
-        self._ready.wait()
-        self._check()
+        process = self._process = ChildProcess("listening_process")
+        try:
+            process.sent.send_bytes(self._orders)
+            threading.Thread(target=self._listen, args=(process,), daemon=True).start()
+            while not self._ready.wait(_LOOK_SECONDS):
+                self._while_waiting()
+            self._check()
+        except BaseException:
+            process.close()
+            raise
         return self
 
     def __exit__(
@@ -40,8 +57,8 @@ class Listener:
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        self._stop.set()
-        self._thread.join()
+        assert self._process is not None
+        self._process.close()
 
     def changed(self) -> set[str]:
         """The paths that have changed since this was last asked. Raises ListenError."""
@@ -54,22 +71,18 @@ class Listener:
         if self._error is not None:
             raise ListenError(self._error)
 
-    def _listen(self) -> None:
+    def _listen(self, process: ChildProcess) -> None:
+        """Runs in a thread until the process ends."""
         try:
-            for changes in watch(
-                *self._folders, watch_filter=None, debounce=4 * _STEP_MS, step=_STEP_MS,
-                stop_event=self._stop, rust_timeout=2 * _STEP_MS, yield_on_timeout=True,
-                raise_interrupt=False, force_polling=self._poll or None, poll_delay_ms=_POLL_MS,
-                ignore_permission_denied=True,
-            ):  # fmt: skip
+            while not isinstance(told := pickle.loads(process.answers.recv_bytes()), str):
                 with self._lock:
-                    self._changed.update(path for _, path in changes)
+                    self._changed.update(map(os.fsdecode, told))
                 self._ready.set()
-        except Exception as error:
-            # The library raises errors of many types; that of a full watch table is an OSError.
-            self._error = (
-                f"cannot watch for changes: {error}. `--poll` does without the operating system's "
-                "notes; on Linux fs.inotify.max_user_watches limits them"
-            )
-        finally:
-            self._ready.set()
+            reason = told
+        except (EOFError, OSError):
+            reason = "the process that listens has ended"
+        self._error = (
+            f"cannot watch for changes: {reason}. `--poll` does without the operating system's "
+            "notes; on Linux fs.inotify.max_user_watches limits them"
+        )
+        self._ready.set()

@@ -1,35 +1,28 @@
 """Processes that read files for this one."""
 
 import contextlib
-import fcntl
 import logging
-import os
 import pickle
-import signal
-import subprocess
-import sys
+import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
-from typing import IO
+from multiprocessing.connection import wait
 
 from dicom_graph.dicom.mode import Mode
+from dicom_graph.importing.child_process import ChildProcess
 from dicom_graph.importing.reader import FileReader, Result, path_of, result_of
-from dicom_graph.importing.reading_process import READY
+from dicom_graph.importing.reading_process import READY, InProgress
+from dicom_graph.importing.timeouts import CallTimeout, LateFailure, TimedCalls
 from dicom_graph.importing.wire import Unpacker
 from dicom_graph.store.ingest import FileRecord
 from dicom_graph.store.jobs import Failure
 
 log = logging.getLogger(__name__)
-_PROGRAM = (
-    "import sys; sys.path[:] = sys.argv[3:]; "
-    "from dicom_graph.importing.reading_process import main; main()"
-)
 _ORDERS_AHEAD = 4
 _BYTES_AHEAD = 32_768
-_PIPE_BYTES = 1 << 20
 _FAILED_STARTS = 3
+_START_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -37,16 +30,36 @@ class Chunk:
     """Files that are read one after the other, and what became of those read so far.
 
     `passed`: results that were known already and belong before the file of their number.
+    `given_up`: what became of the files, by number, that are not to be read any more.
     """
 
     files: list[tuple[FileRecord, Mode | None]] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
     passed: dict[int, list[Result]] = field(default_factory=dict)
+    given_up: dict[int, Failure] = field(default_factory=dict)
 
     @property
     def is_read(self) -> bool:
         """Whether all are read."""
         return len(self.results) == len(self.files)
+
+    def add(self, result: Result) -> None:
+        """The next file's result, and those of the files after it that are given up."""
+        self.results.append(result)
+        self._add_given_up()
+
+    def give_up(self, number: int, failure: Failure) -> None:
+        """Have a file not read any more."""
+        self.given_up[number] = failure
+        self._add_given_up()
+
+    def _add_given_up(self) -> None:
+        while (failure := self.given_up.pop(len(self.results), None)) is not None:
+            self.results.append(failure)
+
+    def to_be_read(self) -> list[tuple[FileRecord, Mode | None]]:
+        """The files to read next, up to one that is given up."""
+        return self.files[len(self.results) : min(self.given_up, default=None)]
 
     def all_results(self) -> Iterator[Result]:
         """The results in the order of the files, and what belongs between them."""
@@ -62,22 +75,30 @@ class Chunk:
 class ReaderPool:
     """Some processes that read chunks of files; each gets several, so that none has to wait.
 
-    A process that dies takes no file with it but the one it died of, which is a failure.
+    A process that dies takes no file with it but the one it died of, which is a failure; as is a
+    file whose reading takes more than `seconds`: its process is killed, and replaced.
     """
 
-    def __init__(self, mode: Mode, max_inline_bytes: int, processes: int) -> None:
+    def __init__(
+        self, mode: Mode, max_inline_bytes: int, processes: int, seconds: float, calls: TimedCalls
+    ) -> None:
+        """`calls`: in which files are read where no process can be started."""
         self._mode = mode
         self._max_inline_bytes = max_inline_bytes
+        self._seconds = seconds
+        self._calls = calls
         self._readers = [self._start() for _ in range(processes)]
         self._last = self._readers[0]
         self._failed_starts = 0
         self._own: FileReader | None = None
 
     def _start(self) -> "_Reader":
-        return _Reader(self._mode, self._max_inline_bytes)
+        return _Reader(self._mode, self._max_inline_bytes, self._seconds)
 
     def close(self) -> None:
         """End the processes, whatever they do."""
+        for reader in self._readers:
+            reader.kill()
         for reader in self._readers:
             reader.close()
         self._readers.clear()
@@ -112,14 +133,27 @@ class ReaderPool:
                 reader.receive()
             except (EOFError, OSError):
                 self._replace(reader)
+        for reader in [reader for reader in self._readers if reader.is_late(self._seconds)]:
+            self._give_up_file(reader)
         return bool(answering)
 
-    def _replace(self, dead: "_Reader") -> None:
+    def _give_up_file(self, late: "_Reader") -> None:
+        """A process does not get on with a file: it is killed, and goes on with the next one."""
+        number = late.number_in_progress()
+        if number is not None:
+            chunk = late.orders[0].chunk
+            path = path_of(chunk.files[number][0])
+            chunk.give_up(number, LateFailure(path, str(CallTimeout(self._seconds).strerror)))
+            # Of the process that is killed now there is nothing else to blame.
+            late.orders[0].alone = False
+        self._replace(late, has_blamed=number is not None)
+
+    def _replace(self, dead: "_Reader", *, has_blamed: bool = False) -> None:
         """Start a new process for a dead one, and have it read what that one did not."""
         reason = dead.close()
         if dead.is_ready:
             self._failed_starts = 0
-            if dead.orders:
+            if dead.orders and not has_blamed:
                 _blame(dead.orders[0], reason)
         else:
             self._failed_starts += 1
@@ -141,21 +175,31 @@ class ReaderPool:
             self._read_here(order.chunk)
 
     def _read_here(self, chunk: Chunk) -> None:
-        assert self._own is not None
-        for file, replaces in chunk.files[len(chunk.results) :]:
-            chunk.results.append(self._own.read(file, replaces=replaces))
+        while not chunk.is_read:
+            assert self._own is not None
+            file, replaces = chunk.files[len(chunk.results)]
+            try:
+                chunk.add(self._calls.run(self._own.read, file, replaces=replaces))
+            except CallTimeout as error:
+                # The thread that was left has the other one.
+                self._own = FileReader(self._mode, self._max_inline_bytes)
+                chunk.add(LateFailure(path_of(file), str(error.strerror)))
 
 
 class _Order:
-    """What a process is asked for: the files of a chunk that are not read; `alone`, one of them."""
+    """What a process is asked for: the files of a chunk that are not read; `alone`, one of them.
+
+    `end`: the number of results that the chunk has when the process has done what it was asked.
+    """
 
     def __init__(self, chunk: Chunk) -> None:
         self.chunk = chunk
         self.alone = False
+        self.end = 0
 
     def message(self) -> bytes:
-        first = len(self.chunk.results)
-        wanted = self.chunk.files[first : first + 1 if self.alone else None]
+        wanted = self.chunk.to_be_read()[: 1 if self.alone else None]
+        self.end = len(self.chunk.results) + len(wanted)
         return pickle.dumps(
             [
                 (f.directory, f.name, int(replaces or Mode.MINIMAL), f.roots)
@@ -169,30 +213,27 @@ def _blame(order: _Order, reason: str) -> None:
     chunk = order.chunk
     if order.alone:
         file, _ = chunk.files[len(chunk.results)]
-        chunk.results.append(Failure(path_of(file), f"the process that read it {reason}"))
+        chunk.add(Failure(path_of(file), f"the process that read it {reason}"))
     order.alone = True
 
 
 class _Reader:
     """One process, and what it was asked for and has not answered yet."""
 
-    def __init__(self, mode: Mode, max_inline_bytes: int) -> None:
-        command = [sys.executable, "-c", _PROGRAM, str(int(mode)), str(max_inline_bytes), *sys.path]
-        # In a process group of its own, a Ctrl+C in the terminal is for this process alone.
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-            process_group=0,
+    def __init__(self, mode: Mode, max_inline_bytes: int, seconds: float) -> None:
+        self._in_progress = InProgress.new()
+        descriptor = self._in_progress.descriptor
+        self._process = ChildProcess(
+            "reading_process", [int(mode), max_inline_bytes, seconds, descriptor], [descriptor]
         )
-        self._sent = _connection(self._process.stdin, writes=True)
-        self.answers = _connection(self._process.stdout, writes=False)
+        self.answers = self._process.answers
         self._unpacker = Unpacker()
         self._bytes_ahead: deque[int] = deque()
         self.orders: deque[_Order] = deque()
         self.is_ready = False
+        self._n_results = 0
+        self._seen = (False, 0, 0)
+        self._since = time.monotonic()
 
     def has_room(self, order: _Order) -> bool:
         """Whether it may get an order without our waiting for it: it may be waiting for us."""
@@ -204,46 +245,67 @@ class _Reader:
     def send(self, order: _Order) -> None:
         """Ask for something. If the process is dead, `receive` will tell."""
         message = order.message()
+        if not self.orders:
+            self._since = time.monotonic()
         self.orders.append(order)
         self._bytes_ahead.append(len(message))
         with contextlib.suppress(OSError):
-            self._sent.send_bytes(message)
+            self._process.sent.send_bytes(message)
 
     def receive(self) -> None:
-        """Take one answer. Raises EOFError or OSError where the process is dead."""
+        """Take one answer. Raises EOFError or OSError where the process is dead, or talks no
+        sense.
+        """
         message = self.answers.recv_bytes()
         if message == READY:
             self.is_ready = True
             return
+        try:
+            contents = self._unpacker.unpack(message)
+        except Exception as error:
+            raise EOFError("not an answer") from error
+        if not self.orders:
+            raise EOFError("an answer to nothing")
         order = self.orders[0]
         chunk = order.chunk
-        for content in self._unpacker.unpack(message):
+        left = order.end - len(chunk.results) - len(contents)
+        if left < 0:
+            raise EOFError("an answer to nothing")
+        self._n_results += len(contents)
+        for content in contents:
             file, replaces = chunk.files[len(chunk.results)]
-            chunk.results.append(result_of(file, replaces, content))
-        if chunk.is_read or order.alone:
+            chunk.add(result_of(file, replaces, content))
+        if not left:
             self.orders.popleft()
             self._bytes_ahead.popleft()
             if not chunk.is_read:
                 self.send(order)
 
-    def close(self) -> str:
-        """End the process; gives how it ended."""
+    def is_late(self, seconds: float) -> bool:
+        """Whether it has not got on with its work for so long, or does not start at all."""
+        now = time.monotonic()
+        seen = self.is_ready, self._in_progress.number(), self._n_results
+        if seen != self._seen or (self.is_ready and not self.orders):
+            self._seen, self._since = seen, now
+        return now - self._since > (seconds if self.is_ready else _START_SECONDS)
+
+    def number_in_progress(self) -> int | None:
+        """Which of the files of the first order's chunk it is reading; None where that cannot be
+        told.
+        """
+        begun = self._in_progress.number()
+        if not begun or not self.orders:
+            return None
+        order = self.orders[0]
+        number = len(order.chunk.results) + begun - self._n_results - 1
+        return number if len(order.chunk.results) <= number < order.end else None
+
+    def kill(self) -> None:
+        """Have the process end, whatever it does; does not wait."""
         self._process.kill()
-        status = self._process.wait()
-        self._sent.close()
-        self.answers.close()
-        if status < 0:
-            with contextlib.suppress(ValueError):
-                return f"was killed by {signal.Signals(-status).name}"
-        return f"ended with status {status}"
 
-
-def _connection(pipe: IO[bytes] | None, *, writes: bool) -> Connection:
-    assert pipe is not None
-    connection = Connection(os.dup(pipe.fileno()), readable=not writes, writable=writes)
-    pipe.close()
-    if not writes and hasattr(fcntl, "F_SETPIPE_SZ"):
-        # So much can be read ahead while this process writes a batch.
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(connection.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-    return connection
+    def close(self) -> str:
+        """End the process; returns how it ended."""
+        how = self._process.close()
+        self._in_progress.close()
+        return how

@@ -11,6 +11,7 @@ from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.importing.discover import Leave
 from dicom_graph.importing.job import JobRun, Progress
 from dicom_graph.importing.storage import required_root
+from dicom_graph.importing.timeouts import FILE_SECONDS
 from dicom_graph.store.engine import Database
 from dicom_graph.store.job_control import create_retry, no_such_job
 from dicom_graph.store.jobs import (
@@ -51,11 +52,12 @@ def run_import(
     progress: Progress | None = None,
     leave: Leave | None = None,
     mounts: tuple[str, ...] | None = None,
+    file_seconds: float = FILE_SECONDS,
 ) -> Report:
     """Run an import to its end, or until `stop` is set. Bad files are failures in the report.
 
-    `leave` and `mounts`: see `JobRun`. Raises StorageError where the files are to be kept and
-    there is no storage root.
+    `leave`, `mounts` and `file_seconds`: see `JobRun`. Raises StorageError where the files are to
+    be kept and there is no storage root.
     """
     if request.storage is not Storage.IN_PLACE:
         required_root(storage_root)
@@ -73,6 +75,7 @@ def run_import(
         progress=progress,
         leave=leave,
         mounts=mounts,
+        file_seconds=file_seconds,
     )
     return _report(database, run, job.id)
 
@@ -88,6 +91,7 @@ def retry_import(
     storage_root: Path | None = None,
     stop: threading.Event | None = None,
     progress: Progress | None = None,
+    file_seconds: float = FILE_SECONDS,
 ) -> Report:
     """Read again what an earlier import failed on, as a new import.
 
@@ -107,6 +111,7 @@ def retry_import(
         storage_root=storage_root,
         stop=stop,
         progress=progress,
+        file_seconds=file_seconds,
     )
     return _report(database, run, job.id)
 

@@ -5,7 +5,9 @@ import threading
 from pathlib import Path
 
 from dicom_graph.dicom.elements import MAX_RAW
+from dicom_graph.importing.child_process import kill_children
 from dicom_graph.importing.job import JobRun
+from dicom_graph.importing.timeouts import FILE_SECONDS
 from dicom_graph.importing.uploads import discard_abandoned_uploads, discard_upload
 from dicom_graph.store.dialect import DRIVER_ERRORS, describe_error
 from dicom_graph.store.engine import Database
@@ -25,6 +27,7 @@ log = logging.getLogger(__name__)
 _LOOK_SECONDS = 5.0
 _RETRY_SECONDS = 1.0
 _MAX_PAUSE_SECONDS = 300.0
+_STOP_SECONDS = 15.0
 _FAILURES = (*DRIVER_ERRORS, DatabaseUnavailable)
 
 
@@ -40,6 +43,7 @@ class JobRunner:
         max_inline_bytes: int = MAX_RAW,
         processes: int | None = None,
         storage_root: Path | None = None,
+        file_seconds: float = FILE_SECONDS,
     ) -> None:
         self._database = database
         self._roots = roots
@@ -47,6 +51,7 @@ class JobRunner:
         self._max_inline_bytes = max_inline_bytes
         self._processes = processes
         self._storage_root = storage_root
+        self._file_seconds = file_seconds
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._n_troubles = 0
@@ -57,11 +62,18 @@ class JobRunner:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the running batch, mark its job as interrupted, and wait until that is done."""
+        """End the running batch, mark its job as interrupted, and wait until that is done.
+
+        Not for ever: what the system does not let go of is left, and so is its job, which the next
+        server finds without an owner.
+        """
         self._stop.set()
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_STOP_SECONDS)
+        if self._thread.is_alive():
+            log.error("the running import does not end, and is left: a disk or mount may hang")
+            kill_children()
 
     def submit(self, request: JobRequest) -> int:
         """Record a job to be run soon; gives its id."""
@@ -135,6 +147,7 @@ class JobRunner:
             roots=self._roots,
             storage_root=self._storage_root,
             stop=self._stop,
+            file_seconds=self._file_seconds,
         )
         try:
             status = run.run()

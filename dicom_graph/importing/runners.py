@@ -25,6 +25,7 @@ def make_runner(settings: Settings, database: Database, roots: tuple[Path, ...])
         max_inline_bytes=settings.max_inline_bytes,
         processes=settings.import_processes,
         storage_root=settings.storage_root,
+        file_seconds=settings.file_seconds,
     )
 
 

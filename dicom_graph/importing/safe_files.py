@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
+from dicom_graph.importing.timeouts import beat
 from dicom_graph.store.ingest import FileRecord
 
 _CHUNK = 1 << 20
+_UNSYNCED = 256 << 20
+"""What is copied before it is synced: of much more at once a slow disk shows no progress."""
 _CHANGED = "it changed while it was imported; import it again"
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 """Errors of a file system that takes no file at all any more."""
@@ -80,11 +83,19 @@ def _write_copy(source: str, record: FileRecord, temporary: str) -> bytes:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     with opened(source) as file, open(os.open(temporary, flags, 0o666), "wb", 0) as copy:
         require_unchanged(os.fstat(file.fileno()), record)
+        unsynced = 0
         for chunk in iter(lambda: file.read(_CHUNK), b""):
+            beat()
             digest.update(chunk)
             left = memoryview(chunk)
             while left:
                 left = left[copy.write(left) :]
+            unsynced += len(chunk)
+            if unsynced > _UNSYNCED:
+                os.fsync(copy.fileno())
+                unsynced = 0
+            if copy.tell() > record.size:
+                raise StorageError(_CHANGED)
         status = os.fstat(file.fileno())
         require_unchanged(status, record)
         if copy.tell() != record.size:
@@ -99,7 +110,11 @@ def _digest_on_disk(path: str) -> bytes:
     with opened(path) as file:
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        return hashlib.file_digest(file, "sha256").digest()
+        digest = hashlib.sha256()
+        for chunk in iter(lambda: file.read(_CHUNK), b""):
+            beat()
+            digest.update(chunk)
+        return digest.digest()
 
 
 def link_to(record: FileRecord, temporary: str, target: str) -> bool | None:
@@ -157,6 +172,7 @@ def is_same(source: str, target: str) -> bool:
         if os.path.samestat(here, there):
             return True
         while chunk := mine.read(_CHUNK):
+            beat()
             if theirs.read(_CHUNK) != chunk:
                 return False
         return not theirs.read(1)

@@ -7,7 +7,7 @@ left is recognised by the next one: a target with the same bytes is taken as it 
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from dicom_graph.importing.safe_files import (
     remove_original,
     sync_folder,
 )
+from dicom_graph.importing.timeouts import Calls, CallTimeout, LateFailure, TimedThreads
 from dicom_graph.importing.work_folder import (
     WORK_FOLDER,
     copying_folder,
@@ -37,7 +38,7 @@ _THREADS = 4
 _PART_FILES = 64
 _PART_BYTES = 256 << 20
 _BEAT_SECONDS = 1.0
-
+_END_SECONDS = 5.0
 
 _Placed = FileRecord | StorageError | OSError
 """Where a file lies now, or why not."""
@@ -65,17 +66,29 @@ class _Move:
     kept: Identity
 
 
-class FileStorage:
-    """Stores the files of one job below a root. Used by one thread, it copies in several."""
+@dataclass(slots=True)
+class _Same:
+    """Files of one image, and where those that have been placed so far lie."""
 
-    def __init__(self, database: Database, root: Path, job: ClaimedJob) -> None:
+    files: list[ReadFile]
+    target: str = ""
+    placed: list[_Placed] = field(default_factory=list)
+
+
+class FileStorage:
+    """Stores the files of one job below a root. Used by one thread, it copies in several.
+
+    `seconds`: how long a copy may make no progress; then its file is a failure.
+    """
+
+    def __init__(self, database: Database, root: Path, job: ClaimedJob, seconds: float) -> None:
         self._database = database
         self._root = os.path.realpath(root)
         self._job = job
         self._moves = job.request.storage is Storage.MOVE
         # What a run before this one wrote is met again, but counted already.
         self._counted = job.counts.created + job.counts.updated
-        self._threads = ThreadPoolExecutor(_THREADS, "storage")
+        self._threads = TimedThreads(_THREADS, seconds)
         self._pending: dict[str, _Move] = {}
         self._folders: dict[str, str | None] = {}
         self._copying = Path()
@@ -95,8 +108,8 @@ class FileStorage:
             raise StorageError(f"the storage root {self._root}: {error.strerror}") from error
 
     def close(self) -> None:
-        """Let the threads go."""
-        self._threads.shutdown()
+        """Let the threads go; a copy that is being made has some seconds to end."""
+        self._threads.close(_END_SECONDS)
 
     def store(self, files: Sequence[ReadFile], beat: Callable[[], None]) -> Stored:
         """Put files at their targets; those that cannot be stay where they are.
@@ -108,24 +121,38 @@ class FileStorage:
         with self._database.read_sync() as connection:
             known = files_of_images(connection, uids)
         # Files of one image one after the other: the first is kept, whichever thread is faster.
-        by_image: dict[str, list[ReadFile]] = {}
+        by_image: dict[str, _Same] = {}
         for file in files:
-            by_image.setdefault(file.entities.image.uid, []).append(file)
-        placed: list[tuple[str, list[ReadFile], Future[list[_Placed]]]] = []
-        for uid, same in by_image.items():
-            target = self._target(same[0], known.get(uid, []))
-            records = [file.file for file in same]
-            placed.append((target, same, self._threads.submit(self._place_all, records, target)))
-        waiting = {future for _, _, future in placed}
+            by_image.setdefault(file.entities.image.uid, _Same([])).files.append(file)
+        begun = [
+            (same, self._threads.submit(self._place_all, same, known.get(uid, [])))
+            for uid, same in by_image.items()
+        ]
+        self._await([future for _, future in begun], beat)
+        result = Stored()
+        for same, future in begun:
+            # Of one that gave no answer, the thread may still write into the list.
+            placed = list(same.placed)
+            error = future.exception()
+            if isinstance(error, CallTimeout):
+                placed += [error] * (len(same.files) - len(placed))
+            elif error is not None:
+                raise error
+            for file, place in zip(same.files, placed, strict=True):
+                self._collect(file, same.target, place, known, result)
+        folders = {file.file.directory for file in result.files}
+        synced = self._threads.submit(self._sync_folders, folders)
+        self._await([synced], beat)
+        synced.result()
+        return result
+
+    def _await(self, futures: Sequence[Future[None]], beat: Callable[[], None]) -> None:
+        """Return when the calls have ended, or are given up."""
+        waiting = set(futures)
         while waiting:
             waiting = wait(waiting, _BEAT_SECONDS).not_done
+            self._threads.give_up_late()
             beat()
-        result = Stored()
-        for target, same, future in placed:
-            for file, place in zip(same, future.result(), strict=True):
-                self._collect(file, target, place, known, result)
-        self._sync_folders({file.file.directory for file in result.files})
-        return result
 
     def _collect(
         self,
@@ -143,7 +170,8 @@ class FileStorage:
                 result.full = f"{place.strerror} in the storage root {self._root}"
             else:
                 reason = place.strerror or type(place).__name__
-                result.failures.append(Failure(source, f"cannot be stored: {reason}"))
+                kind = LateFailure if isinstance(place, CallTimeout) else Failure
+                result.failures.append(kind(source, f"cannot be stored: {reason}"))
         else:
             record = place
             stored = replace(file, file=record, source=file.file)
@@ -173,15 +201,14 @@ class FileStorage:
         patient, study, series = (e.uid if e else None for e in (of.patient, of.study, of.series))
         return os.path.join(self._root, default_path(patient, study, series, of.image.uid))
 
-    def _place_all(self, records: Sequence[FileRecord], target: str) -> list[_Placed]:
+    def _place_all(self, same: _Same, rows: Sequence[ImageFile]) -> None:
         """Runs in a thread: files of one image to its target."""
-        placed: list[_Placed] = []
-        for record in records:
+        same.target = target = self._target(same.files[0], rows)
+        for file in same.files:
             try:
-                placed.append(self._place(record, target))
+                same.placed.append(self._place(file.file, target))
             except (StorageError, OSError) as error:
-                placed.append(error)
-        return placed
+                same.placed.append(error)
 
     def _place(self, record: FileRecord, target: str) -> FileRecord:
         source = os.path.join(record.directory, record.name)
@@ -249,8 +276,11 @@ class FileStorage:
         for folder in sorted(above, reverse=True):
             sync_folder(folder)
 
-    def release(self, file: ReadFile) -> Failure | None:
-        """After the commit: remove the original of a file that is moved, or say why not."""
+    def release(self, file: ReadFile, calls: Calls) -> Failure | None:
+        """After the commit: remove the original of a file that is moved, or say why not.
+
+        `calls`: how the file system is asked.
+        """
         if file.source is None:
             return None
         source = os.path.join(file.source.directory, file.source.name)
@@ -258,7 +288,7 @@ class FileStorage:
         if move is None:
             return None
         try:
-            remove_original(move.source, move.was, move.target, move.kept)
+            calls.run(remove_original, move.source, move.was, move.target, move.kept)
         except (StorageError, OSError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             return Failure(

@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from dicom_graph.dicom.elements import MAX_RAW
@@ -12,6 +13,7 @@ from dicom_graph.importing.discover import is_at_or_below
 from dicom_graph.importing.listening import Listener
 from dicom_graph.importing.run import Report, run_import
 from dicom_graph.importing.settling import Settling
+from dicom_graph.importing.timeouts import FILE_SECONDS, CallTimeout, TimedCalls
 from dicom_graph.store.dialect import DRIVER_ERRORS, describe_error
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest.gone import knows_files_at
@@ -26,6 +28,10 @@ _MAX_PATHS = 1000
 _Identity = tuple[int, int] | None
 
 
+class _Stopped(Exception):
+    """The watch is to end."""
+
+
 @dataclass(frozen=True, slots=True)
 class WatchOptions:
     """How to watch.
@@ -33,6 +39,7 @@ class WatchOptions:
     `settle`: seconds for which a file must stay as it is before it is read. `poll`: look at all
     files again and again instead of listening to the operating system, as a network file system
     needs. `resync`: seconds after which all is synced again, for what went unheard; 0 for never.
+    `file_seconds`: see `JobRun`.
     """
 
     settle: float = 2.0
@@ -41,6 +48,7 @@ class WatchOptions:
     batch_size: int = 1000
     max_inline_bytes: int = MAX_RAW
     processes: int | None = None
+    file_seconds: float = FILE_SECONDS
 
 
 class Watch:
@@ -61,13 +69,25 @@ class Watch:
         self._options = options
         self._stop = stop
         self._on_report = on_report
-        self._settling = Settling(options.settle)
+        self._calls = TimedCalls(options.file_seconds, self._check_stop)
+        self._settling = Settling(options.settle, self._calls)
 
     def run(self) -> None:
         """Watch until stopped. Raises ListenError where nothing can be watched."""
+        with suppress(_Stopped):
+            self._run()
+        self._calls.close()
+
+    def _check_stop(self) -> None:
+        if self._stop.is_set():
+            raise _Stopped
+
+    def _run(self) -> None:
         while self._wait_for_roots():
             try:
-                with Listener(self._roots, poll=self._options.poll) as listener:
+                with Listener(
+                    self._roots, poll=self._options.poll, while_waiting=self._check_stop
+                ) as listener:
                     identities = self._identities()
                     self._import(self._roots)
                     self._follow(listener, identities)
@@ -79,7 +99,7 @@ class Watch:
         """Wait until all roots are there; gives whether they are, or false when stopped."""
         has_told = False
         while not self._stop.is_set():
-            absent = [path for path in self._roots if not os.path.exists(path)]
+            absent = [path for path in self._roots if not self._is_there(path)]
             if not absent:
                 return True
             if not has_told:
@@ -87,6 +107,12 @@ class Watch:
                 has_told = True
             self._stop.wait(_TICK_SECONDS)
         return False
+
+    def _is_there(self, path: str) -> bool:
+        try:
+            return self._calls.run(os.path.exists, path)
+        except CallTimeout:
+            return False
 
     def _follow(self, listener: Listener, identities: list[_Identity]) -> None:
         """Import what changes, until stopped, a root is another one, or all is due again."""
@@ -115,6 +141,7 @@ class Watch:
             batch_size=self._options.batch_size,
             max_inline_bytes=self._options.max_inline_bytes,
             processes=self._options.processes,
+            file_seconds=self._options.file_seconds,
             stop=self._stop,
             leave=leave,
             mounts=self._roots,
@@ -127,13 +154,19 @@ class Watch:
         return not (self._database.is_sqlite and name and path.startswith(os.path.abspath(name)))
 
     def _is_relevant(self, path: str) -> bool:
-        if os.path.lexists(path):
+        try:
+            if self._calls.run(os.path.lexists, path):
+                return True
+        except CallTimeout:
             return True
         with self._database.read_sync() as connection:
             return knows_files_at(connection, path)
 
     def _identities(self) -> list[_Identity]:
-        return [_identity(path) for path in self._roots]
+        try:
+            return [self._calls.run(_identity, path) for path in self._roots]
+        except CallTimeout:
+            return []
 
 
 def together(paths: Collection[str], roots: Sequence[str]) -> list[str]:

@@ -27,6 +27,7 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
         super().__init__(config)
         self._end_streams = end_streams
+        self.on_shutdown: Callable[[], None] = lambda: None
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -41,6 +42,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more connections, let the open ones end, then stop the application."""
+        self.on_shutdown()
         asyncio.get_running_loop().call_soon(self._end_streams)
         await super().shutdown(sockets)
 

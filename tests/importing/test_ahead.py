@@ -9,9 +9,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from struct import Struct
 
 import pytest
-from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from dicom_graph.dicom.elements import MAX_RAW, Element
 from dicom_graph.importing.ahead import WAITING, ReadAhead
@@ -24,7 +24,7 @@ from dicom_graph.store.jobs import Failure, JobCounts, JobOrigin, JobRequest, Jo
 from dicom_graph.store.migrate import upgrade
 from tests.contents import assert_consistent, contents
 from tests.data import nibabel_dicom_files, pydicom_files
-from tests.make import make_data_set, make_file, make_series, save
+from tests.make import make_file, make_series
 from tests.waiting import until
 
 Import = Callable[..., Report]
@@ -160,15 +160,13 @@ def test_a_killed_process_loses_nothing(tree: Path) -> None:
     assert found == list(map(told, read_here(files, Mode.NORMAL)))
 
 
-def slow_file(path: Path) -> Path:
-    """A file that its reader has open for a while: it inflates to 100 MB."""
-    whole = make_data_set(EncapsulatedDocument=bytes(100 << 20))
-    return save(whole, path, DeflatedExplicitVRLittleEndian)
-
-
 @contextmanager
 def deadly(path: Path) -> Iterator[list[int]]:
-    """Whoever is seen to read the file is killed; gives who was."""
+    """A file that takes long to read, and whose readers are killed meanwhile; gives who was."""
+    make_file(path)
+    with path.open("ab") as file:
+        file.write(Struct("<HH2sHL").pack(0x7FE1, 0x1010, b"OB", 0, 2 << 30))
+        file.truncate(file.tell() + (2 << 30))
     killed: list[int] = []
     ended = threading.Event()
 
@@ -178,7 +176,7 @@ def deadly(path: Path) -> Iterator[list[int]]:
                 if has_open(pid, path):
                     os.kill(pid, signal.SIGSEGV)
                     killed.append(pid)
-                    until(lambda pid=pid: pid not in readers_of(os.getpid()))
+                    until(lambda: not any(has_open(pid, path) for pid in readers_of(os.getpid())))
 
     thread = threading.Thread(target=kill)
     thread.start()
@@ -202,14 +200,14 @@ def test_a_file_that_kills_its_reader_fails_and_the_rest_goes_on(
     tree: Path, tmp_path: Path
 ) -> None:
     good = records(tree)
-    slow = slow_file(tmp_path / "deadly.dcm")
-    files = [*good[:70], record(slow), *good[70:]]
-    with deadly(slow) as killed:
+    deadly_file = tmp_path / "deadly.dcm"
+    files = [*good[:70], record(deadly_file), *good[70:]]
+    with deadly(deadly_file) as killed:
         found = list(map(told, read_ahead(files, Mode.FULL)))
     assert len(killed) == 2
     culprit = found.pop(70)
     assert isinstance(culprit, Failure)
-    assert culprit.path == str(slow)
+    assert culprit.path == str(deadly_file)
     assert "SIGSEGV" in culprit.message
     assert found == list(map(told, read_here(good, Mode.FULL)))
 

@@ -10,12 +10,14 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from dicom_graph.dicom.elements import MAX_RAW
+from dicom_graph.importing.discover import Discovery
 from dicom_graph.importing.job import JobRun, discovery_of
 from dicom_graph.importing.queue.library import Queue, TryAgain
 from dicom_graph.importing.queue.places import Place, PlacesWalk
 from dicom_graph.importing.queue.plan import Plan, StoppedAtError
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.sync import UnmountedError, check_mounts
+from dicom_graph.importing.timeouts import FILE_SECONDS, Calls, CallTimeout, TimedCalls
 from dicom_graph.importing.uploads import discard_upload
 from dicom_graph.store.batches import (
     MAX_LOST,
@@ -45,6 +47,7 @@ class BatchOptions:
     batch_files: int = 1000
     max_inline_bytes: int = MAX_RAW
     storage_root: Path | None = None
+    file_seconds: float = FILE_SECONDS
 
 
 class BatchLedger:
@@ -140,7 +143,11 @@ class BatchRunner:
         paths = set(batch.job.request.paths)
         if batch.kind is BatchKind.FILES:
             paths = {place.base for place in map(Place.of_text, batch.places) if place.is_folder}
-        is_here = not paths or any(map(os.path.lexists, paths))
+        calls = TimedCalls(self._options.file_seconds, self._require_going_on)
+        try:
+            is_here = not paths or calls.run(lambda: any(map(os.path.lexists, paths)))
+        except CallTimeout:
+            is_here = False
         if batch.job.request.storage is not Storage.IN_PLACE:
             root = self._options.storage_root
             paths.add(str(root or "the storage root"))
@@ -157,13 +164,15 @@ class BatchRunner:
     def _plan(self, batch: ClaimedBatch, ledger: BatchLedger) -> None:
         request = batch.job.request
         error = None
+        calls = TimedCalls(self._options.file_seconds, self._require_going_on)
         try:
             if request.sync:
-                check_mounts(self._database, [os.path.abspath(path) for path in request.paths])
+                mounts = [os.path.abspath(path) for path in request.paths]
+                calls.run(check_mounts, self._database, mounts)
             plan = Plan(
                 self._database,
                 batch,
-                discovery_of(batch.job, self._options.roots, self._options.storage_root),
+                self._discovery(batch, calls),
                 batch_files=self._options.batch_files,
                 put=self._queue.put,
                 stop=self._stop,
@@ -172,16 +181,30 @@ class BatchRunner:
                 raise TryAgain(0.0)
         except UnmountedError as unmounted:
             error = str(unmounted)
+        except CallTimeout as late:
+            error = f"the paths of the import: {late.strerror}"
         except StoppedAtError as stopped:
             error = f"stopped at the first failure: {stopped}"
         with self._database.writer.begin() as connection:
             after = fail_job(connection, batch, error) if error else finish_batch(connection, batch)
             ledger.follow(connection, after)
 
+    def _discovery(self, batch: ClaimedBatch, calls: Calls) -> Discovery:
+        options = self._options
+        return discovery_of(batch.job, options.roots, options.storage_root, calls=calls)
+
+    def _require_going_on(self) -> None:
+        """Raises TryAgain where this worker is to end."""
+        if self._stop.is_set():
+            raise TryAgain(0.0)
+
     def _read(self, batch: ClaimedBatch, ledger: BatchLedger) -> None:
         """Read files; of the batch that looks for what is gone there are none."""
         request = replace(batch.job.request, sync=batch.kind is BatchKind.GONE)
-        discovery = discovery_of(batch.job, self._options.roots, self._options.storage_root)
+
+        def walk(calls: Calls) -> PlacesWalk:
+            return PlacesWalk(self._discovery(batch, calls), [*map(Place.of_text, batch.places)])
+
         status = JobRun(
             self._database,
             replace(batch.job, request=request),
@@ -192,8 +215,9 @@ class BatchRunner:
             roots=self._options.roots,
             stop=self._stop,
             storage_root=self._options.storage_root,
-            walk=PlacesWalk(discovery, [*map(Place.of_text, batch.places)]),
+            walk=walk,
             ledger=ledger,
+            file_seconds=self._options.file_seconds,
         ).run()
         if status is JobStatus.INTERRUPTED:
             raise TryAgain(0.0)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from dicom_graph.importing.discover import Discovery, Folder
+from dicom_graph.importing.discover import Discovery
+from dicom_graph.importing.listing import Folder
 
 
 @dataclass(frozen=True, slots=True)

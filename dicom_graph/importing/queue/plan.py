@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection
 
-from dicom_graph.importing.discover import Discovery, Names
+from dicom_graph.importing.discover import Discovery
+from dicom_graph.importing.listing import Names
 from dicom_graph.importing.queue.places import Place, quoted, unquoted
 from dicom_graph.store.batches import ClaimedBatch, add_batch, move_cursor, save_batch
 from dicom_graph.store.engine import Database

@@ -7,6 +7,7 @@ import threading
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from dicom_graph.importing.child_process import kill_children
 from dicom_graph.importing.queue.batch import BatchOptions, BatchRunner
 from dicom_graph.importing.queue.library import QUEUE, ConnectorException, Queue
 from dicom_graph.importing.queue.rescue import rescue
@@ -15,6 +16,7 @@ from dicom_graph.store.engine import Database
 
 log = logging.getLogger(__name__)
 _GRACE_SECONDS = 10.0
+_LAST_SECONDS = 10.0
 _RETRY_SECONDS = 5.0
 
 
@@ -44,7 +46,8 @@ class Worker:
         """Work until SIGTERM, SIGINT or SIGHUP; to be called in the main thread.
 
         The first signal lets running batches end, for some seconds; those that take longer are
-        handed back. The second ends the process.
+        handed back, and what the system does not let go of then is left to other workers. The
+        second ends the process.
         """
         asyncio.run(self._run())
 
@@ -68,6 +71,9 @@ class Worker:
             os._exit(130)
         self._is_draining = True
         asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._stop.set)
+        timer = threading.Timer(_GRACE_SECONDS + _LAST_SECONDS, _end_by_force)
+        timer.daemon = True
+        timer.start()
         work.cancel()
 
     async def _work(self) -> None:
@@ -94,3 +100,9 @@ class Worker:
             except (ConnectorException, SQLAlchemyError) as error:
                 log.warning("the queue cannot be read: %s; trying again", type(error).__name__)
             await asyncio.sleep(self._stalled_after / 2)
+
+
+def _end_by_force() -> None:
+    log.error("a batch does not end, and is left to other workers: a disk or mount may hang")
+    kill_children()
+    os._exit(130)
