@@ -78,8 +78,9 @@ def test_import_goes_by_default_to_a_database_in_the_home_directory(
     database.close_writer()
 
 
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGHUP])
 def test_import_that_is_interrupted_keeps_what_it_has(
-    environment: dict[str, str], run: Run, tmp_path: Path
+    environment: dict[str, str], run: Run, tmp_path: Path, end: signal.Signals
 ) -> None:
     make_series(tmp_path / "a", 300)
     url = f"sqlite:///{tmp_path / 'a.sqlite3'}"
@@ -92,7 +93,7 @@ def test_import_that_is_interrupted_keeps_what_it_has(
     )  # fmt: skip
     try:
         until(lambda: Tables(database, "file")["file"] or process.poll() is not None)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(end)
         report = json.loads(process.communicate(timeout=30)[0])
     finally:
         process.kill()

@@ -76,7 +76,7 @@ def test_watch_follows_a_folder_until_it_is_told_to_end(
     url = f"sqlite:///{tmp_path}/a.sqlite3"
     database = Database(url)
     upgrade(database)
-    for number, end in ((2, signal.SIGTERM), (3, signal.SIGINT)):
+    for number, end in enumerate((signal.SIGTERM, signal.SIGINT, signal.SIGHUP), 2):
         process = subprocess.Popen(
             [*COMMAND, "watch", str(tmp_path / "a"), "--settle", "0.2", "--json"],
             env=environment | {"DICOM_GRAPH_DATABASE_URL": url}, stdout=subprocess.PIPE,

@@ -2,6 +2,8 @@
 
 import os
 import re
+import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -122,8 +124,22 @@ class Ground:
             yield Served(running.url)
 
     @contextmanager
-    def process(self, url: str, *arguments: str, **settings: Any) -> Iterator[Served]:
-        """A server in a process of its own."""
+    def process(
+        self,
+        url: str,
+        *arguments: str,
+        ignored: signal.Signals | None = None,
+        open_files: int | None = None,
+        **settings: Any,
+    ) -> Iterator[Served]:
+        """A server in a process of its own, with a signal ignored, and so many open files."""
+
+        def prepare() -> None:
+            if ignored is not None:
+                signal.signal(ignored, signal.SIG_IGN)
+            if open_files is not None:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
+
         named = {f"DICOM_GRAPH_{name.upper()}": str(value) for name, value in settings.items()}
         kept = {k: v for k, v in os.environ.items() if not k.startswith("DICOM_GRAPH_")}
         named |= {"DICOM_GRAPH_DATABASE_URL": url, "DICOM_GRAPH_IMPORT_ROOTS": str(self.folder)}
@@ -134,7 +150,7 @@ class Ground:
         with log.open("wb") as stderr:
             process = subprocess.Popen(
                 [*_COMMAND, "serve", "--port", "0", *arguments], env=kept | named, stderr=stderr,
-                cwd=self.folder,
+                cwd=self.folder, preexec_fn=prepare,
             )  # fmt: skip
         try:
             served = Served(_address(log, process), process)

@@ -26,11 +26,16 @@ _MEGABYTES = 40
 
 def drained(ground: Ground) -> str:
     """With one server process and with two."""
-    seen = [_drained(ground, workers) for workers in (1, 2)]
+    return drained_by(ground, signal.SIGTERM)
+
+
+def drained_by(ground: Ground, number: signal.Signals) -> str:
+    """The same by any signal that ends a server."""
+    seen = [_drained(ground, workers, number) for workers in (1, 2)]
     return f"drained in {seen[0]:.1f} s, two processes in {seen[1]:.1f} s, all with status 0"
 
 
-def _drained(ground: Ground, workers: int) -> float:
+def _drained(ground: Ground, workers: int, number: signal.Signals) -> float:
     name = f"workers-{workers}"
     tree = ground.folder / name / "tree"
     make_series(tree, 200)
@@ -41,7 +46,7 @@ def _drained(ground: Ground, workers: int) -> float:
             _, uid, _ = large_series(ground, served, url, _MEGABYTES)
             job = served.begin_import(tree)
             wait(lambda: served.job(job)["created"] >= 4, 60)
-            took = _stop(served, uid, job)
+            took = _stop(served, uid, job, number)
         with ground.process(url, **settings) as served:
             wait(lambda: served.job(job)["status"] == "COMPLETED", 120)
             found = served.job(job)
@@ -95,7 +100,7 @@ def _listens(process: psutil.Process, port: int) -> bool:
     return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in found)
 
 
-def _stop(served: Served, uid: str, job: str) -> float:
+def _stop(served: Served, uid: str, job: str, number: signal.Signals) -> float:
     """Stop the server while it is asked for three things; gives how long that took."""
     assert served.process is not None
     seen: dict[str, Any] = {}
@@ -110,7 +115,7 @@ def _stop(served: Served, uid: str, job: str) -> float:
     for thread in threads:
         thread.start()
     began.wait(30)
-    served.process.send_signal(signal.SIGTERM)
+    served.process.send_signal(number)
     at = time.monotonic()
     wait(lambda: not _is_listening(served), 10)
     for thread in threads:

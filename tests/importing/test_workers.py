@@ -171,13 +171,14 @@ def submit(database: Database, path: Path) -> int:
     return QueueRunner(database, stalled_after=2).submit(request)
 
 
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGHUP])
 def test_a_worker_that_is_told_to_stop_ends_in_order_and_another_goes_on(
-    workers: Workers, database: Database, tree: Path, tmp_path: Path
+    workers: Workers, database: Database, tree: Path, tmp_path: Path, end: signal.Signals
 ) -> None:
     job_id = submit(database, tree)
     first = workers.start()
     until(lambda: count(database) > 10)
-    first.send_signal(signal.SIGTERM)
+    first.send_signal(end)
     assert first.wait(30) == 0
     report = read_report(database, job_id)
     assert report.status is JobStatus.RUNNING
