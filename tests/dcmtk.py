@@ -32,7 +32,7 @@ def decompressed(path: Path, command: str = "dcmdjpeg") -> pydicom.FileDataset:
         return pydicom.dcmread(target)
 
 
-def picture(path: Path, *options: str) -> np.ndarray[Any, Any]:
+def picture(path: Path | str, *options: str) -> np.ndarray[Any, Any]:
     """The first frame as `dcm2pnm` draws it with 8 bits: (rows, columns[, 3])."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "picture.pnm"

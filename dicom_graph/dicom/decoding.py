@@ -157,6 +157,10 @@ def _photometric(stream: Codestream, layout: FrameFormat) -> str:
 
 
 def _jpeg(data: bytes, stream: Codestream, layout: FrameFormat) -> Array:
+    # A sample takes a bit or more, of the other processes a block of 8 × 8 does.
+    blocks = -(-layout.rows // 8) * -(-layout.columns // 8)
+    if 8 * len(data) < (layout.values if stream.process == _LOSSLESS else blocks):
+        raise CorruptPixelsError("the JPEG stream is too short for its pixels")
     array = _jpeg_components(data, layout.samples)
     # libjpeg fills up what is missing at the end. If it is, what comes behind makes a difference.
     if not stream.has_end:
@@ -178,7 +182,7 @@ def _jpeg_ls(data: bytes, stream: Codestream, layout: FrameFormat) -> Array:
 
 def _jpeg_2000(data: bytes, stream: Codestream, layout: FrameFormat) -> Array:
     bare = data[stream.start : stream.end]
-    return np.asarray(imagecodecs.jpeg2k_decode(bare, planar=False, numthreads=1))
+    return np.asarray(imagecodecs.jpeg2k_decode(bare, planar=False, verbose=0, numthreads=1))
 
 
 def _jpeg_xl(data: bytes, stream: Codestream, layout: FrameFormat) -> Array:

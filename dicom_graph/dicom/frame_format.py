@@ -90,7 +90,7 @@ def read_format(header: Dataset, keyword: str) -> FrameFormat:
     samples = positive(header, "SamplesPerPixel", default=1)
     if samples not in (1, 3) or (allocated == 1 and samples == 3):
         raise CorruptPixelsError(
-            f"SamplesPerPixel is {samples}: 1 and, in whole bytes, 3 can be read"
+            f"SamplesPerPixel is {samples}: 1 can be read, and 3 of whole bytes"
         )
     return FrameFormat(
         frames=positive(header, "NumberOfFrames", default=1),

@@ -144,5 +144,5 @@ def _segment(words: list[int], position: int, length: int, values: list[int]) ->
         raise CorruptPixelsError("a segment of the palette is of no kind that can be there")
     before, last = values[-1], words[position + 2]
     steps = np.arange(1, min(count, room) + 1)
-    values += np.floor(before + (last - before) * steps / count + 0.5).astype(int).tolist()
+    values += np.rint(before + (last - before) * steps / count).astype(int).tolist()
     return position + 3

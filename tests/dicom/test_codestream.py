@@ -2,6 +2,8 @@
 
 import struct
 
+import imagecodecs
+import numpy as np
 import pytest
 from pydicom import Dataset
 from pydicom.data import get_testdata_file
@@ -169,6 +171,48 @@ def test_jpeg_2000_tells_what_tiles_layers_and_precincts_cost() -> None:
         assert read_codestream(costly, J2K).overhead_bytes > 100 * plain
     in_a_tile = segment(0x90, struct.pack(">HIBB", 0, 0, 0, 1)) + cod(precincts=b"\0" * 6)
     assert read_codestream(siz(512, 512) + cod() + in_a_tile, J2K).overhead_bytes > 100 * plain
+
+
+@pytest.mark.parametrize("is_lossless", [True, False])
+@pytest.mark.parametrize("samples", [1, 3])
+@pytest.mark.parametrize(
+    "size", [(1, 1), (8, 8), (8, 256), (64, 128), (90, 60), (255, 257), (1200, 1000), (33, 5000)]
+)
+def test_jpeg_xl(size: tuple[int, int], samples: int, is_lossless: bool) -> None:
+    """Sizes have several forms: short ones, and columns told as a ratio to the rows."""
+    array = np.zeros((*size, samples) if samples > 1 else size, np.uint8)
+    for has_container in (False, True):
+        frame = imagecodecs.jpegxl_encode(
+            array, lossless=is_lossless, distance=None if is_lossless else 1.0, effort=1,
+            usecontainer=has_container,
+        )  # fmt: skip
+        found = read_codestream(bytes(frame), JPEG_XL)
+        assert (found.rows, found.columns, found.samples, found.precision) == (*size, samples, 8)
+
+
+@pytest.mark.parametrize("bits", [9, 10, 12, 16])
+def test_jpeg_xl_of_more_bits(bits: int) -> None:
+    array = np.arange(64, dtype=np.uint16).reshape(8, 8)
+    frame = bytes(imagecodecs.jpegxl_encode(array, lossless=True, bitspersample=bits))
+    assert frame_precision(frame, JPEG_XL) == bits
+
+
+def test_jpeg_xl_that_is_no_frame_of_an_image() -> None:
+    animation = imagecodecs.jpegxl_encode(np.zeros((3, 8, 8, 3), np.uint8), lossless=True)
+    with_alpha = imagecodecs.jpegxl_encode(np.zeros((8, 8, 4), np.uint8), lossless=True)
+    for frame in (bytes(animation), bytes(with_alpha), b"\xff\x0a", b"\xff\x0a\x7f"):
+        with pytest.raises(CorruptPixelsError, match="JPEG XL"):
+            read_codestream(frame, JPEG_XL)
+
+
+def test_streams_of_endless_segments_are_given_up() -> None:
+    for frame, syntax in (
+        (b"\xff\xd8" + b"\xff\xfe\0\2" * 1_000_000, JPEG),
+        (siz(5, 7) + b"\xff\x64\0\2" * 1_000_000, J2K),
+        (box(b"jP  ", b"\r\n\x87\n") + box(b"free", b"") * 1_000_000, J2K),
+    ):
+        with pytest.raises(CorruptPixelsError, match="over"):
+            read_codestream(frame, syntax)
 
 
 def rle(offsets: list[int], n_segments: int, size: int) -> bytes:

@@ -18,6 +18,7 @@ from dicom_graph.dicom.rendering import MAX_SIDE, render, render_image
 from dicom_graph.dicom.voi import Window, WindowFunction
 from dicom_graph.dicom.volume import read_geometries, read_volume
 from dicom_graph.dicom.volume.pictures import PreviewAxis, preview, sheet
+from tests import dcmtk
 from tests.data import SHARED, needs_shared
 from tests.dicom.slices import make_image, make_slices
 
@@ -140,10 +141,25 @@ def test_a_palette_is_looked_up():
         np.frombuffer(getattr(data_set, f"{colour}PaletteColorLookupTableData"), "<u2")
         for colour in ("Red", "Green", "Blue")
     ]
-    expected = np.stack([table[data_set.pixel_array] for table in tables], -1) / 65535 * 255
-    picture = np.asarray(opened(render_image(path))).astype(int)
+    # The colours have 8 bits, in the high bytes of the entries.
+    expected = np.stack([table[data_set.pixel_array] >> 8 for table in tables], -1)
+    picture = np.asarray(opened(render_image(path)))
     assert picture.shape == (350, 800, 3)
-    assert np.abs(picture - expected).max() <= 0.5 + 1e-9
+    np.testing.assert_array_equal(picture, expected)
+    np.testing.assert_array_equal(picture, dcmtk.picture(path))
+
+
+@pytest.mark.parametrize("bits", [4, 8, 10, 12, 16])
+def test_colours_of_any_depth_are_shown_by_their_highest_bits(tmp_path, bits):
+    colours = np.random.default_rng(1).integers(0, 1 << bits, (5, 7, 3))
+    path = make_image(tmp_path / "a.dcm", np.zeros((5, 7), np.uint16), BitsStored=bits,
+                      HighBit=bits - 1, SamplesPerPixel=3, PlanarConfiguration=0,
+                      PhotometricInterpretation="RGB")  # fmt: skip
+    data_set = pydicom.dcmread(path)
+    data_set.PixelData = colours.astype("<u2").tobytes()
+    data_set.save_as(path)
+    expected = colours * 17 if bits == 4 else colours >> (bits - 8)
+    np.testing.assert_array_equal(np.asarray(opened(render_image(path))), expected)
 
 
 def test_pixels_become_square(tmp_path):

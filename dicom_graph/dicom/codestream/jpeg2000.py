@@ -56,7 +56,12 @@ def read_jpeg_2000(frame: bytes) -> Codestream:
     if n_tiles > _MAX_TILES:
         raise CorruptPixelsError(f"the JPEG 2000 codestream has {n_tiles} tiles")
     tile = min(tile_width, columns), min(tile_height, rows)
-    coding = max((_cost(each, tile, samples) for each in _coding_styles(source)), default=0)
+    tiles: set[int] = set()
+    styles = _coding_styles(source, tiles)
+    coding = max((_cost(each, tile, samples) for each in styles), default=0)
+    if tiles and len(tiles) < n_tiles:
+        # OpenJPEG would leave the others black.
+        raise CorruptPixelsError(f"the JPEG 2000 codestream has {len(tiles)} of {n_tiles} tiles")
     return Codestream(
         Coding.JPEG_2000,
         rows,
@@ -111,8 +116,11 @@ def _segment(source: Bytes) -> Bytes:
     return Bytes(source.take(source.number(2) - 2))
 
 
-def _coding_styles(source: Bytes) -> Iterator[tuple[int, bytes]]:
-    """The number of layers, and the parameters, of each COD and COC of all headers."""
+def _coding_styles(source: Bytes, tiles: set[int]) -> Iterator[tuple[int, bytes]]:
+    """The number of layers, and the parameters, of each COD and COC of all headers.
+
+    Adds the numbers of the tiles that there are to `tiles`.
+    """
     layers = 1
     tile_end = source.end
     n_markers = 0
@@ -129,7 +137,7 @@ def _coding_styles(source: Bytes) -> Iterator[tuple[int, bytes]]:
             continue
         segment = _segment(source)
         if marker == _SOT:
-            segment.take(2)
+            tiles.add(segment.number(2))
             length = segment.number(4)
             tile_end = begin + length if length else source.end
             if length and length < 14:
