@@ -6,9 +6,11 @@ from typing import Any
 
 import strawberry
 
+from dicom_graph.dicom.entities import IMAGE, ImageFields
 from dicom_graph.dicom.paths import default_path
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
+from dicom_graph.graph.described import described_by, plain_fields
 from dicom_graph.graph.fields import columns, combined, edited_fields
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.scalars import BigInt
@@ -19,10 +21,7 @@ from dicom_graph.graph.types.sequence_type import SequenceType
 from dicom_graph.graph.types.series import Series
 from dicom_graph.graph.urls import file_url
 
-_COLUMNS = (
-    "uid", "number", "date", "time", "sop_class_uid", "transfer_syntax_uid",
-    "number_of_frames", "rows", "columns", "missing_since", "created", "modified",
-)  # fmt: skip
+_PLAIN = plain_fields(IMAGE)
 _field = strawberry.field
 
 
@@ -35,21 +34,12 @@ class ImageFile:
     )
 
 
+@described_by(IMAGE)
 @strawberry.type(description="A SOP instance, known by SOPInstanceUID (0008,0018).")
-class Image(Node):
+class Image(ImageFields, Node):
     key: strawberry.Private[int]
     series_key: strawberry.Private[int | None]
-    uid: str = _field(description="SOPInstanceUID (0008,0018).")
-    number: int | None = _field(description="InstanceNumber (0020,0013).")
-    date: dt.date | None = _field(description="InstanceCreationDate (0008,0012).")
-    time: dt.time | None = _field(description="InstanceCreationTime (0008,0013).")
-    sop_class_uid: str | None = _field(description="SOPClassUID (0008,0016).")
-    transfer_syntax_uid: str | None = _field(
-        description="TransferSyntaxUID (0002,0010); null for a file without file meta information."
-    )
-    number_of_frames: int | None = _field(description="NumberOfFrames (0028,0008).")
-    rows: int | None = _field(description="Rows (0028,0010): the height in pixels.")
-    columns: int | None = _field(description="Columns (0028,0011): the width in pixels.")
+    transfer_syntax_uid: str | None
     warnings: list[str] = _field(
         description="All that is odd: elements that cannot be read as the standard says, where it "
         "contradicts its series, its patient, or another file of its UID."
@@ -57,8 +47,8 @@ class Image(Node):
     missing_since: dt.datetime | None = _field(
         description="When the last of its files was found gone, UTC; null while one is there."
     )
-    created: dt.datetime = _field(description="When it came into the database, UTC.")
-    modified: dt.datetime = _field(description="When its row last changed, UTC.")
+    created: dt.datetime
+    modified: dt.datetime
     edited_fields: list[str] = _field(
         description="The fields that a person has set; no import changes them."
     )
@@ -71,8 +61,9 @@ class Image(Node):
             key=row.id,
             series_key=row.series_id,
             warnings=row.warnings or [],
+            missing_since=row.missing_since,
             edited_fields=edited_fields(row),
-            **columns(row, _COLUMNS),
+            **columns(row, _PLAIN),
         )
 
     @computed("Date and time of its creation in one; null where either is missing.")

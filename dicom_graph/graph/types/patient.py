@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import strawberry
 
 from dicom_graph.dicom.coded import display_name
+from dicom_graph.dicom.entities import PATIENT, PatientFields
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.connection import Connection
 from dicom_graph.graph.context import Info
+from dicom_graph.graph.described import described_by, plain_fields
 from dicom_graph.graph.fields import columns, combined, edited_fields, related_count, related_list
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.subjects import SubjectPatient
@@ -22,33 +24,18 @@ if TYPE_CHECKING:
     from dicom_graph.graph.types.study import Study
 
 Lazy = strawberry.lazy
-_COLUMNS = (
-    "uid", "name", "name_prefix", "given_name", "middle_name", "family_name", "name_suffix",
-    "sex", "date_of_birth", "created", "modified",
-)  # fmt: skip
+_PLAIN = plain_fields(PATIENT)
 
 
+@described_by(PATIENT)
 @strawberry.type(
     description="A person or animal that was imaged, known by PatientID (0010,0020). A file "
     "without one has no patient; no two are merged."
 )
-class Patient(Node):
+class Patient(PatientFields, Node):
     key: strawberry.Private[int]
-    uid: str = strawberry.field(description="PatientID (0010,0020).")
-    name: str | None = strawberry.field(
-        description="PatientName (0010,0010) as in the file, its parts separated by ^."
-    )
-    name_prefix: str | None = strawberry.field(description="Name prefix, the fourth part of PN.")
-    given_name: str | None = strawberry.field(description="Given name, the second part of PN.")
-    middle_name: str | None = strawberry.field(description="Middle name, the third part of PN.")
-    family_name: str | None = strawberry.field(description="Family name, the first part of PN.")
-    name_suffix: str | None = strawberry.field(description="Name suffix, the fifth part of PN.")
-    sex: str | None = strawberry.field(
-        description="PatientSex (0010,0040): M, F or O; null for anything else."
-    )
-    date_of_birth: dt.date | None = strawberry.field(description="PatientBirthDate (0010,0030).")
-    created: dt.datetime = strawberry.field(description="When it came into the database, UTC.")
-    modified: dt.datetime = strawberry.field(description="When its row last changed, UTC.")
+    created: dt.datetime
+    modified: dt.datetime
     edited_fields: list[str] = strawberry.field(
         description="The fields that a person has set; no import changes them."
     )
@@ -60,7 +47,7 @@ class Patient(Node):
             id=global_id("Patient", row.id),
             key=row.id,
             edited_fields=edited_fields(row),
-            **columns(row, _COLUMNS),
+            **columns(row, _PLAIN),
         )
 
     def as_parent(self) -> Parent:

@@ -34,3 +34,5 @@ _ENUM: Any = Enum("SequenceType", _MEMBERS, module=__name__)  # type: ignore[mis
 SequenceType: Any = strawberry.enum(
     _ENUM, description="What an MR sequence is for, told from its codes (Modality MR only)."
 )
+ENUMS: dict[type[Enum], Any] = {sequence_type.SequenceType: SequenceType}
+"""The schema's enums of the choices that attributes have."""

@@ -8,9 +8,11 @@ import strawberry
 
 from dicom_graph.dicom.coded import display_name
 from dicom_graph.dicom.dictionary import format_tag
+from dicom_graph.dicom.entities import SERIES, SeriesFields
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.connection import Connection
 from dicom_graph.graph.context import Info
+from dicom_graph.graph.described import described_by, plain_fields
 from dicom_graph.graph.fields import columns, combined, edited_fields, related_count, related_list
 from dicom_graph.graph.imaging import volumes_of
 from dicom_graph.graph.node import Node, global_id
@@ -29,14 +31,7 @@ if TYPE_CHECKING:
     from dicom_graph.graph.types.image import Image
 
 Lazy = strawberry.lazy
-_COLUMNS = (
-    "uid", "number", "description", "date", "time", "modality", "body_part_examined",
-    "patient_position", "protocol_name", "manufacturer", "manufacturer_model_name",
-    "device_serial_number", "institution_name", "operators_name", "magnetic_field_strength",
-    "echo_time", "echo_train_length", "inversion_time", "repetition_time", "flip_angle",
-    "slice_thickness", "pixel_spacing", "scanning_sequence", "sequence_variant",
-    "sequence_name", "pulse_sequence_name", "mr_acquisition_type", "created", "modified",
-)  # fmt: skip
+_PLAIN = plain_fields(SERIES)
 _field = strawberry.field
 
 
@@ -62,58 +57,18 @@ class VaryingElement:
         )
 
 
+@described_by(SERIES)
 @strawberry.type(
     description="Images acquired together, known by SeriesInstanceUID (0020,000E). The fields "
     "are those of the first header that was imported."
 )
-class Series(Node):
+class Series(SeriesFields, Node):
     key: strawberry.Private[int]
     study_key: strawberry.Private[int | None]
     patient_key: strawberry.Private[int | None]
-    uid: str = _field(description="SeriesInstanceUID (0020,000E).")
-    number: int | None = _field(description="SeriesNumber (0020,0011).")
-    description: str | None = _field(description="SeriesDescription (0008,103E).")
-    date: dt.date | None = _field(description="SeriesDate (0008,0021).")
-    time: dt.time | None = _field(description="SeriesTime (0008,0031).")
-    modality: str | None = _field(description="Modality (0008,0060), the code as in the file.")
-    body_part_examined: str | None = _field(description="BodyPartExamined (0018,0015).")
-    patient_position: str | None = _field(description="PatientPosition (0018,5100), the code.")
-    protocol_name: str | None = _field(description="ProtocolName (0018,1030).")
-    manufacturer: str | None = _field(description="Manufacturer (0008,0070).")
-    manufacturer_model_name: str | None = _field(description="ManufacturerModelName (0008,1090).")
-    device_serial_number: str | None = _field(description="DeviceSerialNumber (0018,1000).")
-    institution_name: str | None = _field(description="InstitutionName (0008,0080).")
-    operators_name: str | None = _field(
-        description="OperatorsName (0008,1070); several are separated by a backslash."
-    )
-    magnetic_field_strength: float | None = _field(
-        description="MagneticFieldStrength (0018,0087) in tesla."
-    )
-    echo_time: float | None = _field(description="EchoTime (0018,0081) in ms.")
-    echo_train_length: int | None = _field(description="EchoTrainLength (0018,0091).")
-    inversion_time: float | None = _field(description="InversionTime (0018,0082) in ms.")
-    repetition_time: float | None = _field(description="RepetitionTime (0018,0080) in ms.")
-    flip_angle: float | None = _field(description="FlipAngle (0018,1314) in degrees.")
-    slice_thickness: float | None = _field(description="SliceThickness (0018,0050) in mm.")
-    pixel_spacing: list[float] | None = _field(
-        description="PixelSpacing (0028,0030) in mm: between rows, then between columns."
-    )
-    scanning_sequence: list[str] | None = _field(
-        description="ScanningSequence (0018,0020), the codes as in the file."
-    )
-    sequence_variant: list[str] | None = _field(
-        description="SequenceVariant (0018,0021), the codes as in the file."
-    )
-    sequence_name: str | None = _field(description="SequenceName (0018,0024).")
-    pulse_sequence_name: str | None = _field(
-        description="GE's (0019,xx9C) of GEMS_ACQU_01, else PulseSequenceName (0018,9005)."
-    )
-    mr_acquisition_type: str | None = _field(description="MRAcquisitionType (0018,0023): 2D or 3D.")
-    sequence_type: SequenceType | None = _field(
-        description="What an MR sequence is for, told from its codes; null where no rule matches."
-    )
-    created: dt.datetime = _field(description="When it came into the database, UTC.")
-    modified: dt.datetime = _field(description="When its row last changed, UTC.")
+    sequence_type: SequenceType | None
+    created: dt.datetime
+    modified: dt.datetime
     edited_fields: list[str] = _field(
         description="The fields that a person has set; no import changes them."
     )
@@ -128,7 +83,7 @@ class Series(Node):
             patient_key=row.patient_id,
             sequence_type=SequenceType(row.sequence_type) if row.sequence_type else None,
             edited_fields=edited_fields(row),
-            **columns(row, _COLUMNS),
+            **columns(row, _PLAIN),
         )
 
     def as_parent(self) -> Parent:

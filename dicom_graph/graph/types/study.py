@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
+from dicom_graph.dicom.entities import STUDY, StudyFields
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.connection import Connection
+from dicom_graph.graph.described import described_by, plain_fields
 from dicom_graph.graph.fields import columns, combined, edited_fields, related_count, related_list
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.types.patient import Patient
@@ -18,23 +20,20 @@ if TYPE_CHECKING:
     from dicom_graph.graph.types.series import Series
 
 Lazy = strawberry.lazy
-_COLUMNS = ("uid", "description", "date", "time", "created", "modified")
+_PLAIN = plain_fields(STUDY)
 
 
+@described_by(STUDY)
 @strawberry.type(
     description="An examination, known by StudyInstanceUID (0020,000D). Reached from a patient, "
     "it lists and counts only the series of that patient."
 )
-class Study(Node):
+class Study(StudyFields, Node):
     key: strawberry.Private[int]
     patient_key: strawberry.Private[int | None]
     patient_uid: strawberry.Private[str | None]
-    uid: str = strawberry.field(description="StudyInstanceUID (0020,000D).")
-    description: str | None = strawberry.field(description="StudyDescription (0008,1030).")
-    date: dt.date | None = strawberry.field(description="StudyDate (0008,0020).")
-    time: dt.time | None = strawberry.field(description="StudyTime (0008,0030).")
-    created: dt.datetime = strawberry.field(description="When it came into the database, UTC.")
-    modified: dt.datetime = strawberry.field(description="When its row last changed, UTC.")
+    created: dt.datetime
+    modified: dt.datetime
     edited_fields: list[str] = strawberry.field(
         description="The fields that a person has set; no import changes them."
     )
@@ -48,7 +47,7 @@ class Study(Node):
             patient_key=origin.key if isinstance(origin, Patient) else None,
             patient_uid=origin.uid if isinstance(origin, Patient) else None,
             edited_fields=edited_fields(row),
-            **columns(row, _COLUMNS),
+            **columns(row, _PLAIN),
         )
 
     def as_parent(self) -> Parent:
