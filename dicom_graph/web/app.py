@@ -103,7 +103,12 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
     )
     login = Login(authenticator, sources)
     options = ViewOptions(
-        default_query, settings.graphiql, settings.get_queries, settings.max_batch, documents
+        default_query,
+        settings.graphiql,
+        settings.get_queries,
+        settings.max_batch,
+        settings.max_body_bytes,
+        documents,
     )
     view = GraphQLView(service, authenticator, options)
     app = Starlette(
