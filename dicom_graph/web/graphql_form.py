@@ -126,7 +126,7 @@ class GraphQLForm:
         elif self._field is not None:
             self._left -= len(data)
             if self._left < 0:
-                raise HTTPException(413, "all but the files is too large (DICOM_GRAPH_MAX_BODY_BYTES)")
+                raise HTTPException(413, "the fields are too large (DICOM_GRAPH_MAX_BODY_BYTES)")
             self._field += data
 
     def end(self) -> None:
