@@ -116,6 +116,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         settings.graphiql,
         settings.get_queries,
         settings.max_batch,
+        settings.max_body_bytes,
         documents,
         settings.max_operations,
         settings.request_seconds,

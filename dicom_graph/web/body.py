@@ -23,6 +23,13 @@ def is_preflighted(headers: Mapping[str, str]) -> bool:
     return any(name in given for name in _PREFLIGHT_HEADERS)
 
 
+def refuse_length(headers: Mapping[str, str], max_bytes: int) -> None:
+    """Raises HTTPException 413 where a form says of itself that it has more than is taken."""
+    length = headers.get("content-length", "")
+    if length.isdecimal() and int(length) > max_bytes + _FORM_OVERHEAD:
+        raise _too_large(max_bytes)
+
+
 def bounded(receive: Receive, max_bytes: int) -> Receive:
     """The same messages, but an error 413 once their bodies hold more than a form of so much."""
     left = max_bytes + _FORM_OVERHEAD
@@ -32,7 +39,11 @@ def bounded(receive: Receive, max_bytes: int) -> Receive:
         message = await receive()
         left -= len(message.get("body", b""))
         if left < 0:
-            raise HTTPException(413, f"the upload has more than {max_bytes >> 20} MB")
+            raise _too_large(max_bytes)
         return message
 
     return receive_bounded
+
+
+def _too_large(max_bytes: int) -> HTTPException:
+    return HTTPException(413, f"the upload has more than {max_bytes >> 20} MB")

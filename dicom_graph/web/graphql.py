@@ -1,15 +1,19 @@
 """GraphQL over HTTP and WebSocket, and GraphiQL for a browser."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any, ClassVar
 
-from cross_web import AsyncHTTPRequestAdapter, HTTPException
+from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
 from graphql import GraphQLError
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
-from starlette.types import Receive, Scope, Send
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
@@ -21,25 +25,26 @@ from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
 )
-from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
-    Message,
-    SubscribeMessage,
-)
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import Message as SocketMessage
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import SubscribeMessage
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.unset import UNSET, UnsetType
 
 from dicom_graph.access.authenticator import Authenticator
-from dicom_graph.access.principal import NOBODY
+from dicom_graph.access.policy import need_of_field, refusal
+from dicom_graph.access.principal import NOBODY, Principal
 from dicom_graph.graph.context import Context, Service
 from dicom_graph.graph.errors import Overloaded
 from dicom_graph.graph.schema import schema
+from dicom_graph.graph.uploading import FIELD, file_variables
 from dicom_graph.telemetry.request import CURRENT
 from dicom_graph.web.admission import TICKET, Kind
 from dicom_graph.web.authentication import bearer, identifier
-from dicom_graph.web.body import PREFLIGHT_NEEDED, bounded, is_preflighted
+from dicom_graph.web.body import PREFLIGHT_NEEDED, bounded, is_preflighted, refuse_length
 from dicom_graph.web.documents import Documents
 from dicom_graph.web.graphiql import graphiql_page
+from dicom_graph.web.graphql_form import GraphQLForm
 from dicom_graph.web.operations import place_of
 
 _CONTENT_SECURITY_POLICY = (
@@ -52,12 +57,34 @@ _CONTENT_SECURITY_POLICY = (
 _RESPONSE_JSON = "application/graphql-response+json"
 
 
+_FORM = "dicom_graph.form"
+
+
+class _Adapter(StarletteRequestAdapter):
+    """A request whose body is also had as it comes in."""
+
+    @property
+    def scope(self) -> Scope:
+        return self._request.scope
+
+    def stream(self) -> AsyncIterator[bytes]:
+        return self._request.stream()
+
+
+class _Refused(Exception):
+    """The rest of a form is not read."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        error = {"message": message, "extensions": {"code": code}}
+        self.response = JSONResponse({"errors": [error]}, status, {"Connection": "close"})
+
+
 class _EventStream(SSETransport):
     headers: ClassVar = {**SSETransport.headers, "Cache-Control": "no-store, no-transform"}
 
 
 class _Operations(BaseGraphQLTransportWSHandler[Context, None]):
-    async def handle_message(self, message: Message) -> None:
+    async def handle_message(self, message: SocketMessage) -> None:
         """A message; one that is none of the protocol ends the WebSocket (4400)."""
         if _is_message(message):
             await super().handle_message(message)
@@ -110,6 +137,7 @@ class ViewOptions:
     graphiql: bool = True
     get_queries: bool = True
     max_batch: int = 1
+    max_body_bytes: int = 1 << 20
     documents: Documents | None = None
     max_operations: int = 50
     init_seconds: float = 20
@@ -119,6 +147,7 @@ class GraphQLView(GraphQL[Context, None]):
     """The endpoint `/graphql`: POST and GET, graphql-transport-ws, events (SSE), GraphiQL."""
 
     graphql_transport_ws_handler_class = _Operations
+    request_adapter_class = _Adapter
     stream_transport_classes_by_protocol = {GRAPHQL_SSE_PROTOCOL: _EventStream}  # noqa: RUF012
 
     def __init__(
@@ -184,19 +213,59 @@ class GraphQLView(GraphQL[Context, None]):
         return request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The body of an upload is bounded as it comes in."""
-        if scope["type"] == "http":
-            receive = bounded(receive, self._service.max_upload_bytes)
-        await super().__call__(scope, receive, send)
+        """The body of an upload is bounded as it comes in, and gone from the disk in the end."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        receive = bounded(receive, self._service.max_upload_bytes)
+        try:
+            await super().__call__(scope, receive, _closing(scope, send))
+        except _Refused as refused:
+            await refused.response(scope, receive, send)
+        finally:
+            form: GraphQLForm | None = scope.get(_FORM)
+            if form is not None:
+                await asyncio.to_thread(form.close)
 
-    async def parse_multipart(self, request: AsyncHTTPRequestAdapter) -> dict[str, str]:
-        """A form with files, from a client that is no other site's page."""
+    async def parse_multipart(self, request: AsyncHTTPRequestAdapter) -> Any:
+        """A form with files, from a client that is no other site's page, and who may upload."""
+        assert isinstance(request, _Adapter)
         if not is_preflighted(request.headers):
             raise HTTPException(400, PREFLIGHT_NEEDED)
+        refuse_length(request.headers, self._service.max_upload_bytes)
+        _, options = parse_options_header(request.content_type)
+        principal: Principal = request.scope["principal"]
+        form = request.scope[_FORM] = GraphQLForm(
+            options.get(b"boundary", b""),
+            self._service.storage_root,
+            self._options.max_body_bytes,
+            self._requests,
+            lambda given, variable: self._require_upload(principal, given, variable),
+        )
         try:
-            return await super().parse_multipart(request)
-        except (AttributeError, IndexError, TypeError, ValueError):
-            raise HTTPException(400, "`operations`, `map` and the files do not match") from None
+            return await form.receive(request.stream())
+        except ClientDisconnect:
+            raise HTTPException(400, "the form was broken off") from None
+
+    def _requests(self, text: str) -> Any:
+        """What `operations` of a form asks for, or its `map`. Raises HTTPException."""
+        given = self.parse_json(text)
+        if isinstance(given, list):
+            self._validate_batch_request(given, "http")
+        return given
+
+    def _require_upload(self, principal: Principal, given: dict[str, Any], variable: str) -> None:
+        """Raises _Refused where nobody, or not this one, may put a file into a variable."""
+        reason = refusal(principal, need_of_field("Mutation", FIELD), f"`{FIELD}`")
+        if reason is not None:
+            raise _Refused(403, "FORBIDDEN", reason)
+        variables = file_variables(
+            schema._schema, given.get("query"), given.get("operationName"), given["variables"],
+            self._service.limits,
+        )  # fmt: skip
+        if variable not in variables:
+            reason = f"the operation takes no file in its variable {variable[:40]!r}"
+            raise _Refused(400, "BAD_UPLOAD", reason)
 
     def parse_json(self, data: str | bytes) -> Any:
         """An object, or a list of them; any other body is the client's mistake."""
@@ -263,3 +332,15 @@ class GraphQLView(GraphQL[Context, None]):
             endpoint="/graphql", static_url="/static", default_query=self._options.default_query
         )
         return HTMLResponse(page, headers={"Content-Security-Policy": _CONTENT_SECURITY_POLICY})
+
+
+def _closing(scope: Scope, send: Send) -> Send:
+    """Sends the same; where a form was not read to its end, the connection is closed after it."""
+
+    async def closing(message: Message) -> None:
+        form: GraphQLForm | None = scope.get(_FORM)
+        if message["type"] == "http.response.start" and form is not None and not form.is_read:
+            MutableHeaders(scope=message)["Connection"] = "close"
+        await send(message)
+
+    return closing

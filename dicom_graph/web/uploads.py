@@ -6,7 +6,7 @@ from typing import Any
 
 from cross_web import HTTPException
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
@@ -23,6 +23,7 @@ from dicom_graph.importing.uploads import (
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs import JobStatus
 from dicom_graph.web.body import PREFLIGHT_NEEDED, bounded, is_preflighted
+from dicom_graph.web.multipart import FormParser
 
 _FORM = "multipart/form-data"
 _RAW = ("application/dicom", "application/zip", "application/octet-stream")
@@ -109,83 +110,43 @@ async def _receive_raw(stream: AsyncIterator[bytes], kind: str, upload: Upload) 
 
 
 async def _receive_form(stream: AsyncIterator[bytes], boundary: bytes, upload: Upload) -> None:
+    """Raises FormParserError, UploadError."""
     if not boundary:
         raise UploadError("the form has no boundary")
-    form = _Form(boundary, upload)
+    parts = _Parts(upload)
+    form = FormParser(boundary, parts)
     try:
         async for chunk in stream:
             await asyncio.to_thread(form.feed, chunk)
         form.finish()
+        if not form.is_whole:
+            raise UploadError("the form ends before its last boundary")
     finally:
-        form.close()
+        parts.end()
 
 
-class _Form:
-    """A form that comes in: its files go to the upload, its other fields nowhere."""
+class _Parts:
+    """The files of a form go to the upload, its other fields nowhere."""
 
-    def __init__(self, boundary: bytes, upload: Upload) -> None:
+    def __init__(self, upload: Upload) -> None:
         self._upload = upload
         self._file: UploadedFile | None = None
-        self._header = b""
-        self._value = b""
-        self._disposition = b""
-        self._is_whole = False
-        self._parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._begin,
-                "on_header_field": self._add_header,
-                "on_header_value": self._add_value,
-                "on_header_end": self._end_header,
-                "on_headers_finished": self._open,
-                "on_part_data": self._write,
-                "on_part_end": self.close,
-                "on_end": self._end,
-            },
-        )
 
-    def feed(self, chunk: bytes) -> None:
-        """Raises FormParserError, UploadError."""
-        self._parser.write(chunk)
+    def begin(self, name: str, file_name: str | None) -> None:
+        """Raises UploadError."""
+        if file_name is not None:
+            self._file = self._upload.file(file_name)
 
-    def finish(self) -> None:
-        """Raises UploadError for a form that was cut off."""
-        self._parser.finalize()
-        if not self._is_whole:
-            raise UploadError("the form ends before its last boundary")
+    def write(self, data: bytes) -> None:
+        """Raises UploadError."""
+        if self._file is not None:
+            self._file.write(data)
 
-    def close(self) -> None:
+    def end(self) -> None:
         """Close the file that is written now, if any."""
         if self._file is not None:
             self._file.close()
             self._file = None
-
-    def _begin(self) -> None:
-        self._disposition = b""
-
-    def _add_header(self, data: bytes, start: int, end: int) -> None:
-        self._header += data[start:end]
-
-    def _add_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
-
-    def _end_header(self) -> None:
-        if self._header.lower() == b"content-disposition":
-            self._disposition = self._value
-        self._header = self._value = b""
-
-    def _open(self) -> None:
-        _, options = parse_options_header(self._disposition)
-        name = options.get(b"filename")
-        if name is not None:
-            self._file = self._upload.file(name.decode("utf-8", "replace"))
-
-    def _write(self, data: bytes, start: int, end: int) -> None:
-        if self._file is not None:
-            self._file.write(data[start:end])
-
-    def _end(self) -> None:
-        self._is_whole = True
 
 
 def _status_of(error: UploadError) -> int:
