@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Literal
 
-import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.encaps import parse_basic_offsets, parse_fragments
@@ -33,8 +32,7 @@ from dicom_graph.dicom.errors import (
     PixelError,
     UnsupportedSyntaxError,
 )
-from dicom_graph.dicom.reading import file_meta, refuse_deflate_bomb
-from dicom_graph.dicom.through_pydicom import quiet_pydicom
+from dicom_graph.dicom.through_pydicom import quiet_pydicom, read_header, read_whole
 
 Array = NDArray[Any]
 _PIXEL_KEYWORDS = {
@@ -43,7 +41,6 @@ _PIXEL_KEYWORDS = {
     0x7FE00010: "PixelData",
 }
 _MAX_MESSAGE = 300
-_META_READ = 65_536
 _IMAGE_PIXEL_GROUP = 0x0028
 
 
@@ -194,8 +191,7 @@ class ImageFile:
         self._value_start = self._file.tell()
 
     def _inflate(self) -> None:
-        self._file.seek(0)
-        self._inflated = pydicom.dcmread(self._file)
+        self._inflated = read_whole(self._file)
         found = [word for word in _PIXEL_KEYWORDS.values() if word in self._inflated]
         self._keyword = found[0] if found else ""
 
@@ -249,12 +245,7 @@ def _as_pixel_error(error: Exception) -> PixelError:
 
 
 def _read_header(file: BinaryIO, tags: frozenset[int] | None) -> Dataset:
-    syntax, start = file_meta(file.read(_META_READ))
-    if syntax == DeflatedExplicitVRLittleEndian:
-        refuse_deflate_bomb(file.fileno(), start)
-    file.seek(0)
-    wanted = None if tags is None else list(tags)
-    header = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=wanted)
+    header = read_header(file, tags)
     _drop_unreadable(header)
     return header
 
