@@ -12,8 +12,8 @@ _WINDOW = 1 << 16
 _INFLATED_AT_ONCE = 1 << 18
 INFLATED_LIMIT = 128 << 20
 """Bytes that a deflated data set may inflate to where all of it is held in memory."""
-MAX_INFLATED = 1 << 32
-"""The same where it is not: no element can be longer."""
+MAX_INFLATED = 9 << 28
+"""The same where it is not: 2.25 GiB, which takes some seconds."""
 
 
 class ByteSource(Protocol):

@@ -21,7 +21,7 @@ from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.raw_interning import intern, walk_for
 
 _FIRST_READ = 65_536
-_LONGEST_BUFFER = 32 << 20
+_LONGEST_BUFFER = 16 << 20
 """Headers that are longer, long bytes aside, are read as they come."""
 _NOT_EXPLICIT_LITTLE = frozenset(
     {ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian}
@@ -121,7 +121,8 @@ def _walk_file(
             held = offset + len(buffer)
             if held >= size or len(buffer) >= _LONGEST_BUFFER:
                 return None
-        more = os.pread(descriptor, min(len(buffer) * 7, size - held), held)
+        more_size = min(len(buffer) * 7, _LONGEST_BUFFER - len(buffer), size - held)
+        more = os.pread(descriptor, more_size, held)
         if not more:
             return None
         buffer += more
