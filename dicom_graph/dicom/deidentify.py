@@ -14,7 +14,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
-from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, UID, DeflatedExplicitVRLittleEndian
+from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, UID
 
 from dicom_graph.dicom.burned_in import may_show_text
 from dicom_graph.dicom.confidentiality import (
@@ -27,13 +27,11 @@ from dicom_graph.dicom.confidentiality import (
 )
 from dicom_graph.dicom.errors import CorruptPixelsError, PixelError
 from dicom_graph.dicom.image_file import blamed_on, syntax_of
-from dicom_graph.dicom.reading import file_meta, refuse_deflate_bomb
 from dicom_graph.dicom.stored_file import opened_source
-from dicom_graph.dicom.through_pydicom import quiet_pydicom
+from dicom_graph.dicom.through_pydicom import quiet_pydicom, read_header, read_whole
 from dicom_graph.dicom.values import parse_values
 
 METHOD = "dicom-graph: DICOM PS3.15 Annex E, Basic Profile"
-_META_READ = 65_536
 _LATIN = ["iso8859"]
 
 
@@ -81,11 +79,7 @@ def _meta(made: Dataset, syntax: UID) -> FileMetaDataset:
 
 
 def _read(file: BinaryIO, *, pixels: bool) -> Dataset:
-    syntax, start = file_meta(file.read(_META_READ))
-    if syntax == DeflatedExplicitVRLittleEndian:
-        refuse_deflate_bomb(file.fileno(), start)
-    file.seek(0)
-    return pydicom.dcmread(file, force=True, stop_before_pixels=not pixels)
+    return read_whole(file) if pixels else read_header(file)
 
 
 def _treated(data_set: Dataset) -> Iterator[tuple[BaseTag, str, Treatment]]:

@@ -1,26 +1,25 @@
-"""Elements as contents: equal bytes with equal meaning are one object, known by its digest."""
+"""Elements as contents: equal bytes with equal meaning are one object, known by its digest.
+
+Bytes are little endian here, whatever their order in the file.
+"""
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b, sha256
 from typing import NamedTuple
 
+from dicom_graph.dicom.byte_order import in_little_endian, swapped_chunks
 from dicom_graph.dicom.character_sets import resolve_character_set
 from dicom_graph.dicom.csa import CSA_CREATOR
 from dicom_graph.dicom.dictionary import Definition, definition, format_tag, is_private
 from dicom_graph.dicom.packing import pack
-from dicom_graph.dicom.values import (
-    ALL_VRS,
-    BYTES_VRS,
-    CHARSET_VRS,
-    NUMBER_FORMATS,
-    Value,
-    parse_values,
-)
+from dicom_graph.dicom.values import ALL_VRS, CHARSET_VRS, Value, parse_beginning, parse_values
 
 DIGEST_SIZE = 12
 _CHARACTER_SET = 0x00080005
 MAX_RAW = 65_536
 """By default, bytes over this many keep length and SHA-256 only; the file has them."""
+LONGEST_HELD = 4_194_304
+"""Values of more bytes are read in pieces; of their values the first are kept, of a text none."""
 MAX_RAW_OF_CSA = 4_194_304
 """The same for Siemens CSA headers, whose text is asked for by path."""
 
@@ -40,7 +39,8 @@ class Element:
     """One distinct data element.
 
     `digest` (12 bytes) covers all that decides the meaning: tag, private creator, VR, raw bytes,
-    and where they matter the character set and the byte order; of a sequence, its items.
+    and where it matters the character set, and what is wrong with its encoding; of a sequence, its
+    items.
     `tag` is the tag in the file, block included. `length` is the number of raw bytes. `packed`
     (see `packing`) is None where the values give the bytes back, or where there are too many:
     then `sha256` is theirs. `items` is None unless the VR is SQ. `has_warnings` says whether it,
@@ -159,25 +159,25 @@ def make_element(
     encodings: list[str],
     little_endian: bool,
     max_raw: int = MAX_RAW,
+    problem: str | None = None,
 ) -> Element:
     """Parse one element that is not a sequence. Never raises.
 
-    A VR that the standard does not know is read as UN, with a warning.
+    `problem`: what is wrong with its encoding. A VR that the standard does not know is read as UN.
     """
-    warning = None
+    if len(raw) > LONGEST_HELD:
+        return make_streamed_element(
+            tag, private_creator, vr, [raw], encodings, little_endian, problem
+        )
     if vr not in ALL_VRS:
-        vr, warning = "UN", f"unknown VR {vr[:8]!r}: read as UN"
-    parsed = parse_values(vr, raw, encodings, little_endian)
-    context = b""
-    if vr in CHARSET_VRS and not (raw.isascii() and b"\x1b" not in raw):
-        context = "\\".join(encodings).encode()
-    elif not little_endian and (vr in NUMBER_FORMATS or vr in BYTES_VRS or vr == "AT"):
-        context = b">"
+        vr, problem = "UN", f"unknown VR {vr[:8]!r}"
+    if not little_endian:
+        raw = in_little_endian(vr, raw)
+    parsed = parse_values(vr, raw, encodings, True)
+    has_charset = vr in CHARSET_VRS and not (raw.isascii() and b"\x1b" not in raw)
+    context = _context(encodings if has_charset else (), problem)
     limit = max(max_raw, MAX_RAW_OF_CSA) if private_creator == CSA_CREATOR else max_raw
     inline = len(raw) <= limit
-    if tag == _CHARACTER_SET and warning is None:
-        texts = [value.text for value in parsed.values if value.text is not None]
-        _, warning = resolve_character_set(texts)
     return Element(
         tag,
         definition(tag, private_creator, vr),
@@ -187,34 +187,69 @@ def make_element(
         packed=pack(raw) if parsed.keep_raw and inline else None,
         sha256=sha256(raw).digest() if parsed.keep_raw and not inline else None,
         length=len(raw),
-        warning=warning or parsed.warning,
+        warning=_told(problem, vr) or parsed.warning or _warning_of(tag, parsed.values),
     )
 
 
+def _context(encodings: Iterable[str], problem: str | None) -> bytes:
+    context = "\\".join(encodings)
+    return (context if problem is None else f"{context}\x01{problem}").encode()
+
+
+def _told(problem: str | None, vr: str) -> str | None:
+    return None if problem is None else f"{problem}: read as {vr}"
+
+
+def _warning_of(tag: int, values: tuple[Value, ...]) -> str | None:
+    """What is odd about an element that decides what others mean."""
+    if tag == _CHARACTER_SET:
+        return resolve_character_set([value.text or "" for value in values])[1]
+    return None
+
+
 def make_streamed_element(
-    tag: int, private_creator: str, vr: str, chunks: Iterable[bytes], little_endian: bool
+    tag: int,
+    private_creator: str,
+    vr: str,
+    chunks: Iterable[bytes],
+    encodings: list[str],
+    little_endian: bool,
+    problem: str | None = None,
 ) -> Element:
-    """An element of bytes too many to hold at once; the same as `make_element` gives of them."""
-    context = b"" if little_endian else b">"
+    """An element of more than `LONGEST_HELD` bytes; the same as `make_element` gives of them."""
+    if vr not in ALL_VRS:
+        vr, problem = "UN", f"unknown VR {vr[:8]!r}"
+    context = _context(encodings if vr in CHARSET_VRS else (), problem)
     content = blake2b(_head(tag, private_creator, vr, context), digest_size=DIGEST_SIZE)
     whole = sha256()
-    length = 0
-    for chunk in chunks:
+    beginning, length, n_separators = b"", 0, 0
+    for chunk in chunks if little_endian else swapped_chunks(vr, chunks):
         content.update(chunk)
         whole.update(chunk)
+        n_separators += chunk.count(b"\\")
+        if length < LONGEST_HELD:
+            beginning += chunk[: LONGEST_HELD - length]
         length += len(chunk)
+    parsed = parse_beginning(vr, beginning, length, n_separators + 1, encodings)
     return Element(
         tag,
         definition(tag, private_creator, vr),
         content.digest(),
-        vm=1,
+        values=parsed.values,
+        vm=parsed.vm,
         sha256=whole.digest(),
         length=length,
+        warning=_told(problem, vr) or parsed.warning,
     )
 
 
-def make_sequence(tag: int, private_creator: str, items: tuple[Item, ...]) -> Element:
-    """A sequence element of these items; equal items give an equal digest, however encoded."""
+def make_sequence(
+    tag: int, private_creator: str, items: tuple[Item, ...], problem: str | None = None
+) -> Element:
+    """A sequence element of these items; equal items give an equal digest, however encoded.
+
+    `problem`: what is wrong with its own encoding.
+    """
     content = b"".join(
         len(item).to_bytes(4, "big") + b"".join([element.digest for element in item])
         for item in items
@@ -222,9 +257,10 @@ def make_sequence(tag: int, private_creator: str, items: tuple[Item, ...]) -> El
     return Element(
         tag,
         definition(tag, private_creator, "SQ"),
-        _digest(tag, private_creator, "SQ", b"", content),
+        _digest(tag, private_creator, "SQ", _context((), problem), content),
         vm=len(items),
         items=items,
+        warning=_told(problem, "SQ"),
     )
 
 

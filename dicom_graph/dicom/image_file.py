@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, BinaryIO, Literal
 
-import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import (
@@ -35,9 +34,8 @@ from dicom_graph.dicom.errors import (
 )
 from dicom_graph.dicom.frame_format import FrameFormat
 from dicom_graph.dicom.native import native_values, swapped_pairs
-from dicom_graph.dicom.reading import file_meta, refuse_deflate_bomb
 from dicom_graph.dicom.stored_file import opened_source
-from dicom_graph.dicom.through_pydicom import quiet_pydicom
+from dicom_graph.dicom.through_pydicom import quiet_pydicom, read_header, read_whole
 
 Array = NDArray[Any]
 _PIXEL_KEYWORDS = {
@@ -46,7 +44,6 @@ _PIXEL_KEYWORDS = {
     0x7FE00010: "PixelData",
 }
 _MAX_MESSAGE = 300
-_META_READ = 65_536
 _IMAGE_PIXEL_GROUP = 0x0028
 _UNDEFINED = 0xFFFFFFFF
 _NATIVE = (
@@ -225,8 +222,7 @@ class ImageFile:
         self._value_start = self._file.tell()
 
     def _inflate(self) -> None:
-        self._file.seek(0)
-        inflated = pydicom.dcmread(self._file)
+        inflated = read_whole(self._file)
         found = [word for word in _PIXEL_KEYWORDS.values() if word in inflated]
         if not found:
             return
@@ -281,12 +277,7 @@ def _as_pixel_error(error: Exception) -> PixelError:
 
 
 def _read_header(file: BinaryIO, tags: frozenset[int] | None) -> Dataset:
-    syntax, start = file_meta(file.read(_META_READ))
-    if syntax == DeflatedExplicitVRLittleEndian:
-        refuse_deflate_bomb(file.fileno(), start)
-    file.seek(0)
-    wanted = None if tags is None else list(tags)
-    header = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=wanted)
+    header = read_header(file, tags)
     _drop_unreadable(header)
     return header
 

@@ -85,21 +85,28 @@ class Interner:
         raw: bytes,
         encodings: list[str],
         little_endian: bool,
+        problem: str | None = None,
     ) -> Element:
-        """The element of these bytes, in any encoding."""
-        key = (tag, private_creator, vr, raw, little_endian, *encodings)
+        """The element of these bytes, in any encoding; `problem`: what is wrong with that."""
+        key = (tag, private_creator, vr, raw, little_endian, problem, *encodings)
         element = self._raw.get(key) if len(raw) <= LARGE else None
         if element is None:
             element = make_element(
-                tag, private_creator, vr, raw, encodings, little_endian, self.max_raw
+                tag, private_creator, vr, raw, encodings, little_endian, self.max_raw, problem
             )
             if len(raw) <= LARGE:
                 self._raw[key] = element
         return element
 
-    def sequence(self, tag: int, private_creator: str, items: tuple[Item, ...]) -> Element:
+    def sequence(
+        self,
+        tag: int,
+        private_creator: str,
+        items: tuple[Item, ...],
+        problem: str | None = None,
+    ) -> Element:
         """The sequence of these items; large ones are not remembered."""
-        element = make_sequence(tag, private_creator, items)
+        element = make_sequence(tag, private_creator, items, problem)
         if sum(map(len, items)) > _MANY:
             return element
         known = self._sequences.get(element.digest)

@@ -85,6 +85,33 @@ def parse_values(vr: str, raw: bytes, encodings: list[str], little_endian: bool)
     return _texts(vr, raw, encodings)
 
 
+def parse_beginning(
+    vr: str, beginning: bytes, length: int, n_texts: int, encodings: list[str]
+) -> Parsed:
+    """Parse an element of `length` bytes, too many to hold, of which these are the first.
+
+    `n_texts`: how many values there are if backslashes separate them. The first `MAX_VALUES` are
+    given; of a text that goes on beyond the beginning nothing is.
+    """
+    if vr in BYTES_VRS:
+        return Parsed((), 1, True)
+    size = 4 if vr == "AT" else struct.calcsize("=" + NUMBER_FORMATS.get(vr, ""))
+    if size and length % size:
+        reason = f"{length} bytes are no whole number of {vr} values of {size} bytes"
+        return Parsed((Value(warning=reason),), 1, True)
+    if size:
+        count = length // size
+        values = parse_values(vr, beginning[: MAX_VALUES * size], encodings, True).values
+        return Parsed(values, count, True, _too_many(count))
+    whole, separator, _ = beginning.rpartition(b"\\")
+    if vr in SINGLE_VRS or not separator:
+        vm = 1 if vr in SINGLE_VRS else n_texts
+        return Parsed((), vm, True, f"a text of {length} bytes: only its file has it")
+    values, _, _, warning = parse_values(vr, whole, encodings, True)
+    many = f"{n_texts} values: only the first {len(values)} are stored one by one"
+    return Parsed(values, n_texts, True, many if warning is None else f"{many}; {warning}")
+
+
 def number_of_text(vr: str, text: str) -> float | None:
     """The number that `parse_values` gives to a value of this text, None where it gives none."""
     typed = _TYPED.get(vr)

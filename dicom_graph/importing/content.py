@@ -98,7 +98,7 @@ class ContentReader:
             elements=kept.elements,
             mode=mode,
             transfer_syntax_uid=instance.transfer_syntax_uid,
-            warnings=kept.warnings,
+            warnings=(*instance.warnings, *kept.warnings),
             weight=instance.weight,
             changes=kept.changes,
             digest=header_digest(instance.elements),

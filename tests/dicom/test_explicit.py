@@ -21,7 +21,6 @@ from dicom_graph.dicom.elements import Element, Item
 from dicom_graph.dicom.errors import UnreadableFileError
 from dicom_graph.dicom.explicit import LargeValue, NeedMore, NotUnderstood
 from dicom_graph.dicom.interning import Interner
-from dicom_graph.dicom.through_pydicom import intern_data_set, read_with_pydicom
 from tests.data import (
     SHARED,
     file_bytes,
@@ -30,6 +29,7 @@ from tests.data import (
     pydicom_files,
     shared_files,
 )
+from tests.dicom.by_pydicom import intern_data_set, read_with_pydicom
 from tests.make import make_data_set, save
 
 NOT_EXPLICIT_LITTLE = {

@@ -23,9 +23,9 @@ from dicom_graph.dicom.dictionary import PIXEL_DATA_TAGS
 from dicom_graph.dicom.elements import Element, Item, make_element
 from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.reading import read_instance
-from dicom_graph.dicom.through_pydicom import intern_data_set, read_with_pydicom
 from dicom_graph.dicom.values import ALL_VRS, Parsed, Value, parse_values
 from tests.data import nibabel_dicom_files, pydicom_files
+from tests.dicom.by_pydicom import intern_data_set, read_with_pydicom
 
 UTF_8 = ["UTF8"]
 NUMBERS = ("DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
+from dicom_graph.dicom.byte_source import INFLATED_LIMIT
 from dicom_graph.dicom.errors import CorruptPixelsError, VolumeError
 from dicom_graph.dicom.functional_groups import FunctionalGroups
 from dicom_graph.dicom.image_file import ImageFile, open_image
@@ -22,7 +23,6 @@ from dicom_graph.dicom.modality import Transform
 from dicom_graph.dicom.padding import Padding
 from dicom_graph.dicom.pixels import PIXEL_TAGS, PixelDescription, PixelLayout
 from dicom_graph.dicom.raw_frames import RawFrame, raw_frames
-from dicom_graph.dicom.reading import INFLATED_LIMIT
 from dicom_graph.dicom.through_pydicom import quiet_pydicom
 from dicom_graph.dicom.volume.labels import LABEL_TAGS, Labels, frame_labels, number
 from dicom_graph.dicom.volume.mosaic import Mosaic, is_mosaic, read_mosaic
