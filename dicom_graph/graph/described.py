@@ -33,10 +33,11 @@ def described_by(described: Description) -> Callable[[type[T]], type[T]]:
 
 
 def update_input(described: Description, description: str) -> Callable[[type[T]], type[T]]:
-    """Makes a class, which has the id, the input of an update: with what can be edited."""
+    """Makes a class the input of an update: what can be edited comes after its own fields."""
 
     def decorate(cls: type[T]) -> type[T]:
-        members: dict[str, Any] = {"id": (cls.__annotations__["id"], cls.__dict__["id"])}
+        own = cls.__annotations__.items()
+        members: dict[str, Any] = {name: (hint, cls.__dict__[name]) for name, hint in own}
         for attribute in described.editable:
             kind = ENUMS[attribute.choices] if attribute.choices is not None else attribute.type
             field = strawberry.field(default=UNSET, description=attribute.description)

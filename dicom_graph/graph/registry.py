@@ -36,10 +36,13 @@ from dicom_graph.graph.inputs.search import search_condition
 from dicom_graph.store.read import Condition
 from dicom_graph.store.read.conditions import And
 
+_TYPES = "dicom_graph.graph.types"
+
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A kind of objects: its name in the store, where the table of that name is, and its type.
+    """A kind of objects: its name in the store, whose `ENTITY_TABLES` have its table, and where its
+    type is.
 
     `filter`, `order`: the inputs that lists of it take; `condition`: what a filter means.
     `described`: what its fields are. `loader`: what loads its rows by id, where that is not the
@@ -48,8 +51,7 @@ class Entity:
     """
 
     name: str
-    module: str
-    type_name: str
+    path: str
     filter: Any = None
     order: Any = None
     condition: Callable[[Any], Condition | None] = condition_of
@@ -59,10 +61,15 @@ class Entity:
     guarded_as: str | None = None
 
     @property
+    def type_name(self) -> str:
+        """The name of its type in the schema."""
+        return self.path.rpartition(".")[2]
+
+    @property
     def type(self) -> Any:
         """Its type; the types are made of these registrations, so it is looked up when asked."""
-        module = import_module(f"dicom_graph.graph.types.{self.module}")
-        return getattr(module, self.type_name)
+        module, _, name = self.path.rpartition(".")
+        return getattr(import_module(module), name)
 
     def rows(self, loaders: Loaders) -> DataLoader[int, Any]:
         """What loads its rows by id."""
@@ -86,23 +93,25 @@ class Entity:
 ENTITIES: dict[str, Entity] = {
     entity.name: entity
     for entity in (
-        Entity("patient", "patient", "Patient", PatientFilter, PatientOrder, described=PATIENT),
-        Entity("study", "study", "Study", StudyFilter, StudyOrder, described=STUDY),
-        Entity("series", "series", "Series", SeriesFilter, SeriesOrder, described=SERIES),
-        Entity("image", "image", "Image", ImageFilter, ImageOrder, described=IMAGE),
-        Entity("header", "header", "Header", loader=lambda loaders: loaders.header),
         Entity(
-            "data_element", "element", "DataElement", ElementFilter,
+            "patient", f"{_TYPES}.patient.Patient", PatientFilter, PatientOrder, described=PATIENT
+        ),
+        Entity("study", f"{_TYPES}.study.Study", StudyFilter, StudyOrder, described=STUDY),
+        Entity("series", f"{_TYPES}.series.Series", SeriesFilter, SeriesOrder, described=SERIES),
+        Entity("image", f"{_TYPES}.image.Image", ImageFilter, ImageOrder, described=IMAGE),
+        Entity("header", f"{_TYPES}.header.Header", loader=lambda loaders: loaders.header),
+        Entity(
+            "data_element", f"{_TYPES}.element.DataElement", ElementFilter,
             condition=element_condition, loader=lambda loaders: loaders.element, by_id_only=True,
         ),
         Entity(
-            "data_element_definition", "element", "DataElementDefinition",
+            "data_element_definition", f"{_TYPES}.element.DataElementDefinition",
             DataElementDefinitionFilter, condition=definition_condition,
             loader=lambda loaders: loaders.definition,
         ),
-        Entity("import_job", "import_job", "ImportJob", ImportJobFilter, ImportJobOrder),
+        Entity("import_job", f"{_TYPES}.import_job.ImportJob", ImportJobFilter, ImportJobOrder),
         Entity(
-            "audit_entry", "audit_entry", "AuditEntry", AuditEntryFilter, AuditEntryOrder,
+            "audit_entry", f"{_TYPES}.audit_entry.AuditEntry", AuditEntryFilter, AuditEntryOrder,
             guarded_as="auditEntries",
         ),
     )

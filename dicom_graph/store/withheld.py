@@ -142,12 +142,13 @@ _ENTITY: dict[str, Show] = {
 }  # fmt: skip
 
 
-def _described(described: Description) -> dict[str, Show]:
-    """The columns that an entity is described by: the profile decides, or the description."""
-    return {attribute.name: _of_attribute(attribute) for attribute in described.columns}
+def entity_columns(described: Description) -> dict[str, Show]:
+    """The columns of an entity that its description has, and those of all entities."""
+    return {attribute.name: _of_attribute(attribute) for attribute in described.columns} | _ENTITY
 
 
 def _of_attribute(attribute: Attribute) -> Show:
+    """A column with what its description says; without a word of it, what its keyword does."""
     if attribute.shown is not None:
         return _as_it_is if attribute.shown else _nothing
     if attribute.keyword is None or attribute.derived:
@@ -156,11 +157,10 @@ def _of_attribute(attribute: Attribute) -> Show:
 
 
 COLUMNS: dict[str, dict[str, Show]] = {
-    "patient": _described(PATIENT) | _ENTITY,
-    "study": _described(STUDY) | _ENTITY,
-    "series": _described(SERIES) | _ENTITY | {"study_id": _as_it_is, "patient_id": _as_it_is},
-    "image": _described(IMAGE)
-    | _ENTITY
+    "patient": entity_columns(PATIENT),
+    "study": entity_columns(STUDY),
+    "series": entity_columns(SERIES) | {"study_id": _as_it_is, "patient_id": _as_it_is},
+    "image": entity_columns(IMAGE)
     | {
         "series_id": _as_it_is,
         "format_id": _as_it_is,

@@ -27,8 +27,8 @@ Elements = Mapping[int, Element]
 Check = Callable[[Any], Any]
 """The value that an edit sets, of the one that is given. Raises `checks.BadValue`."""
 
-UNITS = {"ms": "ms", "mm": "mm", "T": "tesla", "deg": "degrees"}
-"""What people call the units, by their codes in UCUM."""
+UNITS = {"T": "tesla", "deg": "degrees"}
+"""What people call units whose codes in UCUM they may not know."""
 
 _READ: dict[Any, values.Read] = {
     str: values.text,
@@ -93,7 +93,7 @@ class Attribute:
         """What it is, as a part of a sentence: EchoTime (0018,0081) in ms."""
         if self.tag is None:
             return self.about
-        unit = f" in {UNITS[self.unit]}" if self.unit is not None else ""
+        unit = f" in {UNITS.get(self.unit, self.unit)}" if self.unit is not None else ""
         about = f": {self.about}" if self.about else ""
         return f"{self.keyword} {format_tag(self.tag)}{unit}{about}"
 

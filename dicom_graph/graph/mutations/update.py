@@ -90,27 +90,27 @@ _Image = Annotated[UpdateImageInput, strawberry.argument(description="The image 
 class UpdateMutations:
     @computed("Change fields of a patient; the files stay as they are.")
     async def update_patient(self, info: Info, input: _Patient) -> UpdatePatientPayload:
-        row, errors = await _update(info, "patient", input)
+        row, errors = await update_fields(info, "patient", input)
         return UpdatePatientPayload(patient=row and Patient.from_row(row), errors=errors)
 
     @computed("Change fields of a study; the files stay as they are.")
     async def update_study(self, info: Info, input: _Study) -> UpdateStudyPayload:
-        row, errors = await _update(info, "study", input)
+        row, errors = await update_fields(info, "study", input)
         return UpdateStudyPayload(study=row and Study.from_row(row), errors=errors)
 
     @computed("Change fields of a series; the files stay as they are.")
     async def update_series(self, info: Info, input: _Series) -> UpdateSeriesPayload:
-        row, errors = await _update(info, "series", input)
+        row, errors = await update_fields(info, "series", input)
         return UpdateSeriesPayload(series=row and Series.from_row(row), errors=errors)
 
     @computed("Change fields of an image; the files stay as they are.")
     async def update_image(self, info: Info, input: _Image) -> UpdateImagePayload:
-        row, errors = await _update(info, "image", input)
+        row, errors = await update_fields(info, "image", input)
         return UpdateImagePayload(image=row and Image.from_row(row), errors=errors)
 
 
-async def _update(info: Info, entity: str, input: Any) -> tuple[Any, list[UserError]]:
-    """The entity's row as it is in the end, and why it was not changed."""
+async def update_fields(info: Info, entity: str, input: Any) -> tuple[Any, list[UserError]]:
+    """Change an entity; gives its row as it is in the end, and why it was not changed."""
     try:
         _, key = entity_and_key(input.id, entity)
     except Refused as refused:
