@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydicom.pixels.common import PhotometricInterpretation
 
 from dicom_graph.dicom.errors import FrameRangeError
-from dicom_graph.dicom.frame_format import read_format
+from dicom_graph.dicom.frame_format import FrameFormat, read_format
 from dicom_graph.dicom.functional_groups import FUNCTIONAL_GROUP_TAGS, FunctionalGroups
 from dicom_graph.dicom.image_file import ImageFile, open_image
 from dicom_graph.dicom.modality import (
@@ -201,6 +201,11 @@ class PixelLayout:
         self._transforms = self._read_transforms() if rescaled and is_grey else (IDENTITY,)
         self._dtype = value_dtype(self._stored, self._bits, self._transforms)
         self._padding = stored_padding(image.header, self._format) if is_grey else None
+
+    @property
+    def format(self) -> FrameFormat:
+        """How the frames lie in the file."""
+        return self._format
 
     def description(self, frame: int | None) -> PixelDescription:
         """Of all frames, or of one. Raises FrameRangeError."""
