@@ -140,7 +140,8 @@ def read_pixels(path: Path, frame: int | None = None, *, rescaled: bool = True) 
     numbers stay so, in the narrowest integer for all that the bits stored could become; else
     float32, or float64 for more than 16 bits. `rescaled=False` gives the stored values: what
     pydicom's `pixel_array` gives. Always: YBR is RGB, the samples of a pixel lie together, bits
-    that are not stored (overlays among them) are cleared, MONOCHROME1 is not inverted.
+    that are not stored (overlays among them) are cleared, and samples taken from where HighBit says
+    that they lie, which pydicom leaves alone; MONOCHROME1 is not inverted.
 
     Raises FileGoneError, NoPixelDataError, UnsupportedSyntaxError, FrameRangeError and
     CorruptPixelsError.
