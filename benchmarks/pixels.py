@@ -5,8 +5,8 @@
 PATH is a folder with images below it, grouped by series. Prints
 
 - frames/s as PNG: every frame of every image by `read_pixels` and `render`, against a loop of
-  `dcmread`, `pixel_array`, slope and intercept, the header's window (or percentiles) in numpy,
-  and Pillow's PNG.
+  `dcmread`, `pixel_array` (with python-gdcm beneath it), slope and intercept, the header's window
+  (or percentiles) in numpy, and Pillow's PNG.
 - volumes/s: every series by `read_geometries` and `read_volume`, against a loop that reads files
   with `dcmread` and `pixel_array`, sorts by position along the normal, and stacks; of series of one
   size only, in which it does for 3-D and 4-D what a researcher's ten lines do.

@@ -30,6 +30,8 @@ def stored_padding(header: Dataset, layout: FrameFormat) -> Padding | None:
     """
     name = layout.dtype.str[1:] if layout.is_float else layout.dtype.kind
     first = readable(header, f"{_KINDS[name]}PaddingValue")
+    if first is None:
+        return None
     limit = readable(header, f"{_KINDS[name]}PaddingRangeLimit")
     try:
         ends = [_sample(each, layout) for each in (first, first if limit is None else limit)]

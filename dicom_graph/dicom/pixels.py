@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydicom.pixels.common import PhotometricInterpretation
 
 from dicom_graph.dicom.errors import FrameRangeError
-from dicom_graph.dicom.frame_format import read_format
+from dicom_graph.dicom.frame_format import FrameFormat, read_format
 from dicom_graph.dicom.functional_groups import FUNCTIONAL_GROUP_TAGS, FunctionalGroups
 from dicom_graph.dicom.image_file import ImageFile, open_image
 from dicom_graph.dicom.modality import (
@@ -140,7 +140,8 @@ def read_pixels(path: Path, frame: int | None = None, *, rescaled: bool = True) 
     numbers stay so, in the narrowest integer for all that the bits stored could become; else
     float32, or float64 for more than 16 bits. `rescaled=False` gives the stored values: what
     pydicom's `pixel_array` gives. Always: YBR is RGB, the samples of a pixel lie together, bits
-    that are not stored (overlays among them) are cleared, MONOCHROME1 is not inverted.
+    that are not stored (overlays among them) are cleared, and samples taken from where HighBit says
+    that they lie, which pydicom leaves alone; MONOCHROME1 is not inverted.
 
     Raises FileGoneError, NoPixelDataError, UnsupportedSyntaxError, FrameRangeError and
     CorruptPixelsError.
@@ -201,6 +202,11 @@ class PixelLayout:
         self._transforms = self._read_transforms() if rescaled and is_grey else (IDENTITY,)
         self._dtype = value_dtype(self._stored, self._bits, self._transforms)
         self._padding = stored_padding(image.header, self._format) if is_grey else None
+
+    @property
+    def format(self) -> FrameFormat:
+        """How the frames lie in the file."""
+        return self._format
 
     def description(self, frame: int | None) -> PixelDescription:
         """Of all frames, or of one. Raises FrameRangeError."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicom_graph.dicom.errors import CorruptPixelsError
-from dicom_graph.dicom.frame_format import read_format
+from dicom_graph.dicom.frame_format import FrameFormat
 from dicom_graph.dicom.image_file import ImageFile
 from dicom_graph.dicom.pixels import PixelDescription
 
@@ -45,12 +45,13 @@ class RawFrame:
         return values
 
 
-def raw_frames(image: ImageFile, description: PixelDescription) -> list[RawFrame] | None:
+def raw_frames(
+    image: ImageFile, layout: FrameFormat, description: PixelDescription
+) -> list[RawFrame] | None:
     """Where the file holds each of its frames as it is; None where it holds them otherwise."""
     start, syntax = image.value_start, image.syntax
     stored = np.dtype(description.stored_dtype)
-    allocated = int(image.header.get("BitsAllocated") or 0)
-    if start is None or not image.is_native or description.samples != 1 or allocated < 8:
+    if start is None or not image.is_native or description.samples != 1 or layout.allocated < 8:
         return None
     # Bytes of a big endian OW lie in pairs, the other way round.
     if not syntax.is_little_endian and stored.itemsize == 1:
@@ -58,7 +59,6 @@ def raw_frames(image: ImageFile, description: PixelDescription) -> list[RawFrame
     length = description.rows * description.columns * stored.itemsize
     if image.value_length < length * description.frames:
         return None
-    layout = read_format(image.header, image.keyword)
     unused = layout.allocated - 1 - layout.high, layout.bits_below
     dtype = stored.newbyteorder("<" if syntax.is_little_endian else ">").str
     size = description.rows, description.columns

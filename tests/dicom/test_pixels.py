@@ -29,6 +29,7 @@ from dicom_graph.dicom.errors import (
     PixelError,
     UnsupportedSyntaxError,
 )
+from dicom_graph.dicom.frame_format import read_format
 from dicom_graph.dicom.image_file import open_image
 from dicom_graph.dicom.pixels import (
     PIXEL_TAGS,
@@ -142,7 +143,7 @@ def test_raw_frames_are_the_decoded_ones(plain_path):
         with open_image(plain_path, PIXEL_TAGS) as image:
             image.require_pixels()
             description = describe_pixels(plain_path, rescaled=False)
-            frames = raw_frames(image, description)
+            frames = raw_frames(image, read_format(image.header, image.keyword), description)
         expected = read_pixels(plain_path, rescaled=False).array
     except PixelError:
         pytest.skip("no pixels")

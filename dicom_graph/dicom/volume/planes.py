@@ -108,7 +108,7 @@ def read_planes(path: str | os.PathLike[str]) -> list[Plane]:
         layout = PixelLayout(image, rescaled=True)
         header, groups = image.header, FunctionalGroups(image.header)
         description = layout.description(None)
-        _check_frame_count(image, description, raw := raw_frames(image, description))
+        _check_frame_count(image, description, raw := raw_frames(image, layout.format, description))
         status = image.status()
         file = SourceFile(
             os.fspath(path),
