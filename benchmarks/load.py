@@ -13,7 +13,8 @@ and the errors: what is not status 200, or holds `errors`, or does not come; one
 status 1. What is answered in the first second is not counted.
 
 With `--minutes`, all three are asked in turn for so long, and the resident memory of the server and
-its processes is printed each minute: the sum, so what they share is counted in each.
+its processes is printed each minute, or every `--every` seconds: the sum, so what they share is
+counted in each; and in brackets that of the server's own process.
 """
 
 import argparse
@@ -133,7 +134,7 @@ def main() -> int:
             with _served(url, workers, folder) as (address, pid):
                 questions = _questions(address)
                 if options.minutes:
-                    runs = [_hold(address, questions, options.clients[-1], options.minutes, pid)]
+                    runs = [_hold(address, questions, options, pid)]
                 else:
                     runs = _measure(address, questions, options.clients, options.seconds, workers)
                 print(f"memory of {workers} workers: {resident_bytes(pid) >> 20} MB")
@@ -151,6 +152,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--seconds", type=float, default=10, help="for each load")
     parser.add_argument("--minutes", type=float, help="how long memory is looked at")
+    parser.add_argument("--every", type=float, default=60, help="seconds between two looks at it")
     parser.add_argument("--postgres", action="store_true", help="a private PostgreSQL")
     options = parser.parse_args()
     if not options.folder.is_dir():
@@ -269,15 +271,20 @@ async def _load(address: str, questions: Sequence[Question], clients: int, secon
 
 
 def _hold(
-    address: str, questions: Sequence[Question], clients: int, minutes: float, pid: int
+    address: str, questions: Sequence[Question], options: argparse.Namespace, pid: int
 ) -> Run:
-    """Ask all questions in turn, and print the memory each minute."""
+    """Ask all questions in turn, and print the memory now and then."""
     whole = Run()
     began = time.perf_counter()
-    while time.perf_counter() - began < 60 * minutes:
-        run = asyncio.run(_load(address, questions, clients, min(60.0, 60 * minutes)))
+    while time.perf_counter() - began < 60 * options.minutes:
+        seconds = min(options.every, 60 * options.minutes)
+        run = asyncio.run(_load(address, questions, options.clients[-1], seconds))
         elapsed = (time.perf_counter() - began) / 60
-        print(f"{elapsed:5.1f} min {resident_bytes(pid) >> 20:6} MB {run.line()}", flush=True)
+        own = resident_bytes(pid, children=False) >> 20
+        print(
+            f"{elapsed:5.1f} min {resident_bytes(pid) >> 20:6} MB ({own} MB) {run.line()}",
+            flush=True,
+        )
         whole.errors += run.errors
     return whole
 

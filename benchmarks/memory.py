@@ -35,16 +35,16 @@ class PeakMemory:
             self.peak = max(self.peak, resident_bytes(os.getpid()))
 
 
-def resident_bytes(pid: int) -> int:
+def resident_bytes(pid: int, *, children: bool = True) -> int:
     """The resident sizes of a process and of all below it; 0 for those that have ended."""
     process = Path(f"/proc/{pid}")
     try:
         pages = int((process / "statm").read_text().split()[1])
-        children = [
+        below = [
             int(child)
-            for task in (process / "task").iterdir()
+            for task in ((process / "task").iterdir() if children else ())
             for child in (task / "children").read_text().split()
         ]
     except OSError:
         return 0
-    return pages * _PAGE + sum(map(resident_bytes, children))
+    return pages * _PAGE + sum(map(resident_bytes, below))

@@ -38,6 +38,7 @@ from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.storage import paths_to_store
 from dicom_graph.job_commands import jobs, sync, watch, worker
 from dicom_graph.settings import Settings, SettingsError
+from dicom_graph.signals import ending_signals
 from dicom_graph.store.accounts import AccountError, has_users
 from dicom_graph.store.backup import back_up
 from dicom_graph.store.dialect import DRIVER_ERRORS, describe_error
@@ -46,6 +47,7 @@ from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs import JobOrigin, JobRequest, Storage
 from dicom_graph.store.migrate import upgrade
+from dicom_graph.store.storable import UnstorableText
 from dicom_graph.store.trouble import DatabaseUnavailable
 from dicom_graph.telemetry.logs import configure
 
@@ -72,7 +74,7 @@ def main() -> None:
     """The entry point: errors of the user end in one line on standard error."""
     try:
         app()
-    except (SettingsError, DatabaseError, StorageError, AccountError) as error:
+    except (SettingsError, DatabaseError, StorageError, AccountError, UnstorableText) as error:
         fail(str(error))
     except DRIVER_ERRORS as error:
         fail(f"the database failed: {describe_error(error)}")
@@ -255,9 +257,11 @@ def db_backup(
 
 def _run_server(settings: Settings, default_query: str | None, listener: socket.socket) -> None:
     from dicom_graph.web.app import create_app
+    from dicom_graph.web.descriptors import raise_limit
     from dicom_graph.web.server import make_server
 
     configure(settings.log_level, settings.log_format)
+    raise_limit()
     application = create_app(settings, default_query=default_query)
     make_server(application, settings).run(sockets=[listener])
 
@@ -307,5 +311,5 @@ def _exit_on_signal() -> None:
     def handle(signum: int, frame: FrameType | None) -> None:
         sys.exit(0)
 
-    signal.signal(signal.SIGINT, handle)
-    signal.signal(signal.SIGTERM, handle)
+    for each in ending_signals():
+        signal.signal(each, handle)

@@ -24,6 +24,7 @@ from rich.progress import (
 from dicom_graph.importing.discover import printable
 from dicom_graph.importing.run import Report
 from dicom_graph.settings import Settings, load_settings
+from dicom_graph.signals import ending_signals
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs import JobCounts, JobStatus
 from dicom_graph.store.migrate import prepare
@@ -80,8 +81,8 @@ def stop_on_signal(stop: threading.Event) -> None:
             os._exit(130)
         stop.set()
 
-    signal.signal(signal.SIGINT, handle)
-    signal.signal(signal.SIGTERM, handle)
+    for each in ending_signals():
+        signal.signal(each, handle)
 
 
 class progress_bar:  # noqa: N801

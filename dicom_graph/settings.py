@@ -132,11 +132,21 @@ class Settings(BaseSettings):
     max_tokens: int = Field(default=5000, ge=1, description="Words and signs in a document.")
     max_directives: int = Field(default=5, ge=0, description="Directives on a field.")
     max_selections: int = Field(default=200, ge=1, description="Fields asked of one object.")
+    max_document_bytes: int = Field(default=131_072, ge=1, description="Size of a document.")
+    max_conditions: int = Field(
+        default=250,
+        ge=1,
+        description="Conditions in the filters, orders and searches of an operation; a list of "
+        "values counts as one for each hundred.",
+    )
+    max_values: int = Field(
+        default=20_000, ge=1, description="Values in the variables of an operation."
+    )
     max_cost: int = Field(
         default=1_000_000,
         ge=1,
         description="Objects that the pages of an operation may hold together: the sizes of lists "
-        "in lists are multiplied.",
+        "in lists are multiplied, and the elements of headers weighed.",
     )
     max_seconds: float = Field(
         default=30,
@@ -154,6 +164,39 @@ class Settings(BaseSettings):
     )
     max_streams: int = Field(
         default=2000, ge=1, description="WebSockets and event streams open at the same time."
+    )
+    max_operations: int = Field(
+        default=50,
+        ge=1,
+        description="Operations that one WebSocket runs at the same time; its queries and "
+        "mutations count as requests, its subscriptions as streams.",
+    )
+    max_connections: int = Field(
+        default=4096,
+        ge=8,
+        description="Connections open at the same time, as far as the system's limit of open files "
+        "allows; then the longest silent of a client that is not logged in is closed for a new "
+        "one.",
+    )
+    strangers_percent: int = Field(
+        default=25,
+        ge=1,
+        le=100,
+        description="Places for requests and streams of clients that are not logged in, beside "
+        "those of users, in percent of these.",
+    )
+    max_head_bytes: int = Field(
+        default=65_536,
+        ge=8192,
+        le=16_777_216,
+        description="Size of a request's first line and headers; more get 431.",
+    )
+    max_incoming_megabytes: int = Field(
+        default=128,
+        ge=1,
+        le=1_000_000,
+        description="Memory for heads, bodies and messages that come in, of all clients together; "
+        "uploads aside.",
     )
     request_seconds: float = Field(
         default=20,

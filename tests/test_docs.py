@@ -22,6 +22,7 @@ from typer.main import get_command
 from dicom_graph.access.principal import Role
 from dicom_graph.cli import app
 from dicom_graph.demo import QUERY, sample_folder
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.importing.run import run_import
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
@@ -371,3 +372,8 @@ def command_names(command: Any, prefix: str = "") -> Iterator[str]:
 def test_every_role_is_documented() -> None:
     rows = set(re.findall(r"^\| `(\w+)` \|", PAGES[ROOT / "docs" / "security.md"], re.MULTILINE))
     assert {role.name.lower() for role in Role if role is not Role.NOBODY} <= rows
+
+
+def test_every_error_code_is_documented() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", PAGES[ROOT / "docs" / "errors.md"], re.MULTILINE)
+    assert rows == [(str(code), code.description) for code in sorted(ErrorCode)]

@@ -16,6 +16,7 @@ from dicom_graph.access.secrets import PasswordChecker, digest_of, new_session
 from dicom_graph.access.throttle import Throttle
 from dicom_graph.store import accounts
 from dicom_graph.store.engine import Database
+from dicom_graph.store.storable import is_storable
 from dicom_graph.store.types import utc_now
 
 K = TypeVar("K")
@@ -151,7 +152,7 @@ class Authenticator:
         return hmac.digest(self._key, repr(credentials).encode(), "sha256")
 
     async def _by_password(self, given: Basic) -> Principal | None:
-        user = await self._read(accounts.user_by_name, given.name)
+        user = await self._user(given.name)
         stored = user.password_hash if user is not None and not user.disabled else None
         if user is not None and self._passwords.is_known(stored, given.password):
             return principal_of(user)
@@ -168,10 +169,16 @@ class Authenticator:
         return None
 
     async def _by_proxy(self, name: str) -> Principal | None:
-        user = await self._read(accounts.user_by_name, name)
+        user = await self._user(name)
         if user is not None:
             return None if user.disabled else principal_of(user)
-        return Principal(name, self._proxy_role) if self._proxy_role is not None else None
+        if self._proxy_role is None or not is_storable(name):
+            return None
+        return Principal(name, self._proxy_role)
+
+    async def _user(self, name: str) -> accounts.UserRow | None:
+        """The user of a name, which may be any text."""
+        return await self._read(accounts.user_by_name, name) if is_storable(name) else None
 
     async def _read(self, question: Callable[[Connection, K], T], key: K) -> T:
         async with self._database.read() as connection:

@@ -18,6 +18,7 @@ PIXEL_DATA_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 """Float, Double Float and (integer) Pixel Data: never read, never an element."""
 
 
+_UNKNOWN_PRIVATE = "Unknown private element"
 ANY_BLOCK = 1 << 32
 """Added to a private tag that is looked for in whichever block: (0019,xx9C)."""
 
@@ -108,6 +109,6 @@ def _standard_names(tag: int) -> tuple[str, str]:
 
 def _private_name(tag: int, private_creator: str) -> str:
     try:
-        return private_dictionary_description(tag, private_creator).strip("[]")
+        return private_dictionary_description(tag, private_creator) or _UNKNOWN_PRIVATE
     except KeyError:
-        return "Unknown private element"
+        return _UNKNOWN_PRIVATE

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b, sha256
 from typing import NamedTuple
 
+from dicom_graph.dicom.character_sets import resolve_character_set
 from dicom_graph.dicom.csa import CSA_CREATOR
 from dicom_graph.dicom.dictionary import Definition, definition, format_tag, is_private
 from dicom_graph.dicom.packing import pack
@@ -17,6 +18,7 @@ from dicom_graph.dicom.values import (
 )
 
 DIGEST_SIZE = 12
+_CHARACTER_SET = 0x00080005
 MAX_RAW = 65_536
 """By default, bytes over this many keep length and SHA-256 only; the file has them."""
 MAX_RAW_OF_CSA = 4_194_304
@@ -173,6 +175,9 @@ def make_element(
         context = b">"
     limit = max(max_raw, MAX_RAW_OF_CSA) if private_creator == CSA_CREATOR else max_raw
     inline = len(raw) <= limit
+    if tag == _CHARACTER_SET and warning is None:
+        texts = [value.text for value in parsed.values if value.text is not None]
+        _, warning = resolve_character_set(texts)
     return Element(
         tag,
         definition(tag, private_creator, vr),
@@ -221,6 +226,15 @@ def make_sequence(tag: int, private_creator: str, items: tuple[Item, ...]) -> El
         vm=len(items),
         items=items,
     )
+
+
+def header_digest(elements: Iterable[Element]) -> bytes:
+    """What tells a header, as read, from every other one: 12 bytes of all its elements.
+
+    Without the file meta information, the pixel data, and how the elements are encoded.
+    """
+    digests = b"".join([element.digest for element in elements])
+    return blake2b(digests, digest_size=DIGEST_SIZE).digest()
 
 
 def _digest(tag: int, private_creator: str, vr: str, context: bytes, content: bytes) -> bytes:

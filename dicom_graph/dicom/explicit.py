@@ -6,8 +6,9 @@ reads the file. What it gives is the same as pydicom's, which a test compares ov
 
 from struct import Struct
 
-from pydicom.charset import convert_encodings, python_encoding
+from pydicom.charset import python_encoding
 
+from dicom_graph.dicom.character_sets import resolve_character_set
 from dicom_graph.dicom.dictionary import PIXEL_DATA_TAGS, is_private_creator
 from dicom_graph.dicom.elements import Element, Item
 from dicom_graph.dicom.interning import Context, Interner
@@ -95,7 +96,7 @@ class DataSet:
         is_clean = element.definition.vr == "CS" and element.packed is None
         if not is_clean or not python_encoding.keys() >= set(names):
             raise NotUnderstood
-        self.encodings = convert_encodings(names or None)
+        self.encodings = resolve_character_set(names)[0]
         self.context = self.interner.context(self.encodings, "")
 
     def reserve_block(self, element: Element) -> None:

@@ -1,22 +1,20 @@
 """An open image file: its header up to the pixel data, and its frames, decoded one at a time.
 
-pydicom 3 decodes (with pylibjpeg, pyjpegls and Pillow beneath it), and one frame of many is read
-and decoded alone. What is done here is what its `pixel_array(path, index=…)` leaves: a file without
-preamble or TransferSyntaxUID is read as well; many frames need one look at the header; a stream of
-frames without an offset table is searched once, not once for each frame; and errors are ours.
+pydicom reads the header. Its `pixel_array(path, index=…)` would decode too, but believes more than
+is safe: tables of offsets, lengths, the sizes that a codestream asks for. So a frame is found here
+(`encapsulation`), held against the header and decoded (`decoding`, `native`), one of many alone,
+also in a file without preamble or TransferSyntaxUID; and errors are ours.
 """
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, BinaryIO, Literal
 
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.encaps import parse_basic_offsets, parse_fragments
-from pydicom.pixels import as_pixel_options, get_decoder
-from pydicom.pixels.decoders.base import Decoder
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -25,6 +23,8 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from dicom_graph.dicom.decoding import NEW_SYNTAXES, can_decode, decode_frame, to_rgb
+from dicom_graph.dicom.encapsulation import EncapsulatedFrames
 from dicom_graph.dicom.errors import (
     CorruptPixelsError,
     FileGoneError,
@@ -33,6 +33,8 @@ from dicom_graph.dicom.errors import (
     PixelError,
     UnsupportedSyntaxError,
 )
+from dicom_graph.dicom.frame_format import FrameFormat
+from dicom_graph.dicom.native import native_values, swapped_pairs
 from dicom_graph.dicom.reading import file_meta, refuse_deflate_bomb
 from dicom_graph.dicom.through_pydicom import quiet_pydicom
 
@@ -45,6 +47,13 @@ _PIXEL_KEYWORDS = {
 _MAX_MESSAGE = 300
 _META_READ = 65_536
 _IMAGE_PIXEL_GROUP = 0x0028
+_UNDEFINED = 0xFFFFFFFF
+_NATIVE = (
+    ImplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    DeflatedExplicitVRLittleEndian,
+)
 
 
 class ImageFile:
@@ -59,15 +68,19 @@ class ImageFile:
         self._vr: str | None = None
         self._length = 0
         self._value_start = 0
-        self._offsets: tuple[list[int], list[int]] | None = None
-        self._inflated: Dataset | None = None
+        self._encapsulated: EncapsulatedFrames | None = None
+        self._inflated: bytes | None = None
         self._find_pixels()
 
     @property
     def syntax_name(self) -> str:
         """The transfer syntax as people know it, and its UID."""
-        name = self.syntax.name
-        return self.syntax if name == self.syntax else f"{name} ({self.syntax})"
+        return self.syntax if self.title == self.syntax else f"{self.title} ({self.syntax})"
+
+    @property
+    def title(self) -> str:
+        """The name of the transfer syntax; its UID where it has none."""
+        return NEW_SYNTAXES.get(self.syntax, self.syntax.name)
 
     @property
     def has_pixels(self) -> bool:
@@ -93,84 +106,101 @@ class ImageFile:
         """Of the file that was opened, even where the path has since become another's."""
         return os.fstat(self._file.fileno())
 
-    def decoder(self) -> Decoder:
-        """pydicom's decoder. Raises NoPixelDataError and UnsupportedSyntaxError."""
+    @property
+    def is_native(self) -> bool:
+        """Whether the transfer syntax has pixel data as it is, and not in fragments."""
+        return self.syntax in _NATIVE
+
+    def require_pixels(self) -> None:
+        """Raises NoPixelDataError, UnsupportedSyntaxError, and CorruptPixelsError where pixel data
+        is encapsulated though its transfer syntax is native, or the other way round.
+        """
         if not self.has_pixels:
             raise NoPixelDataError("the image has no pixel data")
-        try:
-            decoder = get_decoder(self.syntax)
-        except NotImplementedError:
-            raise UnsupportedSyntaxError(
-                f"no decoder for the transfer syntax {self.syntax_name}"
-            ) from None
-        if not decoder.is_available:
-            raise UnsupportedSyntaxError(
-                f"no decoder is installed for the transfer syntax {self.syntax_name}"
+        if not self.is_native and not can_decode(self.syntax):
+            raise UnsupportedSyntaxError(f"no decoder for the transfer syntax {self.syntax_name}")
+        is_encapsulated = self._length == _UNDEFINED
+        if is_encapsulated and self.is_native:
+            raise CorruptPixelsError(
+                "the pixel data has an undefined length, as compressed frames have, but the "
+                f"transfer syntax {self.syntax_name} has none: one of the two is wrong"
             )
-        return decoder
+        if not is_encapsulated and not self.is_native:
+            raise CorruptPixelsError(
+                f"the pixel data has a length of {self._length} bytes, as uncompressed frames "
+                f"have, but the transfer syntax {self.syntax_name} wants fragments: one of the two "
+                "is wrong"
+            )
 
-    def frame(self, index: int, *, number_of_frames: int) -> tuple[Array, str]:
+    def frame(self, index: int, layout: FrameFormat) -> tuple[Array, str]:
         """One frame, (rows, columns[, samples]), and its photometric interpretation once decoded.
 
         Values are as stored, but YBR colours are RGB, samples of a pixel lie together, and bits
         that are not stored are cleared. Raises PixelError.
         """
-        decoder = self.decoder()
-        if not 0 <= index < number_of_frames:
-            raise FrameRangeError(
-                f"no frame {index}: the image has {number_of_frames}, counted from 0"
-            )
+        self.require_pixels()
+        if not 0 <= index < layout.frames:
+            raise FrameRangeError(f"no frame {index}: the image has {layout.frames}, from 0")
         with quiet_pydicom():
             try:
-                options = self._options(decoder, number_of_frames)
-                array, properties = decoder.as_array(self._source(), index=index, **options)
+                if self.is_native:
+                    return self._native_frame(index, layout)
+                data = self._frames(layout.frames).frame(index)
+                return decode_frame(data, self.syntax, layout)
+            except UnsupportedSyntaxError:
+                raise
+            except MemoryError:
+                raise
             except Exception as error:
                 # Decoders raise what they like for bytes that they cannot decode.
                 raise CorruptPixelsError(
                     f"frame {index} cannot be decoded as {self.syntax_name}: {_one_line(error)}"
                 ) from error
-        return array, str(properties["photometric_interpretation"])
 
-    def _source(self) -> Dataset | BinaryIO:
+    def native_layout(self, layout: FrameFormat) -> FrameFormat:
+        """The layout of frames that are not compressed.
+
+        Some say YBR_FULL_422 of colours that have all their samples, which their length shows.
+        """
+        full = replace(layout, photometric="YBR_FULL")
+        is_full = layout.native_bits < full.native_bits
+        if is_full and self._length * 8 >= full.native_bits * layout.frames:
+            return full
+        return layout
+
+    def _native_frame(self, index: int, layout: FrameFormat) -> tuple[Array, str]:
+        layout = self.native_layout(layout)
+        start = index * layout.native_bits
+        data = self._value(start // 8, -(-(start + layout.native_bits) // 8))
+        is_little = self.syntax != ExplicitVRBigEndian
+        cells = native_values(data, layout, first_bit=start % 8, is_little_endian=is_little)
+        return to_rgb(layout.samples_of(cells), layout.photometric)
+
+    def _frames(self, n_frames: int) -> EncapsulatedFrames:
+        if self._encapsulated is None:
+            tables = (
+                self.header.get("ExtendedOffsetTable"),
+                self.header.get("ExtendedOffsetTableLengths"),
+            )
+            extended = tables if all(isinstance(each, bytes) for each in tables) else None
+            start = self._value_start
+            self._encapsulated = EncapsulatedFrames(self._file, start, n_frames, extended)
+        return self._encapsulated
+
+    def _value(self, start: int, end: int) -> bytes:
+        """Bytes of the pixel data's value: as many as it has, if that is less."""
+        is_swapped = self._vr == "OW" and self.syntax == ExplicitVRBigEndian
+        if is_swapped and int(self.header.get("BitsAllocated") or 0) <= 8:
+            first = start // 2 * 2
+            pairs = self._read(first, min(end + end % 2, self._length // 2 * 2))
+            return swapped_pairs(pairs)[start - first : end - first]
+        return self._read(start, min(end, self._length))
+
+    def _read(self, start: int, end: int) -> bytes:
         if self._inflated is not None:
-            return self._inflated
-        self._file.seek(self._value_start)
-        return self._file
-
-    def _options(self, decoder: Decoder, number_of_frames: int) -> dict[str, Any]:
-        options = as_pixel_options(self.header, number_of_frames=number_of_frames)
-        options["transfer_syntax_uid"] = self.syntax
-        options["pixel_keyword"] = self._keyword
-        if self._vr:
-            options["pixel_vr"] = self._vr
-        if decoder.is_encapsulated and number_of_frames > 1 and "extended_offsets" not in options:
-            offsets = self._frame_offsets(number_of_frames)
-            if offsets[0]:
-                options["extended_offsets"] = offsets
-        return options
-
-    def _frame_offsets(self, number_of_frames: int) -> tuple[list[int], list[int]]:
-        """Where each frame lies after the offset table, where each is one fragment, else empty."""
-        if self._offsets is None:
-            self._offsets = ([], [])
-            self._file.seek(self._value_start)
-            try:
-                known = parse_basic_offsets(self._file)
-                first = self._file.tell()
-                n_fragments, starts = ([], []) if known else parse_fragments(self._file)
-            except Exception:
-                # It is for the decoder to say what is wrong.
-                return self._offsets
-            if not known and n_fragments == number_of_frames:
-                self._offsets = (
-                    [start - first for start in starts],
-                    [self._fragment_length(start) for start in starts],
-                )
-        return self._offsets
-
-    def _fragment_length(self, start: int) -> int:
-        self._file.seek(start + 4)
-        return int.from_bytes(self._file.read(4), "little")
+            return self._inflated[start:end]
+        self._file.seek(self._value_start + start)
+        return self._file.read(max(end - start, 0))
 
     def _find_pixels(self) -> None:
         if self.syntax == DeflatedExplicitVRLittleEndian:
@@ -195,9 +225,14 @@ class ImageFile:
 
     def _inflate(self) -> None:
         self._file.seek(0)
-        self._inflated = pydicom.dcmread(self._file)
-        found = [word for word in _PIXEL_KEYWORDS.values() if word in self._inflated]
-        self._keyword = found[0] if found else ""
+        inflated = pydicom.dcmread(self._file)
+        found = [word for word in _PIXEL_KEYWORDS.values() if word in inflated]
+        if not found:
+            return
+        element = inflated[found[0]]
+        self._keyword, self._vr = found[0], element.VR
+        self._inflated = element.value or b""
+        self._length = _UNDEFINED if element.is_undefined_length else len(self._inflated)
 
 
 @contextmanager

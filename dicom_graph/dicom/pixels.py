@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset
-from pydicom.pixels import apply_color_lut
 from pydicom.pixels.common import PhotometricInterpretation
 
-from dicom_graph.dicom.errors import CorruptPixelsError, FrameRangeError
+from dicom_graph.dicom.errors import FrameRangeError
+from dicom_graph.dicom.frame_format import read_format
 from dicom_graph.dicom.functional_groups import FUNCTIONAL_GROUP_TAGS, FunctionalGroups
 from dicom_graph.dicom.image_file import ImageFile, open_image
 from dicom_graph.dicom.modality import (
@@ -27,18 +26,22 @@ from dicom_graph.dicom.modality import (
     frame_transform,
     value_dtype,
 )
+from dicom_graph.dicom.padding import PADDING_TAGS, Padding, padding_after, stored_padding
+from dicom_graph.dicom.palette import PALETTE_TAGS, Palette, read_palette
 from dicom_graph.dicom.through_pydicom import quiet_pydicom
 from dicom_graph.dicom.voi import VOI_TAGS, Voi, Window, frame_vois
 
 Array = NDArray[Any]
 Path = str | os.PathLike[str]
 
+_PRESENTATION_LUT_SHAPE = 0x20500020
 PIXEL_TAGS = (
     frozenset(range(0x00280002, 0x00280012))
     | frozenset({0x00280030, 0x00280034, 0x00280100, 0x00280101, 0x00280102, 0x00280103})
-    | frozenset(range(0x00281101, 0x00281105))
-    | frozenset(range(0x00281201, 0x00281224))
     | frozenset({0x00181164, 0x00186011, 0x7FE00001, 0x7FE00002})
+    | frozenset({_PRESENTATION_LUT_SHAPE})
+    | PADDING_TAGS
+    | PALETTE_TAGS
     | MODALITY_TAGS
     | VOI_TAGS
     | FUNCTIONAL_GROUP_TAGS
@@ -50,8 +53,9 @@ PIXEL_TAGS = (
 class PixelDescription:
     """What `read_pixels` would give, told from the header alone.
 
-    `dtype` and `samples` are those of the array; `stored_dtype` and `photometric_interpretation`
-    those of the file. `windows` are the windows of the first frame that was asked for.
+    `dtype` and `samples` are those of the array; `stored_dtype`, `bits_stored` and
+    `photometric_interpretation` those of the file. `value_bits`: of a stored value, or of a colour
+    of the palette where it was looked up. `windows`: those of the first frame that was asked for.
     """
 
     frames: int
@@ -61,6 +65,7 @@ class PixelDescription:
     dtype: str
     stored_dtype: str
     bits_stored: int
+    value_bits: int
     photometric_interpretation: str
     transfer_syntax_uid: str
     transfer_syntax_name: str
@@ -86,13 +91,18 @@ class ImagePixels:
     `array`: (frames, rows, columns), or (frames, rows, columns, samples) for colour.
     `photometric_interpretation` (0028,0004) is the array's: RGB where YBR or a palette was
     converted. `vois`: for each frame what the header offers to show it by, empty for stored values.
-    `aspect`: the height of a pixel by its width. `bits_stored`: of the file.
+    `paddings`: for each frame the values that are padding. `is_inverted`: whether high values are
+    to be black. `aspect`: the height of a pixel by its width. `bits_stored`: of the file;
+    `value_bits`: of the array, which differ where a palette was looked up.
     """
 
     array: Array
     photometric_interpretation: str
     bits_stored: int
+    value_bits: int
     vois: tuple[tuple[Voi, ...], ...]
+    paddings: tuple[Padding | None, ...]
+    is_inverted: bool
     aspect: float
     first_frame: int = 0
 
@@ -105,7 +115,7 @@ def describe_pixels(
     Raises PixelError, also where there is no decoder for the transfer syntax.
     """
     with quiet_pydicom(), open_image(path, PIXEL_TAGS) as image:
-        image.decoder()
+        image.require_pixels()
         return PixelLayout(image, rescaled=rescaled).description(frame)
 
 
@@ -136,7 +146,7 @@ def read_pixels(path: Path, frame: int | None = None, *, rescaled: bool = True) 
     CorruptPixelsError.
     """
     with quiet_pydicom(), open_image(path, PIXEL_TAGS) as image:
-        image.decoder()
+        image.require_pixels()
         layout = PixelLayout(image, rescaled=rescaled)
         description = layout.description(frame)
         array = np.empty(description.shape, description.dtype)
@@ -149,7 +159,10 @@ def read_pixels(path: Path, frame: int | None = None, *, rescaled: bool = True) 
             array,
             photometric.pop(),
             description.bits_stored,
+            description.value_bits,
             tuple(layout.vois(number) for number in numbers),
+            tuple(layout.padding(number) for number in numbers),
+            layout.is_inverted,
             layout.aspect(),
             numbers[0],
         )
@@ -161,7 +174,7 @@ def iter_frames(path: Path, *, rescaled: bool = True) -> Iterator[Array]:
     Raises what `read_pixels` raises.
     """
     with open_image(path, PIXEL_TAGS) as image:
-        image.decoder()
+        image.require_pixels()
         with quiet_pydicom():
             layout = PixelLayout(image, rescaled=rescaled)
         for decoded, _ in layout.frames(range(layout.n_frames)):
@@ -176,15 +189,18 @@ class PixelLayout:
         self._header = image.header
         self._rescaled = rescaled
         self._groups = FunctionalGroups(image.header)
-        self.n_frames = _frame_count(image.header)
-        self._rows, self._columns = (_size(self._header, word) for word in ("Rows", "Columns"))
-        self._samples = _positive(self._header, "SamplesPerPixel", default=1)
-        self._photometric = str(self._header.get("PhotometricInterpretation") or "MONOCHROME2")
-        self._stored, self._bits = _stored_type(image)
-        self._has_palette = self._photometric == PhotometricInterpretation.PALETTE_COLOR
+        self._format = read_format(image.header, image.keyword)
+        self.n_frames = self._format.frames
+        self._rows, self._columns = self._format.rows, self._format.columns
+        self._samples, self._photometric = self._format.samples, self._format.photometric
+        self._stored, self._bits = self._format.dtype, self._format.stored
+        is_palette = self._photometric == PhotometricInterpretation.PALETTE_COLOR
+        self._has_palette = is_palette and self._samples == 1
+        self._palette = self._read_palette() if rescaled and self._has_palette else None
         is_grey = self._samples == 1 and not self._has_palette
         self._transforms = self._read_transforms() if rescaled and is_grey else (IDENTITY,)
         self._dtype = value_dtype(self._stored, self._bits, self._transforms)
+        self._padding = stored_padding(image.header, self._format) if is_grey else None
 
     def description(self, frame: int | None) -> PixelDescription:
         """Of all frames, or of one. Raises FrameRangeError."""
@@ -192,9 +208,9 @@ class PixelLayout:
             raise FrameRangeError(
                 f"no frame {frame}: the image has {self.n_frames}, counted from 0"
             )
-        samples, dtype = self._samples, self._dtype
-        if self._has_palette and self._rescaled:
-            samples, dtype = 3, _palette_type(self._header)
+        samples, dtype, value_bits = self._samples, self._dtype, self._bits
+        if self._palette is not None:
+            samples, dtype, value_bits = 3, self._palette.dtype, self._palette.bits
         return PixelDescription(
             frames=self.n_frames if frame is None else 1,
             rows=self._rows,
@@ -203,26 +219,43 @@ class PixelLayout:
             dtype=dtype.name,
             stored_dtype=self._stored.name,
             bits_stored=self._bits,
+            value_bits=value_bits,
             photometric_interpretation=self._photometric,
             transfer_syntax_uid=str(self._image.syntax),
-            transfer_syntax_name=self._image.syntax.name,
+            transfer_syntax_name=self._image.title,
             windows=tuple(voi for voi in self.vois(frame or 0) if isinstance(voi, Window)),
         )
 
     def frames(self, numbers: Iterable[int]) -> Iterator[tuple[Array, str]]:
         """Each frame decoded, with its photometric interpretation. Raises PixelError."""
         for number in numbers:
-            stored, photometric = self._image.frame(number, number_of_frames=self.n_frames)
-            if stored.shape[:2] != (self._rows, self._columns):
-                raise CorruptPixelsError(f"frame {number} is not of the size that the header says")
-            if self._has_palette and self._rescaled:
-                yield _with_colours(stored, self._header), "RGB"
+            stored, photometric = self._image.frame(number, self._format)
+            if self._palette is not None:
+                yield self._palette(stored), "RGB"
             else:
                 yield apply_transform(stored, self.transform(number), self._dtype), photometric
 
     def transform(self, frame: int) -> Transform:
         """From stored values to what they mean."""
         return self._transforms[min(frame, len(self._transforms) - 1)]
+
+    def padding(self, frame: int) -> Padding | None:
+        """The values of the array that are padding, for a frame."""
+        if self._padding is None:
+            return None
+        return padding_after(self._padding, self.transform(frame), self._format, self._dtype)
+
+    @property
+    def is_inverted(self) -> bool:
+        """Whether the highest values are to be black.
+
+        PresentationLUTShape (2050,0020) says what the values are, and is believed before
+        MONOCHROME1, which the standard wants with INVERSE (PS3.3 C.8.11.1, C.11.6); so does dcmtk.
+        """
+        shape = str(self._header.get("PresentationLUTShape") or "").strip()
+        if self._samples != 1 or self._has_palette or shape == "IDENTITY":
+            return False
+        return shape == "INVERSE" or self._photometric == PhotometricInterpretation.MONOCHROME1
 
     def vois(self, frame: int) -> tuple[Voi, ...]:
         """What the header offers to show a frame by."""
@@ -243,56 +276,13 @@ class PixelLayout:
                 return height / width
         return 1.0
 
+    def _read_palette(self) -> Palette:
+        is_little = self._header.original_encoding[1] is not False
+        is_signed = self._format.is_signed
+        return read_palette(self._header, is_signed=is_signed, is_little_endian=is_little)
+
     def _read_transforms(self) -> tuple[Transform, ...]:
         """One for each frame with groups of its own, and one for all others."""
         differ = self._groups.differs("PixelValueTransformationSequence")
         frames = range(self._groups.n_frames + 1 if differ else 1)
         return tuple(frame_transform(self._header, self._groups, number) for number in frames)
-
-
-def _frame_count(header: Dataset) -> int:
-    return _positive(header, "NumberOfFrames", default=1)
-
-
-def _size(header: Dataset, keyword: str) -> int:
-    return _positive(header, keyword, default=0)
-
-
-def _positive(header: Dataset, keyword: str, *, default: int) -> int:
-    try:
-        value = int(header.get(keyword) or default)
-    except Exception:
-        value = -1
-    if value <= 0:
-        raise CorruptPixelsError(f"{keyword} is missing, or no number above 0")
-    return value
-
-
-def _stored_type(image: ImageFile) -> tuple[np.dtype[Any], int]:
-    """The type of the stored values, and how many bits of it count."""
-    if image.keyword == "FloatPixelData":
-        return np.dtype(np.float32), 32
-    if image.keyword == "DoubleFloatPixelData":
-        return np.dtype(np.float64), 64
-    allocated = _positive(image.header, "BitsAllocated", default=0)
-    stored = min(_positive(image.header, "BitsStored", default=allocated), allocated)
-    if allocated not in (1, 8, 16, 32, 64):
-        raise CorruptPixelsError(f"BitsAllocated is {allocated}: 1, 8, 16, 32 and 64 can be read")
-    kind = "i" if image.header.get("PixelRepresentation") == 1 and allocated > 1 else "u"
-    return np.dtype(f"{kind}{max(allocated // 8, 1)}"), stored
-
-
-def _palette_type(header: Dataset) -> np.dtype[Any]:
-    try:
-        bits = int(header.RedPaletteColorLookupTableDescriptor[2])
-    except Exception as error:
-        raise CorruptPixelsError("the palette has no descriptor that can be read") from error
-    return np.dtype(np.uint8 if bits <= 8 else np.uint16)
-
-
-def _with_colours(stored: Array, header: Dataset) -> Array:
-    try:
-        with quiet_pydicom():
-            return np.asarray(apply_color_lut(stored, header)[..., :3])
-    except Exception as error:
-        raise CorruptPixelsError(f"the palette cannot be applied: {error}") from error

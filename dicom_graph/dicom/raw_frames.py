@@ -10,19 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicom_graph.dicom.errors import CorruptPixelsError
+from dicom_graph.dicom.frame_format import read_format
 from dicom_graph.dicom.image_file import ImageFile
 from dicom_graph.dicom.pixels import PixelDescription
 
 
 @dataclass(frozen=True, slots=True)
 class RawFrame:
-    """Where in its file a frame begins, its type with the byte order, its unused high bits."""
+    """Where in its file a frame begins, its type with the byte order, its unused bits.
+
+    `bits_above` and `bits_below`: of a cell those beyond the sample, and those under it.
+    """
 
     offset: int
     dtype: str
     rows: int
     columns: int
-    unused_bits: int
+    bits_above: int
+    bits_below: int
 
     def read(self, file: BinaryIO) -> NDArray[Any]:
         """The stored values, (rows, columns). Raises CorruptPixelsError where the file ends."""
@@ -33,10 +38,10 @@ class RawFrame:
         if len(data) < length:
             raise CorruptPixelsError(f"the file ends {length - len(data)} bytes early in a frame")
         values = np.frombuffer(data, dtype).reshape(self.rows, self.columns)
-        if self.unused_bits:
+        if self.bits_above or self.bits_below:
             values = values.astype(dtype.newbyteorder("="))
-            values <<= self.unused_bits
-            values >>= self.unused_bits
+            values <<= self.bits_above
+            values >>= self.bits_above + self.bits_below
         return values
 
 
@@ -45,7 +50,7 @@ def raw_frames(image: ImageFile, description: PixelDescription) -> list[RawFrame
     start, syntax = image.value_start, image.syntax
     stored = np.dtype(description.stored_dtype)
     allocated = int(image.header.get("BitsAllocated") or 0)
-    if start is None or syntax.is_encapsulated or description.samples != 1 or allocated < 8:
+    if start is None or not image.is_native or description.samples != 1 or allocated < 8:
         return None
     # Bytes of a big endian OW lie in pairs, the other way round.
     if not syntax.is_little_endian and stored.itemsize == 1:
@@ -53,8 +58,9 @@ def raw_frames(image: ImageFile, description: PixelDescription) -> list[RawFrame
     length = description.rows * description.columns * stored.itemsize
     if image.value_length < length * description.frames:
         return None
-    unused = 0 if stored.kind == "f" else 8 * stored.itemsize - description.bits_stored
+    layout = read_format(image.header, image.keyword)
+    unused = layout.allocated - 1 - layout.high, layout.bits_below
     dtype = stored.newbyteorder("<" if syntax.is_little_endian else ">").str
     size = description.rows, description.columns
     starts = range(start, start + length * description.frames, length)
-    return [RawFrame(offset, dtype, *size, unused) for offset in starts]
+    return [RawFrame(offset, dtype, *size, *unused) for offset in starts]

@@ -4,6 +4,7 @@ import os
 import zlib
 from dataclasses import dataclass
 from struct import Struct
+from typing import BinaryIO
 
 import pydicom
 from pydicom.dataelem import RawDataElement
@@ -19,6 +20,7 @@ from dicom_graph.dicom.elements import Changes, Element, Item, make_streamed_ele
 from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
 from dicom_graph.dicom.explicit import LargeValue, NeedMore, NotUnderstood
 from dicom_graph.dicom.interning import Interner
+from dicom_graph.dicom.regular_file import open_regular
 from dicom_graph.dicom.through_pydicom import (
     element_label,
     intern_data_set,
@@ -56,22 +58,29 @@ class Instance:
     changes: Changes | None = None
 
 
-def read_instance(path: str | bytes, interner: Interner) -> Instance:
+def read_instance(path: str | bytes, interner: Interner, descriptor: int | None = None) -> Instance:
     """Read the header of a DICOM file; pixel data is never read.
 
-    Raises NotDicomError (skip it: other content, or a DICOMDIR), UnreadableFileError (DICOM, but
-    broken or without a SOPInstanceUID) and OSError.
+    `descriptor`: of the file, where it is open; its path is then not opened again, since by now it
+    may be another file's. Raises NotDicomError (skip it: other content, or a DICOMDIR),
+    UnreadableFileError (DICOM, but broken or without a SOPInstanceUID) and OSError.
     """
+    if descriptor is None:
+        descriptor = open_regular(path)
+        try:
+            return read_instance(path, interner, descriptor)
+        finally:
+            os.close(descriptor)
     interner.age()
-    with open(path, "rb", buffering=0) as file:
-        size = os.fstat(file.fileno()).st_size
-        buffer = file.read(_FIRST_READ)
-        has_prefix = buffer[128:132] == b"DICM"
-        if not has_prefix and not _may_lack_preamble(buffer):
-            raise NotDicomError("not a DICOM file")
-        instance = _fast(file.fileno(), buffer, size, interner) if has_prefix else None
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    buffer = os.read(descriptor, _FIRST_READ)
+    has_prefix = buffer[128:132] == b"DICM"
+    if not has_prefix and not _may_lack_preamble(buffer):
+        raise NotDicomError("not a DICOM file")
+    size = os.fstat(descriptor).st_size
+    instance = _fast(descriptor, buffer, size, interner) if has_prefix else None
     if instance is None:
-        instance = _through_pydicom(os.fsdecode(path), interner, has_prefix)
+        instance = _through_pydicom(descriptor, interner, has_prefix)
     _require_sop_instance(instance)
     return instance
 
@@ -185,37 +194,39 @@ def refuse_deflate_bomb(descriptor: int, start: int) -> None:
         raise UnreadableFileError(f"the deflated data set exceeds {INFLATED_LIMIT >> 20} MiB")
 
 
-def _through_pydicom(path: str, interner: Interner, has_prefix: bool) -> Instance:
-    with quiet_pydicom():
-        return _read_quietly(path, interner, has_prefix)
+def _through_pydicom(descriptor: int, interner: Interner, has_prefix: bool) -> Instance:
+    with quiet_pydicom(), open(os.dup(descriptor), "rb") as file:
+        return _read_quietly(file, interner, has_prefix)
 
 
-def _read_quietly(path: str, interner: Interner, has_prefix: bool) -> Instance:
+def _read_quietly(file: BinaryIO, interner: Interner, has_prefix: bool) -> Instance:
     try:
-        data_set = read_with_pydicom(path, force=not has_prefix)
+        file.seek(0)
+        data_set = read_with_pydicom(file, force=not has_prefix)
         _refuse_directory(data_set)
         elements = intern_data_set(data_set, interner)
     except UnreadableFileError:
-        if has_prefix or _says_what_it_is(path):
+        if has_prefix or _says_what_it_is(file):
             raise
         raise NotDicomError("not a DICOM file") from None
     if not has_prefix and _find(elements, _SOP_CLASS) is None:
         raise NotDicomError("not a DICOM file")
-    _refuse_stray_bytes(data_set, path)
-    weight = min(os.path.getsize(path), INFLATED_LIMIT)
-    return Instance(elements, _meta(data_set, "TransferSyntaxUID"), weight)
+    size = os.fstat(file.fileno()).st_size
+    _refuse_stray_bytes(data_set, size)
+    return Instance(elements, _meta(data_set, "TransferSyntaxUID"), min(size, INFLATED_LIMIT))
 
 
-def _says_what_it_is(path: str) -> bool:
+def _says_what_it_is(file: BinaryIO) -> bool:
     """Whether a file without prefix begins as a DICOM image does, however it ends."""
     try:
-        data_set = pydicom.dcmread(path, specific_tags=[_SOP_CLASS], force=True)
+        file.seek(0)
+        data_set = pydicom.dcmread(file, specific_tags=[_SOP_CLASS], force=True)
         return data_set.get(_SOP_CLASS) is not None
     except Exception:
         return False
 
 
-def _refuse_stray_bytes(data_set: pydicom.FileDataset, path: str) -> None:
+def _refuse_stray_bytes(data_set: pydicom.FileDataset, size: int) -> None:
     """pydicom stops silently at a file that ends inside the 8 bytes before a value."""
     if not data_set._dict or _meta(data_set, "TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
         return
@@ -224,7 +235,6 @@ def _refuse_stray_bytes(data_set: pydicom.FileDataset, path: str) -> None:
         for element in data_set._dict.values()
         if isinstance(element, RawDataElement) and element.length != 0xFFFFFFFF
     ]
-    size = os.path.getsize(path)
     last = data_set._dict[max(data_set._dict)]
     if ends and isinstance(last, RawDataElement) and 0 < size - max(ends) < 8:
         raise UnreadableFileError(f"the file ends at byte {size}, inside an element's header")

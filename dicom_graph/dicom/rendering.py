@@ -1,7 +1,8 @@
 """Pictures of frames: 8 bits of grey or RGB, as PNG.
 
 Grey values go through the modality transform, then the window or VOI LUT, then the inversion that
-MONOCHROME1 asks for (PS3.3 C.7.6.3.1.2). Pixels that are not square are made so.
+MONOCHROME1 (PS3.3 C.7.6.3.1.2) or PresentationLUTShape asks for. Pixels that are not square are
+made so.
 """
 
 import io
@@ -35,8 +36,8 @@ def render(
 
     `window` is used instead of what the header offers: its first VOI LUT, else its first window.
     Where there is neither, 8-bit images are shown as they are and all others from their 1st to
-    their 99th percentile. Colour is shown as it is. `size` is the longer side of the picture in
-    pixels; without it no pixel is lost.
+    their 99th percentile, padding left out. Colour is shown as it is. `size` is the longer side of
+    the picture in pixels; without it no pixel is lost.
 
     Raises FrameRangeError, and RenderingError for a size that is not in 1 to `MAX_SIDE`.
     """
@@ -45,11 +46,11 @@ def render(
         raise FrameRangeError(f"frame {frame} is not among those that were read")
     values = pixels.array[index]
     if values.ndim == 3:
-        return encode_png(fit(colours_to_8_bits(values, pixels.bits_stored), pixels.aspect, size))
+        return encode_png(fit(colours_to_8_bits(values, pixels.value_bits), pixels.aspect, size))
     if window is None:
         window = _own_window(pixels, index)
     grey = grey_to_8_bits(values, window)
-    if pixels.photometric_interpretation == "MONOCHROME1":
+    if pixels.is_inverted:
         grey = 255 - grey
     return encode_png(fit(grey, pixels.aspect, size))
 
@@ -64,13 +65,16 @@ def grey_to_8_bits(values: NDArray[Any], voi: Voi) -> NDArray[np.uint8]:
     return _to_bytes(apply_voi(values, voi))
 
 
-def colours_to_8_bits(values: NDArray[Any], bits_stored: int) -> NDArray[np.uint8]:
-    """(rows, columns, 3) of 8 bits, from samples of `bits_stored` bits or of a 16-bit palette."""
-    if values.dtype == np.uint8:
-        return np.asarray(values[..., :3])
-    bits = bits_stored if bits_stored > 8 else 8 * values.dtype.itemsize
-    scaled = values[..., :3].astype(np.float64) * (255.0 / ((1 << bits) - 1))
-    return _to_bytes(scaled / 255.0)
+def colours_to_8_bits(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+    """(rows, columns, 3) of 8 bits, from samples (or colours of a palette) of `bits` bits.
+
+    Of more than 8 bits the highest 8 are taken, as dcmtk does it: palettes hold 8 bits in the
+    high byte, and get those back.
+    """
+    colours = values[..., :3]
+    if bits >= 8:
+        return np.asarray((colours >> (bits - 8)).clip(0, 255), np.uint8)
+    return _to_bytes(colours / ((1 << bits) - 1))
 
 
 def fit(picture: NDArray[np.uint8], aspect: float, size: int | None) -> Image.Image:
@@ -104,7 +108,8 @@ def _own_window(pixels: ImagePixels, index: int) -> Voi:
         return pixels.vois[index][0]
     values = pixels.array[index]
     is_byte = values.dtype == np.uint8 and pixels.bits_stored == 8
-    return _WHOLE_BYTE if is_byte else default_window(values)
+    padding = pixels.paddings[index]
+    return _WHOLE_BYTE if is_byte else default_window(values, [padding] if padding else ())
 
 
 def _to_bytes(shares: NDArray[np.float64]) -> NDArray[np.uint8]:

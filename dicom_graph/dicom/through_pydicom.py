@@ -5,6 +5,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, BinaryIO
 
 import pydicom
 from pydicom import config
@@ -17,6 +18,7 @@ from pydicom.tag import BaseTag
 from pydicom.valuerep import AMBIGUOUS_VR
 from pydicom.values import convert_SQ
 
+from dicom_graph.dicom.character_sets import resolve_character_set
 from dicom_graph.dicom.dictionary import (
     PIXEL_DATA_TAGS,
     definition,
@@ -47,15 +49,16 @@ def quiet_pydicom() -> Iterator[list[warnings.WarningMessage]]:
         yield caught
 
 
-def read_with_pydicom(path: str, *, force: bool) -> pydicom.FileDataset:
-    """Read a file's data set up to its pixel data.
+def read_with_pydicom(source: str | BinaryIO, *, force: bool) -> pydicom.FileDataset:
+    """Read a data set up to its pixel data, from a path or from the start of an open file.
 
-    Raises UnreadableFileError where pydicom refuses it or its end is missing.
+    An open file is to stay so until the data set is interned. Raises UnreadableFileError where
+    pydicom refuses it or its end is missing.
     """
     try:
         with quiet_pydicom() as caught:
             data_set = pydicom.dcmread(
-                path, stop_before_pixels=True, force=force, defer_size=_DEFERRED
+                source, stop_before_pixels=True, force=force, defer_size=_DEFERRED
             )
     except RecursionError:
         raise UnreadableFileError("sequences are nested too deeply") from None
@@ -78,20 +81,27 @@ def intern_data_set(data_set: Dataset, interner: Interner) -> Item:
     """
     with quiet_pydicom():
         try:
-            return _intern(data_set, interner, None, 0)
+            return _intern(data_set, interner, None, [default_encoding], 0)
         except RecursionError:
             raise UnreadableFileError("sequences are nested too deeply") from None
 
 
-def _intern(data_set: Dataset, interner: Interner, pixel_rep: int | None, depth: int) -> Item:
+def _intern(
+    data_set: Dataset,
+    interner: Interner,
+    pixel_rep: int | None,
+    encodings: list[str],
+    depth: int,
+) -> Item:
     if depth > _MAX_DEPTH:
         raise UnreadableFileError(f"sequences are nested more than {_MAX_DEPTH} deep")
     # A copy, since looking anything up in the data set replaces raw elements by decoded ones.
     sources = sorted(data_set._dict.items())
     if _PIXEL_REPRESENTATION in data_set._dict:
         pixel_rep = _first_integer(data_set, pixel_rep)
+    encodings = _encodings(data_set, encodings)
     elements = [
-        _element(data_set, source, interner, pixel_rep, depth)
+        _element(data_set, source, interner, pixel_rep, encodings, depth)
         for tag, source in sources
         if tag not in PIXEL_DATA_TAGS
     ]
@@ -111,12 +121,13 @@ def _element(
     source: RawDataElement | DataElement,
     interner: Interner,
     pixel_rep: int | None,
+    encodings: list[str],
     depth: int,
 ) -> Element:
     tag = int(source.tag)
     creator = _private_creator(data_set, tag)
     if isinstance(source, DataElement):
-        return _read_element(data_set, source, creator, interner, pixel_rep, depth)
+        return _read_element(data_set, source, creator, interner, pixel_rep, encodings, depth)
     if source.value is None and 0 < source.length < _UNDEFINED:
         deferred = _deferred(data_set, source, creator, pixel_rep)
         if isinstance(deferred, Element):
@@ -129,7 +140,6 @@ def _element(
         )
     vr = _resolved_vr(data_set, source, pixel_rep)
     raw = source.value or b""
-    encodings = _encodings(data_set)
     if vr != "SQ":
         return interner.element(tag, creator, vr, raw, encodings, source.is_little_endian)
     try:
@@ -140,7 +150,7 @@ def _element(
         raise UnreadableFileError(
             f"{element_label(tag, creator)} at byte {source.value_tell}: {_one_line(error)}"
         ) from error
-    interned = tuple(_intern(item, interner, pixel_rep, depth + 1) for item in items)
+    interned = tuple(_intern(item, interner, pixel_rep, encodings, depth + 1) for item in items)
     return interner.sequence(tag, creator, interned)
 
 
@@ -149,7 +159,9 @@ def _deferred(
 ) -> Element | RawDataElement:
     """A value that pydicom left in the file: bytes in pieces as an element, others as raw."""
     vr = _resolved_vr(data_set, source, pixel_rep)
-    with open(str(data_set.filename), "rb", buffering=0) as file:
+    # Where an open file was read, its name is its descriptor.
+    name: Any = data_set.filename
+    with open(name, "rb", buffering=0, closefd=not isinstance(name, int)) as file:
         descriptor = file.fileno()
         chunks = read_in_chunks(descriptor, source.value_tell, source.length)
         missing = source.value_tell + source.length > os.fstat(descriptor).st_size
@@ -173,12 +185,15 @@ def _read_element(
     creator: str,
     interner: Interner,
     pixel_rep: int | None,
+    encodings: list[str],
     depth: int,
 ) -> Element:
     """An element that pydicom decoded while reading: a sequence, or the character set."""
     tag = int(source.tag)
     if source.VR == "SQ":
-        items = tuple(_intern(item, interner, pixel_rep, depth + 1) for item in source.value)
+        items = tuple(
+            _intern(item, interner, pixel_rep, encodings, depth + 1) for item in source.value
+        )
         return interner.sequence(tag, creator, items)
     if source.tag != _CHARACTER_SET:
         raise UnreadableFileError(f"{element_label(tag, creator)} cannot be read")
@@ -188,9 +203,16 @@ def _read_element(
     return interner.element(tag, creator, vr, raw + b" " * (len(raw) % 2), ["iso8859"], True)
 
 
-def _encodings(data_set: Dataset) -> list[str]:
-    encodings = data_set.original_character_set or data_set._character_set or default_encoding
-    return [encodings] if isinstance(encodings, str) else list(encodings)
+def _encodings(data_set: Dataset, inherited: list[str]) -> list[str]:
+    """The character set of a data set, or that of the one around it (PS3.5 7.5.3)."""
+    source = data_set._dict.get(_CHARACTER_SET)
+    if source is None:
+        return inherited
+    if isinstance(source, DataElement):
+        names = source.value if source.VM > 1 else [source.value] * source.VM
+    else:
+        names = (source.value or b"").decode("iso8859").rstrip(" \x00").split("\\")
+    return resolve_character_set([str(name).strip(" \x00") for name in names])[0]
 
 
 def _private_creator(data_set: Dataset, tag: int) -> str:

@@ -7,14 +7,12 @@ import datetime as dt
 import math
 import re
 import struct
-import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pydicom import config
-from pydicom.charset import decode_bytes
-from pydicom.valuerep import TEXT_VR_DELIMS, PersonName
-from pydicom.values import convert_PN
+from pydicom.charset import default_encoding
+
+from dicom_graph.dicom.character_sets import decode_text
 
 BYTES_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 CHARSET_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
@@ -203,35 +201,16 @@ def _texts(vr: str, raw: bytes, encodings: list[str]) -> Parsed:
 
 
 def _decode(vr: str, raw: bytes, encodings: list[str]) -> tuple[str, str | None]:
-    if vr not in CHARSET_VRS:
-        reason = f"{vr} holds bytes outside its character repertoire: read as ISO 8859-1"
-        return raw.decode("iso8859"), reason
-    try:
-        with warnings.catch_warnings(), config.disable_value_validation():
-            warnings.simplefilter("ignore")
-            decode = _decode_name if vr == "PN" else _decode_text
-            text = decode(raw, encodings)
-    except Exception:
-        # Any of Python's codecs can be named as a character set, and some raise what they like.
-        reason = f"cannot be decoded as {' '.join(encodings)}: read as ISO 8859-1"
-        return raw.decode("iso8859"), reason
+    is_declared = vr in CHARSET_VRS
+    used = encodings if is_declared else [default_encoding]
+    text, warning = decode_text(raw, used, is_name=vr == "PN", is_single=vr in SINGLE_VRS)
+    if warning is not None and not is_declared:
+        warning = f"{vr} has no character set but the default: {warning}"
+    if vr == "PN":
+        # As pydicom writes a name: without the delimiters of groups that are empty.
+        text = "\\".join(name.rstrip(" \x00").rstrip("=") for name in text.split("\\"))
     # Lone surrogates are no characters: neither database takes them.
-    text = text.encode("utf-8", "replace").decode()
-    if "\ufffd" in text:
-        return text, f"bytes that are not in the character set {' '.join(encodings)}: replaced"
-    return text, None
-
-
-def _decode_text(raw: bytes, encodings: list[str]) -> str:
-    return decode_bytes(raw, encodings, TEXT_VR_DELIMS)
-
-
-def _decode_name(raw: bytes, encodings: list[str]) -> str:
-    try:
-        names = convert_PN(raw, encodings)
-    except (ValueError, LookupError):
-        return _decode_text(raw, encodings)
-    return str(names) if isinstance(names, PersonName) else "\\".join(map(str, names))
+    return text.encode("utf-8", "replace").decode(), warning
 
 
 def _trim(vr: str, text: str) -> str:

@@ -4,7 +4,7 @@ Windows and look-up tables apply to what stored values mean, after the modality 
 to 0…1 here; pydicom's `apply_voi_lut` maps to the range of the input, which a picture cannot use.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 from dicom_graph.dicom.errors import RenderingError
 from dicom_graph.dicom.functional_groups import FunctionalGroups, readable
 from dicom_graph.dicom.lookup import Lookup, read_lookup
+from dicom_graph.dicom.padding import Padding
 
 VOI_TAGS = frozenset({0x00281050, 0x00281051, 0x00281055, 0x00281056, 0x00283010})
 """WindowCenter, WindowWidth, their explanation, VOILUTFunction, VOILUTSequence."""
@@ -89,17 +90,21 @@ def frame_vois(header: Dataset, groups: FunctionalGroups, frame: int) -> tuple[V
     return (*(read_lookup(item, is_little_endian=is_little) for item in tables), *_windows(source))
 
 
-def default_window(values: NDArray[Any]) -> Window:
-    """From the 1st to the 99th percentile of the finite values; where these meet, from end to end.
+def default_window(values: NDArray[Any], paddings: Iterable[Padding] = ()) -> Window:
+    """From the 1st to the 99th percentile of the finite values that are no padding; where these
+    meet, from end to end.
 
     Where all values are the same, they are the middle grey.
     """
-    finite = values if values.dtype.kind in "iub" else values[np.isfinite(values)]
-    if not finite.size:
+    shown = values if values.dtype.kind in "iub" else values[np.isfinite(values)]
+    for low, high in paddings:
+        inside = shown[(shown < low) | (shown > high)]
+        shown = inside if inside.size else shown
+    if not shown.size:
         return Window(0.0, 1.0, WindowFunction.LINEAR_EXACT)
-    low, high = (float(end) for end in np.percentile(finite, (1, 99)))
+    low, high = (float(end) for end in np.percentile(shown, (1, 99)))
     if low == high:
-        low, high = float(finite.min()), float(finite.max())
+        low, high = float(shown.min()), float(shown.max())
     return Window((low + high) / 2, (high - low) or 1.0, WindowFunction.LINEAR_EXACT)
 
 

@@ -6,8 +6,7 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
-from hashlib import sha256
+from itertools import islice
 from typing import Any
 
 from graphql import (
@@ -22,24 +21,30 @@ from graphql import (
 
 from dicom_graph.access.audit import AuditLog, AuditUnavailable
 from dicom_graph.access.principal import Principal
-from dicom_graph.graph.checking import parsed
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.context import Context
+from dicom_graph.graph.prepared import Prepared
 from dicom_graph.store.audit import Action, AuditLine, Outcome
 from dicom_graph.store.seen import SEEN, Seen
 from dicom_graph.telemetry import metrics, tracing
 from dicom_graph.telemetry.request import CURRENT
 
-_REFUSALS = {"UNAUTHENTICATED", "FORBIDDEN", "UNTRUSTED_DOCUMENT", "INTROSPECTION_OFF"}
+_REFUSALS = {
+    ErrorCode.UNAUTHENTICATED,
+    ErrorCode.FORBIDDEN,
+    ErrorCode.UNTRUSTED_DOCUMENT,
+    ErrorCode.INTROSPECTION_OFF,
+}
 _CODE = re.compile("[A-Z_]{1,40}")
-_KEPT = 1000
 _MAX_FIELDS = 100
+_MAX_NAME = 200
 
 
 class Unavailable(GraphQLError):
     """The audit log is required, and cannot be written."""
 
     def __init__(self) -> None:
-        super().__init__(str(AuditUnavailable()), extensions={"code": "AUDIT_UNAVAILABLE"})
+        super().__init__(str(AuditUnavailable()), extensions={"code": ErrorCode.AUDIT_UNAVAILABLE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,29 +57,30 @@ class Operation:
     digest: str
 
 
-@lru_cache(_KEPT)
-def described(query: str, name: str | None, max_tokens: int) -> Operation | None:
+def described(prepared: Prepared, name: str | None) -> Operation | None:
     """The operation that is asked for; None where the document cannot be read."""
-    try:
-        document = parsed(query, max_tokens)
-    except (GraphQLError, RecursionError):
-        return None
+    known: Operation | None = prepared.operations.get(name)
+    if known is not None:
+        return known
+    document = prepared.document
     operations = [
         node
-        for node in document.definitions
+        for node in (document.definitions if document is not None else ())
         if isinstance(node, OperationDefinitionNode)
         and name in (None, node.name.value if node.name else None)
     ]
-    if len(operations) != 1:
+    if document is None or len(operations) != 1:
         return None
     (node,) = operations
-    fields = tuple(dict.fromkeys(_fields(node.selection_set, _fragments(document))))
-    return Operation(
+    fields = dict.fromkeys(_fields(node.selection_set, _fragments(document)))
+    made = Operation(
         Action[node.operation.name],
-        node.name.value if node.name else None,
-        fields[:_MAX_FIELDS],
-        sha256(query.encode("utf-8", "replace")).hexdigest(),
+        node.name.value[:_MAX_NAME] if node.name else None,
+        tuple(field[:_MAX_NAME] for field in islice(fields, _MAX_FIELDS)),
+        prepared.digest,
     )
+    prepared.operations[name] = made
+    return made
 
 
 def _fragments(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
@@ -204,16 +210,15 @@ class Watched:
 
 
 @asynccontextmanager
-async def watched(context: Any, query: str | None, name: object) -> AsyncIterator[Watched]:
+async def watched(context: Any, prepared: Prepared | None, name: object) -> AsyncIterator[Watched]:
     """Watch an operation that is executed within. Raises Unavailable.
 
     `name`: what the client calls the operation, which may be no text.
     """
     known = context if isinstance(context, Context) else None
-    tokens = known.service.limits.tokens if known is not None else 10**6
     operation = None
-    if query and isinstance(name, str | None):
-        operation = described(query, name, tokens)
+    if prepared is not None and isinstance(name, str | None):
+        operation = described(prepared, name)
     audit = known.service.audit if known is not None else None
     if audit is None or known is None or not audit.wants(known.principal):
         audit = None

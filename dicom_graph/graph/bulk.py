@@ -2,6 +2,7 @@
 
 import asyncio
 
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.errors import BadInput
 from dicom_graph.importing.bulk import read_from_files
@@ -18,11 +19,11 @@ async def load_bytes(info: Info, row: ElementRow, limit: int) -> bytes:
         return row.raw
     if info.context.store.is_deidentified:
         raise BadInput(
-            "more than 64 KiB of an element are not shown without identities", "WITHHELD"
+            "more than 64 KiB of an element are not shown without identities", ErrorCode.WITHHELD
         )
     paths = await info.context.store.files_of_element(row.id, limit=_MAX_FILES)
     found = await asyncio.to_thread(read_from_files, paths, row.tag, row.sha256 or b"")
     if found is not None:
         return found
     named = " and ".join(paths[:2]) or "every file that held this value"
-    raise BadInput(f"{named} is gone or has changed: import it again", "FILE_GONE")
+    raise BadInput(f"{named} is gone or has changed: import it again", ErrorCode.FILE_GONE)

@@ -1,6 +1,7 @@
 """What a request has at hand: the store, its loaders, and the importer."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ from strawberry.dataloader import DataLoader
 from dicom_graph.access.audit import AuditLog
 from dicom_graph.access.principal import Principal
 from dicom_graph.graph.limits import Limits
+from dicom_graph.graph.prepared import Prepared
 from dicom_graph.graph.subjects import Resolver, SubjectPatient, subjects_of
 from dicom_graph.imaging.deidentified import DeidentifiedImaging
 from dicom_graph.imaging.service import Imaging
@@ -220,12 +222,21 @@ class Loaders:
         return loader
 
 
+Admit = Callable[[bool], AbstractContextManager[object]]
+"""The place of an operation, given whether it lasts. Raises Overloaded where there is none."""
+
+
+def _admit_all(is_long: bool) -> AbstractContextManager[object]:
+    return nullcontext()
+
+
 @dataclass(slots=True)
 class Context:
     """One request's context. `principal`: who asks; `store`: what of the database it sees.
 
     `identify` asks again who that is, where a request lasts. `connection_params` is what a
-    WebSocket's client says of itself at its start.
+    WebSocket's client says of itself at its start; `prepared`, the operation's document. `admit`:
+    where an operation of a stream, which may have many, gets a place.
     """
 
     service: Service
@@ -234,6 +245,8 @@ class Context:
     loaders: Loaders
     identify: Callable[[], Awaitable[Principal]] | None = None
     connection_params: dict[str, Any] | None = None
+    admit: Admit = _admit_all
+    prepared: Prepared | None = None
 
     @property
     def imaging(self) -> Imaging:
@@ -253,7 +266,9 @@ class Context:
 
     def fresh(self) -> "Context":
         """A context for a further operation of the same client."""
-        return Context.of(self.service, self.principal, self.identify)
+        made = Context.of(self.service, self.principal, self.identify)
+        made.admit = self.admit
+        return made
 
     async def identify_again(self) -> None:
         """Whoever asks may have lost a right, or all, since it was last looked at."""

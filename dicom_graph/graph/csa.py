@@ -23,6 +23,7 @@ from dicom_graph.dicom.csa_paths import (
 from dicom_graph.dicom.dictionary import ANY_BLOCK
 from dicom_graph.graph.errors import BadInput
 from dicom_graph.store.read.elements import ElementQuery, ElementRow
+from dicom_graph.store.storable import UnstorableText, check_text
 
 _TAGS = frozenset({CSA_GROUP << 16 | low for low in (CSA_IMAGE_HEADER, CSA_SERIES_HEADER)})
 QUERY = ElementQuery(
@@ -86,8 +87,8 @@ def _has_value(node: Any) -> bool:
 def checked_path(path: str) -> str:
     """The path as the database has it. Raises BadInput."""
     try:
-        normal = normal_path(path)
-    except CsaPathSyntaxError as error:
+        normal = normal_path(check_text(path))
+    except (CsaPathSyntaxError, UnstorableText) as error:
         raise BadInput(str(error)) from None
     if len(normal) > MAX_PATH_LENGTH:
         raise BadInput(f"the path has {len(normal)} characters, more than {MAX_PATH_LENGTH}")

@@ -1,6 +1,7 @@
 """Facets: the distinct values of a field or an element, with their counts."""
 
 import datetime as dt
+from dataclasses import fields
 from enum import Enum
 from typing import Annotated, Any
 
@@ -14,10 +15,10 @@ from dicom_graph.graph.inputs.entities import (
     PatientFilter,
     SeriesFilter,
     StudyFilter,
-    condition_of,
 )
 from dicom_graph.graph.inputs.names import facet_field
 from dicom_graph.graph.listing import answered
+from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.graph.scalars import JSON
 from dicom_graph.store.read import FacetValue as Row
 from dicom_graph.store.read.conditions import Condition, HasElement
@@ -100,10 +101,10 @@ async def facet(
 def _condition(entity: str, given: FacetFilter | None) -> Condition | None:
     if given is None:
         return None
-    for name in ("patient", "study", "series", "image"):
-        if name != entity and getattr(given, name) is not None:
+    for field in fields(given):
+        if field.name != entity and getattr(given, field.name) is not None:
             raise BadInput(f"the facet counts {entity.upper()}: give `filter.{entity}`")
-    return condition_of(entity, getattr(given, entity))
+    return ENTITIES[entity].wanted(getattr(given, entity))
 
 
 def _names(keyword: str | None, path: str | None, creator: str | None) -> list[HasElement]:

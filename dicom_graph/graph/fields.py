@@ -3,7 +3,6 @@
 import datetime as dt
 import inspect
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Annotated, Any
 
 import strawberry
@@ -18,11 +17,10 @@ from dicom_graph.graph.connection import (
     page_request,
 )
 from dicom_graph.graph.context import Info
-from dicom_graph.graph.inputs.entities import FILTERS, condition_of
 from dicom_graph.graph.inputs.names import camel_case
-from dicom_graph.graph.inputs.orders import ORDERS, order_of
-from dicom_graph.graph.inputs.search import SEARCHED, narrowed
+from dicom_graph.graph.inputs.orders import order_of
 from dicom_graph.graph.listing import Listing
+from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.store.read import (
     Order,
     PageRequest,
@@ -35,18 +33,6 @@ Search = Annotated[
         description="Words that must all occur in the texts of an object, in either case."
     ),
 ]
-_TYPES = {
-    "patient": "Patient", "study": "Study", "series": "Series", "image": "Image",
-    "header": "Header", "data_element": "DataElement",
-    "data_element_definition": "DataElementDefinition", "import_job": "ImportJob",
-    "audit_entry": "AuditEntry",
-}  # fmt: skip
-_MODULES = {
-    "patient": "patient", "study": "study", "series": "series", "image": "image",
-    "header": "header", "data_element": "element", "data_element_definition": "element",
-    "import_job": "import_job",
-    "audit_entry": "audit_entry",
-}  # fmt: skip
 
 
 def root_list(entity: str, description: str) -> Any:
@@ -65,7 +51,7 @@ def root_list(entity: str, description: str) -> Any:
     ) -> Connection[Any]:
         order = order_of(entity, order_by)
         request = _request(info, order, first, after, last, before, offset)
-        wanted = narrowed(entity, condition_of(entity, filter), search)
+        wanted = ENTITIES[entity].wanted(filter, search)
         return await _connection(Listing(info.context, entity, request, wanted), None)
 
     return strawberry.field(resolver=_with_inputs(resolve, entity), description=description)
@@ -92,7 +78,7 @@ def related_list(relation: str, description: str) -> Any:
     ) -> Connection[Any]:
         order = order_of(child, order_by)
         request = _request(info, order, first, after, last, before, offset)
-        wanted = narrowed(child, condition_of(child, filter), search)
+        wanted = ENTITIES[child].wanted(filter, search)
         listing = Listing(info.context, child, request, wanted, relation, self.as_parent())
         return await _connection(listing, self)
 
@@ -101,11 +87,11 @@ def related_list(relation: str, description: str) -> Any:
 
 async def _connection(listing: Listing, origin: Any) -> Connection[Any]:
     page = await listing.page()
-    module = import_module(f"dicom_graph.graph.types.{_MODULES[listing.entity]}")
+    entity = ENTITIES[listing.entity]
     rows: Sequence[Any] = page.rows
-    if listing.entity == "data_element":
-        rows = await listing.context.loaders.element.load_many([row.id for row in rows])
-    make = getattr(module, _TYPES[listing.entity]).from_row
+    if entity.by_id_only:
+        rows = await entity.rows(listing.context.loaders).load_many([row.id for row in rows])
+    make = entity.type.from_row
     return Connection(nodes=[make(row, origin) for row in rows], page=page, listing=listing)
 
 
@@ -115,8 +101,8 @@ def _with_inputs(resolver: Any, entity: str) -> Any:
     """
     signature = inspect.signature(resolver)
     parameters = dict(signature.parameters)
-    if entity in FILTERS:
-        filters = FILTERS[entity]
+    filters, orders = ENTITIES[entity].filter, ENTITIES[entity].order
+    if filters is not None:
         which = strawberry.argument(description="Which of them; all where it is not given.")
         how = strawberry.argument(description="What to sort by, the most important first.")
         parameters["filter"] = parameters["filter"].replace(
@@ -124,14 +110,13 @@ def _with_inputs(resolver: Any, entity: str) -> Any:
         )
     else:
         del parameters["filter"]
-    if entity in ORDERS:
-        orders = ORDERS[entity]
+    if orders is not None:
         parameters["order_by"] = parameters["order_by"].replace(
             annotation=Annotated[list[orders] | None, how]  # type: ignore[valid-type]
         )
     else:
         del parameters["order_by"]
-    if entity not in SEARCHED:
+    if not ENTITIES[entity].searched:
         del parameters["search"]
     resolver.__signature__ = signature.replace(parameters=list(parameters.values()))
     resolver.__annotations__ = {

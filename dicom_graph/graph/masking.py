@@ -1,11 +1,11 @@
 """Errors as clients see them: expected ones in full, unexpected ones as an id to look up."""
 
+import json
 import logging
-import re
 import traceback
 import uuid
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing, nullcontext
 from typing import Any
 
 import strawberry
@@ -14,39 +14,68 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.auditing import Unavailable, watched
+from dicom_graph.graph.checking import refusal
 from dicom_graph.graph.context import Context
-from dicom_graph.graph.limits import Limits
+from dicom_graph.graph.errors import Overloaded
+from dicom_graph.graph.limits import Limits, TooMuch
+from dicom_graph.graph.prepared import Prepared, errors_of, prepare
+from dicom_graph.graph.schema_names import without_schema_names
 from dicom_graph.store.dialect import describe_error, is_interrupted
+from dicom_graph.store.storable import UnstorableText
 from dicom_graph.store.trouble import trouble_of
 from dicom_graph.telemetry.request import current_id
 
 log = logging.getLogger(__name__)
-_SUGGESTION = re.compile(r"[.;]? did you mean .*", re.IGNORECASE | re.DOTALL)
-"""Names of the schema, which a server without introspection does not tell."""
+_MAX_MESSAGE = 1000
+"""Characters of an error, which may repeat what a client sent."""
 
 
 class MaskedSchema(strawberry.Schema):
     """A schema that tells clients nothing of an unexpected error but the id it was logged by."""
 
-    async def execute(self, query: str | None, *args: Any, **options: Any) -> ExecutionResult:
+    async def execute(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any | None = None,
+        root_value: Any | None = None,
+        operation_name: str | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+    ) -> ExecutionResult:
         """One result, so no subscription: those are refused here and go through `stream`."""
-        allowed = set(options.get("allowed_operation_types") or OperationType)
-        options["allowed_operation_types"] = allowed - {OperationType.SUBSCRIPTION}
-        context = options.get("context_value")
-        if isinstance(context, Context):
-            options["context_value"] = context = context.fresh()
+        context = context_value.fresh() if isinstance(context_value, Context) else context_value
+        prepared, refused = await self._begin(query, variable_values, context, operation_name)
         try:
-            async with watched(context, query, options.get("operation_name")) as watch:
-                result = await super().execute(query, *args, **options)
+            async with watched(context, prepared, operation_name) as watch:
+                result = refused or await super().execute(
+                    query,
+                    variable_values,
+                    context,
+                    root_value,
+                    operation_name,
+                    set(allowed_operation_types or OperationType) - {OperationType.SUBSCRIPTION},
+                    operation_extensions,
+                )
                 watch.note(result)
         except Unavailable as error:
             return PreExecutionError(data=None, errors=[error])
         return result
 
-    async def stream(self, query: str | None, *args: Any, **options: Any) -> Any:
+    async def stream(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any | None = None,
+        root_value: Any | None = None,
+        operation_name: str | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+    ) -> Any:
         """Any operation of a WebSocket, or a subscription."""
-        context = options.get("context_value")
+        context = context_value
         if isinstance(context, Context):
             # A WebSocket has one for all its operations; what one loaded is stale soon.
             try:
@@ -56,65 +85,126 @@ class MaskedSchema(strawberry.Schema):
                 if trouble is None:
                     raise
                 return _refuse(trouble)
-            options["context_value"] = context = context.fresh()
-        results = await super().stream(query, *args, **options)
-        return _watched(results, context, query, options.get("operation_name"))
+            context = context.fresh()
+        prepared, refused = await self._begin(query, variable_values, context, operation_name)
+        if refused is not None:
+            return _watched(_only(refused), context, prepared, operation_name)
+        results = await super().stream(
+            query,
+            variable_values,
+            context,
+            root_value,
+            operation_name,
+            operation_extensions,
+            allowed_operation_types,
+        )
+        return _watched(results, context, prepared, operation_name)
+
+    async def _begin(
+        self, query: str | None, variables: Any, context: Any, operation: Any
+    ) -> tuple[Prepared | None, PreExecutionError | None]:
+        """The document of an operation, and the result where it is refused."""
+        if not query:
+            return None, None
+        limits = _limits_of(context)
+        prepared: Prepared | None = None
+        errors: list[GraphQLError] = []
+        try:
+            prepared = await prepare(self._schema, query, limits)
+        except TooMuch as too_long:
+            errors = [too_long]
+        if prepared is not None:
+            if isinstance(context, Context):
+                context.prepared = prepared
+            if prepared.document is None:
+                errors = prepared.errors()
+            elif refused := refusal(limits, prepared, query, operation, variables):
+                errors = [refused]
+            else:
+                await errors_of(query, prepared)
+        if not errors:
+            return prepared, None
+        given = self._create_execution_context(query, (), variables, context)
+        self.process_errors(errors, given)
+        return prepared, PreExecutionError(data=None, errors=errors)
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
         """Mask and log. The log has the place, not the message, which may hold patient data."""
-        context = execution_context.context if execution_context is not None else None
-        limits = context.service.limits if isinstance(context, Context) else Limits()
+        limits = _limits_of(execution_context.context if execution_context is not None else None)
+        sent = "" if limits.introspection else _sent(execution_context)
         for error in errors:
             original = error.original_error
+            if len(error.message) > _MAX_MESSAGE:
+                error.message = error.message[:_MAX_MESSAGE] + "…"
             if not limits.introspection:
-                error.message = _SUGGESTION.sub("", error.message)
+                error.message = without_schema_names(error.message, sent)
             if isinstance(original, TimeoutError) or is_interrupted(original):
                 error.message = (
                     f"the request took more than {limits.seconds:g} seconds "
                     "(DICOM_GRAPH_MAX_SECONDS)"
                 )
-                error.extensions = {"code": "TIMEOUT"}
+                error.extensions = {"code": ErrorCode.TIMEOUT}
                 continue
             if original is None or isinstance(original, GraphQLError):
                 error.extensions = {"code": _code_of(error)} | (error.extensions or {})
                 continue
+            if isinstance(original, UnstorableText):
+                error.message, error.extensions = str(original), {"code": ErrorCode.BAD_INPUT}
+                continue
             trouble = trouble_of(original)
             if trouble is not None:
                 log.warning("%s (%s)", trouble, describe_error(original))
-                error.message, error.extensions = trouble, {"code": "UNAVAILABLE"}
+                error.message, error.extensions = trouble, {"code": ErrorCode.UNAVAILABLE}
                 continue
             error_id = uuid.uuid4().hex[:12]
             place = "".join(traceback.format_tb(original.__traceback__))
             log.error("internal error %s: %s\n%s", error_id, type(original).__name__, place)
             error.message = f"internal error {error_id}: the server's log has the details"
-            error.extensions = {"code": "INTERNAL", "id": error_id}
+            error.extensions = {"code": ErrorCode.INTERNAL, "id": error_id}
             if (request_id := current_id()) is not None:
                 error.extensions["requestId"] = request_id
 
 
+def _limits_of(context: Any) -> Limits:
+    return context.service.limits if isinstance(context, Context) else Limits()
+
+
+async def _only(result: PreExecutionError) -> AsyncGenerator[PreExecutionError, None]:
+    yield result
+
+
+def _sent(context: ExecutionContext | None) -> str:
+    """What the client wrote: its document and its variables."""
+    if context is None:
+        return ""
+    return f"{context.query} {json.dumps(context.variables, default=str)}"
+
+
 async def _refuse(trouble: str) -> AsyncGenerator[PreExecutionError, None]:
     """The only result of an operation that cannot begin."""
-    error = GraphQLError(trouble, extensions={"code": "UNAVAILABLE"})
+    error = GraphQLError(trouble, extensions={"code": ErrorCode.UNAVAILABLE})
     yield PreExecutionError(data=None, errors=[error])
 
 
 def _code_of(error: GraphQLError) -> str:
     """For what graphql-core found: no GraphQL, no operation of this schema, or a bad value."""
     if isinstance(error, GraphQLSyntaxError):
-        return "BAD_SYNTAX"
-    return "BAD_OPERATION" if error.path is None else "BAD_INPUT"
+        return ErrorCode.BAD_SYNTAX
+    return ErrorCode.BAD_OPERATION if error.path is None else ErrorCode.BAD_INPUT
 
 
-async def _watched(results: Any, context: Any, query: str | None, name: str | None) -> Any:
+async def _watched(results: Any, context: Any, prepared: Prepared | None, name: Any) -> Any:
     """The same results, watched; nothing is sent that had to be written down and could not."""
+    admit = context.admit if isinstance(context, Context) else nullcontext
     try:
-        async with watched(context, query, name) as watch, aclosing(results):
-            async for result in results:
-                watch.note(result)
-                if not watch.is_long:
-                    await watch.end()
-                yield result
-    except Unavailable as error:
+        async with watched(context, prepared, name) as watch, aclosing(results):
+            with admit(watch.is_long):
+                async for result in results:
+                    watch.note(result)
+                    if not watch.is_long:
+                        await watch.end()
+                    yield result
+    except (Unavailable, Overloaded) as error:
         yield PreExecutionError(data=None, errors=[error])

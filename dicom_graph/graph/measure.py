@@ -1,10 +1,11 @@
-"""How large a document is, and how many objects its pages may hold.
+"""How large a document is, and what its operations may cost.
 
 Fragments are measured once, however often they are spread: a document of a few lines that would
 be a million fields when written out is as quickly measured as any other.
 """
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,12 +27,27 @@ from graphql import (
     ValueNode,
     VariableNode,
     get_named_type,
+    is_composite_type,
+)
+
+from dicom_graph.graph.given import Given, plain
+from dicom_graph.graph.weights import (
+    CONDITION,
+    FIELD,
+    FREE_FIELDS,
+    NAMED,
+    RELATED,
+    VALUE,
+    WEIGHTS,
 )
 
 DEFAULT_PAGE_SIZE = 25
 """Of a list whose size is not asked for."""
 _PAGE_ARGUMENTS = ("first", "last", "ids")
+_NAMES = frozenset({"keywords", "tags"})
+_OF_PAGES = ("Connection", "Edge")
 _ENOUGH = 10**18
+_NO_ARGUMENTS = Given()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,66 +83,100 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class _Page:
-    """A list of at most `size` objects, and the lists in each. A text is a variable's name."""
+class _Part:
+    """What a field leads to: what it weighs itself, and `size` times `each` and what is below it.
 
-    size: "int | str"
-    default: int
-    lists: "tuple[_Page | str, ...]"
+    A size that is a text is that of a variable, else `default`. `given`: the field's arguments.
+    """
+
+    size: float | str
+    default: float
+    each: float = 0
+    own: float = 0
+    given: Given = _NO_ARGUMENTS
+    parts: "_Parts" = ()
 
 
-_Lists = tuple["_Page | str", ...]
-"""The lists of a selection; a text is the name of a fragment that has some."""
+_Parts = tuple["_Part | str", ...]
+"""What a selection leads to; a text is the name of a fragment that leads to something."""
 
 
 @dataclass(slots=True)
 class Measured:
-    """A document's figures, and the pages in it."""
+    """A document's figures, and what its operations lead to."""
 
     figures: Figures = field(default_factory=Figures)
-    _operations: dict[str | None, _Lists] = field(default_factory=dict)
+    _operations: dict[str | None, _Parts] = field(default_factory=dict)
     _defaults: dict[str | None, dict[str, Any]] = field(default_factory=dict)
-    _fragments: dict[str, _Lists] = field(default_factory=dict)
+    _fragments: dict[str, _Parts] = field(default_factory=dict)
 
     def cost(self, operation: str | None, variables: Mapping[str, Any]) -> int:
-        """How many objects the pages of an operation may hold together."""
-        name = operation if operation in self._operations else next(iter(self._operations), None)
-        values = self._defaults.get(name, {}) | dict(variables)
-        known: dict[str, int] = {}
+        """What an operation may cost: the objects that its pages may hold together, and what else
+        `graph.weights` has. Raises NestedTooDeeply.
+        """
+        values = self._values(operation, variables)
 
-        def total(lists: _Lists) -> int:
-            return min(sum(map(cost, lists)), _ENOUGH)
+        def cost(part: _Part, below: float) -> float:
+            given = part.given
+            own = CONDITION * given.conditions(values) + VALUE * given.values(values)
+            return part.own + own + _size(part, values) * (part.each + below)
 
-        def cost(page: _Page | str) -> int:
-            if isinstance(page, str):
-                if page not in known:
-                    known[page] = 0
-                    known[page] = total(self._fragments.get(page, ()))
-                return known[page]
-            return _size(page, values) * (1 + total(page.lists))
+        return math.ceil(round(self._total(operation, cost), 6))
 
-        return total(self._operations.get(name, ()))
+    def conditions(self, operation: str | None, variables: Mapping[str, Any]) -> int:
+        """How many conditions the filters, searches and orders of an operation hold together.
+
+        Raises NestedTooDeeply.
+        """
+        values = self._values(operation, variables)
+        return int(
+            self._total(operation, lambda part, below: part.given.conditions(values) + below)
+        )
+
+    def _values(self, operation: str | None, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self._defaults.get(self._name(operation), {}) | dict(variables)
+
+    def _name(self, operation: str | None) -> str | None:
+        is_known = operation in self._operations
+        return operation if is_known else next(iter(self._operations), None)
+
+    def _total(self, operation: str | None, figure: Callable[[_Part, float], float]) -> float:
+        """The sum of a figure over all parts; `figure` is given that of what is below a part."""
+        known: dict[str, float] = {}
+
+        def total(parts: _Parts) -> float:
+            return min(sum(map(of, parts)), _ENOUGH)
+
+        def of(part: _Part | str) -> float:
+            if isinstance(part, str):
+                if part not in known:
+                    known[part] = 0
+                    known[part] = total(self._fragments.get(part, ()))
+                return known[part]
+            return figure(part, total(part.parts))
+
+        return total(self._operations.get(self._name(operation), ()))
 
 
-def _size(page: _Page, values: Mapping[str, Any]) -> int:
-    size = values.get(page.size) if isinstance(page.size, str) else page.size
+def _size(part: _Part, values: Mapping[str, Any]) -> float:
+    size = values.get(part.size) if isinstance(part.size, str) else part.size
     if isinstance(size, list):
         return len(size)
-    return max(size, 0) if isinstance(size, int) else page.default
+    return max(size, 0) if isinstance(size, int | float) else part.default
 
 
 def measure(schema: GraphQLSchema, document: DocumentNode) -> Measured:
-    """Measure a document, which need not be valid."""
+    """Measure a document, which need not be valid. Raises NestedTooDeeply."""
     walk = _Walk(schema, document)
-    measured = Measured(_fragments=walk.lists)
+    measured = Measured(_fragments=walk.parts)
     for node in document.definitions:
         if isinstance(node, OperationDefinitionNode):
             name = node.name.value if node.name else None
-            figures, lists = walk.selection(node.selection_set, _root(schema, node))
+            figures, parts = walk.selection(node.selection_set, _root(schema, node))
             measured.figures = measured.figures.beside(figures)
-            measured._operations[name] = lists
+            measured._operations[name] = parts
             measured._defaults[name] = {
-                variable.variable.name.value: _plain(variable.default_value)
+                variable.variable.name.value: _default_value(variable.default_value)
                 for variable in node.variable_definitions or ()
             }
     measured.figures = replace(measured.figures, aliases=walk.aliases)
@@ -139,7 +189,7 @@ def _root(schema: GraphQLSchema, node: OperationDefinitionNode) -> GraphQLNamedT
 
 class _Walk:
     def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
-        self.lists: dict[str, _Lists] = {}
+        self.parts: dict[str, _Parts] = {}
         self.aliases = 0
         self._schema = schema
         self._figures: dict[str, Figures] = {}
@@ -151,12 +201,14 @@ class _Walk:
 
     def selection(
         self, node: SelectionSetNode | None, type_: GraphQLNamedType | None
-    ) -> tuple[Figures, _Lists]:
+    ) -> tuple[Figures, _Parts]:
         selections: Iterable[SelectionNode] = node.selections if node else ()
         figures = Figures(selections=len(tuple(selections)))
-        lists: list[_Page | str] = []
+        parts: list[_Part | str] = []
+        n_plain = 0
         for selection in selections:
             if isinstance(selection, FieldNode):
+                n_plain += selection.selection_set is None
                 found, below = self._field(selection, type_)
             elif isinstance(selection, FragmentSpreadNode):
                 name = selection.name.value
@@ -168,16 +220,18 @@ class _Walk:
                 )
             directives = Figures(directives=len(selection.directives or ()))
             figures = figures.beside(found).beside(directives)
-            lists.extend(below)
-        return figures, tuple(lists)
+            parts.extend(below)
+        if n_plain > FREE_FIELDS:
+            parts.append(_Part(1, 1, own=FIELD * (n_plain - FREE_FIELDS)))
+        return figures, tuple(parts)
 
-    def _field(self, node: FieldNode, type_: GraphQLNamedType | None) -> tuple[Figures, _Lists]:
+    def _field(self, node: FieldNode, type_: GraphQLNamedType | None) -> tuple[Figures, _Parts]:
         self.aliases += node.alias is not None
         definition = getattr(type_, "fields", {}).get(node.name.value)
         inner = get_named_type(definition.type) if definition is not None else None
-        figures, lists = self.selection(node.selection_set, inner)
-        page = _page(node, definition, lists)
-        return figures.below(node), lists if page is None else (page,)
+        figures, parts = self.selection(node.selection_set, inner)
+        part = _part(node, type_, definition, parts)
+        return figures.below(node), parts if part is None else (part,)
 
     def _fragment(self, name: str) -> Figures:
         if name not in self._figures:
@@ -186,32 +240,79 @@ class _Walk:
             node = self._fragments.get(name)
             if node is not None:
                 type_ = self._type(node.type_condition, None)
-                self._figures[name], self.lists[name] = self.selection(node.selection_set, type_)
+                self._figures[name], self.parts[name] = self.selection(node.selection_set, type_)
         return self._figures[name]
 
     def _type(self, condition: Any, otherwise: GraphQLNamedType | None) -> GraphQLNamedType | None:
-        return self._schema.get_type(condition.name.value) if condition else otherwise
+        """The type of a fragment; None where it is none that has fields, which is not valid."""
+        if not condition:
+            return otherwise
+        named = self._schema.get_type(condition.name.value)
+        return named if is_composite_type(named) else None
 
 
-def _page(node: FieldNode, definition: GraphQLField | None, lists: _Lists) -> _Page | None:
-    """The list that a field gives a page of; None for any other field."""
-    if definition is None:
+def _part(
+    node: FieldNode,
+    type_: GraphQLNamedType | None,
+    definition: GraphQLField | None,
+    parts: _Parts,
+) -> _Part | None:
+    """What a field leads to; None where that is nothing but `parts`, and its arguments too."""
+    if definition is None or type_ is None:
         return None
+    given = Given.of(node.arguments or ())
+    size, default = _page_size(node, definition)
+    if default is not None:
+        return _Part(size, default, each=1, given=given, parts=parts)
+    weight = WEIGHTS.get(f"{type_.name}.{node.name.value}")
+    if weight is None and _is_entity(definition) and not type_.name.endswith(_OF_PAGES):
+        weight = RELATED
+    if weight is not None:
+        n_named = _count_named(node)
+        own = RELATED.own + NAMED * n_named if n_named else weight.own
+        size = min(n_named or weight.size, weight.size)
+        return _Part(size, size, own=min(own, weight.own), given=given, parts=parts)
+    return _Part(1, 1, given=given, parts=parts) if given.arguments else None
+
+
+def _count_named(node: FieldNode) -> int:
+    """How many elements are asked for by name; 0 for all."""
+    return sum(
+        len(argument.value.values)
+        for argument in node.arguments or ()
+        if argument.name.value in _NAMES and isinstance(argument.value, ListValueNode)
+    )
+
+
+def _is_entity(definition: GraphQLField) -> bool:
+    """Whether a field leads to objects that have an id."""
+    type_ = get_named_type(definition.type)
+    interfaces = getattr(type_, "interfaces", ())
+    return type_.name == "Node" or any(interface.name == "Node" for interface in interfaces)
+
+
+def _page_size(node: FieldNode, definition: GraphQLField) -> tuple[float | str, float | None]:
+    """The size of a field's page, and that of a page whose size is not known; None for no page."""
     known = [name for name in _PAGE_ARGUMENTS if name in definition.args]
     if not known:
-        return None
+        return 0, None
     given = {argument.name.value: argument.value for argument in node.arguments or ()}
     default = _default(definition.args[known[0]])
     for name in known:
         size = _plain(given.get(name))
         if isinstance(given.get(name), VariableNode) or size is not None:
-            return _Page(size if isinstance(size, int | str) else default, default, lists)
-    return _Page(default, default, lists)
+            return size if isinstance(size, int | str) else default, default
+    return default, default
 
 
 def _default(argument: GraphQLArgument) -> int:
     default = argument.default_value
     return default if isinstance(default, int) else DEFAULT_PAGE_SIZE
+
+
+def _default_value(value: ValueNode | None) -> Any:
+    """The value of a variable that is not given; a whole number as such."""
+    return int(value.value) if isinstance(value, IntValueNode) else plain(value)
 
 
 def _plain(value: ValueNode | None) -> Any:

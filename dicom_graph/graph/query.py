@@ -1,8 +1,7 @@
 """The query root."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 
@@ -15,9 +14,9 @@ from dicom_graph.graph.facets import FacetValue, facet
 from dicom_graph.graph.fields import root_list
 from dicom_graph.graph.node import Node, split_global_id
 from dicom_graph.graph.permissions import require
+from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.graph.types.audit_entry import AuditEntry
 from dicom_graph.graph.types.element import DataElement, DataElementDefinition
-from dicom_graph.graph.types.header import Header
 from dicom_graph.graph.types.image import Image
 from dicom_graph.graph.types.import_job import ImportJob
 from dicom_graph.graph.types.patient import Patient
@@ -29,54 +28,19 @@ Uid = Annotated[str, strawberry.argument(description="The UID, or the PatientID 
 Id = Annotated[strawberry.ID, strawberry.argument(description="A global id.")]
 
 
-def _entity(table: str, make: Callable[[Any], Node]) -> Callable[[Info, int], Awaitable[Any]]:
-    async def load(info: Info, key: int) -> Node | None:
-        row = await info.context.loaders.entity(table).load(key)
-        return make(row) if row is not None else None
-
-    return load
-
-
-async def _audit_entry(info: Info, key: int) -> AuditEntry | None:
-    require(info.context, need_of_field("Query", "auditEntries"), "auditEntries")
-    row = await info.context.loaders.entity("audit_entry").load(key)
-    return AuditEntry.from_row(row) if row is not None else None
-
-
-async def _header(info: Info, key: int) -> Header | None:
-    row = await info.context.loaders.header.load(key)
-    return Header.from_row(row) if row is not None else None
-
-
-async def _element(info: Info, key: int) -> DataElement | None:
-    row = await info.context.loaders.element.load(key)
-    return DataElement.from_row(row) if row is not None else None
-
-
-async def _definition(info: Info, key: int) -> DataElementDefinition | None:
-    row = await info.context.loaders.definition.load(key)
-    return DataElementDefinition.from_row(row) if row is not None else None
-
-
-_NODES: dict[str, Callable[[Info, int], Awaitable[Any]]] = {
-    "Patient": _entity("patient", Patient.from_row),
-    "Study": _entity("study", Study.from_row),
-    "Series": _entity("series", Series.from_row),
-    "Image": _entity("image", Image.from_row),
-    "ImportJob": _entity("import_job", ImportJob.from_row),
-    "AuditEntry": _audit_entry,
-    "Header": _header,
-    "DataElement": _element,
-    "DataElementDefinition": _definition,
-}
+_BY_TYPE = {entity.type_name: entity for entity in ENTITIES.values()}
 
 
 async def load_node(info: Info, id: str) -> Node | None:
     """The object of a global id, None where it is gone. Raises BadInput for any other text."""
     type_name, key = split_global_id(id)
-    if type_name not in _NODES:
+    if type_name not in _BY_TYPE:
         raise BadInput(f"{id[:100]!r} is not an id that this server gave")
-    node: Node | None = await _NODES[type_name](info, key)
+    entity = _BY_TYPE[type_name]
+    if entity.guarded_as is not None:
+        require(info.context, need_of_field("Query", entity.guarded_as), entity.guarded_as)
+    row = await entity.rows(info.context.loaders).load(key)
+    node: Node | None = entity.type.from_row(row) if row is not None else None
     return node
 
 

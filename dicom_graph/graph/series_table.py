@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any
 
+from dicom_graph.dicom.entities import SERIES, STUDY
 from dicom_graph.dicom.values import BYTES_VRS
 from dicom_graph.graph.element_path import Step, parse_path
 from dicom_graph.graph.listing import answered
@@ -15,20 +16,15 @@ from dicom_graph.store.read import Condition, PageRequest, Parent, Store
 from dicom_graph.store.read.elements import ElementRow
 from dicom_graph.store.read.relations import DEFAULT_ORDERS
 
-_FIELDS = {
-    "SeriesInstanceUID": "uid", "EchoTime": "echo_time", "RepetitionTime": "repetition_time",
-    "InversionTime": "inversion_time", "PixelSpacing": "pixel_spacing",
-    "SliceThickness": "slice_thickness", "SequenceName": "sequence_name",
-    "PulseSequenceName": "pulse_sequence_name", "Manufacturer": "manufacturer",
-    "ScanningSequence": "scanning_sequence", "SequenceVariant": "sequence_variant",
-}  # fmt: skip
-_STUDY_FIELDS = {"StudyDescription": "description", "StudyDate": "date", "StudyTime": "time"}
 COLUMNS = (
     "ID", "SeriesInstanceUID", "EchoTime", "RepetitionTime", "InversionTime", "PixelSpacing",
     "SliceThickness", "StudyDescription", "SequenceName", "PulseSequenceName", "StudyTime",
     "StudyDate", "Manufacturer", "ScanningSequence", "SequenceVariant",
 )  # fmt: skip
-"""The columns of every table; ID is the series' global id."""
+"""The columns of every table; ID is the series' global id, the others are keywords."""
+_OF_SERIES, _OF_STUDY = (
+    {a.keyword: a.name for a in described.attributes} for described in (SERIES, STUDY)
+)
 _PAGE = 200
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -80,10 +76,10 @@ def _fields(row: Any, study: Any) -> Iterator[str]:
     for name in COLUMNS:
         if name == "ID":
             yield str(global_id("Series", row.id))
-        elif name in _FIELDS:
-            yield _text(getattr(row, _FIELDS[name]))
+        elif name in _OF_SERIES:
+            yield _text(getattr(row, _OF_SERIES[name]))
         else:
-            yield _text(getattr(study, _STUDY_FIELDS[name])) if study is not None else ""
+            yield _text(getattr(study, _OF_STUDY[name])) if study is not None else ""
 
 
 async def _sample_headers(store: Store, series_ids: Sequence[int]) -> dict[int, Any]:

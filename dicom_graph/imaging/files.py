@@ -5,7 +5,8 @@ import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from dicom_graph.imaging.errors import ImagingError, Problem
+from dicom_graph.error_codes import ErrorCode
+from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.work import FileState
 from dicom_graph.store.read import Order, PageRequest, Parent, Store
 
@@ -28,7 +29,7 @@ async def find(store: Store, entity: str, uid: str) -> Any:
     # PostgreSQL's text refuses NUL; nothing that is stored has it.
     rows = {} if "\0" in uid else await store.by_uids(entity, [uid])
     if uid not in rows:
-        raise ImagingError(f"no {entity} has the UID {uid[:100]!r}", Problem.NOT_FOUND)
+        raise ImagingError(f"no {entity} has the UID {uid[:100]!r}", ErrorCode.NOT_FOUND)
     return rows[uid]
 
 
@@ -46,7 +47,7 @@ async def file_of(store: Store, image_id: int) -> FileState:
         raise ImagingError(
             "the file of the image is gone or has changed since it was imported: import or sync "
             "again",
-            Problem.FILE_GONE,
+            ErrorCode.FILE_GONE,
         )
     return found
 
@@ -65,7 +66,7 @@ async def series_files(store: Store, series_id: int) -> tuple[FileState, ...]:
         raise ImagingError(
             f"the files of {n_gone} of {n_gone + len(found)} images are gone or have changed since "
             "they were imported: import or sync again",
-            Problem.FILE_GONE,
+            ErrorCode.FILE_GONE,
         )
     return tuple(found)
 

@@ -21,27 +21,34 @@ from multiprocessing.context import BaseContext
 from typing import ParamSpec, TypeVar
 
 from dicom_graph.dicom.errors import PixelError
-from dicom_graph.imaging.errors import ImagingError, Problem, imaging_error
+from dicom_graph.error_codes import ErrorCode
+from dicom_graph.imaging.errors import ImagingError, imaging_error
+from dicom_graph.imaging.memory import Memory, bound_memory, memory_of
+from dicom_graph.signals import ending_signals
 from dicom_graph.store.deadline import DEADLINE
 from dicom_graph.telemetry import metrics
 
+log = logging.getLogger(__name__)
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
 _PRELOADED = ["__main__", "dicom_graph.imaging.work"]
-_HEADROOM = 1 << 30
-"""Address space for libraries and threads, beside what a call may decode."""
+_KEPT_PART, _KEPT_BYTES = 4, 128 << 20
+"""A worker that keeps more than this part of its memory, and more than so much, is replaced."""
 
 
 class DecodePool:
     """Runs functions in up to `workers` processes, each call for `seconds` at most.
 
-    `memory_bytes`: about what one call may take; the system holds a worker to it where it can.
+    `memory_bytes`: what a worker may take; the system holds it to that where it can. A worker that
+    ran out of memory, or keeps much of it after a call, is replaced: what a file made a decoder
+    take must not be missing for the files after it.
     """
 
     def __init__(self, workers: int, seconds: float, memory_bytes: int) -> None:
         self._seconds = seconds
         self._memory_bytes = memory_bytes
+        self._may_keep = max(memory_bytes // _KEPT_PART, _KEPT_BYTES)
         self._slots = asyncio.Semaphore(workers)
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
@@ -58,8 +65,11 @@ class DecodePool:
             worker = await self._ready()
             try:
                 result = await self._call(worker, partial(function, *args, **kwargs))
-            except (PixelError, ImagingError, MemoryError) as error:
+            except (PixelError, ImagingError) as error:
                 self._put_back(worker)
+                raise _told(error) from None
+            except MemoryError as error:
+                self._discard(worker)
                 raise _told(error) from None
             except BaseException:
                 self._discard(worker)
@@ -97,7 +107,7 @@ class DecodePool:
             await worker.start()
         except BrokenProcessPool:
             self._busy.discard(worker)
-            raise ImagingError("no decoder could be started", Problem.DECODER_CRASHED) from None
+            raise ImagingError("no decoder could be started", ErrorCode.DECODER_CRASHED) from None
         except BaseException:
             self._discard(worker)
             raise
@@ -114,7 +124,7 @@ class DecodePool:
             worker.close()
             raise ImagingError(
                 "the decoder crashed on this file: it is broken, or too large for the memory",
-                Problem.DECODER_CRASHED,
+                ErrorCode.DECODER_CRASHED,
             ) from None
         except TimeoutError:
             if not deadline.expired():
@@ -123,13 +133,18 @@ class DecodePool:
             self._discard(worker)
             raise ImagingError(
                 f"it took longer than {self._seconds:g} seconds, the limit for one answer",
-                Problem.TOO_SLOW,
+                ErrorCode.TOO_SLOW,
             ) from None
 
     def _put_back(self, worker: "_Worker") -> None:
-        if worker in self._busy:
-            self._busy.discard(worker)
-            self._idle.append(worker)
+        if worker not in self._busy:
+            return
+        if (kept := worker.kept_bytes()) > self._may_keep:
+            log.info("A decoder that kept %d MB is replaced", kept >> 20)
+            self._discard(worker)
+            return
+        self._busy.discard(worker)
+        self._idle.append(worker)
 
     def _discard(self, worker: "_Worker") -> None:
         self._busy.discard(worker)
@@ -144,11 +159,21 @@ class _Worker:
             1, mp_context=_context(), initializer=_prepare, initargs=(memory_bytes,)
         )
         self._pid: int | None = None
+        self._at_start: Memory | None = None
 
     async def start(self) -> None:
         """Returns when the process is there."""
         if self._pid is None:
             self._pid = await asyncio.wrap_future(self._executor.submit(os.getpid))
+            self._at_start = memory_of(self._pid)
+
+    def kept_bytes(self) -> int:
+        """What the process has taken since its start and not given back; 0 if that is unknown."""
+        now = None if self._pid is None else memory_of(self._pid)
+        if now is None or self._at_start is None:
+            return 0
+        before = self._at_start
+        return max(now.data - before.data, now.resident - before.resident)
 
     async def call(self, function: Callable[[], Result]) -> Result:
         """What the function returns. Raises what it raises, or BrokenProcessPool."""
@@ -179,7 +204,7 @@ def _told(error: Exception) -> ImagingError:
         return error
     if isinstance(error, PixelError):
         return imaging_error(error)
-    return ImagingError("decoding takes more memory than is allowed", Problem.TOO_LARGE)
+    return ImagingError("decoding takes more memory than is allowed", ErrorCode.TOO_LARGE)
 
 
 def _context() -> BaseContext:
@@ -193,12 +218,14 @@ def _context() -> BaseContext:
 
 def _prepare(memory_bytes: int) -> None:
     """In a new worker: be silent, leave Ctrl+C to the server, end with it, bound the memory."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for each in ending_signals():
+        if each is not signal.SIGTERM:
+            signal.signal(each, signal.SIG_IGN)
     # pydicom's warnings quote values of elements.
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _limit_memory(memory_bytes)
+    bound_memory(os.getpid(), memory_bytes)
 
 
 def _end_with_parent() -> None:
@@ -206,17 +233,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         connection.wait([parent.sentinel])
         os._exit(1)
-
-
-def _limit_memory(memory_bytes: int) -> None:
-    try:
-        import resource
-
-        with open("/proc/self/statm") as file:
-            used = int(file.read().split()[0]) * resource.getpagesize()
-        limit = used + 2 * memory_bytes + _HEADROOM
-        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-        if hard == resource.RLIM_INFINITY or limit < hard:
-            resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
-    except (ImportError, OSError, ValueError):
-        return

@@ -8,8 +8,9 @@ from contextlib import suppress
 from dicom_graph.dicom.pixels import PixelDescription
 from dicom_graph.dicom.voi import Window
 from dicom_graph.dicom.volume.pictures import PreviewAxis
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.imaging import work
-from dicom_graph.imaging.errors import ImagingError, Problem
+from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.pool import DecodePool
 from dicom_graph.imaging.work import FileState, PixelStatistics, VolumeSummary
 
@@ -122,6 +123,6 @@ async def spooled(write: Callable[[str], Awaitable[None]]) -> str:
             with suppress(OSError):
                 os.unlink(path)
         if isinstance(error, OSError):
-            raise ImagingError(_NO_ROOM, Problem.NO_SPACE) from error
+            raise ImagingError(_NO_ROOM, ErrorCode.NO_SPACE) from error
         raise
     return path

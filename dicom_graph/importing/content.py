@@ -8,6 +8,7 @@ from dicom_graph.dicom.elements import (
     Changes,
     Item,
     element_warnings,
+    header_digest,
     replaced,
     standard_elements,
 )
@@ -16,6 +17,8 @@ from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
 from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.mode import Mode
 from dicom_graph.dicom.reading import Instance, read_instance
+from dicom_graph.dicom.regular_file import FolderFiles, Opened, Roots
+from dicom_graph.dicom.stored_file import stamp_of
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +28,8 @@ class Content:
     """An image's header as `mode` keeps it. `weight`: about how many bytes of memory it takes.
 
     `size` in bytes and `mtime_ns` are those of the file as it was read. `changes`: what differs
-    from the content that the same reader gave before, where that is known.
+    from the content that the same reader gave before, where that is known. `digest` is the whole
+    header's, whatever the mode. `stamp` and `place`: see `StoredFile`.
     """
 
     size: int
@@ -37,6 +41,9 @@ class Content:
     warnings: tuple[str, ...]
     weight: int
     changes: Changes | None = None
+    digest: bytes | None = None
+    stamp: bytes | None = None
+    place: str | None = None
 
 
 class ContentReader:
@@ -47,13 +54,21 @@ class ContentReader:
         self._interner = Interner(max_raw=max_inline_bytes)
         self._last: _Kept | None = None
         self._entities = EntityReader()
+        self._files = FolderFiles()
 
-    def read(self, path: str, at_least: Mode = Mode.MINIMAL) -> Content | str | None:
+    def read(
+        self, path: str, at_least: Mode = Mode.MINIMAL, roots: Roots | None = None
+    ) -> Content | str | None:
         """The file's content, or why it failed; None for what is not a DICOM image. Never raises
-        for a bad file. No less is kept than `at_least` says.
+        for a bad file. No less is kept than `at_least` says; what lies outside the roots is not
+        read, as in `open_regular`.
         """
         try:
-            return self._read(path, max(self._mode, at_least))
+            opened = self._files.open(*os.path.split(path), roots)
+            try:
+                return self._read(path, max(self._mode, at_least), opened)
+            finally:
+                os.close(opened.descriptor)
         except NotDicomError:
             return None
         except UnreadableFileError as error:
@@ -64,10 +79,10 @@ class ContentReader:
             log.debug("unexpected error in %s", path, exc_info=True)
             return f"unexpected {type(error).__name__} while reading it"
 
-    def _read(self, path: str, mode: Mode) -> Content:
-        before = os.stat(path)
-        instance = read_instance(path, self._interner)
-        after = os.stat(path)
+    def _read(self, path: str, mode: Mode, opened: Opened) -> Content:
+        before = os.fstat(opened.descriptor)
+        instance = read_instance(path, self._interner, opened.descriptor)
+        after = os.fstat(opened.descriptor)
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
             raise UnreadableFileError("it changed while it was read: import it again")
         kept = self._kept(instance, mode)
@@ -81,6 +96,9 @@ class ContentReader:
             warnings=kept.warnings,
             weight=instance.weight,
             changes=kept.changes,
+            digest=header_digest(instance.elements),
+            stamp=stamp_of(before),
+            place=None if opened.place == path else opened.place,
         )
 
     def _kept(self, instance: Instance, mode: Mode) -> "_Kept":

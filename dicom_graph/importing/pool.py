@@ -156,8 +156,12 @@ class _Order:
     def message(self) -> bytes:
         first = len(self.chunk.results)
         wanted = self.chunk.files[first : first + 1 if self.alone else None]
-        paths = [(f.directory, f.name, int(replaces or Mode.MINIMAL)) for f, replaces in wanted]
-        return pickle.dumps(paths)
+        return pickle.dumps(
+            [
+                (f.directory, f.name, int(replaces or Mode.MINIMAL), f.roots)
+                for f, replaces in wanted
+            ]
+        )
 
 
 def _blame(order: _Order, reason: str) -> None:

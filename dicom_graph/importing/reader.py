@@ -23,7 +23,7 @@ class FileReader:
         `replaces`: how much is kept of the bytes that this path held before; of the new ones no
         less is.
         """
-        content = self._contents.read(path_of(file), replaces or Mode.MINIMAL)
+        content = self._contents.read(path_of(file), replaces or Mode.MINIMAL, file.roots)
         return result_of(file, replaces, content)
 
 
@@ -50,4 +50,7 @@ def result_of(file: FileRecord, replaces: Mode | None, content: Content | str | 
         weight=content.weight,
         changed=replaces is not None,
         changes=content.changes,
+        digest=content.digest,
+        stamp=content.stamp,
+        place=content.place,
     )

@@ -40,7 +40,8 @@ def main() -> None:
 
 
 def serve(orders: Connection, answers: Connection, reader: ContentReader) -> None:
-    """Answer each order, a list of (folder, name, mode at least kept), with contents in that order.
+    """Answer each order, a list of (folder, name, mode at least kept, roots), with contents in that
+    order.
 
     An answer comes in one part or more, so that neither side holds too much at once.
     """
@@ -48,8 +49,8 @@ def serve(orders: Connection, answers: Connection, reader: ContentReader) -> Non
     while True:
         contents: list[Read] = []
         weight = 0
-        for directory, name, at_least in pickle.loads(orders.recv_bytes()):
-            content = reader.read(os.path.join(directory, name), Mode(at_least))
+        for directory, name, at_least, roots in pickle.loads(orders.recv_bytes()):
+            content = reader.read(os.path.join(directory, name), Mode(at_least), roots)
             contents.append(content)
             weight += content.weight if isinstance(content, Content) else 0
             if weight > _MAX_WEIGHT:

@@ -50,6 +50,7 @@ class Packer:
             content.size, content.mtime_ns, entities.patient, entities.study, entities.series,
             _image_values(entities.image), self._header(content, sent), int(content.mode),
             content.transfer_syntax_uid, content.warnings, content.weight,
+            (content.digest, content.stamp, content.place),
         )  # fmt: skip
 
     def _header(self, content: Content, sent: list[tuple[Any, ...]]) -> Numbered:
@@ -100,12 +101,13 @@ class Unpacker:
         self, size: int, mtime_ns: int, patient: Any, study: Any, series: Any,
         image: tuple[Any, ...], numbered: Numbered, mode: int, transfer_syntax_uid: str | None,
         warnings: tuple[str, ...], weight: int,
+        identity: tuple[bytes | None, bytes | None, str | None],
     ) -> Content:  # fmt: skip
         entities = Entities(patient, study, series, ImageFields(*image))
         changes = self._header(numbered)
         return Content(
             size, mtime_ns, entities, self._last, Mode(mode), transfer_syntax_uid, warnings,
-            weight, changes,
+            weight, changes, *identity,
         )  # fmt: skip
 
     def _header(self, numbered: Numbered) -> Changes | None:

@@ -4,7 +4,6 @@ A line names patients by PatientID and studies by StudyInstanceUID, which outliv
 """
 
 import datetime as dt
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -17,6 +16,7 @@ from dicom_graph.store.audit_tables import AuditEntry
 from dicom_graph.store.bulk import insert_rows
 from dicom_graph.store.dialect import among, is_sqlite
 from dicom_graph.store.seen import Seen
+from dicom_graph.store.storable import as_storable
 from dicom_graph.store.tables import Image, Patient, Series, Study
 from dicom_graph.store.types import utc_now
 
@@ -25,7 +25,6 @@ MAX_LISTED = 1000
 _MAX_TEXT = 1000
 _TABLE: Table = AuditEntry.__table__  # type: ignore[assignment]
 _COLUMNS = tuple(column.name for column in _TABLE.c if column.name != "id")
-_UNFIT = re.compile("[\x00\ud800-\udfff]")
 _REMEMBERED = 100_000
 
 
@@ -192,7 +191,7 @@ def _listed(found: dict[int, str | None]) -> list[str] | None:
 
 def _text(text: str | None) -> str | None:
     """What both databases hold."""
-    return None if text is None else _UNFIT.sub("?", text)[:_MAX_TEXT]
+    return None if text is None else as_storable(text)[:_MAX_TEXT]
 
 
 def add_line(connection: Connection, line: AuditLine) -> None:

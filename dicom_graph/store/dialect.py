@@ -40,17 +40,17 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import TableValuedAlias
 
 from dicom_graph.store.idlist import unpack_ids
+from dicom_graph.store.storable import UnstorableText, is_storable
 
 _WAL_ATTEMPTS = 200
 _PATIENCE, _LONG_PATIENCE = 20_000, 60_000
 """Milliseconds for which a request, or an import, waits for another writer."""
 _WRITERS_LOCK = 5_318_008_137
-_SURROGATE = re.compile("[\ud800-\udfff]")
 DRIVER_ERRORS = (SQLAlchemyError, sqlite3.Error, psycopg.Error)
 """What any statement may raise: the bulk statements go to the drivers without SQLAlchemy."""
 REFUSED = (
     DataError, sqlite3.DataError, psycopg.DataError, psycopg.errors.ProgramLimitExceeded,
-    OverflowError, UnicodeError,
+    OverflowError, UnicodeError, UnstorableText,
 )  # fmt: skip
 """What a batch raises for values that the database cannot hold, where each alone may do."""
 
@@ -114,6 +114,9 @@ class FilterError(ValueError):
     """A condition that cannot be asked of this database; the message says why."""
 
 
+_OF_CHARACTERS = (
+    psycopg.errors.CharacterNotInRepertoire, psycopg.errors.UntranslatableCharacter,
+)  # fmt: skip
 _TOO_LARGE = re.compile(
     "parser stack overflow|Expression tree is too large|too many SQL variables|"
     "number of parameters must be between"
@@ -125,6 +128,8 @@ def refuse_condition(context: ExceptionContext) -> None:
     error = context.original_exception
     if is_interrupted(error):
         raise TimeoutError from None
+    if isinstance(error, _OF_CHARACTERS):
+        raise UnstorableText("a text with a character that the database does not hold") from None
     if isinstance(error, psycopg.errors.InvalidRegularExpression):
         raise FilterError(f"`regex`: {error.diag.message_primary}") from None
     if isinstance(error, DRIVER_ERRORS) and _TOO_LARGE.search(str(error)):
@@ -243,8 +248,7 @@ def texts_among(
     if sqlite:
         rows = func.json_each(literal(json.dumps(list(texts)))).table_valued("value")
         return column.in_(select(rows.c.value))
-    # NUL and lone surrogates are in no text of PostgreSQL, and refused as parameters.
-    possible = [text for text in texts if "\x00" not in text and not _SURROGATE.search(text)]
+    possible = [text for text in texts if is_storable(text)]
     rows = func.jsonb_array_elements_text(cast(literal(possible, JSONB), JSONB)).table_valued(
         "value"
     )

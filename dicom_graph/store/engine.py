@@ -18,6 +18,7 @@ from dicom_graph.store.deadline import DEADLINE, interrupted_at
 from dicom_graph.store.dialect import limit_waiting, refuse_condition, tune_sqlite_connection
 from dicom_graph.store.same_file import SameFile
 from dicom_graph.store.sights import Sights
+from dicom_graph.store.storable import refuse_unstorable
 from dicom_graph.store.trouble import UNREACHABLE, DatabaseUnavailable
 from dicom_graph.store.visible import Groups, narrow_statement
 
@@ -91,7 +92,7 @@ class Database:
                 connect_args=self._link(),
             )
             event.listen(engine, "begin", _limit_waiting)
-            event.listen(engine, "before_execute", narrow_statement, retval=True)
+            _watch_statements(engine)
             return engine
         self._make_folder()
         engine = create_engine(
@@ -102,7 +103,7 @@ class Database:
         event.listen(engine, "connect", tune_sqlite_connection)
         self._watch_file(engine)
         event.listen(engine, "begin", _begin_immediate)
-        event.listen(engine, "before_execute", narrow_statement, retval=True)
+        _watch_statements(engine)
         return engine
 
     @contextmanager
@@ -226,7 +227,12 @@ class Database:
 
 def _listen_to_reader(engine: AsyncEngine) -> None:
     event.listen(engine.sync_engine, "handle_error", refuse_condition)
-    event.listen(engine.sync_engine, "before_execute", narrow_statement, retval=True)
+    _watch_statements(engine.sync_engine)
+
+
+def _watch_statements(engine: Engine) -> None:
+    event.listen(engine, "before_execute", narrow_statement, retval=True)
+    event.listen(engine, "before_cursor_execute", refuse_unstorable)
 
 
 def _limit_waiting(connection: Connection) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, func, select
 
+from dicom_graph.dicom.entities.image import FORMAT_TABLE, IMAGE
 from dicom_graph.store.tables import ImageFormat
 from dicom_graph.store.types import Text
 
-FORMAT_FIELDS = ("sop_class_uid", "transfer_syntax_uid")
+FORMAT_FIELDS = tuple(each.name for each in IMAGE.attributes if each.table == FORMAT_TABLE)
 
 
 def column_of(table: FromClause, name: str) -> ColumnElement[Any]:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     SmallInteger,
+    Table,
     TextClause,
     Time,
     UniqueConstraint,
@@ -28,6 +29,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from dicom_graph.dicom.entities import IMAGE, PATIENT, SERIES, STUDY, Attribute, Description
+from dicom_graph.dicom.entities.image import FORMAT_TABLE
 from dicom_graph.store.dialect import SmallestNull
 from dicom_graph.store.types import Bytes, Distances, Id, Int64, Json, Text, UtcDateTime, utc_now
 
@@ -58,9 +61,10 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {  # noqa: RUF012
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
         str: Text,
         bytes: Bytes,
+        int: Integer,
         float: Float(53),
         dt.datetime: UtcDateTime,
         dt.date: Date,
@@ -71,21 +75,41 @@ class Base(DeclarativeBase):
     }
 
 
+ROW_ATTRIBUTES = (
+    Attribute(about="when it came into the database, UTC", name="created", type=dt.datetime),
+    Attribute(about="when its row last changed, UTC", name="modified", type=dt.datetime),
+)
+"""What a database adds to the attributes of each entity."""
+DESCRIBED_TABLES: dict[str, Table] = {}
+"""The tables of the entities that are described, by name."""
+
+
 class Entity(Base):
     """What all entities have: a key that is never reused, and when they came and changed.
 
-    `edited`: the columns that a person has set; no import writes them again.
+    `edited`: the columns that a person has set; no import writes them again. The others are what
+    the entity is described by, and what the class adds.
     """
 
     __abstract__ = True
 
-    id: Mapped[int] = mapped_column(Id, primary_key=True, sort_order=-3)
-    created: Mapped[dt.datetime] = mapped_column(default=utc_now, sort_order=-2)
-    modified: Mapped[dt.datetime] = mapped_column(default=utc_now, onupdate=utc_now, sort_order=-1)
-    edited: Mapped[list[str] | None] = mapped_column(sort_order=1)
+    id: Mapped[int] = mapped_column(Id, primary_key=True, sort_order=-4)
+    created: Mapped[dt.datetime] = mapped_column(default=utc_now, sort_order=-3)
+    modified: Mapped[dt.datetime] = mapped_column(default=utc_now, onupdate=utc_now, sort_order=-2)
+    uid: Mapped[str] = mapped_column(unique=True, sort_order=-1)
+    edited: Mapped[list[str] | None] = mapped_column(sort_order=1000)
+
+    def __init_subclass__(cls, *, described: Description, **options: Any) -> None:
+        for place, attribute in enumerate(described.attributes):
+            if attribute.table is None and attribute.name != "uid":
+                kind = cls.type_annotation_map[attribute.type]
+                column = mapped_column(kind, nullable=attribute.optional, sort_order=place)
+                setattr(cls, attribute.name, column)
+        super().__init_subclass__(**options)
+        DESCRIBED_TABLES[described.name] = cls.metadata.tables[described.name]
 
 
-class Patient(Entity):
+class Patient(Entity, described=PATIENT):
     __tablename__ = "patient"
     __table_args__ = (
         _order_index("ix_patient_order", "family_name", "given_name", "id"),
@@ -93,18 +117,8 @@ class Patient(Entity):
         {"sqlite_autoincrement": True},
     )
 
-    uid: Mapped[str] = mapped_column(unique=True)
-    name: Mapped[str | None]
-    name_prefix: Mapped[str | None]
-    given_name: Mapped[str | None]
-    middle_name: Mapped[str | None]
-    family_name: Mapped[str | None]
-    name_suffix: Mapped[str | None]
-    sex: Mapped[str | None]
-    date_of_birth: Mapped[dt.date | None]
 
-
-class Study(Entity):
+class Study(Entity, described=STUDY):
     __tablename__ = "study"
     __table_args__ = (
         _order_index("ix_study_order", "date", "time", "id"),
@@ -112,13 +126,8 @@ class Study(Entity):
         {"sqlite_autoincrement": True},
     )
 
-    uid: Mapped[str] = mapped_column(unique=True)
-    description: Mapped[str | None]
-    date: Mapped[dt.date | None]
-    time: Mapped[dt.time | None]
 
-
-class Series(Entity):
+class Series(Entity, described=SERIES):
     __tablename__ = "series"
     __table_args__ = (
         Index("ix_series_study", "study_id", "patient_id"),
@@ -127,39 +136,11 @@ class Series(Entity):
         {"sqlite_autoincrement": True},
     )
 
-    uid: Mapped[str] = mapped_column(unique=True)
     study_id: Mapped[int | None] = mapped_column(ForeignKey("study.id"))
     patient_id: Mapped[int | None] = mapped_column(ForeignKey("patient.id"))
-    number: Mapped[int | None] = mapped_column(Integer)
-    description: Mapped[str | None]
-    date: Mapped[dt.date | None]
-    time: Mapped[dt.time | None]
-    modality: Mapped[str | None]
-    body_part_examined: Mapped[str | None]
-    patient_position: Mapped[str | None]
-    protocol_name: Mapped[str | None]
-    manufacturer: Mapped[str | None]
-    manufacturer_model_name: Mapped[str | None]
-    device_serial_number: Mapped[str | None]
-    institution_name: Mapped[str | None]
-    operators_name: Mapped[str | None]
-    magnetic_field_strength: Mapped[float | None]
-    echo_time: Mapped[float | None]
-    echo_train_length: Mapped[int | None] = mapped_column(Integer)
-    inversion_time: Mapped[float | None]
-    repetition_time: Mapped[float | None]
-    flip_angle: Mapped[float | None]
-    slice_thickness: Mapped[float | None]
-    pixel_spacing: Mapped[list[float] | None]
-    scanning_sequence: Mapped[list[str] | None]
-    sequence_variant: Mapped[list[str] | None]
-    sequence_name: Mapped[str | None]
-    pulse_sequence_name: Mapped[str | None]
-    mr_acquisition_type: Mapped[str | None]
-    sequence_type: Mapped[str | None]
 
 
-class Image(Entity):
+class Image(Entity, described=IMAGE):
     __tablename__ = "image"
     __table_args__ = (
         _order_index("ix_image_series", "series_id", "number", "id"),
@@ -169,23 +150,17 @@ class Image(Entity):
         {"sqlite_autoincrement": True},
     )
 
-    uid: Mapped[str] = mapped_column(unique=True)
     series_id: Mapped[int | None] = mapped_column(ForeignKey("series.id"))
-    number: Mapped[int | None] = mapped_column(Integer)
-    date: Mapped[dt.date | None]
-    time: Mapped[dt.time | None]
-    format_id: Mapped[int | None] = mapped_column(Id)
-    number_of_frames: Mapped[int | None] = mapped_column(Integer)
-    rows: Mapped[int | None] = mapped_column(Integer)
-    columns: Mapped[int | None] = mapped_column(Integer)
-    warnings: Mapped[list[str] | None]
-    missing_since: Mapped[dt.datetime | None]
+    # In the place that SOP class and transfer syntax have among the attributes.
+    format_id: Mapped[int | None] = mapped_column(Id, sort_order=4)
+    warnings: Mapped[list[str] | None] = mapped_column(sort_order=100)
+    missing_since: Mapped[dt.datetime | None] = mapped_column(sort_order=101)
 
 
 class ImageFormat(Base):
     """What images are and how they are encoded; empty where a file does not say."""
 
-    __tablename__ = "image_format"
+    __tablename__ = FORMAT_TABLE
     __table_args__ = (
         UniqueConstraint("sop_class_uid", "transfer_syntax_uid"),
         {"sqlite_autoincrement": True},

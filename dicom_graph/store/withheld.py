@@ -2,7 +2,8 @@
 
 A column that stands here is shown as it is, or as the expression beside it; any other column is
 NULL, and a table that does not stand here has no rows. So whatever is added to the tables later is
-withheld until somebody says here that it names nobody.
+withheld until somebody says here that it names nobody; of what an entity is described by, until the
+confidentiality profile says so of its keyword, or the description of the field itself.
 """
 
 import datetime as dt
@@ -29,6 +30,14 @@ from dicom_graph.dicom.confidentiality import (
     is_kept,
     registered_uids,
     treatment,
+)
+from dicom_graph.dicom.entities import (
+    IMAGE,
+    PATIENT,
+    SERIES,
+    STUDY,
+    Attribute,
+    Description,
 )
 from dicom_graph.dicom.values import BYTES_VRS
 from dicom_graph.store.dialect import among, texts_among
@@ -132,61 +141,29 @@ _ENTITY: dict[str, Show] = {
     "edited": _nothing,
 }  # fmt: skip
 
+
+def _described(described: Description) -> dict[str, Show]:
+    """The columns that an entity is described by: the profile decides, or the description."""
+    return {attribute.name: _of_attribute(attribute) for attribute in described.columns}
+
+
+def _of_attribute(attribute: Attribute) -> Show:
+    if attribute.shown is not None:
+        return _as_it_is if attribute.shown else _nothing
+    if attribute.keyword is None or attribute.derived:
+        return _nothing
+    return _from(attribute.keyword)
+
+
 COLUMNS: dict[str, dict[str, Show]] = {
-    "patient": _ENTITY
-    | dict.fromkeys(
-        ("name", "name_prefix", "given_name", "middle_name", "family_name", "name_suffix"),
-        _from("PatientName"),
-    )
-    | {"sex": _from("PatientSex"), "date_of_birth": _from("PatientBirthDate")},
-    "study": _ENTITY
-    | {
-        "description": _from("StudyDescription"),
-        "date": _from("StudyDate"),
-        "time": _from("StudyTime"),
-    },
-    "series": _ENTITY
-    | {
-        "study_id": _as_it_is,
-        "patient_id": _as_it_is,
-        "number": _from("SeriesNumber"),
-        "description": _from("SeriesDescription"),
-        "date": _from("SeriesDate"),
-        "time": _from("SeriesTime"),
-        "modality": _from("Modality"),
-        "body_part_examined": _from("BodyPartExamined"),
-        "patient_position": _from("PatientPosition"),
-        "protocol_name": _from("ProtocolName"),
-        "manufacturer": _from("Manufacturer"),
-        "manufacturer_model_name": _from("ManufacturerModelName"),
-        "device_serial_number": _from("DeviceSerialNumber"),
-        "institution_name": _from("InstitutionName"),
-        "operators_name": _from("OperatorsName"),
-        "magnetic_field_strength": _from("MagneticFieldStrength"),
-        "echo_time": _from("EchoTime"),
-        "echo_train_length": _from("EchoTrainLength"),
-        "inversion_time": _from("InversionTime"),
-        "repetition_time": _from("RepetitionTime"),
-        "flip_angle": _from("FlipAngle"),
-        "slice_thickness": _from("SliceThickness"),
-        "pixel_spacing": _from("PixelSpacing"),
-        "scanning_sequence": _from("ScanningSequence"),
-        "sequence_variant": _from("SequenceVariant"),
-        "sequence_name": _from("SequenceName"),
-        "pulse_sequence_name": _nothing,  # of GE's it is a private element
-        "mr_acquisition_type": _from("MRAcquisitionType"),
-        "sequence_type": _as_it_is,  # one of our own labels
-    },
-    "image": _ENTITY
+    "patient": _described(PATIENT) | _ENTITY,
+    "study": _described(STUDY) | _ENTITY,
+    "series": _described(SERIES) | _ENTITY | {"study_id": _as_it_is, "patient_id": _as_it_is},
+    "image": _described(IMAGE)
+    | _ENTITY
     | {
         "series_id": _as_it_is,
-        "number": _from("InstanceNumber"),
-        "date": _from("InstanceCreationDate"),
-        "time": _from("InstanceCreationTime"),
         "format_id": _as_it_is,
-        "number_of_frames": _from("NumberOfFrames"),
-        "rows": _from("Rows"),
-        "columns": _from("Columns"),
         "warnings": _nothing,
         "missing_since": _nothing,
     },

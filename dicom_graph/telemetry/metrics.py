@@ -44,6 +44,12 @@ OPERATION_SECONDS = Histogram(
 )
 ERRORS = _counter("graphql_errors", "Errors in answers of GraphQL, by their code.", "code")
 WEBSOCKETS = _gauge("websockets", "WebSockets that are open.")
+CONNECTIONS = _gauge("connections", "Connections of clients that are open.")
+CUT_OFF = _counter(
+    "cut_off",
+    "Connections, requests and streams that waited for their client and were ended, to make room.",
+    "kind",
+)
 IN_PROGRESS = _gauge("http_requests_in_progress", "HTTP requests that are being answered.")
 POOL_SIZE = _gauge("database_pool_size", "Connections that the server may hold for questions.")
 POOL_IN_USE = _gauge("database_pool_in_use", "Connections that answer questions now.")

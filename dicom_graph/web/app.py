@@ -29,21 +29,27 @@ from dicom_graph.store.migrate import prepare
 from dicom_graph.store.read import Store
 from dicom_graph.telemetry import tracing
 from dicom_graph.web import archives, images, series
+from dicom_graph.web.admission import Admission, Sizes
 from dicom_graph.web.answers import FAILURES
 from dicom_graph.web.audited import Audited
 from dicom_graph.web.authentication import Authentication, Sources
-from dicom_graph.web.capacity import BodyLimit, Capacity
+from dicom_graph.web.capacity import BodyLimit, Capacity, Identified
+from dicom_graph.web.descriptors import descriptors
 from dicom_graph.web.documents import Documents
 from dicom_graph.web.failures import Failures
+from dicom_graph.web.forwarded import Forwarded
 from dicom_graph.web.graphiql import STATIC_DIR
 from dicom_graph.web.graphql import GraphQLView, ViewOptions
 from dicom_graph.web.headers import SecurityHeaders
 from dicom_graph.web.health import healthz, readyz
+from dicom_graph.web.incoming import Incoming
 from dicom_graph.web.login import Login
 from dicom_graph.web.metrics import sampling, show_metrics
 from dicom_graph.web.observed import Observed
 from dicom_graph.web.pace import Pace
+from dicom_graph.web.shared_answer import SharedAnswer
 from dicom_graph.web.uploads import UploadView
+from dicom_graph.web.well_formed import WellFormed
 
 
 def create_app(settings: Settings, *, default_query: str | None = None) -> Starlette:
@@ -99,9 +105,19 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         tuple(settings.trusted_proxies),
         frozenset(settings.allowed_origins),
     )
+    allowed = descriptors(settings)
+    sizes = Sizes(allowed.requests, allowed.streams, settings.strangers_percent)
+    admission = Admission(sizes, settings.proxy_user_header)
+    incoming = Incoming(settings.max_incoming_megabytes << 20)
     login = Login(authenticator, sources)
     options = ViewOptions(
-        default_query, settings.graphiql, settings.get_queries, settings.max_batch, documents
+        default_query,
+        settings.graphiql,
+        settings.get_queries,
+        settings.max_batch,
+        documents,
+        settings.max_operations,
+        settings.request_seconds,
     )
     view = GraphQLView(service, authenticator, options)
     app = Starlette(
@@ -115,7 +131,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
             Route("/logout", login.account),
             Route("/logout", login.log_out, methods=["POST"]),
             Route("/healthz", healthz),
-            Route("/readyz", readyz),
+            Route("/readyz", SharedAnswer(readyz).answer),
             *([] if settings.metrics == "off" else [Route("/metrics", show_metrics)]),
             *images.ROUTES,
             *series.ROUTES,
@@ -126,13 +142,16 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
                 middleware=[Middleware(GZipMiddleware)],
             ),
         ],
-        middleware=_middleware(settings, authenticator, sources, audit),
+        middleware=_middleware(settings, authenticator, sources, audit, admission, incoming),
         exception_handlers=FAILURES,
         lifespan=lifespan,
     )
     app.state.database = database
     app.state.service = service
     app.state.runner = runner
+    app.state.admission = admission
+    app.state.incoming = incoming
+    app.state.descriptors = allowed
     return app
 
 
@@ -143,6 +162,9 @@ def _limits(settings: Settings, documents: Documents | None) -> Limits:
         tokens=settings.max_tokens,
         directives=settings.max_directives,
         selections=settings.max_selections,
+        document_bytes=settings.max_document_bytes,
+        conditions=settings.max_conditions,
+        values=settings.max_values,
         cost=settings.max_cost,
         seconds=settings.max_seconds,
         introspection=settings.introspection,
@@ -161,18 +183,29 @@ def _authenticator(database: Database, settings: Settings) -> Authenticator:
 
 
 def _middleware(
-    settings: Settings, authenticator: Authenticator, sources: Sources, audit: AuditLog
+    settings: Settings,
+    authenticator: Authenticator,
+    sources: Sources,
+    audit: AuditLog,
+    admission: Admission,
+    incoming: Incoming,
 ) -> list[Middleware]:
     """What each request goes through, from the outside in."""
     public = frozenset({"/metrics"} if settings.metrics == "public" else ())
+    # Against DNS rebinding: a page elsewhere must not reach this server by its own name.
+    host = Middleware(
+        TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts, www_redirect=False
+    )
     return [
         Middleware(Observed, sources),
         Middleware(Audited, audit),
         Middleware(SecurityHeaders),
         Middleware(Failures),
-        # Against DNS rebinding: a page elsewhere must not reach this server by its own name.
-        Middleware(TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts, www_redirect=False),
-        Middleware(Capacity, settings.max_requests, settings.max_streams),
+        Middleware(WellFormed),
+        host,
+        Middleware(Forwarded, settings.trusted_proxies),
+        host,  # Also the name by which the proxy was addressed.
+        Middleware(Capacity, admission),
         Middleware(Pace, settings.request_seconds),
         Middleware(
             CORSMiddleware,
@@ -181,7 +214,8 @@ def _middleware(
             allow_headers=["Authorization", "Content-Type"],
         ),
         Middleware(Authentication, authenticator=authenticator, sources=sources, public=public),
-        Middleware(BodyLimit, settings.max_body_bytes),
+        Middleware(Identified),
+        Middleware(BodyLimit, settings.max_body_bytes, incoming),
     ]
 
 

@@ -7,11 +7,10 @@ import base64
 import binascii
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
 from urllib.parse import quote
 
 from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dicom_graph.access.authenticator import Authenticator, Basic, Bearer, Cookie, Proxied
@@ -19,8 +18,11 @@ from dicom_graph.access.authenticator import Credentials as Given
 from dicom_graph.access.policy import is_public, need_of_route, refusal
 from dicom_graph.access.principal import NOBODY, Principal
 from dicom_graph.access.throttle import TooManyFailures
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.settings import Network
 from dicom_graph.telemetry.request import claim
+from dicom_graph.web.errors import ErrorResponse
+from dicom_graph.web.forwarded import client_address, is_proxied
 
 SESSION_COOKIE = "dicom_graph_session"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -43,7 +45,8 @@ class Sources:
     def credentials(self, connection: HTTPConnection) -> Given | None:
         """The credentials of a request: an Authorization, else a session, else a proxy's word.
 
-        Raises BadCredentials for an Authorization that cannot be read.
+        Raises BadCredentials for an Authorization that cannot be read, and for a user's header that
+        names several: which of them the proxy wrote cannot be told.
         """
         header = connection.headers.get("authorization")
         if header is not None:
@@ -51,23 +54,17 @@ class Sources:
         cookie = connection.cookies.get(SESSION_COOKIE)
         if cookie:
             return Cookie(cookie)
-        if self.proxy_user_header and self._is_proxy(connection):
-            name = connection.headers.get(self.proxy_user_header)
+        if self.proxy_user_header and is_proxied(connection.scope, self.trusted_proxies):
+            names = set(connection.headers.getlist(self.proxy_user_header))
+            if len(names) > 1:
+                raise BadCredentials(f"{self.proxy_user_header} names several users")
+            name = names.pop() if names else ""
             return Proxied(name) if name else None
         return None
 
     def address(self, connection: HTTPConnection) -> str:
-        """Where a request comes from: from the last proxy that is trusted, whom that names."""
-        address = connection.client.host if connection.client else ""
-        forwarded = connection.headers.get("x-forwarded-for", "").split(",")
-        if self._is_proxy(connection) and forwarded[-1].strip():
-            return forwarded[-1].strip()
-        return address
-
-    def is_encrypted(self, connection: HTTPConnection) -> bool:
-        """Whether a trusted proxy says that the client's connection to it is."""
-        forwarded = connection.headers.get("x-forwarded-proto", "")
-        return forwarded.lower() in ("https", "wss") and self._is_proxy(connection)
+        """Where a request comes from, as far as trusted proxies tell."""
+        return client_address(connection.scope, self.trusted_proxies)
 
     def is_foreign(self, connection: HTTPConnection) -> bool:
         """Whether a browser says that another site's page makes it send this."""
@@ -79,13 +76,6 @@ class Sources:
         if site is not None:
             return site not in ("same-origin", "none")
         return origin is not None and origin.partition("://")[2] != headers.get("host")
-
-    def _is_proxy(self, connection: HTTPConnection) -> bool:
-        try:
-            address = ip_address(connection.client.host if connection.client else "")
-        except ValueError:
-            return False
-        return any(address in network for network in self.trusted_proxies)
 
 
 def from_header(header: str, address: str) -> Given:
@@ -135,8 +125,6 @@ class Authentication:
             await self._app(scope, receive, send)
             return
         connection = HTTPConnection(scope)
-        if self._sources.is_encrypted(connection):
-            scope["scheme"] = "https" if scope["type"] == "http" else "wss"
         refused = self._refuse_foreign(connection) or await self._identify(connection)
         if refused is None:
             await self._app(scope, receive, send)
@@ -149,7 +137,7 @@ class Authentication:
         is_safe = connection.scope.get("method") in _SAFE_METHODS
         if is_safe or not self._sources.is_foreign(connection):
             return None
-        return _error(403, "FORBIDDEN", "another site's page may not ask for this")
+        return ErrorResponse(403, ErrorCode.FORBIDDEN, "another site's page may not ask for this")
 
     async def _identify(self, connection: HTTPConnection) -> Response | None:
         """Fill the scope; gives the refusal, if the request ends here."""
@@ -163,10 +151,12 @@ class Authentication:
             identify = identifier(self._authenticator, credentials)
             principal = await identify()
         except BadCredentials as error:
-            return _error(401, "UNAUTHENTICATED", str(error), {"WWW-Authenticate": _BASIC})
+            return ErrorResponse(
+                401, ErrorCode.UNAUTHENTICATED, str(error), {"WWW-Authenticate": _BASIC}
+            )
         except TooManyFailures as error:
             wait = {"Retry-After": str(error.seconds)}
-            return _error(429, "TOO_MANY_FAILURES", str(error), wait)
+            return ErrorResponse(429, ErrorCode.TOO_MANY_FAILURES, str(error), wait)
         if principal is NOBODY:
             # A browser cannot set headers on a WebSocket: its client may still say who it is.
             if scope["type"] == "websocket" and credentials is None and scope["path"] == "/graphql":
@@ -176,7 +166,7 @@ class Authentication:
         scope["identify"] = identify
         reason = refusal(principal, need_of_route(scope["path"]), scope["path"])
         if reason is not None:
-            return _error(403, "FORBIDDEN", reason)
+            return ErrorResponse(403, ErrorCode.FORBIDDEN, reason)
         return None
 
 
@@ -199,14 +189,7 @@ def _ask_for_name(connection: HTTPConnection) -> Response:
     # With Basic in the challenge a browser would open its own dialogue over the page.
     is_page = "sec-fetch-site" in headers
     message = "log in: HTTP Basic, a bearer token, or /login for a browser"
-    response = _error(401, "UNAUTHENTICATED", message, {"WWW-Authenticate": _BEARER})
+    response = ErrorResponse(401, ErrorCode.UNAUTHENTICATED, message, {"WWW-Authenticate": _BEARER})
     if not is_page:
         response.headers.append("WWW-Authenticate", _BASIC)
     return response
-
-
-def _error(
-    status: int, code: str, message: str, headers: dict[str, str] | None = None
-) -> JSONResponse:
-    body = {"errors": [{"message": message, "extensions": {"code": code}}]}
-    return JSONResponse(body, status, headers)

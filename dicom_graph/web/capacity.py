@@ -1,9 +1,19 @@
 """How many requests at once, and how large."""
 
+import asyncio
+
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dicom_graph.access.principal import NOBODY
+from dicom_graph.error_codes import ErrorCode
+from dicom_graph.web.admission import TICKET, Admission, Kind, Ticket
+from dicom_graph.web.errors import ErrorResponse
+from dicom_graph.web.incoming import Incoming
+
+_TRY_AGAIN_LATER = 1013
+_STRANGERS_BYTES = 16_384
+_PIECE = 1 << 18
 _ALWAYS_ANSWERED = frozenset({"/healthz", "/readyz"})
 
 
@@ -13,90 +23,177 @@ class Capacity:
     Event streams are counted with WebSockets: both stay open for long and do little.
     """
 
-    def __init__(self, app: ASGIApp, max_requests: int, max_streams: int) -> None:
+    def __init__(self, app: ASGIApp, admission: Admission) -> None:
         self._app = app
-        self._max = {"REQUESTS": max_requests, "STREAMS": max_streams}
-        self._open = {"REQUESTS": 0, "STREAMS": 0}
+        self._admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket") or scope["path"] in _ALWAYS_ANSWERED:
             await self._app(scope, receive, send)
             return
-        kind = _kind(scope)
-        if self._open[kind] >= self._max[kind]:
-            await self._refuse(kind, scope, receive, send)
-            return
-        self._open[kind] += 1
+        cancel = asyncio.timeout(None)
+        now = asyncio.get_running_loop().time
+        ticket = self._admission.enter(_kind(scope), scope, lambda: cancel.reschedule(now()))
+        token = TICKET.set(ticket)
+        watched = _Watched(ticket.sending(send))
         try:
-            await self._app(scope, receive, send)
+            if ticket.refused is not None or _is_spare(ticket):
+                await refuse(ticket, scope, receive, send)
+                return
+            async with cancel:
+                await self._app(scope, ticket.receiving(receive), watched.send)
+        except TimeoutError:
+            if not cancel.expired():
+                raise
+            await _cut_off(ticket, watched, scope, receive, send)
         finally:
-            self._open[kind] -= 1
+            ticket.leave()
+            TICKET.reset(token)
 
-    async def _refuse(self, kind: str, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1013})
-            return
-        message = (
-            f"the server answers {self._open[kind]} others already, its limit "
-            f"(DICOM_GRAPH_MAX_{kind}): try again"
-        )
-        response = _error(503, "OVERLOADED", message)
-        response.headers["Retry-After"] = "1"
-        await response(scope, receive, send)
+
+class Identified:
+    """ASGI middleware within the authentication: whoever has shown who they are gets a user's place
+    instead of a stranger's.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ticket = TICKET.get()
+        if ticket is None or "principal" not in scope or ticket.identified(scope["principal"]):
+            await self._app(scope, receive, send)
+        else:
+            await refuse(ticket, scope, receive, send)
+
+
+async def refuse(ticket: Ticket, scope: Scope, receive: Receive, send: Send) -> None:
+    """Say that there is no place."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": _TRY_AGAIN_LATER})
+        return
+    response = ErrorResponse(503, ErrorCode.OVERLOADED, ticket.refusal())
+    response.headers["Retry-After"] = "1"
+    if _is_spare(ticket):
+        response.headers["Connection"] = "close"
+    await response(scope, receive, send)
+
+
+async def _cut_off(
+    ticket: Ticket, watched: "_Watched", scope: Scope, receive: Receive, send: Send
+) -> None:
+    """End a request or stream whose place somebody else has now."""
+    if ticket.is_stuck or (watched.has_begun and scope["type"] == "http"):
+        if ticket.connection is not None:
+            ticket.connection.abort()
+            # So the protocol knows of it before it misses the rest of the answer.
+            await asyncio.sleep(0)
+        return
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": _TRY_AGAIN_LATER})
+        return
+    message = "the request came in too slowly while others waited for its place: try again"
+    response = ErrorResponse(503, ErrorCode.OVERLOADED, message)
+    # What is left of the body is not read.
+    response.headers.update({"Retry-After": "1", "Connection": "close"})
+    await response(scope, receive, send)
+
+
+class _Watched:
+    """What is sent, and whether that has begun. A large body is sent in pieces, so that a place is
+    held until the client has taken nearly all of it.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.has_begun = False
+
+    async def send(self, message: Message) -> None:
+        self.has_begun = True
+        body = message.get("body", b"")
+        if len(body) > _PIECE:
+            pieces = memoryview(body)
+            while len(pieces) > _PIECE:
+                piece, pieces = pieces[:_PIECE], pieces[_PIECE:]
+                await self._send({**message, "body": piece, "more_body": True})
+            message = {**message, "body": pieces}
+        await self._send(message)
+
+
+def _is_spare(ticket: Ticket) -> bool:
+    return ticket.connection is not None and ticket.connection.is_spare
 
 
 class BodyLimit:
-    """ASGI middleware: answers 413 to a body that is too large, as soon as that is known.
+    """ASGI middleware: answers 413 to a body that is too large, as soon as that is known, and 503
+    where all bodies together are.
 
     Uploads have a limit of their own, which those who take them hold (`web.body`).
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, incoming: Incoming) -> None:
         self._app = app
         self._max = max_bytes
+        self._incoming = incoming
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or _is_upload(scope):
             await self._app(scope, receive, send)
             return
+        most = self._max
+        if scope.get("principal") is NOBODY:
+            most = min(most, _STRANGERS_BYTES)
         length = Headers(scope=scope).get("content-length", "")
-        if length.isdecimal() and int(length) > self._max:
-            await self._answer(int(length))(scope, receive, send)
+        if length.isdecimal() and int(length) > most:
+            await self._too_large(int(length), most)(scope, receive, send)
             return
+        share = self._incoming.share()
         received = 0
 
         async def counted() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._max:
-                raise _TooLarge(received)
+            if received > most:
+                raise _TooLarge(self._too_large(received, most))
+            if not share.hold(received):
+                raise _TooLarge(_too_much())
             return message
 
         try:
             await self._app(scope, counted, send)
         except _TooLarge as error:
-            await self._answer(error.length)(scope, receive, send)
+            await error.answer(scope, receive, send)
+        finally:
+            share.hold(0)
 
-    def _answer(self, length: int) -> JSONResponse:
-        message = (
-            f"the body has {length:,} bytes or more; at most {self._max:,} are taken "
-            "(DICOM_GRAPH_MAX_BODY_BYTES)"
-        )
-        response = _error(413, "BODY_TOO_LARGE", message)
+    def _too_large(self, length: int, most: int) -> ErrorResponse:
+        reason = "DICOM_GRAPH_MAX_BODY_BYTES" if most == self._max else "of who is not logged in"
+        message = f"the body has {length:,} bytes or more; at most {most:,} are taken ({reason})"
+        response = ErrorResponse(413, ErrorCode.BODY_TOO_LARGE, message)
         # What is left of the body is not read.
         response.headers["Connection"] = "close"
         return response
 
 
+def _too_much() -> ErrorResponse:
+    message = (
+        "others are sending too much at the same time (DICOM_GRAPH_MAX_INCOMING_MEGABYTES): "
+        "try again"
+    )
+    response = ErrorResponse(503, ErrorCode.OVERLOADED, message)
+    response.headers.update({"Retry-After": "1", "Connection": "close"})
+    return response
+
+
 class _TooLarge(Exception):
-    def __init__(self, length: int) -> None:
-        self.length = length
+    def __init__(self, answer: ErrorResponse) -> None:
+        self.answer = answer
 
 
-def _kind(scope: Scope) -> str:
+def _kind(scope: Scope) -> Kind:
     is_stream = "text/event-stream" in Headers(scope=scope).get("accept", "")
-    return "STREAMS" if scope["type"] == "websocket" or is_stream else "REQUESTS"
+    return Kind.STREAMS if scope["type"] == "websocket" or is_stream else Kind.REQUESTS
 
 
 def _is_upload(scope: Scope) -> bool:
@@ -104,7 +201,3 @@ def _is_upload(scope: Scope) -> bool:
         return True
     content_type = Headers(scope=scope).get("content-type", "")
     return scope["path"] == "/graphql" and content_type.lower().startswith("multipart/form-data")
-
-
-def _error(status: int, code: str, message: str) -> JSONResponse:
-    return JSONResponse({"errors": [{"message": message, "extensions": {"code": code}}]}, status)

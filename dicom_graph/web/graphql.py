@@ -1,6 +1,8 @@
 """GraphQL over HTTP and WebSocket, and GraphiQL for a browser."""
 
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from typing import Any, ClassVar
 
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
@@ -12,11 +14,16 @@ from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData, GraphQLRequestProtocol
+from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.http.streaming import SSETransport
 from strawberry.http.types import QueryParams
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
+)
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
+    Message,
+    SubscribeMessage,
 )
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
@@ -25,12 +32,16 @@ from strawberry.types.unset import UNSET, UnsetType
 from dicom_graph.access.authenticator import Authenticator
 from dicom_graph.access.principal import NOBODY
 from dicom_graph.graph.context import Context, Service
+from dicom_graph.graph.errors import Overloaded
 from dicom_graph.graph.schema import schema
 from dicom_graph.telemetry.request import CURRENT
+from dicom_graph.web.admission import TICKET, Kind
 from dicom_graph.web.authentication import bearer, identifier
 from dicom_graph.web.body import PREFLIGHT_NEEDED, bounded, is_preflighted
-from dicom_graph.web.documents import Documents
+from dicom_graph.web.documents import DocumentMissing, Documents, require_document
+from dicom_graph.web.errors import ErrorResponse, code_of_status
 from dicom_graph.web.graphiql import graphiql_page
+from dicom_graph.web.operations import place_of
 
 _CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -47,10 +58,49 @@ class _EventStream(SSETransport):
 
 
 class _Operations(BaseGraphQLTransportWSHandler[Context, None]):
+    async def handle_message(self, message: Message) -> None:
+        """A message; one that is none of the protocol ends the WebSocket (4400)."""
+        if _is_message(message):
+            await super().handle_message(message)
+        else:
+            await self.handle_invalid_message("Failed to parse message")
+
+    async def handle_subscribe(self, message: SubscribeMessage) -> None:
+        """Begin an operation, unless so many run already."""
+        limit, id = self.max_subscriptions_per_connection or 0, message["id"]
+        is_new = self.connection_acknowledged and id not in self.operations
+        if is_new and len(self.operations) >= limit:
+            text = f"{limit} operations run on this WebSocket (DICOM_GRAPH_MAX_OPERATIONS)"
+            await self.send_message(
+                {"id": id, "type": "error", "payload": [Overloaded(text).formatted]}
+            )
+            return
+        await super().handle_subscribe(message)
+
+    async def handle_task_exception(self, error: Exception) -> None:
+        """An operation ended with an error; that its client is gone is none."""
+        if not isinstance(error, WebSocketDisconnected):
+            await super().handle_task_exception(error)
+
     @staticmethod
     def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:
         """A mistake in one operation does not end the others of its WebSocket."""
         return None
+
+
+def _is_message(message: object) -> bool:
+    """Whether the parts that are looked at have the types of the protocol."""
+    if not isinstance(message, dict) or not isinstance(message.get("id", ""), str):
+        return False
+    if message.get("type") != "subscribe":
+        return True
+    payload = message.get("payload")
+    return (
+        isinstance(payload, dict)
+        and isinstance(payload.get("query"), str)
+        and isinstance(payload.get("variables"), dict | None)
+        and isinstance(payload.get("operationName"), str | None)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +112,8 @@ class ViewOptions:
     get_queries: bool = True
     max_batch: int = 1
     documents: Documents | None = None
+    max_operations: int = 50
+    init_seconds: float = 20
 
 
 class GraphQLView(GraphQL[Context, None]):
@@ -79,6 +131,8 @@ class GraphQLView(GraphQL[Context, None]):
             allow_queries_via_get=options.get_queries,
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL),
             multipart_uploads_enabled=True,
+            connection_init_wait_timeout=timedelta(seconds=options.init_seconds),
+            max_subscriptions_per_connection=options.max_operations,
         )
         self._service = service
         self._authenticator = authenticator
@@ -88,8 +142,11 @@ class GraphQLView(GraphQL[Context, None]):
         self, request: Request | WebSocket, response: Response | WebSocket
     ) -> Context:
         """A context of its own for each request."""
-        scope = request.scope
-        return Context.of(self._service, scope["principal"], scope.get("identify"))
+        scope, ticket = request.scope, TICKET.get()
+        context = Context.of(self._service, scope["principal"], scope.get("identify"))
+        if ticket is not None and ticket.kind is Kind.STREAMS:
+            context.admit = partial(place_of, ticket)
+        return context
 
     async def on_ws_connect(self, context: Context) -> UnsetType | dict[str, object] | None:
         """A client that could not send a header gives its token in `connection_init`."""
@@ -102,6 +159,9 @@ class GraphQLView(GraphQL[Context, None]):
         if current is not None:
             current.principal = context.principal.name
             current.is_refused = context.principal is NOBODY
+        ticket = TICKET.get()
+        if ticket is not None and not ticket.identified(context.principal):
+            raise ConnectionRejectionError
         if context.principal is NOBODY:
             raise ConnectionRejectionError
         return UNSET  # type: ignore[no-any-return]
@@ -122,13 +182,24 @@ class GraphQLView(GraphQL[Context, None]):
         request = super().parse_query_params(params)
         if self._options.documents is not None:
             self._options.documents.put_query(request)
+        require_document(request, self._options.documents)
         return request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The body of an upload is bounded as it comes in."""
-        if scope["type"] == "http":
-            receive = bounded(receive, self._service.max_upload_bytes)
-        await super().__call__(scope, receive, send)
+        """The body of an upload is bounded as it comes in; every refusal is JSON."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        receive = bounded(receive, self._service.max_upload_bytes)
+        try:
+            response = await self.run(Request(scope, receive))
+        except DocumentMissing as missing:
+            response = ErrorResponse(missing.status, missing.code, str(missing))
+        except HTTPException as error:
+            response = ErrorResponse(
+                error.status_code, code_of_status(error.status_code), error.reason
+            )
+        await response(scope, receive, send)
 
     async def parse_multipart(self, request: AsyncHTTPRequestAdapter) -> dict[str, str]:
         """A form with files, from a client that is no other site's page."""
@@ -148,6 +219,8 @@ class GraphQLView(GraphQL[Context, None]):
         parts = parsed if isinstance(parsed, list) else [parsed]
         if not all(isinstance(part, dict | None) for part in parts):
             raise HTTPException(400, "The request must be a JSON object")
+        for part in parts:
+            require_document(part, self._options.documents)
         return {} if parsed is None else parsed
 
     def _validate_batch_request(

@@ -1,14 +1,21 @@
 """uvicorn, as dicom-graph runs it."""
 
 import asyncio
+import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.server import HANDLED_SIGNALS
 
 from dicom_graph.settings import Settings
-from dicom_graph.web.protocol import PatientHttp, PatientWebSocket
+from dicom_graph.signals import ending_signals
+from dicom_graph.web.connections import Connections
+from dicom_graph.web.protocol import PatientHttp
+from dicom_graph.web.websocket import PatientWebSocket
 
 
 class Server(uvicorn.Server):
@@ -21,6 +28,17 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._end_streams = end_streams
 
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """SIGHUP ends the server as SIGTERM does."""
+        is_main = threading.current_thread() is threading.main_thread()
+        others = set(ending_signals()) - set(HANDLED_SIGNALS) if is_main else set()
+        originals = {each: signal.signal(each, self.handle_exit) for each in others}
+        with super().capture_signals():
+            yield
+        for each, original in originals.items():
+            signal.signal(each, original)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more connections, let the open ones end, then stop the application."""
         asyncio.get_running_loop().call_soon(self._end_streams)
@@ -29,12 +47,23 @@ class Server(uvicorn.Server):
 
 def make_server(application: Starlette, settings: Settings) -> Server:
     """The server of an application, to be run on sockets that listen."""
-    stall = {"stall_seconds": settings.stall_seconds}
-    head = {"head_seconds": settings.request_seconds}
+    allowed = application.state.descriptors
+    shared = {
+        "stall_seconds": settings.stall_seconds,
+        "incoming": application.state.incoming,
+        "register": Connections(
+            allowed.connections, settings.trusted_proxies, application.state.admission.make_room
+        ),
+    }
+    head = {
+        "head_seconds": settings.request_seconds,
+        "max_head_bytes": settings.max_head_bytes,
+        "is_known": staticmethod(application.state.admission.is_known),
+    }
     config = uvicorn.Config(
         application,
-        http=type("Http", (PatientHttp,), stall | head),
-        ws=type("WebSocket", (PatientWebSocket,), stall),
+        http=type("Http", (PatientHttp,), shared | head),
+        ws=type("WebSocket", (PatientWebSocket,), shared),
         log_config=None,
         # `web.observed` has its own, without UIDs and queries.
         access_log=False,
@@ -43,5 +72,6 @@ def make_server(application: Starlette, settings: Settings) -> Server:
         # Whom a proxy may speak for is decided in `web.authentication`.
         proxy_headers=False,
         ws_max_size=settings.max_body_bytes,
+        backlog=allowed.backlog,
     )
     return Server(config, application.state.service.store.jobs.close)

@@ -14,14 +14,15 @@ from types import FrameType
 
 from uvicorn.config import STARTUP_FAILURE
 
+from dicom_graph.signals import ending_signals
+
 log = logging.getLogger(__name__)
 _CONTEXT = multiprocessing.get_context("spawn")
 Serve = Callable[[socket.socket], None]
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Workers:
-    """Runs `serve(listener)` in so many processes until SIGTERM or SIGINT, and then drains them.
+    """Runs `serve(listener)` in so many processes until a signal ends it, and then drains them.
 
     `serve` is pickled. A process that dies is replaced, unless it could not even start.
     """
@@ -36,7 +37,7 @@ class Workers:
 
     def run(self) -> int:
         """Returns the exit status when all processes have ended."""
-        for each in _SIGNALS:
+        for each in ending_signals():
             signal.signal(each, self._stop)
         self._running = [self._start() for _ in range(self._number)]
         status = 0
@@ -75,7 +76,8 @@ class Workers:
 
 def _work(serve: Serve, listener: socket.socket) -> None:
     """In a process: it ends with status 0, and with the one that started it, however that ends."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for each in ending_signals():
+        signal.signal(each, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     serve(listener)

@@ -122,6 +122,8 @@ async def test_too_long_is_ended(tmp_path: Path) -> None:
 
 async def test_no_call_outlives_the_request_that_asks(pool: DecodePool, tmp_path: Path) -> None:
     """Neither one that runs, nor one that waits for others."""
+    # That the workers start takes its time.
+    await asyncio.gather(*(pool.run(double, number) for number in range(8)))
     now = asyncio.get_running_loop().time()
 
     async def ask(name: str) -> None:
@@ -135,6 +137,56 @@ async def test_no_call_outlives_the_request_that_asks(pool: DecodePool, tmp_path
     assert len(running) == 2
     await asyncio.to_thread(until, lambda: not any(map(psutil.pid_exists, running)))
     assert await pool.run(double, 4) == 8
+
+
+_kept: list[bytearray] = []
+
+
+def keep(n_bytes: int) -> int:
+    """As a decoder that leaks."""
+    _kept.append(bytearray(n_bytes))
+    return os.getpid()
+
+
+def keep_and_fail(n_bytes: int) -> None:
+    keep(n_bytes)
+    raise CorruptPixelsError("a stream that asks for much")
+
+
+async def test_a_worker_that_ran_out_of_memory_is_replaced() -> None:
+    pool = DecodePool(1, seconds=60, memory_bytes=64 << 20)
+    before = await pool.run(os.getpid)
+    assert await problem_of(pool.run(take, 8 << 30)) is Problem.TOO_LARGE
+    assert await pool.run(os.getpid) != before
+    pool.close()
+
+
+@pytest.mark.parametrize("n_bytes", [1 << 20, 400 << 20])
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_worker_that_keeps_much_is_replaced(fails: bool, n_bytes: int) -> None:
+    pool = DecodePool(1, seconds=60, memory_bytes=64 << 20)
+    before = await pool.run(os.getpid)
+    if fails:
+        assert await problem_of(pool.run(keep_and_fail, n_bytes)) is Problem.CORRUPT_PIXELS
+    else:
+        assert await pool.run(keep, n_bytes) == before
+    assert (await pool.run(os.getpid) == before) is (n_bytes == 1 << 20)
+    pool.close()
+
+
+async def test_what_leaks_a_little_each_time_is_replaced_in_time() -> None:
+    pool = DecodePool(1, seconds=60, memory_bytes=64 << 20)
+    pids = [await pool.run(keep, 50 << 20) for _ in range(12)]
+    assert len(set(pids)) > 1
+    pool.close()
+
+
+async def test_a_worker_is_held_to_its_memory() -> None:
+    """The whole process, not what it takes beside what it has."""
+    pool = DecodePool(1, seconds=60, memory_bytes=900 << 20)
+    assert await pool.run(take, 300 << 20) == 300 << 20
+    assert await problem_of(pool.run(take, 900 << 20)) is Problem.TOO_LARGE
+    pool.close()
 
 
 async def test_too_much_memory_is_refused(pool: DecodePool) -> None:

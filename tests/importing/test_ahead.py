@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from dicom_graph.dicom.elements import MAX_RAW, Element
 from dicom_graph.importing.ahead import WAITING, ReadAhead
@@ -23,7 +24,7 @@ from dicom_graph.store.jobs import Failure, JobCounts, JobOrigin, JobRequest, Jo
 from dicom_graph.store.migrate import upgrade
 from tests.contents import assert_consistent, contents
 from tests.data import nibabel_dicom_files, pydicom_files
-from tests.make import make_file, make_series
+from tests.make import make_data_set, make_file, make_series, save
 from tests.waiting import until
 
 Import = Callable[..., Report]
@@ -159,25 +160,25 @@ def test_a_killed_process_loses_nothing(tree: Path) -> None:
     assert found == list(map(told, read_here(files, Mode.NORMAL)))
 
 
+def slow_file(path: Path) -> Path:
+    """A file that its reader has open for a while: it inflates to 100 MB."""
+    whole = make_data_set(EncapsulatedDocument=bytes(100 << 20))
+    return save(whole, path, DeflatedExplicitVRLittleEndian)
+
+
 @contextmanager
-def deadly(pipe: Path) -> Iterator[list[int]]:
-    """Whoever opens the pipe to read it is killed at once; gives who was."""
-    os.mkfifo(pipe)
+def deadly(path: Path) -> Iterator[list[int]]:
+    """Whoever is seen to read the file is killed; gives who was."""
     killed: list[int] = []
     ended = threading.Event()
 
     def kill() -> None:
         while not ended.wait(0.01):
-            try:
-                descriptor = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-            except OSError:
-                continue
-            victims = [pid for pid in readers_of(os.getpid()) if has_open(pid, pipe)]
-            for pid in victims:
-                os.kill(pid, signal.SIGSEGV)
-                killed.append(pid)
-            until(lambda: not any(has_open(pid, pipe) for pid in readers_of(os.getpid())))
-            os.close(descriptor)
+            for pid in readers_of(os.getpid()):
+                if has_open(pid, path):
+                    os.kill(pid, signal.SIGSEGV)
+                    killed.append(pid)
+                    until(lambda pid=pid: pid not in readers_of(os.getpid()))
 
     thread = threading.Thread(target=kill)
     thread.start()
@@ -201,14 +202,14 @@ def test_a_file_that_kills_its_reader_fails_and_the_rest_goes_on(
     tree: Path, tmp_path: Path
 ) -> None:
     good = records(tree)
-    pipe = tmp_path / "deadly.dcm"
-    files = [*good[:70], record(pipe), *good[70:]]
-    with deadly(pipe) as killed:
+    slow = slow_file(tmp_path / "deadly.dcm")
+    files = [*good[:70], record(slow), *good[70:]]
+    with deadly(slow) as killed:
         found = list(map(told, read_ahead(files, Mode.FULL)))
     assert len(killed) == 2
     culprit = found.pop(70)
     assert isinstance(culprit, Failure)
-    assert culprit.path == str(pipe)
+    assert culprit.path == str(slow)
     assert "SIGSEGV" in culprit.message
     assert found == list(map(told, read_here(good, Mode.FULL)))
 

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
+from sqlalchemy import Table
 
 from dicom_graph.importing.reader import FileReader
 from dicom_graph.importing.run import Report
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import BatchWriter, FileRecord, Mode, Outcome, ReadFile
 from dicom_graph.store.migrate import upgrade
+from dicom_graph.store.tables import DataElementDefinition
 from tests.conftest import Graph
 from tests.contents import Tables, assert_consistent, contents
 from tests.make import make_data_set, make_file, make_series, save
@@ -336,3 +338,26 @@ def test_two_writers_of_the_same_files_at_once_end_in_the_content_of_one(
     write(alone, paths)
     assert contents(database) == contents(alone)
     alone.close_writer()
+
+
+def test_a_definition_that_an_older_dictionary_named_otherwise_is_renamed(
+    database: Database, import_files: Import, tmp_path: Path
+) -> None:
+    def made(name: str, speed: str) -> Path:
+        data_set = make_data_set()
+        data_set.private_block(0x0019, "GEMS_ACQU_01", create=True).add_new(0x23, "DS", speed)
+        return save(data_set, tmp_path / name)
+
+    def names() -> list[str]:
+        rows = Tables(database)["data_element_definition"]
+        return [row["name"] for row in rows if row["tag"] == 0x00190023]
+
+    import_files(made("first.dcm", "1.5"))
+    with database.writer.begin() as connection:
+        table: Table = DataElementDefinition.__table__  # type: ignore[assignment]
+        connection.execute(
+            table.update().where(table.c.tag == 0x00190023).values(name="Table Speed [mm/rotation")
+        )
+    # A value that is not known yet, and one that is.
+    report = import_files(made("second.dcm", "2.5"), made("third.dcm", "1.5"))
+    assert (report.counts.failed, names()) == (0, ["Table Speed [mm/rotation]"])

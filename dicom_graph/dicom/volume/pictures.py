@@ -67,9 +67,10 @@ def preview(
     """The picture across `axis` at `index` (the middle, if not given) as PNG.
 
     `volume` is the index on the fourth axis. The window is the given one, else that of the
-    header of the middle slice, else the 1st to 99th percentile of the picture. `size` is the longer
-    side in pixels. Only the slices that are cut are decoded, one at a time: all of them, unless the
-    picture is a slice. Raises FrameRangeError, RenderingError and PixelError.
+    header of the middle slice, else the 1st to 99th percentile of the picture without padding.
+    `size` is the longer side in pixels. Only the slices that are cut are decoded, one at a time:
+    all of them, unless the picture is a slice. Raises FrameRangeError, RenderingError and
+    PixelError.
     """
     check_slice(geometry, 0, volume)
     across = _voxel_axis(geometry, axis)
@@ -133,14 +134,18 @@ def header_window(geometry: VolumeGeometry) -> Voi | None:
 
 
 def _percentiles(values: Array, geometry: VolumeGeometry) -> Voi | None:
-    return None if geometry.has_colours else default_window(values)
+    if geometry.has_colours:
+        return None
+    planes = (plane for planes in geometry.grid for plane in planes)
+    paddings = {plane.padding for plane in planes if plane.padding is not None}
+    return default_window(values, sorted(paddings))
 
 
 def _to_8_bits(picture: Array, window: Voi | None, geometry: VolumeGeometry) -> NDArray[np.uint8]:
     if geometry.has_colours or window is None:
-        return colours_to_8_bits(picture, geometry.grid[0][0].file.bits_stored)
+        return colours_to_8_bits(picture, geometry.grid[0][0].file.value_bits)
     grey = grey_to_8_bits(picture, window)
-    return 255 - grey if geometry.photometric_interpretation == "MONOCHROME1" else grey
+    return 255 - grey if geometry.grid[0][0].file.is_inverted else grey
 
 
 def _voxel_axis(geometry: VolumeGeometry, axis: PreviewAxis) -> int:

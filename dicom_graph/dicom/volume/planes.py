@@ -19,6 +19,7 @@ from dicom_graph.dicom.errors import CorruptPixelsError, VolumeError
 from dicom_graph.dicom.functional_groups import FunctionalGroups
 from dicom_graph.dicom.image_file import ImageFile, open_image
 from dicom_graph.dicom.modality import Transform
+from dicom_graph.dicom.padding import Padding
 from dicom_graph.dicom.pixels import PIXEL_TAGS, PixelDescription, PixelLayout
 from dicom_graph.dicom.raw_frames import RawFrame, raw_frames
 from dicom_graph.dicom.reading import INFLATED_LIMIT
@@ -49,8 +50,9 @@ class SourceFile:
     frame_of_reference_uid: str
     samples: int
     stored_dtype: str
-    bits_stored: int
+    value_bits: int
     photometric_interpretation: str
+    is_inverted: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +64,8 @@ class Plane:
     directions along a row and down a column, in the patient's LPS+ system; None where the header
     has none that can be used. `spacing`: mm between rows, and between columns. `thickness`: mm to
     the next slice, as far as one header can tell; `stated_step`: SpacingBetweenSlices. `raw`: set
-    where the file holds the values as they are. `note`: what is doubtful about it.
+    where the file holds the values as they are. `padding`: the values that mean nothing. `note`:
+    what is doubtful about it.
     """
 
     file: SourceFile
@@ -79,6 +82,7 @@ class Plane:
     thickness: float | None = None
     stated_step: float | None = None
     raw: RawFrame | None = None
+    padding: Padding | None = None
     note: str | None = None
 
     @property
@@ -96,7 +100,7 @@ def read_planes(path: str | os.PathLike[str]) -> list[Plane]:
     Raises PixelError; NoPixelDataError where the file is no image.
     """
     with quiet_pydicom(), open_image(path, _TAGS) as image:
-        image.decoder()
+        image.require_pixels()
         layout = PixelLayout(image, rescaled=True)
         header, groups = image.header, FunctionalGroups(image.header)
         description = layout.description(None)
@@ -111,8 +115,9 @@ def read_planes(path: str | os.PathLike[str]) -> list[Plane]:
             str(header.get("FrameOfReferenceUID") or ""),
             description.samples,
             description.stored_dtype,
-            description.bits_stored,
+            description.value_bits,
             description.photometric_interpretation,
+            layout.is_inverted,
         )
         places = _places(header, groups, description.frames)
         planes = [
@@ -130,6 +135,7 @@ def read_planes(path: str | os.PathLike[str]) -> list[Plane]:
                 thickness=_thickness(place.step) or _thickness(place.thickness),
                 stated_step=_thickness(place.step),
                 raw=None if raw is None else raw[frame],
+                padding=layout.padding(frame),
             )
             for frame, place in enumerate(places)
         ]
@@ -243,7 +249,7 @@ def _check_frame_count(
         raise VolumeError("the frames are tiles of a slide, which make no volume")
     # An encoded frame takes 8 bytes or more; an inflated data set is bounded already.
     bits = 64
-    if not image.syntax.is_encapsulated:
+    if image.is_native:
         allocated = int(image.header.get("BitsAllocated") or 1)
         bits = description.rows * description.columns * allocated
     size = max(image.status().st_size, INFLATED_LIMIT if image.value_start is None else 0)

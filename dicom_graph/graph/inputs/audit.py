@@ -1,9 +1,6 @@
 """The filter of the audit log."""
 
-from typing import Annotated, Any
-
-import strawberry
-
+from dicom_graph.graph.inputs.clauses import by_column, filter_input
 from dicom_graph.graph.inputs.operators import (
     AuditActionFilter,
     AuditOutcomeFilter,
@@ -14,39 +11,39 @@ from dicom_graph.graph.inputs.operators import (
     StringListFilter,
 )
 
-_Entry = Annotated["AuditEntryFilter", strawberry.lazy("dicom_graph.graph.inputs.audit")]
 
-
-def _by(description: str, name: str | None = None) -> Any:
-    return strawberry.field(default=None, description=description, name=name)
-
-
-@strawberry.input(description="Which lines of the audit log; all conditions must hold.")
+@filter_input("Which lines of the audit log; all conditions must hold.")
 class AuditEntryFilter:
-    and_: list[_Entry] | None = _by("All of these hold.", "and")
-    or_: list[_Entry] | None = _by("At least one of these holds.", "or")
-    not_: _Entry | None = _by("This does not hold.", "not")
-    created_at: DateTimeFilter | None = _by("By when it ended.")
-    action: AuditActionFilter | None = _by("By what was done.")
-    outcome: AuditOutcomeFilter | None = _by("By how it ended.")
-    principal: StringFilter | None = _by("By the name of whoever did it.")
-    user_id: IntFilter | None = _by("By the user's number.")
-    token_id: IntFilter | None = _by("By the token's number.")
-    address: StringFilter | None = _by("By the client's address.")
-    route: StringFilter | None = _by("By the route.")
-    request_id: StringFilter | None = _by("By the request's id.")
-    operation_name: StringFilter | None = _by("By the name of the operation.")
-    root_fields: StringListFilter | None = _by("By the fields of the root that it asked for.")
-    document_digest: StringFilter | None = _by("By the SHA-256 of its document.")
-    seconds: FloatFilter | None = _by("By how long it took.")
-    patients: StringListFilter | None = _by(
-        "By the PatientIDs that are listed; each line is looked at, so narrow `createdAt` too."
+    created_at: DateTimeFilter | None = by_column("By when it ended.", "created")
+    action: AuditActionFilter | None = by_column("By what was done.", "action")
+    outcome: AuditOutcomeFilter | None = by_column("By how it ended.", "outcome")
+    principal: StringFilter | None = by_column("By the name of whoever did it.", "principal")
+    user_id: IntFilter | None = by_column("By the user's number.", "user_id")
+    token_id: IntFilter | None = by_column("By the token's number.", "token_id")
+    address: StringFilter | None = by_column("By the client's address.", "address")
+    route: StringFilter | None = by_column("By the route.", "route")
+    request_id: StringFilter | None = by_column("By the request's id.", "request_id")
+    operation_name: StringFilter | None = by_column(
+        "By the name of the operation.", "operation_name"
     )
-    studies: StringListFilter | None = _by(
-        "By the StudyInstanceUIDs that are listed; each line is looked at."
+    root_fields: StringListFilter | None = by_column(
+        "By the fields of the root that it asked for.", "root_fields"
     )
-    n_patients: IntFilter | None = _by("By the number of patients.")
-    n_studies: IntFilter | None = _by("By the number of studies.")
-    n_series: IntFilter | None = _by("By the number of series.")
-    n_images: IntFilter | None = _by("By the number of images.")
-    detail: StringFilter | None = _by("By codes of errors, or what a command changed.")
+    document_digest: StringFilter | None = by_column(
+        "By the SHA-256 of its document.", "document_digest"
+    )
+    seconds: FloatFilter | None = by_column("By how long it took.", "seconds")
+    patients: StringListFilter | None = by_column(
+        "By the PatientIDs that are listed; each line is looked at, so narrow `createdAt` too.",
+        "patients",
+    )
+    studies: StringListFilter | None = by_column(
+        "By the StudyInstanceUIDs that are listed; each line is looked at.", "studies"
+    )
+    n_patients: IntFilter | None = by_column("By the number of patients.", "n_patients")
+    n_studies: IntFilter | None = by_column("By the number of studies.", "n_studies")
+    n_series: IntFilter | None = by_column("By the number of series.", "n_series")
+    n_images: IntFilter | None = by_column("By the number of images.", "n_images")
+    detail: StringFilter | None = by_column(
+        "By codes of errors, or what a command changed.", "detail"
+    )

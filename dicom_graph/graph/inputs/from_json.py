@@ -6,8 +6,9 @@ from typing import Any
 from graphql import GraphQLError, coerce_input_value, validate_input_value
 from strawberry.types.arguments import convert_argument
 
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.errors import BadInput
-from dicom_graph.graph.inputs.entities import FILTERS, condition_of
+from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.store.read import Condition
 
 
@@ -16,7 +17,7 @@ def condition_from_json(entity: str, text: str) -> Condition | None:
     # Here, since the schema is made of the types, and they of the inputs.
     from dicom_graph.graph.schema import schema
 
-    filters = FILTERS[entity]
+    filters = ENTITIES[entity].filter
     named = schema._schema.type_map[filters.__name__]
     try:
         given = json.loads(text)
@@ -25,13 +26,13 @@ def condition_from_json(entity: str, text: str) -> Condition | None:
         made = convert_argument(
             value, filters, schema.schema_converter.scalar_registry, schema.config
         )
-        return condition_of(entity, made)
+        return ENTITIES[entity].wanted(made)
     except RecursionError:
-        raise BadInput("the filter is nested too deeply", "BAD_FILTER") from None
+        raise BadInput("the filter is nested too deeply", ErrorCode.BAD_FILTER) from None
     except ValueError:
-        raise BadInput("the filter is no JSON", "BAD_FILTER") from None
+        raise BadInput("the filter is no JSON", ErrorCode.BAD_FILTER) from None
 
 
 def _refuse(error: GraphQLError, path: list[Any]) -> None:
     place = f" at {'.'.join(map(str, path))}" if path else ""
-    raise BadInput(f"the filter{place}: {error.message}", "BAD_FILTER")
+    raise BadInput(f"the filter{place}: {error.message}", ErrorCode.BAD_FILTER)

@@ -2,15 +2,19 @@
 
 import datetime as dt
 from dataclasses import fields
+from enum import Enum
 from typing import Any, cast
 
 import strawberry
 
+from dicom_graph.dicom import sequence_type
+from dicom_graph.dicom.entities import Attribute
 from dicom_graph.graph.errors import BadInput
 from dicom_graph.graph.types.audit_entry import AuditAction, AuditOutcome
 from dicom_graph.graph.types.import_job import ImportOrigin, ImportStatus
 from dicom_graph.graph.types.sequence_type import SequenceType
 from dicom_graph.store.read.conditions import Operator, Test
+from dicom_graph.store.storable import UnstorableText, check_text
 
 _MAX_LIST = 10_000
 
@@ -145,6 +149,24 @@ class FloatListFilter:
     is_null: bool | None = _op("Is missing, or is there.")
 
 
+_FILTERS: dict[Any, Any] = {
+    str: StringFilter,
+    int: IntFilter,
+    float: FloatFilter,
+    dt.date: DateFilter,
+    dt.time: TimeFilter,
+    dt.datetime: DateTimeFilter,
+    list[str]: StringListFilter,
+    list[float]: FloatListFilter,
+    sequence_type.SequenceType: SequenceTypeFilter,
+}
+
+
+def filter_of(attribute: Attribute) -> Any:
+    """The conditions that there are on an attribute, by its choices or by its type."""
+    return _FILTERS[attribute.choices or attribute.type]
+
+
 def tests_of(given: Any) -> list[Test]:
     """The tests of a field's filter. Raises BadInput for a value that cannot be right."""
     tests = []
@@ -173,7 +195,7 @@ def _checked(operator: Operator, value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, SequenceType | ImportStatus | ImportOrigin | AuditAction | AuditOutcome):
+    if isinstance(value, Enum):
         return value.value
     if isinstance(value, str):
         return checked_text(value)
@@ -193,8 +215,7 @@ def _in_utc(moment: dt.datetime) -> dt.datetime:
 
 def checked_text(text: str) -> str:
     """The text, if a database can hold it. Raises BadInput."""
-    if "\x00" in text:
-        raise BadInput(r"a text with NUL: the database holds it written as \x00")
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise BadInput("a text with half a surrogate pair, which is no character")
-    return text
+    try:
+        return check_text(text)
+    except UnstorableText as error:
+        raise BadInput(str(error)) from None

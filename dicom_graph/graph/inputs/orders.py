@@ -1,18 +1,22 @@
 """Order inputs: by which field, in which direction."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
 from typing import Any
 
 import strawberry
 
+from dicom_graph.dicom.entities import IMAGE, PATIENT, SERIES, STUDY, Description
 from dicom_graph.graph.element_path import Step, checked_keyword, checked_tag, parse_path
 from dicom_graph.graph.errors import BadInput
+from dicom_graph.graph.inputs.clauses import input_class
 from dicom_graph.graph.inputs.operators import checked_text
 from dicom_graph.store.read import Order
 from dicom_graph.store.read.conditions import HasElement
 from dicom_graph.store.read.relations import DEFAULT_ORDERS
+from dicom_graph.store.tables import ROW_ATTRIBUTES
 
 
 @strawberry.enum(description="In which direction to sort. A missing value is the smallest.")
@@ -21,96 +25,18 @@ class OrderDirection(Enum):
     DESC = strawberry.enum_value("DESC", description="Largest first.")
 
 
-_COMMON = {
-    "id": "The order in which they came into the database.",
-    "uid": "The UID; of a patient PatientID.",
-    "created": "When it came into the database.",
-    "modified": "When its row last changed.",
-}
-_FIELDS: dict[str, dict[str, str]] = {
-    "patient": {
-        "family_name": "Family name.",
-        "given_name": "Given name.",
-        "sex": "PatientSex.",
-        "date_of_birth": "PatientBirthDate.",
-        "latest_study_time": "Date and time of the latest study.",
-        "n_studies": "Number of studies.",
-        "n_series": "Number of series.",
-        "n_images": "Number of images.",
-    },
-    "study": {
-        "date": "StudyDate.",
-        "time": "StudyTime.",
-        "description": "StudyDescription.",
-        "n_patients": "Number of patients.",
-        "n_series": "Number of series.",
-        "n_images": "Number of images.",
-    },
-    "series": {
-        "study": "The study's UID.",
-        "patient": "The patient's PatientID.",
-        "number": "SeriesNumber.",
-        "date": "SeriesDate.",
-        "time": "SeriesTime.",
-        "description": "SeriesDescription.",
-        "modality": "Modality.",
-        "protocol_name": "ProtocolName.",
-        "scanning_sequence": "ScanningSequence, code by code.",
-        "sequence_variant": "SequenceVariant, code by code.",
-        "pixel_spacing": "PixelSpacing between rows.",
-        "slice_thickness": "SliceThickness.",
-        "echo_time": "EchoTime.",
-        "inversion_time": "InversionTime.",
-        "repetition_time": "RepetitionTime.",
-        "flip_angle": "FlipAngle.",
-        "manufacturer": "Manufacturer.",
-        "manufacturer_model_name": "ManufacturerModelName.",
-        "magnetic_field_strength": "MagneticFieldStrength.",
-        "device_serial_number": "DeviceSerialNumber.",
-        "institution_name": "InstitutionName.",
-        "sequence_type": "The sequence type's label.",
-        "n_images": "Number of images.",
-    },
-    "image": {
-        "series_id": "The series, in the order in which they came into the database.",
-        "number": "InstanceNumber.",
-        "date": "InstanceCreationDate.",
-        "time": "InstanceCreationTime.",
-    },
-    "import_job": {
-        "id": "The order in which they were asked for.",
-        "created": "When it was asked for.",
-        "started_at": "When it first began.",
-        "finished_at": "When it ended.",
-        "status": "Where it is in its life.",
-        "origin": "Who asked for it.",
-        "found": "Number of files found.",
-        "failed": "Number of files that it could not take.",
-    },
-    "audit_entry": {
-        "id": "The order in which they were written.",
-        "created": "When it ended.",
-        "principal": "The name of whoever did it.",
-        "seconds": "How long it took.",
-        "n_patients": "Number of patients.",
-        "n_images": "Number of images.",
-    },
-}
-_TYPE_NAMES = {
-    "patient": "Patient", "study": "Study", "series": "Series", "image": "Image",
-    "import_job": "ImportJob", "audit_entry": "AuditEntry",
-}  # fmt: skip
-_MEMBER_NAMES = {
-    ("image", "series_id"): "SERIES",
-    ("import_job", "created"): "CREATED_AT",
-    ("audit_entry", "created"): "CREATED_AT",
-}
-
-
-_WITH_HEADERS = {
-    "image": "An element of the image's header",
-    "series": "An element of the series' sample header",
-}
+_NOT_YET = frozenset(
+    {
+        ("patient", "name"), ("patient", "name_prefix"), ("patient", "middle_name"),
+        ("patient", "name_suffix"), ("series", "body_part_examined"),
+        ("series", "patient_position"), ("series", "operators_name"),
+        ("series", "echo_train_length"), ("series", "sequence_name"),
+        ("series", "pulse_sequence_name"), ("series", "mr_acquisition_type"),
+        ("image", "sop_class_uid"), ("image", "transfer_syntax_uid"),
+        ("image", "number_of_frames"), ("image", "rows"), ("image", "columns"),
+    }
+)  # fmt: skip
+"""Fields that lists cannot be sorted by."""
 
 
 @strawberry.input(
@@ -133,32 +59,42 @@ class ElementOrder:
     )
 
 
-def _make_order(entity: str) -> Any:
-    title = _TYPE_NAMES[entity]
-    is_own = entity in ("import_job", "audit_entry")
-    fields = _FIELDS[entity] if is_own else _FIELDS[entity] | _COMMON
+def order_input(
+    type_name: str,
+    more: Mapping[str, tuple[str, str]],
+    *,
+    described: Description | None = None,
+    element: str | None = None,
+) -> Any:
+    """The order of a type, by the attributes of its description and by `more`: members with the
+    store's names and descriptions. `element`: whose elements its objects can be sorted by.
+    """
+    members = {**(_described(described) if described is not None else {}), **more}
     values: Any = {
-        _MEMBER_NAMES.get((entity, name), name.upper()): strawberry.enum_value(
-            name, description=description
-        )
-        for name, description in fields.items()
+        member: strawberry.enum_value(name, description=description)
+        for member, (name, description) in members.items()
     }
-    names: Any = Enum(f"{title}OrderField", values, module=__name__)  # type: ignore[misc]
-    field_type = strawberry.enum(names, description=f"What {title.lower()} lists can be sorted by.")
-    members: dict[str, Any] = {
-        "field": (field_type, strawberry.field(description="What to sort by."))
-    }
-    if entity in _WITH_HEADERS:
-        members = _with_element(field_type, _WITH_HEADERS[entity])
-    members["direction"] = (
-        OrderDirection,
-        strawberry.field(default=OrderDirection.ASC, description="In which direction."),
+    names: Any = Enum(f"{type_name}OrderField", values, module=__name__)  # type: ignore[misc]
+    sorted_by = f"What {type_name.lower()} lists can be sorted by."
+    fields: Any = strawberry.enum(names, description=sorted_by)
+    made = type(f"{type_name}Order", (), {"__module__": __name__})
+    field = strawberry.field(description="What to sort by.")
+    given = {"field": (fields, field)} if element is None else _with_element(fields, element)
+    direction = strawberry.field(default=OrderDirection.ASC, description="In which direction.")
+    return input_class(
+        made,
+        {**given, "direction": (OrderDirection, direction)},
+        "One thing to sort by, and the direction.",
     )
-    made = type(f"{title}Order", (), {"__module__": __name__})
-    made.__annotations__ = {name: annotation for name, (annotation, _) in members.items()}
-    for name, (_, field) in members.items():
-        setattr(made, name, field)
-    return strawberry.input(made, description="One thing to sort by, and the direction.")
+
+
+def _described(described: Description) -> dict[str, tuple[str, str]]:
+    """A member for each attribute, and for what a database adds."""
+    attributes = [a for a in described.attributes if (described.name, a.name) not in _NOT_YET]
+    return {
+        "ID": ("id", "The order in which they came into the database."),
+        **{a.name.upper(): (a.name, a.description) for a in (*attributes, *ROW_ATTRIBUTES)},
+    }
 
 
 def _with_element(field_type: Any, whose: str) -> Any:
@@ -176,8 +112,68 @@ def _with_element(field_type: Any, whose: str) -> Any:
     }
 
 
-ORDERS: dict[str, Any] = {entity: _make_order(entity) for entity in _FIELDS}
-"""The order input of each entity."""
+_N_STUDIES, _N_SERIES, _N_IMAGES = (
+    (f"n_{name}", f"Number of {name}.") for name in ("studies", "series", "images")
+)
+PatientOrder: Any = order_input(
+    "Patient",
+    {
+        "LATEST_STUDY_TIME": ("latest_study_time", "Date and time of the latest study."),
+        "N_STUDIES": _N_STUDIES,
+        "N_SERIES": _N_SERIES,
+        "N_IMAGES": _N_IMAGES,
+    },
+    described=PATIENT,
+)
+StudyOrder: Any = order_input(
+    "Study",
+    {
+        "N_PATIENTS": ("n_patients", "Number of patients."),
+        "N_SERIES": _N_SERIES,
+        "N_IMAGES": _N_IMAGES,
+    },
+    described=STUDY,
+)
+SeriesOrder: Any = order_input(
+    "Series",
+    {
+        "STUDY": ("study", "The study's UID."),
+        "PATIENT": ("patient", "The patient's PatientID."),
+        "N_IMAGES": _N_IMAGES,
+    },
+    described=SERIES,
+    element="An element of the series' sample header",
+)
+ImageOrder: Any = order_input(
+    "Image",
+    {"SERIES": ("series_id", "The series, in the order in which they came into the database.")},
+    described=IMAGE,
+    element="An element of the image's header",
+)
+ImportJobOrder: Any = order_input(
+    "ImportJob",
+    {
+        "ID": ("id", "The order in which they were asked for."),
+        "CREATED_AT": ("created", "When it was asked for."),
+        "STARTED_AT": ("started_at", "When it first began."),
+        "FINISHED_AT": ("finished_at", "When it ended."),
+        "STATUS": ("status", "Where it is in its life."),
+        "ORIGIN": ("origin", "Who asked for it."),
+        "FOUND": ("found", "Number of files found."),
+        "FAILED": ("failed", "Number of files that it could not take."),
+    },
+)
+AuditEntryOrder: Any = order_input(
+    "AuditEntry",
+    {
+        "ID": ("id", "The order in which they were written."),
+        "CREATED_AT": ("created", "When it ended."),
+        "PRINCIPAL": ("principal", "The name of whoever did it."),
+        "SECONDS": ("seconds", "How long it took."),
+        "N_PATIENTS": ("n_patients", "Number of patients."),
+        "N_IMAGES": ("n_images", "Number of images."),
+    },
+)
 
 
 def order_of(entity: str, given: list[Any] | None) -> tuple[Order, ...]:

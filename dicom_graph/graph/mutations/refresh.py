@@ -6,18 +6,19 @@ from typing import Annotated
 
 import strawberry
 
+from dicom_graph.dicom.entities import DESCRIBED
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.errors import nearest
 from dicom_graph.graph.inputs.names import camel_case
-from dicom_graph.graph.mutations.checks import EDITABLE
 from dicom_graph.graph.mutations.payload import (
-    TYPE_NAMES,
     Refused,
     UserError,
     entity_and_key,
     gone,
 )
+from dicom_graph.graph.schema_names import without_schema_names
 from dicom_graph.graph.types.import_job import ImportJob
 from dicom_graph.importing.entities import NoFilesError, NoSuchEntityError, request_refresh
 
@@ -61,7 +62,7 @@ class RefreshMutations:
     async def refresh(self, info: Info, input: _Input) -> RefreshPayload:
         service = info.context.service
         try:
-            entity, key = entity_and_key(input.id, *TYPE_NAMES)
+            entity, key = entity_and_key(input.id, *DESCRIBED)
             # For the audit log: whom it is about.
             await info.context.store.by_ids(entity, [key])
             job_id = await asyncio.to_thread(
@@ -73,11 +74,16 @@ class RefreshMutations:
                 columns=_columns(entity, input.fields, input.discard_edits),
             )
         except Refused as refused:
+            if not service.limits.introspection:
+                sent = str(input.fields)
+                refused.error.message = without_schema_names(refused.error.message, sent)
             return RefreshPayload(job=None, errors=[refused.error])
         except NoSuchEntityError:
             return RefreshPayload(job=None, errors=[gone(entity).error])
         except NoFilesError as error:
-            return RefreshPayload(job=None, errors=[Refused(str(error), "id", "NO_FILES").error])
+            return RefreshPayload(
+                job=None, errors=[Refused(str(error), "id", ErrorCode.NO_FILES).error]
+            )
         service.runner.wake()
         info.context.loaders.forget()
         row = await info.context.loaders.entity("import_job").load(job_id)
@@ -89,13 +95,13 @@ def _columns(entity: str, given: Sequence[str] | None, discard: bool) -> frozens
     if given is None:
         return None
     if not discard:
-        raise Refused("`fields` goes with `discardEdits`", "fields", "BAD_FIELD")
+        raise Refused("`fields` goes with `discardEdits`", "fields", ErrorCode.BAD_FIELD)
     if len(given) > _MAX_FIELDS:
-        raise Refused(f"at most {_MAX_FIELDS} fields can be named", "fields", "BAD_FIELD")
-    known = {camel_case(name): name for name in EDITABLE[entity]}
+        raise Refused(f"at most {_MAX_FIELDS} fields can be named", "fields", ErrorCode.BAD_FIELD)
+    known = {camel_case(each.name): each.name for each in DESCRIBED[entity].editable}
     for name in given:
         if name not in known:
             shown = name[:80]
             message = f"{shown!r} is no field of a {entity} that can be edited"
-            raise Refused(message + nearest(shown, known), "fields", "BAD_FIELD")
+            raise Refused(message + nearest(shown, known), "fields", ErrorCode.BAD_FIELD)
     return frozenset(known[name] for name in given)

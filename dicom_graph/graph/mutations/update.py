@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import strawberry
 from strawberry import UNSET
 
+from dicom_graph.dicom.entities import DESCRIBED
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.mutations.checks import check_fields
@@ -165,7 +166,7 @@ async def _update(info: Info, entity: str, input: Any) -> tuple[Any, list[UserEr
         for field in fields(input)
         if field.name != "id" and (value := getattr(input, field.name)) is not UNSET
     }
-    values, errors = check_fields(entity, given)
+    values, errors = check_fields(DESCRIBED[entity], given)
     if not errors:
         await asyncio.to_thread(_write, info, entity, key, values)
     info.context.loaders.forget()

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import signal
 import threading
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -11,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from dicom_graph.importing.queue.batch import BatchOptions, BatchRunner
 from dicom_graph.importing.queue.library import QUEUE, ConnectorException, Queue
 from dicom_graph.importing.queue.rescue import rescue
+from dicom_graph.signals import ending_signals
 from dicom_graph.store.engine import Database
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Worker:
         self._is_draining = False
 
     def run(self) -> None:
-        """Work until SIGTERM or SIGINT; to be called in the main thread.
+        """Work until SIGTERM, SIGINT or SIGHUP; to be called in the main thread.
 
         The first signal lets running batches end, for some seconds; those that take longer are
         handed back. The second ends the process.
@@ -52,7 +52,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         while not self._is_draining:
             work = asyncio.create_task(self._work())
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in ending_signals():
                 loop.add_signal_handler(number, self._drain, work)
             try:
                 await work

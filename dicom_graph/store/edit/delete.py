@@ -10,11 +10,12 @@ from dicom_graph.store.bulk import make_temporary_ids
 from dicom_graph.store.dialect import among, is_sqlite
 from dicom_graph.store.edit.files import images_of, series_of
 from dicom_graph.store.edit.noted import note_entity
-from dicom_graph.store.edit.update import TABLES, entity_exists
+from dicom_graph.store.edit.update import entity_exists
 from dicom_graph.store.generation import count_deletion, write_alone
 from dicom_graph.store.idlist import unpack_ids
 from dicom_graph.store.postings import delete_postings
 from dicom_graph.store.tables import (
+    DESCRIBED_TABLES,
     Directory,
     ElementSet,
     ElementSetMember,
@@ -49,7 +50,7 @@ class Deletion:
         write_alone(connection)
         self._connection = connection
         self._entity = entity
-        self._table = TABLES[entity]
+        self._table = DESCRIBED_TABLES[entity]
         self._id = id
         self.exists = entity_exists(connection, entity, id)
         note_entity(connection, entity, id)

@@ -4,9 +4,8 @@ from sqlalchemy import Connection, select
 
 from dicom_graph.store.dialect import among, is_sqlite
 from dicom_graph.store.edit.files import images_of, series_of
-from dicom_graph.store.edit.update import TABLES
 from dicom_graph.store.seen import SEEN
-from dicom_graph.store.tables import Image, Series
+from dicom_graph.store.tables import DESCRIBED_TABLES, Image, Series
 
 
 def note_entity(connection: Connection, entity: str, id: int) -> None:
@@ -27,6 +26,6 @@ def note_entity(connection: Connection, entity: str, id: int) -> None:
     if entity in keys:
         keys[entity].add(id)
     for name, ids in keys.items():
-        table = TABLES[name]
+        table = DESCRIBED_TABLES[name]
         known = among(is_sqlite(connection), table.c.id, sorted(ids))
         seen.add(name, connection.execute(select(table.c.id, table.c.uid).where(known)))

@@ -3,17 +3,10 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import Connection, select, update
 
 from dicom_graph.store.edit.kept import NAME_PARTS, locked_row, whole_name
-from dicom_graph.store.tables import Image, Patient, Series, Study
-
-TABLES: dict[str, Table] = {
-    "patient": Patient.__table__,  # type: ignore[dict-item]
-    "study": Study.__table__,  # type: ignore[dict-item]
-    "series": Series.__table__,  # type: ignore[dict-item]
-    "image": Image.__table__,  # type: ignore[dict-item]
-}
+from dicom_graph.store.tables import DESCRIBED_TABLES
 
 
 def update_entity(connection: Connection, entity: str, id: int, values: Mapping[str, Any]) -> bool:
@@ -21,7 +14,7 @@ def update_entity(connection: Connection, entity: str, id: int, values: Mapping[
 
     Of a patient the parts of the name are set; the whole name follows.
     """
-    table = TABLES[entity]
+    table = DESCRIBED_TABLES[entity]
     row = locked_row(connection, table, id)
     if row is None:
         return False
@@ -38,7 +31,7 @@ def update_entity(connection: Connection, entity: str, id: int, values: Mapping[
 
 def entity_exists(connection: Connection, entity: str, id: int) -> bool:
     """Whether there is such an entity."""
-    table = TABLES[entity]
+    table = DESCRIBED_TABLES[entity]
     found = connection.execute(select(table.c.id).where(table.c.id == id)).first()
     return found is not None
 
@@ -47,7 +40,7 @@ def discard_edits(
     connection: Connection, entity: str, id: int, names: Collection[str] | None
 ) -> None:
     """Take these columns, or all, for no longer edited; their values stay until a file is read."""
-    table = TABLES[entity]
+    table = DESCRIBED_TABLES[entity]
     row = locked_row(connection, table, id)
     edited = (row["edited"] or []) if row is not None else []
     rest = [name for name in edited if names is not None and name not in names]

@@ -25,12 +25,16 @@ class Outcome(IntEnum):
 
 
 class FileRecord(NamedTuple):
-    """A file as it lies on disk: folder, name, size in bytes, modification time in ns."""
+    """A file as it lies on disk: folder, name, size in bytes, modification time in ns.
+
+    `roots`: folders, without links, inside which it must lie when it is opened; None: anywhere.
+    """
 
     directory: str
     name: str
     size: int
     mtime_ns: int
+    roots: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,8 @@ class ReadFile:
     `weight` is about how many bytes of memory it takes. `changed` says that this path held other
     bytes when it was last read. `source` is where it was read from, if it has been stored elsewhere
     since: that file is no longer the image's. `changes`: what differs from another file's elements,
-    where that is known.
+    where that is known. `digest` is that of the whole header, whatever is kept of it; `stamp` and
+    `place` tell whether it is the same file later (`StoredFile`).
     """
 
     file: FileRecord
@@ -53,6 +58,9 @@ class ReadFile:
     changed: bool = False
     source: FileRecord | None = None
     changes: Changes | None = None
+    digest: bytes | None = None
+    stamp: bytes | None = None
+    place: str | None = None
 
 
 def distinct_elements(files: Iterable[ReadFile]) -> set[Element]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, select, update
 
 from dicom_graph.dicom.csa_entries import csa_header_kind
 from dicom_graph.dicom.dictionary import Definition
@@ -22,6 +22,7 @@ from dicom_graph.store.tables import (
     HeaderElement,
 )
 
+_Key = tuple[int, str, str]
 _DEFINITION: Table = DataElementDefinition.__table__  # type: ignore[assignment]
 _ELEMENT: Table = DataElement.__table__  # type: ignore[assignment]
 _VALUE: Table = DataElementValue.__table__  # type: ignore[assignment]
@@ -49,7 +50,7 @@ class ElementWriter:
     """The ids of elements; its memory is right only while its transactions commit."""
 
     def __init__(self, generation_size: int = 100_000) -> None:
-        self._definitions: dict[Definition, int] = {}
+        self._definitions: dict[_Key, tuple[int, str, str]] = {}
         self._ids: Recent[bytes, int] = Recent(generation_size)
         self._csa = CsaWriter()
 
@@ -102,9 +103,8 @@ class ElementWriter:
         self._ensure_definitions(connection, {element.definition for element in elements})
         rows = [
             (
-                ids[e.digest], self._definitions[e.definition], e.block, e.vm, len(e.values),
-                e.has_warnings,
-                e.length, e.packed, e.sha256, e.warning,
+                ids[e.digest], self._definition_id(e), e.block, e.vm, len(e.values),
+                e.has_warnings, e.length, e.packed, e.sha256, e.warning,
             )
             for e in elements
         ]  # fmt: skip
@@ -113,37 +113,44 @@ class ElementWriter:
         self._insert_items(connection, elements, ids)
         self._csa.write(connection, _csa_headers(elements, ids))
 
+    def _definition_id(self, element: Element) -> int:
+        return self._definitions[element.definition[:3]][0]
+
     def _ensure_definitions(self, connection: Connection, wanted: set[Definition]) -> None:
-        if wanted <= self._definitions.keys():
-            return
-        self._load_definitions(connection)
-        missing = sorted(wanted - self._definitions.keys())
-        if not missing:
-            return
-        rows = [
-            (id, *definition)
-            for id, definition in zip(
-                allocate_ids(connection, _DEFINITION, len(missing)), missing, strict=True
-            )
-        ]
-        columns = ("id", "tag", "private_creator", "vr", "keyword", "name")
-        insert_new(connection, _DEFINITION, columns, rows, "tag", "private_creator", "vr")
-        self._load_definitions(connection)
+        if not {each[:3] for each in wanted} <= self._definitions.keys():
+            self._load_definitions(connection)
+            missing = sorted(each for each in wanted if each[:3] not in self._definitions)
+            if missing:
+                ids = allocate_ids(connection, _DEFINITION, len(missing))
+                rows = [(id, *each) for id, each in zip(ids, missing, strict=True)]
+                columns = ("id", "tag", "private_creator", "vr", "keyword", "name")
+                insert_new(connection, _DEFINITION, columns, rows, "tag", "private_creator", "vr")
+                self._load_definitions(connection)
+        self._rename(connection, wanted)
+
+    def _rename(self, connection: Connection, wanted: set[Definition]) -> None:
+        """Write the names of definitions that an older dictionary named otherwise."""
+        for tag, creator, vr, keyword, name in sorted(wanted):
+            id, *names = self._definitions[tag, creator, vr]
+            if names != [keyword, name]:
+                statement = update(_DEFINITION).where(_DEFINITION.c.id == id)
+                connection.execute(statement.values(keyword=keyword, name=name))
+                self._definitions[tag, creator, vr] = id, keyword, name
 
     def _load_definitions(self, connection: Connection) -> None:
         columns = _DEFINITION.c
         statement = select(
-            columns.id, columns.tag, columns.private_creator, columns.vr, columns.keyword,
+            columns.tag, columns.private_creator, columns.vr, columns.id, columns.keyword,
             columns.name,
         )  # fmt: skip
-        for id, *fields in connection.execute(statement):
-            self._definitions[Definition(*fields)] = id
+        for tag, creator, vr, *rest in connection.execute(statement):
+            self._definitions[tag, creator, vr] = tuple(rest)
 
     def _insert_values(
         self, connection: Connection, elements: list[Element], ids: dict[bytes, int]
     ) -> None:
         rows = [
-            (ids[element.digest], index, self._definitions[element.definition], *value)
+            (ids[element.digest], index, self._definition_id(element), *value)
             for element in elements
             for index, value in enumerate(element.values)
         ]

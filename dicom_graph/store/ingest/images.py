@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
 from dicom_graph.dicom.elements import Item
-from dicom_graph.dicom.entities import ImageFields
+from dicom_graph.dicom.entities import IMAGE, ImageFields
 from dicom_graph.store.bulk import allocate_ids, insert_new, insert_rows
 from dicom_graph.store.dialect import among, is_sqlite
 from dicom_graph.store.edit.kept import NAME_PARTS, without_edited
@@ -32,9 +32,7 @@ from dicom_graph.store.types import utc_now
 
 _IMAGE: Table = Image.__table__  # type: ignore[assignment]
 _HEADER: Table = Header.__table__  # type: ignore[assignment]
-_FIELDS = (
-    "uid", "number", "date", "time", "number_of_frames", "rows", "columns",
-)  # fmt: skip
+_FIELDS = tuple(each.name for each in IMAGE.columns)
 _fields_of: Callable[[ImageFields], tuple[Any, ...]] = attrgetter(*_FIELDS)
 _COLUMNS = (
     "id", "created", "modified", "series_id", "format_id", "warnings", *_FIELDS,

@@ -4,36 +4,39 @@ from functools import cache
 
 from sqlalchemy import Date, DateTime, Float, Integer, Time
 
-from dicom_graph.store.formats import columns_of
+from dicom_graph.dicom.entities import DESCRIBED
 from dicom_graph.store.read.filters import COUNTED
 from dicom_graph.store.read.relations import ENTITY_TABLES
+from dicom_graph.store.tables import ROW_ATTRIBUTES
 from dicom_graph.store.types import UtcDateTime
 
+_OF_ROWS = frozenset(attribute.name for attribute in ROW_ATTRIBUTES)
+_MORE = {"image": frozenset({"missing_since"})}
+"""Further fields that a database adds to what an entity is described by."""
 _HIDDEN = frozenset(
     {
-        "id", "series_id", "study_id", "patient_id", "warnings", "edited", "definition_id", "block",
-        "n_values", "packed", "sha256", "image_id", "element_id", "shared_set_id", "own", "mode",
-        "retry_of", "format_id",
+        "id", "definition_id", "block", "n_values", "packed", "sha256", "image_id", "element_id",
+        "shared_set_id", "own", "mode", "retry_of",
     }
 )  # fmt: skip
+"""Columns, of what is not described, that no client knows."""
 
 
 @cache
 def measurable_fields(entity: str) -> frozenset[str]:
     """Columns that are numbers, dates or times, and counts (`n_images`)."""
     kinds = (Integer, Float, Date, Time, DateTime, UtcDateTime)
-    columns = {
-        column.name
-        for column in ENTITY_TABLES[entity].c
-        if isinstance(column.type, kinds) and column.name not in _HIDDEN
-    }
-    return frozenset(columns | counted_fields(entity))
+    columns = {column.name for column in ENTITY_TABLES[entity].c if isinstance(column.type, kinds)}
+    return listed_fields(entity) & columns | counted_fields(entity)
 
 
 @cache
 def listed_fields(entity: str) -> frozenset[str]:
     """All columns that a client knows."""
-    return frozenset({column.name for column in columns_of(ENTITY_TABLES[entity])} - _HIDDEN)
+    if entity in DESCRIBED:
+        of_rows = _OF_ROWS | _MORE.get(entity, frozenset())
+        return frozenset(DESCRIBED[entity].by_name) | of_rows
+    return frozenset(ENTITY_TABLES[entity].c.keys()) - _HIDDEN
 
 
 @cache

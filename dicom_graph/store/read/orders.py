@@ -1,11 +1,15 @@
 """What lists can be sorted by: columns, counts, and what hangs on an entity."""
 
+from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, String, cast, func, select
+from sqlalchemy import JSON, ColumnElement, FromClause, String, cast, func, select
 
+from dicom_graph.dicom.entities import DESCRIBED
 from dicom_graph.store.dialect import first_number
+from dicom_graph.store.formats import column_of
 from dicom_graph.store.read.filters import COUNTED, count_of
+from dicom_graph.store.read.relations import ENTITY_TABLES
 from dicom_graph.store.tables import Patient, Series, Study
 from dicom_graph.store.types import Text
 
@@ -21,23 +25,38 @@ def order_key(
 
     `patient`: as in `count_of`.
     """
-    if name == "latest_study_time":
-        return _latest_study_time(table)
-    if name == "study":
-        return select(Study.uid).where(Study.id == table.c.study_id).scalar_subquery()
-    if name == "patient":
-        return select(Patient.uid).where(Patient.id == table.c.patient_id).scalar_subquery()
+    if (entity, name) in _OF_OTHERS:
+        return _OF_OTHERS[entity, name](table)
     if f"{entity}.{name[2:]}" in COUNTED:
         return count_of(f"{entity}.{name[2:]}", table, patient).scalar_subquery()
-    if name == "pixel_spacing":
-        return first_number(sqlite, table.c[name])
-    if name in ("scanning_sequence", "sequence_variant"):
-        # Without the last bracket, so that a list comes before those that it begins.
-        return func.rtrim(cast(table.c[name], Text), "]", type_=Text)
-    return table.c[name]
+    column = column_of(table, name)
+    if not isinstance(column.type, JSON):
+        return column
+    attribute = DESCRIBED[entity].by_name.get(name) if entity in DESCRIBED else None
+    if attribute is not None and attribute.type == list[float]:
+        return first_number(sqlite, column)
+    # Without the last bracket, so that a list comes before those that it begins.
+    return func.rtrim(cast(column, Text), "]", type_=Text)
 
 
 def _latest_study_time(patient: FromClause) -> ColumnElement[Any]:
-    moment = cast(Study.date, String) + " " + func.coalesce(cast(Study.time, String), "")
+    study = ENTITY_TABLES["study"]
+    moment = cast(study.c.date, String) + " " + func.coalesce(cast(study.c.time, String), "")
     studies = select(Series.study_id).where(Series.patient_id == patient.c.id).correlate(patient)
     return select(func.max(moment)).where(Study.id.in_(studies)).scalar_subquery()
+
+
+def _study(series: FromClause) -> ColumnElement[Any]:
+    return select(Study.uid).where(Study.id == series.c.study_id).scalar_subquery()
+
+
+def _patient(series: FromClause) -> ColumnElement[Any]:
+    return select(Patient.uid).where(Patient.id == series.c.patient_id).scalar_subquery()
+
+
+_OF_OTHERS: dict[tuple[str, str], Callable[[FromClause], ColumnElement[Any]]] = {
+    ("patient", "latest_study_time"): _latest_study_time,
+    ("series", "study"): _study,
+    ("series", "patient"): _patient,
+}
+"""What an entity is sorted by that other entities have."""

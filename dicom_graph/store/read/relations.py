@@ -11,6 +11,8 @@ from dicom_graph.store.postings import postings
 from dicom_graph.store.read.climb import images_of_elements
 from dicom_graph.store.read.pages import Order
 from dicom_graph.store.tables import (
+    DESCRIBED_TABLES,
+    Base,
     DataElement,
     DataElementDefinition,
     ElementSetMember,
@@ -18,21 +20,15 @@ from dicom_graph.store.tables import (
     HeaderElement,
     Image,
     ImportJob,
-    Patient,
     Series,
-    Study,
 )
 
-ENTITY_TABLES: dict[str, Table] = {
-    "patient": Patient.__table__,  # type: ignore[dict-item]
-    "study": Study.__table__,  # type: ignore[dict-item]
-    "series": Series.__table__,  # type: ignore[dict-item]
-    "image": Image.__table__,  # type: ignore[dict-item]
-    "header": Header.__table__,  # type: ignore[dict-item]
-    "data_element": DataElement.__table__,  # type: ignore[dict-item]
-    "data_element_definition": DataElementDefinition.__table__,  # type: ignore[dict-item]
-    "import_job": ImportJob.__table__,  # type: ignore[dict-item]
-    "audit_entry": AuditEntry.__table__,  # type: ignore[dict-item]
+_OTHERS: dict[str, type[Base]] = {
+    "header": Header, "data_element": DataElement, "import_job": ImportJob,
+    "data_element_definition": DataElementDefinition, "audit_entry": AuditEntry,
+}  # fmt: skip
+ENTITY_TABLES: dict[str, Table] = DESCRIBED_TABLES | {
+    name: Base.metadata.tables[model.__tablename__] for name, model in _OTHERS.items()
 }
 
 DEFAULT_ORDERS: dict[str, tuple[Order, ...]] = {

@@ -143,7 +143,7 @@ class Sorter:
         first = (
             select(Image.id)
             .where(Image.series_id == Series.id)
-            .order_by(Image.number.asc().nulls_first(), Image.id)
+            .order_by(ENTITY_TABLES["image"].c.number.asc().nulls_first(), Image.id)
             .limit(1)
             .correlate(Series)
             .scalar_subquery()

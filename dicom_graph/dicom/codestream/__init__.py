@@ -1,0 +1,11 @@
+"""What a compressed frame says of itself, read without decoding it.
+
+A decoder believes the codestream and not the header of the file, and takes the memory that the
+codestream asks for. So sizes and depths are read here first, for each syntax that is decoded, and
+compared with the header before a decoder sees the bytes.
+"""
+
+from dicom_graph.dicom.codestream.description import Codestream, Coding
+from dicom_graph.dicom.codestream.reading import coding_of, frame_precision, read_codestream
+
+__all__ = ["Codestream", "Coding", "coding_of", "frame_precision", "read_codestream"]

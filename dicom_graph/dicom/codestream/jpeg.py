@@ -1,0 +1,105 @@
+"""JPEG (ISO 10918-1) and JPEG-LS (ISO 14495-1): the frame header among the marker segments.
+
+All segments up to the end of the image are looked at: a second frame header, or a number of lines
+told after the first scan, is what a decoder would follow. Thumbnails lie within application
+segments, which are passed over.
+"""
+
+import re
+from dataclasses import replace
+
+from dicom_graph.dicom.codestream.description import Bytes, Codestream, Coding
+from dicom_graph.dicom.errors import CorruptPixelsError
+
+_SOI, _EOI, _SOS, _DNL, _DHP, _LSE, _SOF_LS = 0xD8, 0xD9, 0xDA, 0xDC, 0xDE, 0xF8, 0xF7
+_NO_SOF = {0xC4, 0xC8, 0xCC}
+"""DHT, JPG and DAC lie among the codes of frame headers."""
+_ALONE = {0x01, *range(0xD0, 0xD8), _SOI}
+"""Markers without a length: TEM, RST0 to RST7, SOI."""
+_APP = range(0xE0, 0xF0)
+_OVERSIZE = 4
+_MAX_MARKERS = 10_000
+_NEXT_MARKER = {
+    # In a scan FF 00 is a byte of data, and so is FF before any byte below 80 in JPEG-LS.
+    Coding.JPEG: re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]"),
+    Coding.JPEG_LS: re.compile(rb"\xff+[\x80-\xcf\xd8-\xfe]"),
+}
+
+
+def read_jpeg(frame: bytes) -> Codestream:
+    """The frame header of a JPEG or JPEG-LS stream. Raises CorruptPixelsError."""
+    source = Bytes(frame)
+    if source.take(2) != b"\xff\xd8":
+        raise CorruptPixelsError("the compressed frame is no JPEG stream")
+    found: Codestream | None = None
+    lines: int | None = None
+    is_jfif, has_end = False, True
+    n_markers = 0
+    while (marker := _marker(source)) != _EOI:
+        n_markers += 1
+        if n_markers > _MAX_MARKERS:
+            raise CorruptPixelsError(f"the JPEG stream has over {_MAX_MARKERS} segments")
+        if marker in _ALONE:
+            continue
+        length = source.number(2)
+        segment = Bytes(source.take(length - 2))
+        if marker == _DHP or (marker == _LSE and segment.number(1) == _OVERSIZE):
+            raise CorruptPixelsError("the JPEG stream tells its size in a way that DICOM does not")
+        if marker == _SOF_LS or (0xC0 <= marker <= 0xCF and marker not in _NO_SOF):
+            if found is not None:
+                raise CorruptPixelsError("the JPEG stream has more than one frame header")
+            found = _frame_header(marker, segment)
+        elif marker in _APP and found is None:
+            is_jfif = is_jfif or segment.starts_with(b"JFIF")
+        elif marker == _DNL:
+            lines = segment.number(2)
+        elif marker == _SOS:
+            if found is None:
+                raise CorruptPixelsError("the JPEG stream has a scan before its frame header")
+            has_end = _pass_scan(source, frame, found.coding)
+            if not has_end:
+                break
+    return replace(_checked(found, lines), is_jfif=is_jfif, has_end=has_end)
+
+
+def _marker(source: Bytes) -> int:
+    code = source.number(1)
+    if code != 0xFF:
+        raise CorruptPixelsError("the JPEG stream has bytes between its segments")
+    while code == 0xFF:
+        code = source.number(1)
+    return code
+
+
+def _pass_scan(source: Bytes, frame: bytes, coding: Coding) -> bool:
+    """To the marker after the data of a scan; False where there is none."""
+    found = _NEXT_MARKER[coding].search(frame, source.position)
+    if found is None:
+        return False
+    source.position = found.start()
+    return True
+
+
+def _frame_header(marker: int, segment: Bytes) -> Codestream:
+    precision, rows, columns, samples = (segment.number(size) for size in (1, 2, 2, 1))
+    components = [segment.take(3) for _ in range(samples)]
+    is_ls = marker == _SOF_LS
+    return Codestream(
+        Coding.JPEG_LS if is_ls else Coding.JPEG,
+        rows,
+        columns,
+        samples,
+        precision,
+        process=0 if is_ls else marker - 0xC0,
+        component_ids=tuple(component[0] for component in components),
+    )
+
+
+def _checked(found: Codestream | None, lines: int | None) -> Codestream:
+    if found is None:
+        raise CorruptPixelsError("the JPEG stream has no frame header")
+    if lines is not None and lines != found.rows:
+        raise CorruptPixelsError(
+            f"the JPEG stream tells {found.rows} lines first and {lines} lines later"
+        )
+    return found

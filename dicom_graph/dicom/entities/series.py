@@ -1,0 +1,187 @@
+"""The series that a header speaks of: the General Series (C.7.3.1), General Equipment (C.7.5.1) and
+MR Image (C.8.3.1) modules of PS3.3.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydicom.datadict import tag_for_keyword
+
+from dicom_graph.dicom.csa import (
+    CSA_CREATOR,
+    CSA_GROUP,
+    CSA_IMAGE_HEADER,
+    CsaError,
+    parse_csa,
+)
+from dicom_graph.dicom.csa_paths import CsaPathError, csa_value
+from dicom_graph.dicom.elements import Element
+from dicom_graph.dicom.entities import checks, values
+from dicom_graph.dicom.entities.attribute import Attribute, Elements, describe
+from dicom_graph.dicom.packing import unpack
+from dicom_graph.dicom.sequence_type import (
+    SequenceType,
+    SequenceTypeInputs,
+    phase_encoding_direction,
+    sequence_type,
+)
+
+
+def _text(keyword: str) -> Attribute:
+    """A text that people write."""
+    return Attribute(keyword, search=True, edit=checks.text)
+
+
+def _code(keyword: str, about: str, *, search: bool = False) -> Attribute:
+    """A code string (CS)."""
+    return Attribute(keyword, about, search=search, edit=checks.code)
+
+
+def _codes(keyword: str) -> Attribute:
+    """Code strings, as many as there are."""
+    return Attribute(keyword, "codes", edit=checks.codes)
+
+
+def _quantity(keyword: str, unit: str) -> Attribute:
+    """A measured number, 0 or greater."""
+    return Attribute(keyword, unit=unit, edit=checks.not_negative)
+
+
+@dataclass(slots=True)
+class SeriesFields:
+    """SeriesInstanceUID (0020,000E) is the identity."""
+
+    uid: Annotated[str, Attribute("SeriesInstanceUID", read=values.joined, search=True)]
+    number: Annotated[int | None, Attribute("SeriesNumber", edit=checks.anything)]
+    description: Annotated[str | None, _text("SeriesDescription")]
+    date: Annotated[dt.date | None, Attribute("SeriesDate", edit=checks.anything)]
+    time: Annotated[dt.time | None, Attribute("SeriesTime", edit=checks.local_time)]
+    modality: Annotated[str | None, _code("Modality", "a code", search=True)]
+    body_part_examined: Annotated[str | None, _code("BodyPartExamined", "a code", search=True)]
+    patient_position: Annotated[str | None, _code("PatientPosition", "a code")]
+    protocol_name: Annotated[str | None, _text("ProtocolName")]
+    manufacturer: Annotated[str | None, _text("Manufacturer")]
+    manufacturer_model_name: Annotated[str | None, _text("ManufacturerModelName")]
+    device_serial_number: Annotated[str | None, _text("DeviceSerialNumber")]
+    institution_name: Annotated[str | None, _text("InstitutionName")]
+    operators_name: Annotated[
+        str | None,
+        Attribute(
+            "OperatorsName", "several are separated by a backslash",
+            read=values.joined, search=True, edit=checks.text,
+        ),
+    ]  # fmt: skip
+    magnetic_field_strength: Annotated[float | None, _quantity("MagneticFieldStrength", "T")]
+    echo_time: Annotated[float | None, _quantity("EchoTime", "ms")]
+    echo_train_length: Annotated[int | None, Attribute("EchoTrainLength", edit=checks.not_negative)]
+    inversion_time: Annotated[float | None, _quantity("InversionTime", "ms")]
+    repetition_time: Annotated[float | None, _quantity("RepetitionTime", "ms")]
+    flip_angle: Annotated[float | None, Attribute("FlipAngle", unit="deg", edit=checks.number)]
+    slice_thickness: Annotated[float | None, _quantity("SliceThickness", "mm")]
+    pixel_spacing: Annotated[
+        list[float] | None,
+        Attribute(
+            "PixelSpacing", "two numbers, between rows, then between columns",
+            unit="mm", edit=checks.spacing,
+        ),
+    ]  # fmt: skip
+    scanning_sequence: Annotated[list[str] | None, _codes("ScanningSequence")]
+    sequence_variant: Annotated[list[str] | None, _codes("SequenceVariant")]
+    sequence_name: Annotated[str | None, _text("SequenceName")]
+    pulse_sequence_name: Annotated[
+        str | None,
+        Attribute(
+            "PulseSequenceName", "or GE's (0019,xx9C) of GEMS_ACQU_01, where that is there",
+            derived=True, search=True, edit=checks.text,
+        ),
+    ]  # fmt: skip
+    mr_acquisition_type: Annotated[str | None, _code("MRAcquisitionType", "2D or 3D")]
+    sequence_type: Annotated[
+        str | None,
+        Attribute(
+            about="what the MR sequence is for, told from its codes; null where no rule matches",
+            search=True, edit=checks.anything, shown=True, choices=SequenceType,
+        ),
+    ]  # fmt: skip
+
+
+SERIES = describe("series", SeriesFields)
+
+
+def _tag(keyword: str) -> int:
+    tag = tag_for_keyword(keyword)
+    assert tag is not None
+    return tag
+
+
+_PULSE_SEQUENCE_NAME = _tag("PulseSequenceName")
+_GE_PULSE_SEQUENCE = 0x0019009C
+_MODALITY, _IMAGE_TYPE = _tag("Modality"), _tag("ImageType")
+_SCANNING_SEQUENCE, _SEQUENCE_VARIANT = _tag("ScanningSequence"), _tag("SequenceVariant")
+_SCAN_OPTIONS = _tag("ScanOptions")
+_IN_PLANE_PHASE_ENCODING = _tag("InPlanePhaseEncodingDirection")
+_CSA_IMAGE_HEADER = CSA_GROUP << 16 | CSA_IMAGE_HEADER
+TAGS = (
+    *(tag for _, tag, _ in SERIES.elements), _PULSE_SEQUENCE_NAME, _IMAGE_TYPE, _SCAN_OPTIONS,
+    _IN_PLANE_PHASE_ENCODING,
+)  # fmt: skip
+"""What a series is made of."""
+
+
+def read_series(by_tag: Elements) -> SeriesFields | None:
+    """The series of a header; None where it has no SeriesInstanceUID."""
+    fields = SERIES.read(by_tag)
+    if not fields["uid"]:
+        return None
+    kind = sequence_type(_sequence_type_inputs(by_tag))
+    return SeriesFields(
+        **fields,
+        pulse_sequence_name=_pulse_sequence_name(by_tag),
+        sequence_type=kind.value if kind else None,
+    )
+
+
+def _sequence_type_inputs(by_tag: Elements) -> SequenceTypeInputs:
+    def codes(tag: int) -> tuple[str, ...]:
+        element = by_tag.get(tag)
+        return tuple(filter(None, element.texts)) if element is not None else ()
+
+    return SequenceTypeInputs(
+        modality=values.text(by_tag.get(_MODALITY)),
+        scanning_sequence=codes(_SCANNING_SEQUENCE),
+        sequence_variant=codes(_SEQUENCE_VARIANT),
+        image_type=codes(_IMAGE_TYPE),
+        scan_options=codes(_SCAN_OPTIONS),
+        phase_encoding_direction=_phase_encoding_direction(by_tag),
+    )
+
+
+def _phase_encoding_direction(by_tag: Elements) -> str | None:
+    """From InPlanePhaseEncodingDirection and the sign in a Siemens CSA image header."""
+    in_plane = values.text(by_tag.get(_IN_PLANE_PHASE_ENCODING))
+    if in_plane is None:
+        return None
+    csa = _private(by_tag, CSA_CREATOR, _CSA_IMAGE_HEADER)
+    if csa is None or csa.packed is None:
+        return None
+    try:
+        positive = csa_value(
+            parse_csa(unpack(csa.packed, csa.length)), "PhaseEncodingDirectionPositive"
+        )
+    except (CsaError, CsaPathError):
+        return None
+    return phase_encoding_direction(in_plane, positive if isinstance(positive, int) else None)
+
+
+def _pulse_sequence_name(by_tag: Elements) -> str | None:
+    of_ge = _private(by_tag, "GEMS_ACQU_01", _GE_PULSE_SEQUENCE)
+    return values.text(of_ge if of_ge is not None else by_tag.get(_PULSE_SEQUENCE_NAME))
+
+
+def _private(by_tag: Elements, creator: str, tag: int) -> Element | None:
+    """The private element of a creator in whichever block; `tag` has 00 for it."""
+    for element in by_tag.values():
+        if element.definition.tag == tag and element.definition.private_creator == creator:
+            return element
+    return None
