@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 from functools import partial
+from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
@@ -55,6 +56,7 @@ app = typer.Typer(
     help="Index DICOM trees and query every data element over GraphQL.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 db = typer.Typer(help="The database.", no_args_is_help=True)
 app.add_typer(db, name="db")
@@ -81,6 +83,22 @@ def main() -> None:
         fail(f"the database failed: {describe_error(error)}")
     except DatabaseUnavailable as error:
         fail(str(error))
+
+
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"dicom-graph {version('dicom-graph')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Index DICOM trees and query every data element over GraphQL."""
 
 
 @app.command("import")

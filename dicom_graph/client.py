@@ -166,9 +166,9 @@ class Client:
         if answer.is_success:
             return answer
         try:
-            error = answer.json()["error"]
+            error = answer.json()["errors"][0]
             message, code = error["message"], error["code"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, IndexError):
             message, code = f"the server answered {answer.status_code}", None
         raise ClientError(message, code)
 

@@ -10,7 +10,8 @@ import dicom_graph
 
 PACKAGE = Path(dicom_graph.__file__).parent
 FLOORS = {
-    "settings": 0, "client": 0, "signals": 0, "telemetry": 0, "dicom": 1, "store": 2, "access": 3,
+    "error_codes": 0, "settings": 0, "client": 0, "signals": 0, "telemetry": 0,
+    "dicom": 1, "store": 2, "access": 3,
     "importing": 3, "imaging": 3, "graph": 4, "web": 5, "demo": 6, "console": 6,
     "job_commands": 6, "accounts_cli": 6, "export_command": 6, "audit_command": 6, "cli": 6,
     "__main__": 6,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dicom_graph.access.principal import EVERYONE, Principal
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.store.audit import Action, AuditLine, AuditWriter, Outcome
 from dicom_graph.store.dialect import REFUSED, describe_error
 from dicom_graph.store.engine import Database
@@ -58,7 +59,7 @@ class _Waiting:
         if self.written is None or self.written.done():
             return
         if error is not None:
-            self.line.outcome, self.line.detail = Outcome.FAILED, "AUDIT_UNAVAILABLE"
+            self.line.outcome, self.line.detail = Outcome.FAILED, ErrorCode.AUDIT_UNAVAILABLE
         if not self.written.set_running_or_notify_cancel():
             return
         if error is None:
@@ -148,7 +149,7 @@ class AuditLog:
             async with asyncio.timeout(self._patience):
                 await asyncio.wrap_future(waiting.written)
         except TimeoutError:
-            waiting.line.outcome, waiting.line.detail = Outcome.FAILED, "AUDIT_UNAVAILABLE"
+            waiting.line.outcome, waiting.line.detail = Outcome.FAILED, ErrorCode.AUDIT_UNAVAILABLE
             raise AuditUnavailable from None
 
     def start(self) -> None:

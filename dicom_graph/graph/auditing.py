@@ -21,6 +21,7 @@ from graphql import (
 
 from dicom_graph.access.audit import AuditLog, AuditUnavailable
 from dicom_graph.access.principal import Principal
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.context import Context
 from dicom_graph.graph.prepared import Prepared
 from dicom_graph.store.audit import Action, AuditLine, Outcome
@@ -28,7 +29,12 @@ from dicom_graph.store.seen import SEEN, Seen
 from dicom_graph.telemetry import metrics, tracing
 from dicom_graph.telemetry.request import CURRENT
 
-_REFUSALS = {"UNAUTHENTICATED", "FORBIDDEN", "UNTRUSTED_DOCUMENT", "INTROSPECTION_OFF"}
+_REFUSALS = {
+    ErrorCode.UNAUTHENTICATED,
+    ErrorCode.FORBIDDEN,
+    ErrorCode.UNTRUSTED_DOCUMENT,
+    ErrorCode.INTROSPECTION_OFF,
+}
 _CODE = re.compile("[A-Z_]{1,40}")
 _MAX_FIELDS = 100
 _MAX_NAME = 200
@@ -38,7 +44,7 @@ class Unavailable(GraphQLError):
     """The audit log is required, and cannot be written."""
 
     def __init__(self) -> None:
-        super().__init__(str(AuditUnavailable()), extensions={"code": "AUDIT_UNAVAILABLE"})
+        super().__init__(str(AuditUnavailable()), extensions={"code": ErrorCode.AUDIT_UNAVAILABLE})
 
 
 @dataclass(frozen=True, slots=True)

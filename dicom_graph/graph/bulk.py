@@ -2,6 +2,7 @@
 
 import os
 
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.errors import BadInput
 from dicom_graph.imaging.bulk import read_from_images
@@ -18,7 +19,7 @@ async def load_bytes(info: Info, row: ElementRow, limit: int) -> bytes:
         return row.raw
     if info.context.store.is_deidentified:
         raise BadInput(
-            "more than 64 KiB of an element are not shown without identities", "WITHHELD"
+            "more than 64 KiB of an element are not shown without identities", ErrorCode.WITHHELD
         )
     store, checker = info.context.store, info.context.imaging.files
     images = await store.images_of_element(row.id, limit=_MAX_IMAGES)
@@ -29,4 +30,4 @@ async def load_bytes(info: Info, row: ElementRow, limit: int) -> bytes:
     files = await store.files(images)
     paths = [os.path.join(file.directory, file.name) for id in images for file in files.get(id, ())]
     named = " and ".join(paths[:2]) or "every file that held this value"
-    raise BadInput(f"{named} is gone or has changed: import it again", "FILE_GONE")
+    raise BadInput(f"{named} is gone or has changed: import it again", ErrorCode.FILE_GONE)

@@ -7,6 +7,7 @@ from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
 from strawberry.types.graphql import OperationType
 
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.context import Context
 from dicom_graph.graph.limits import Limits, TooMuch
 from dicom_graph.graph.prepared import Prepared
@@ -65,9 +66,9 @@ def refusal(
     """What is too much in an operation, the first there is; None if nothing."""
     if limits.documents is not None and query not in limits.documents:
         message = "this server executes its trusted documents only"
-        return TooMuch(message, "UNTRUSTED_DOCUMENT")
+        return TooMuch(message, ErrorCode.UNTRUSTED_DOCUMENT)
     if not isinstance(variables, dict | None):
-        return TooMuch("`variables` must be an object", "BAD_INPUT")
+        return TooMuch("`variables` must be an object", ErrorCode.BAD_INPUT)
     assert prepared.measured is not None
     name = operation if isinstance(operation, str) else None
     return limits.refusal(prepared.measured, name, variables)

@@ -5,19 +5,22 @@ from collections.abc import Iterable
 
 from graphql import GraphQLError
 
+from dicom_graph.error_codes import ErrorCode
+
 
 class BadInput(GraphQLError):
     """An argument that cannot be right; the message says which and why."""
 
-    def __init__(self, message: str, code: str = "BAD_INPUT") -> None:
+    def __init__(self, message: str, code: ErrorCode = ErrorCode.BAD_INPUT) -> None:
         super().__init__(message, extensions={"code": code})
+        self.code = code
 
 
 class Overloaded(GraphQLError):
     """There is no place for an operation: the message says whose limit that is."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(message, extensions={"code": "OVERLOADED"})
+        super().__init__(message, extensions={"code": ErrorCode.OVERLOADED})
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -101,7 +101,7 @@ def _bounded(
                 try:
                     return await find(entity)
                 except ImagingError as error:
-                    raise BadInput(error.message, str(error.problem)) from None
+                    raise BadInput(error.message, error.problem) from None
 
         return await asyncio.gather(*map(one, entities), return_exceptions=True)
 

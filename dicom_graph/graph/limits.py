@@ -5,6 +5,7 @@ from typing import Any
 
 from graphql import GraphQLError
 
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.given import MAX_NESTING, NestedTooDeeply, values
 from dicom_graph.graph.measure import Measured
 
@@ -38,7 +39,7 @@ class Limits:
         """What is too much in an operation of a document, the first there is; None if nothing."""
         figures = measured.figures
         if figures.has_introspection and not self.introspection:
-            return TooMuch(INTROSPECTION_OFF, "INTROSPECTION_OFF")
+            return TooMuch(INTROSPECTION_OFF, ErrorCode.INTROSPECTION_OFF)
         for name, figure, limit, what in (
             ("DEPTH", figures.depth, self.depth, "the operation is {} levels deep"),
             ("ALIASES", figures.aliases, self.aliases, "the operation has {} aliases"),
@@ -51,7 +52,7 @@ class Limits:
             return self._refusal_of_values(measured, operation, variables or {})
         except NestedTooDeeply:
             message = f"an input is nested too deeply: more than {MAX_NESTING} levels"
-            return TooMuch(message, "BAD_FILTER")
+            return TooMuch(message, ErrorCode.BAD_FILTER)
 
     def _refusal_of_values(
         self, measured: Measured, operation: str | None, variables: dict[str, Any]
@@ -84,7 +85,7 @@ class Limits:
 class TooMuch(GraphQLError):
     """An operation that asks for more than is allowed; the message has the figure and the limit."""
 
-    def __init__(self, message: str, code: str, **extensions: int) -> None:
+    def __init__(self, message: str, code: ErrorCode, **extensions: int) -> None:
         super().__init__(message, extensions={"code": code, **extensions})
 
     @classmethod
@@ -92,7 +93,7 @@ class TooMuch(GraphQLError):
         """The error of a limit; `hint` says what to do."""
         message = f"{what.format(f'{figure:,}')}; at most {limit:,} are allowed"
         message += f" (DICOM_GRAPH_MAX_{name})" + (f": {hint}" if hint else "")
-        return cls(message, f"MAX_{name}", figure=figure, limit=limit)
+        return cls(message, ErrorCode[f"MAX_{name}"], figure=figure, limit=limit)
 
 
 def too_many_conditions(figure: int, limit: int) -> TooMuch:
@@ -100,5 +101,5 @@ def too_many_conditions(figure: int, limit: int) -> TooMuch:
     return TooMuch(
         f"the filters hold {figure:,} conditions together; at most {limit:,} are allowed "
         "(DICOM_GRAPH_MAX_CONDITIONS): `in` takes a list of values as one for each hundred",
-        "BAD_FILTER",
+        ErrorCode.BAD_FILTER,
     )

@@ -4,6 +4,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.context import Context
 from dicom_graph.graph.errors import BadInput
 from dicom_graph.store.read import (
@@ -61,8 +62,8 @@ async def answered(answer: Awaitable[T]) -> T:
     try:
         return await answer
     except CursorError as error:
-        raise BadInput(str(error), "BAD_CURSOR") from None
+        raise BadInput(str(error), ErrorCode.BAD_CURSOR) from None
     except (FilterError, UnstorableText) as error:
-        raise BadInput(str(error), "BAD_FILTER") from None
+        raise BadInput(str(error), ErrorCode.BAD_FILTER) from None
     except RecursionError:
-        raise BadInput("the filter is nested too deeply", "BAD_FILTER") from None
+        raise BadInput("the filter is nested too deeply", ErrorCode.BAD_FILTER) from None

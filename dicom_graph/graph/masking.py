@@ -14,6 +14,7 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.auditing import Unavailable, watched
 from dicom_graph.graph.checking import refusal
 from dicom_graph.graph.context import Context
@@ -144,24 +145,24 @@ class MaskedSchema(strawberry.Schema):
                     f"the request took more than {limits.seconds:g} seconds "
                     "(DICOM_GRAPH_MAX_SECONDS)"
                 )
-                error.extensions = {"code": "TIMEOUT"}
+                error.extensions = {"code": ErrorCode.TIMEOUT}
                 continue
             if original is None or isinstance(original, GraphQLError):
                 error.extensions = {"code": _code_of(error)} | (error.extensions or {})
                 continue
             if isinstance(original, UnstorableText):
-                error.message, error.extensions = str(original), {"code": "BAD_INPUT"}
+                error.message, error.extensions = str(original), {"code": ErrorCode.BAD_INPUT}
                 continue
             trouble = trouble_of(original)
             if trouble is not None:
                 log.warning("%s (%s)", trouble, describe_error(original))
-                error.message, error.extensions = trouble, {"code": "UNAVAILABLE"}
+                error.message, error.extensions = trouble, {"code": ErrorCode.UNAVAILABLE}
                 continue
             error_id = uuid.uuid4().hex[:12]
             place = "".join(traceback.format_tb(original.__traceback__))
             log.error("internal error %s: %s\n%s", error_id, type(original).__name__, place)
             error.message = f"internal error {error_id}: the server's log has the details"
-            error.extensions = {"code": "INTERNAL", "id": error_id}
+            error.extensions = {"code": ErrorCode.INTERNAL, "id": error_id}
             if (request_id := current_id()) is not None:
                 error.extensions["requestId"] = request_id
 
@@ -183,15 +184,15 @@ def _sent(context: ExecutionContext | None) -> str:
 
 async def _refuse(trouble: str) -> AsyncGenerator[PreExecutionError, None]:
     """The only result of an operation that cannot begin."""
-    error = GraphQLError(trouble, extensions={"code": "UNAVAILABLE"})
+    error = GraphQLError(trouble, extensions={"code": ErrorCode.UNAVAILABLE})
     yield PreExecutionError(data=None, errors=[error])
 
 
 def _code_of(error: GraphQLError) -> str:
     """For what graphql-core found: no GraphQL, no operation of this schema, or a bad value."""
     if isinstance(error, GraphQLSyntaxError):
-        return "BAD_SYNTAX"
-    return "BAD_OPERATION" if error.path is None else "BAD_INPUT"
+        return ErrorCode.BAD_SYNTAX
+    return ErrorCode.BAD_OPERATION if error.path is None else ErrorCode.BAD_INPUT
 
 
 async def _watched(results: Any, context: Any, prepared: Prepared | None, name: Any) -> Any:

@@ -8,13 +8,14 @@ from graphql import GraphQLError, GraphQLField, GraphQLSchema, default_field_res
 
 from dicom_graph.access.policy import Need, need_of_field, refusal
 from dicom_graph.access.principal import Role
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.context import Context
 
 
 class Refused(GraphQLError):
     """The principal may not do this; code UNAUTHENTICATED or FORBIDDEN."""
 
-    def __init__(self, message: str, code: str) -> None:
+    def __init__(self, message: str, code: ErrorCode) -> None:
         super().__init__(message, extensions={"code": code})
 
 
@@ -65,4 +66,7 @@ def require(context: Context, need: Need, name: str) -> None:
     principal = context.principal
     reason = refusal(principal, need, f"`{name}`")
     if reason is not None:
-        raise Refused(reason, "UNAUTHENTICATED" if principal.role is Role.NOBODY else "FORBIDDEN")
+        raise Refused(
+            reason,
+            ErrorCode.UNAUTHENTICATED if principal.role is Role.NOBODY else ErrorCode.FORBIDDEN,
+        )

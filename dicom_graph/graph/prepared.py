@@ -29,6 +29,7 @@ from graphql.validation import MaxIntrospectionDepthRule, specified_rules
 from graphql.validation.rules import overlapping_fields_can_be_merged
 from graphql.validation.validate import ValidationAbortedError
 
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.given import MAX_NESTING, NestedTooDeeply
 from dicom_graph.graph.limits import Limits, TooMuch
 from dicom_graph.graph.measure import Measured, measure
@@ -79,10 +80,10 @@ class Prepared:
             self.measured = measure(schema, document)
             self.document = document
         except RecursionError:
-            self.error = TooMuch("the operation is nested too deeply", "MAX_DEPTH")
+            self.error = TooMuch("the operation is nested too deeply", ErrorCode.MAX_DEPTH)
         except NestedTooDeeply:
             message = f"an input is nested too deeply: more than {MAX_NESTING} levels"
-            self.error = TooMuch(message, "BAD_FILTER")
+            self.error = TooMuch(message, ErrorCode.BAD_FILTER)
         except GraphQLError as error:
             self.error = error
 
@@ -100,14 +101,14 @@ class Prepared:
             try:
                 self._invalid = validate(self._schema, self.document, _RULES)
             except RecursionError:
-                self._invalid = [TooMuch("the operation is nested too deeply", "MAX_DEPTH")]
+                self._invalid = [TooMuch("the operation is nested too deeply", ErrorCode.MAX_DEPTH)]
         return list(map(_copy, self._invalid))
 
 
 def _copy(error: GraphQLError) -> GraphQLError:
     message, extensions = error.message, dict(error.extensions or {})
     if isinstance(error, GraphQLSyntaxError):
-        extensions["code"] = "BAD_SYNTAX"
+        extensions["code"] = ErrorCode.BAD_SYNTAX
     elif isinstance(error, ValidationAbortedError) and message == "Validation aborted.":
         message = _ABORTED
     made = GraphQLError(message, extensions=extensions)

@@ -14,9 +14,10 @@ from dicom_graph.dicom.burned_in import BURNED_IN_TAGS, may_show_text
 from dicom_graph.dicom.deidentify import BurnedInError, identifiers_of, write_deidentified
 from dicom_graph.dicom.image_file import open_image
 from dicom_graph.dicom.stored_file import FileState
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.imaging import work
 from dicom_graph.imaging.checker import StoredImage
-from dicom_graph.imaging.errors import ImagingError, Problem
+from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.pool import DecodePool
 from dicom_graph.imaging.service import Imaging, spooled
 from dicom_graph.store.read.deidentified import DeidentifiedStore
@@ -26,14 +27,14 @@ Result = TypeVar("Result")
 
 WITHHELD = "the pixels may show text that names somebody: they are not for who sees no identities"
 _TOLD = {
-    Problem.OUT_OF_RANGE: "there is no such frame, slice or volume",
-    Problem.FILE_GONE: "a file is gone or has changed since it was imported",
-    Problem.NO_PIXEL_DATA: "there is no pixel data",
-    Problem.UNSUPPORTED_SYNTAX: "no decoder here knows the transfer syntax",
-    Problem.CORRUPT_PIXELS: "the pixels, or what the header says of them, cannot be read",
-    Problem.NO_VOLUME: "the images make no volume",
-    Problem.SEVERAL_STACKS: "the series makes several volumes: choose one by `stack`, from 0",
-    Problem.BAD_INPUT: "what is asked cannot be drawn",
+    ErrorCode.OUT_OF_RANGE: "there is no such frame, slice or volume",
+    ErrorCode.FILE_GONE: "a file is gone or has changed since it was imported",
+    ErrorCode.NO_PIXEL_DATA: "there is no pixel data",
+    ErrorCode.UNSUPPORTED_SYNTAX: "no decoder here knows the transfer syntax",
+    ErrorCode.CORRUPT_PIXELS: "the pixels, or what the header says of them, cannot be read",
+    ErrorCode.NO_VOLUME: "the images make no volume",
+    ErrorCode.SEVERAL_STACKS: "the series makes several volumes: choose one by `stack`, from 0",
+    ErrorCode.BAD_INPUT: "what is asked cannot be drawn",
 }
 """Instead of messages that may quote a header."""
 _WITHOUT_PICTURES = (work.describe_image, work.image_statistics, work.summarise_volumes,
@@ -52,7 +53,7 @@ class DeidentifiedImaging(Imaging):
     async def dicom(self, store: DeidentifiedStore, file: FileState) -> str:
         """The path of a temporary DICOM file without identities; the caller deletes it."""
         if file.size > self._max_bytes:
-            raise ImagingError("the file is larger than one answer may be", Problem.TOO_LARGE)
+            raise ImagingError("the file is larger than one answer may be", ErrorCode.TOO_LARGE)
         found = await self._pool.run(identifiers_of, file)
         names = await store.replacements(found)
         return await spooled(lambda target: self._pool.run(write_deidentified, file, target, names))
@@ -61,7 +62,7 @@ class DeidentifiedImaging(Imaging):
         """Such a file, gone once it is closed; or why there is none."""
         (file,) = await self.files.chosen(store, [image])
         if file is None:
-            return _TOLD[Problem.FILE_GONE]
+            return _TOLD[ErrorCode.FILE_GONE]
         try:
             path = await self.dicom(store, file)
         except ImagingError as error:
@@ -104,7 +105,7 @@ def _guarded(call: "partial[Result]") -> Result:
                 _check(file)
         return call()
     except BurnedInError:
-        raise ImagingError(WITHHELD, Problem.WITHHELD) from None
+        raise ImagingError(WITHHELD, ErrorCode.WITHHELD) from None
 
 
 def _check(file: FileState) -> None:

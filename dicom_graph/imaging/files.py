@@ -5,8 +5,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 
 from dicom_graph.dicom.stored_file import FileState, StoredFile
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.imaging.checker import FileChecker, StoredImage
-from dicom_graph.imaging.errors import ImagingError, Problem
+from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.store.read import Order, PageRequest, Parent, Store
 
 _BATCH = 500
@@ -17,7 +18,7 @@ async def find(store: Store, entity: str, uid: str) -> Any:
     # PostgreSQL's text refuses NUL; nothing that is stored has it.
     rows = {} if "\0" in uid else await store.by_uids(entity, [uid])
     if uid not in rows:
-        raise ImagingError(f"no {entity} has the UID {uid[:100]!r}", Problem.NOT_FOUND)
+        raise ImagingError(f"no {entity} has the UID {uid[:100]!r}", ErrorCode.NOT_FOUND)
     return rows[uid]
 
 
@@ -65,7 +66,7 @@ async def _image(checker: FileChecker, store: Store, uid: str, image_id: int) ->
 def _gone() -> ImagingError:
     return ImagingError(
         "the file of the image is gone or has changed since it was imported: import or sync again",
-        Problem.FILE_GONE,
+        ErrorCode.FILE_GONE,
     )
 
 
@@ -83,7 +84,7 @@ async def series_files(checker: FileChecker, store: Store, series_id: int) -> tu
         raise ImagingError(
             f"the files of {n_gone} of {n_gone + len(found)} images are gone or have changed since "
             "they were imported: import or sync again",
-            Problem.FILE_GONE,
+            ErrorCode.FILE_GONE,
         )
     return tuple(found)
 

@@ -21,7 +21,8 @@ from multiprocessing.context import BaseContext
 from typing import ParamSpec, TypeVar
 
 from dicom_graph.dicom.errors import PixelError
-from dicom_graph.imaging.errors import ImagingError, Problem, imaging_error
+from dicom_graph.error_codes import ErrorCode
+from dicom_graph.imaging.errors import ImagingError, imaging_error
 from dicom_graph.imaging.memory import Memory, bound_memory, memory_of
 from dicom_graph.signals import ending_signals
 from dicom_graph.store.deadline import DEADLINE
@@ -106,7 +107,7 @@ class DecodePool:
             await worker.start()
         except BrokenProcessPool:
             self._busy.discard(worker)
-            raise ImagingError("no decoder could be started", Problem.DECODER_CRASHED) from None
+            raise ImagingError("no decoder could be started", ErrorCode.DECODER_CRASHED) from None
         except BaseException:
             self._discard(worker)
             raise
@@ -123,7 +124,7 @@ class DecodePool:
             worker.close()
             raise ImagingError(
                 "the decoder crashed on this file: it is broken, or too large for the memory",
-                Problem.DECODER_CRASHED,
+                ErrorCode.DECODER_CRASHED,
             ) from None
         except TimeoutError:
             if not deadline.expired():
@@ -132,7 +133,7 @@ class DecodePool:
             self._discard(worker)
             raise ImagingError(
                 f"it took longer than {self._seconds:g} seconds, the limit for one answer",
-                Problem.TOO_SLOW,
+                ErrorCode.TOO_SLOW,
             ) from None
 
     def _put_back(self, worker: "_Worker") -> None:
@@ -203,7 +204,7 @@ def _told(error: Exception) -> ImagingError:
         return error
     if isinstance(error, PixelError):
         return imaging_error(error)
-    return ImagingError("decoding takes more memory than is allowed", Problem.TOO_LARGE)
+    return ImagingError("decoding takes more memory than is allowed", ErrorCode.TOO_LARGE)
 
 
 def _context() -> BaseContext:

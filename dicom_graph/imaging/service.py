@@ -9,9 +9,10 @@ from dicom_graph.dicom.pixels import PixelDescription
 from dicom_graph.dicom.stored_file import FileState
 from dicom_graph.dicom.voi import Window
 from dicom_graph.dicom.volume.pictures import PreviewAxis
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.imaging import work
 from dicom_graph.imaging.checker import FileChecker
-from dicom_graph.imaging.errors import ImagingError, Problem
+from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.headers import read_headers
 from dicom_graph.imaging.pool import DecodePool
 from dicom_graph.imaging.work import PixelStatistics, VolumeSummary
@@ -128,6 +129,6 @@ async def spooled(write: Callable[[str], Awaitable[None]]) -> str:
             with suppress(OSError):
                 os.unlink(path)
         if isinstance(error, OSError):
-            raise ImagingError(_NO_ROOM, Problem.NO_SPACE) from error
+            raise ImagingError(_NO_ROOM, ErrorCode.NO_SPACE) from error
         raise
     return path

@@ -26,7 +26,8 @@ from dicom_graph.dicom.stored_file import FileState
 from dicom_graph.dicom.voi import Window
 from dicom_graph.dicom.volume import VolumeGeometry, read_geometries
 from dicom_graph.dicom.volume.pictures import MAX_TILES, PreviewAxis, preview, sheet
-from dicom_graph.imaging.errors import ImagingError, Problem
+from dicom_graph.error_codes import ErrorCode
+from dicom_graph.imaging.errors import ImagingError
 
 _KEPT_SERIES = 4
 _geometries: OrderedDict[tuple[FileState, ...], list[VolumeGeometry]] = OrderedDict()
@@ -170,12 +171,12 @@ def chosen_stack(volumes: Sequence[VolumeGeometry], stack: int | None) -> Volume
         )
         raise ImagingError(
             f"the series makes {len(volumes)} volumes, choose one by `stack`: {listed}",
-            Problem.SEVERAL_STACKS,
+            ErrorCode.SEVERAL_STACKS,
         )
     if not 0 <= (stack or 0) < len(volumes):
         raise ImagingError(
             f"no stack {stack}: the series makes {len(volumes)}, counted from 0",
-            Problem.OUT_OF_RANGE,
+            ErrorCode.OUT_OF_RANGE,
         )
     return volumes[stack or 0]
 
@@ -219,5 +220,5 @@ def _check_size(n_bytes: int, max_bytes: int, what: str) -> None:
         raise ImagingError(
             f"{what} takes {n_bytes / 2**20:,.0f} MB of memory once decoded, more than the limit "
             f"of {max_bytes / 2**20:,.0f} MB for one answer",
-            Problem.TOO_LARGE,
+            ErrorCode.TOO_LARGE,
         )

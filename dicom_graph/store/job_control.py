@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select, update
 
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.store.batches import cancel_queued
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs import UPLOADED, JobOrigin, JobRequest, JobStatus, Storage, create_job
@@ -18,7 +19,7 @@ _ATTEMPTS = 10
 class JobControlError(ValueError):
     """What is asked of the job cannot be done; the message says why, `code` says it to programs."""
 
-    def __init__(self, message: str, code: str) -> None:
+    def __init__(self, message: str, code: ErrorCode) -> None:
         super().__init__(message)
         self.code = code
 
@@ -57,7 +58,9 @@ def cancel_job(connection: Connection, job_id: int) -> JobStatus:
             raise no_such_job(job_id)
         status = JobStatus(row.status)
         if status.is_final:
-            raise JobControlError(f"import {job_id} has ended: {status.lower()}", "JOB_HAS_ENDED")
+            raise JobControlError(
+                f"import {job_id} has ended: {status.lower()}", ErrorCode.JOB_HAS_ENDED
+            )
         if row.owner == QUEUE:
             return cancel_queued(connection, job_id)
         is_running = status is JobStatus.RUNNING and not is_dead(row.owner, row.heartbeat_at)
@@ -70,7 +73,7 @@ def cancel_job(connection: Connection, job_id: int) -> JobStatus:
         )
         if connection.execute(statement.values(values)).rowcount == 1:
             return JobStatus.RUNNING if is_running else JobStatus.CANCELLED
-    raise JobControlError(f"import {job_id} changes hands; try again", "JOB_CHANGES_HANDS")
+    raise JobControlError(f"import {job_id} changes hands; try again", ErrorCode.JOB_CHANGES_HANDS)
 
 
 def create_retry(connection: Connection, job_id: int, origin: JobOrigin) -> int:
@@ -82,13 +85,15 @@ def create_retry(connection: Connection, job_id: int, origin: JobOrigin) -> int:
     if job is None:
         raise no_such_job(job_id)
     if not JobStatus(job["status"]).is_final:
-        raise JobControlError(f"import {job_id} has not ended yet", "JOB_HAS_NOT_ENDED")
+        raise JobControlError(f"import {job_id} has not ended yet", ErrorCode.JOB_HAS_NOT_ENDED)
     failed = select(ImportFailure.path).where(ImportFailure.job_id == job_id).limit(1)
     path = connection.execute(failed).scalar()
     if path is None:
-        raise JobControlError(f"no file of import {job_id} failed", "NOTHING_FAILED")
+        raise JobControlError(f"no file of import {job_id} failed", ErrorCode.NOTHING_FAILED)
     if path.startswith(UPLOADED):
-        raise JobControlError(f"import {job_id} is an upload: send its files again", "UPLOAD")
+        raise JobControlError(
+            f"import {job_id} is an upload: send its files again", ErrorCode.UPLOAD
+        )
     request = JobRequest(
         tuple(job["paths"]), Mode[job["mode"]], job["pattern"], job["stop_on_error"], origin,
         verify=job["verify"], retry_of=job_id, storage=Storage(job["storage"]),
@@ -98,4 +103,4 @@ def create_retry(connection: Connection, job_id: int, origin: JobOrigin) -> int:
 
 def no_such_job(job_id: int) -> JobControlError:
     """The error for an id that no job has."""
-    return JobControlError(f"there is no import {job_id}", "NO_SUCH_JOB")
+    return JobControlError(f"there is no import {job_id}", ErrorCode.NO_SUCH_JOB)

@@ -11,21 +11,24 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from anyio import CancelScope
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from dicom_graph.access.principal import Principal
 from dicom_graph.dicom.errors import RenderingError
 from dicom_graph.dicom.stored_file import StoredFile
 from dicom_graph.dicom.voi import Window
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.context import Service
 from dicom_graph.graph.errors import BadInput
 from dicom_graph.graph.schema_names import without_schema_names
-from dicom_graph.imaging.errors import ImagingError, Problem
+from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.service import Imaging
 from dicom_graph.store.read import Store
 from dicom_graph.store.storable import UnstorableText
+from dicom_graph.web.errors import ErrorResponse, answer_http_error
 
 T = TypeVar("T")
 try:
@@ -33,13 +36,13 @@ try:
 except PackageNotFoundError:
     _VERSION = ""
 _STATUS = {
-    Problem.NOT_FOUND: 404,
-    Problem.OUT_OF_RANGE: 404,
-    Problem.FILE_GONE: 410,
-    Problem.BAD_INPUT: 400,
-    Problem.TOO_SLOW: 503,
-    Problem.NO_SPACE: 507,
-    Problem.WITHHELD: 403,
+    ErrorCode.NOT_FOUND: 404,
+    ErrorCode.OUT_OF_RANGE: 404,
+    ErrorCode.FILE_GONE: 410,
+    ErrorCode.BAD_INPUT: 400,
+    ErrorCode.TOO_SLOW: 503,
+    ErrorCode.NO_SPACE: 507,
+    ErrorCode.WITHHELD: 403,
 }
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|]')
 _MAX_NAME = 120
@@ -86,23 +89,22 @@ async def _disconnected(request: Request) -> None:
 async def answer_imaging_error(request: Request, error: Exception) -> Response:
     """The status and the body of an expected failure."""
     assert isinstance(error, ImagingError)
-    return _failure(error.message, str(error.problem), _STATUS.get(error.problem, 422))
+    return ErrorResponse(_STATUS.get(error.problem, 422), error.problem, error.message)
 
 
 async def answer_bad_input(request: Request, error: Exception) -> Response:
     """400, for a filter or a column that cannot be right."""
     assert isinstance(error, BadInput)
-    code = (error.extensions or {}).get("code", "BAD_INPUT")
     service: Service = request.app.state.service
     message = error.message
     if not service.limits.introspection:
         message = without_schema_names(message, str(request.query_params.multi_items()))
-    return _failure(message, str(code), 400)
+    return ErrorResponse(400, error.code, message)
 
 
 async def answer_unstorable(request: Request, error: Exception) -> Response:
     """400, for a text that no database holds."""
-    return _failure(str(error), "BAD_INPUT", 400)
+    return ErrorResponse(400, ErrorCode.BAD_INPUT, str(error))
 
 
 async def answer_nobody(request: Request, error: Exception) -> Response:
@@ -110,16 +112,12 @@ async def answer_nobody(request: Request, error: Exception) -> Response:
     return Response(status_code=499)
 
 
-def _failure(message: str, code: str, status: int) -> JSONResponse:
-    body = {"error": {"message": message, "code": code}}
-    return JSONResponse(body, status_code=status, headers={"Cache-Control": "no-store"})
-
-
 FAILURES: Mapping[Any, Any] = {
     ImagingError: answer_imaging_error,
     BadInput: answer_bad_input,
     UnstorableText: answer_unstorable,
     ClientGone: answer_nobody,
+    HTTPException: answer_http_error,
 }
 """The application's handlers of what downloads raise."""
 
@@ -172,7 +170,7 @@ def whole_number(text: str, name: str) -> int:
 
 
 def _bad(message: str) -> ImagingError:
-    return ImagingError(message, Problem.BAD_INPUT)
+    return ImagingError(message, ErrorCode.BAD_INPUT)
 
 
 def etag_of(*parts: object) -> str:

@@ -8,11 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.inputs.from_json import condition_from_json
 from dicom_graph.graph.series_table import named_columns, series_csv
 from dicom_graph.imaging.archive import series_of, zip_series
 from dicom_graph.imaging.deidentified import DeidentifiedImaging
-from dicom_graph.imaging.errors import ImagingError, Problem
+from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.files import find
 from dicom_graph.store.read.deidentified import DeidentifiedStore
 from dicom_graph.web.answers import Parameters, Stream, headers_of, imaging_of, store_of
@@ -50,7 +51,7 @@ async def listed_zip(request: Request) -> Response:
     Parameters(request, "uid")
     store, uids = store_of(request), list(dict.fromkeys(request.query_params.getlist("uid")))
     if not 1 <= len(uids) <= _MAX_SERIES:
-        raise ImagingError(f"give `uid` 1 to {_MAX_SERIES:,} times", Problem.BAD_INPUT)
+        raise ImagingError(f"give `uid` 1 to {_MAX_SERIES:,} times", ErrorCode.BAD_INPUT)
     for uid in uids:
         await find(store, "series", uid)
 
@@ -82,7 +83,7 @@ async def series_table(request: Request) -> Response:
     parameters = Parameters(request, "filter", "column")
     names = request.query_params.getlist("column")
     if len(names) > _MAX_COLUMNS:
-        raise ImagingError(f"at most {_MAX_COLUMNS} columns", Problem.BAD_INPUT)
+        raise ImagingError(f"at most {_MAX_COLUMNS} columns", ErrorCode.BAD_INPUT)
     given = parameters.text("filter")
     wanted = condition_from_json("series", given) if given is not None else None
     lines = series_csv(store_of(request), wanted, named_columns(names))

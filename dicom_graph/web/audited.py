@@ -8,14 +8,15 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dicom_graph.access.audit import AuditLog, AuditUnavailable
 from dicom_graph.access.principal import NOBODY, Principal
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.store.audit import Action, AuditLine, Outcome
 from dicom_graph.store.seen import SEEN, Seen
 from dicom_graph.telemetry.request import CURRENT
+from dicom_graph.web.errors import ErrorResponse
 from dicom_graph.web.observed import route_of
 
 _REFUSED = (401, 403, 429)
@@ -199,6 +200,5 @@ def _action_of(scope: Scope) -> Action | None:
     return _ACTIONS.get((scope["method"], path))
 
 
-def _unavailable(error: AuditUnavailable) -> JSONResponse:
-    extensions = {"code": "AUDIT_UNAVAILABLE"}
-    return JSONResponse({"errors": [{"message": str(error), "extensions": extensions}]}, 503)
+def _unavailable(error: AuditUnavailable) -> ErrorResponse:
+    return ErrorResponse(503, ErrorCode.AUDIT_UNAVAILABLE, str(error))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dicom_graph.access.authenticator import Authenticator, Basic, Bearer, Cookie, Proxied
@@ -18,8 +18,10 @@ from dicom_graph.access.authenticator import Credentials as Given
 from dicom_graph.access.policy import is_public, need_of_route, refusal
 from dicom_graph.access.principal import NOBODY, Principal
 from dicom_graph.access.throttle import TooManyFailures
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.settings import Network
 from dicom_graph.telemetry.request import claim
+from dicom_graph.web.errors import ErrorResponse
 from dicom_graph.web.forwarded import client_address, is_proxied
 
 SESSION_COOKIE = "dicom_graph_session"
@@ -135,7 +137,7 @@ class Authentication:
         is_safe = connection.scope.get("method") in _SAFE_METHODS
         if is_safe or not self._sources.is_foreign(connection):
             return None
-        return _error(403, "FORBIDDEN", "another site's page may not ask for this")
+        return ErrorResponse(403, ErrorCode.FORBIDDEN, "another site's page may not ask for this")
 
     async def _identify(self, connection: HTTPConnection) -> Response | None:
         """Fill the scope; gives the refusal, if the request ends here."""
@@ -149,10 +151,12 @@ class Authentication:
             identify = identifier(self._authenticator, credentials)
             principal = await identify()
         except BadCredentials as error:
-            return _error(401, "UNAUTHENTICATED", str(error), {"WWW-Authenticate": _BASIC})
+            return ErrorResponse(
+                401, ErrorCode.UNAUTHENTICATED, str(error), {"WWW-Authenticate": _BASIC}
+            )
         except TooManyFailures as error:
             wait = {"Retry-After": str(error.seconds)}
-            return _error(429, "TOO_MANY_FAILURES", str(error), wait)
+            return ErrorResponse(429, ErrorCode.TOO_MANY_FAILURES, str(error), wait)
         if principal is NOBODY:
             # A browser cannot set headers on a WebSocket: its client may still say who it is.
             if scope["type"] == "websocket" and credentials is None and scope["path"] == "/graphql":
@@ -162,7 +166,7 @@ class Authentication:
         scope["identify"] = identify
         reason = refusal(principal, need_of_route(scope["path"]), scope["path"])
         if reason is not None:
-            return _error(403, "FORBIDDEN", reason)
+            return ErrorResponse(403, ErrorCode.FORBIDDEN, reason)
         return None
 
 
@@ -185,14 +189,7 @@ def _ask_for_name(connection: HTTPConnection) -> Response:
     # With Basic in the challenge a browser would open its own dialogue over the page.
     is_page = "sec-fetch-site" in headers
     message = "log in: HTTP Basic, a bearer token, or /login for a browser"
-    response = _error(401, "UNAUTHENTICATED", message, {"WWW-Authenticate": _BEARER})
+    response = ErrorResponse(401, ErrorCode.UNAUTHENTICATED, message, {"WWW-Authenticate": _BEARER})
     if not is_page:
         response.headers.append("WWW-Authenticate", _BASIC)
     return response
-
-
-def _error(
-    status: int, code: str, message: str, headers: dict[str, str] | None = None
-) -> JSONResponse:
-    body = {"errors": [{"message": message, "extensions": {"code": code}}]}
-    return JSONResponse(body, status, headers)

@@ -3,11 +3,12 @@
 import asyncio
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dicom_graph.access.principal import NOBODY
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.web.admission import TICKET, Admission, Kind, Ticket
+from dicom_graph.web.errors import ErrorResponse
 from dicom_graph.web.incoming import Incoming
 
 _TRY_AGAIN_LATER = 1013
@@ -71,7 +72,7 @@ async def refuse(ticket: Ticket, scope: Scope, receive: Receive, send: Send) -> 
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": _TRY_AGAIN_LATER})
         return
-    response = _error(503, "OVERLOADED", ticket.refusal())
+    response = ErrorResponse(503, ErrorCode.OVERLOADED, ticket.refusal())
     response.headers["Retry-After"] = "1"
     if _is_spare(ticket):
         response.headers["Connection"] = "close"
@@ -92,7 +93,7 @@ async def _cut_off(
         await send({"type": "websocket.close", "code": _TRY_AGAIN_LATER})
         return
     message = "the request came in too slowly while others waited for its place: try again"
-    response = _error(503, "OVERLOADED", message)
+    response = ErrorResponse(503, ErrorCode.OVERLOADED, message)
     # What is left of the body is not read.
     response.headers.update({"Retry-After": "1", "Connection": "close"})
     await response(scope, receive, send)
@@ -166,27 +167,27 @@ class BodyLimit:
         finally:
             share.hold(0)
 
-    def _too_large(self, length: int, most: int) -> JSONResponse:
+    def _too_large(self, length: int, most: int) -> ErrorResponse:
         reason = "DICOM_GRAPH_MAX_BODY_BYTES" if most == self._max else "of who is not logged in"
         message = f"the body has {length:,} bytes or more; at most {most:,} are taken ({reason})"
-        response = _error(413, "BODY_TOO_LARGE", message)
+        response = ErrorResponse(413, ErrorCode.BODY_TOO_LARGE, message)
         # What is left of the body is not read.
         response.headers["Connection"] = "close"
         return response
 
 
-def _too_much() -> JSONResponse:
+def _too_much() -> ErrorResponse:
     message = (
         "others are sending too much at the same time (DICOM_GRAPH_MAX_INCOMING_MEGABYTES): "
         "try again"
     )
-    response = _error(503, "OVERLOADED", message)
+    response = ErrorResponse(503, ErrorCode.OVERLOADED, message)
     response.headers.update({"Retry-After": "1", "Connection": "close"})
     return response
 
 
 class _TooLarge(Exception):
-    def __init__(self, answer: JSONResponse) -> None:
+    def __init__(self, answer: ErrorResponse) -> None:
         self.answer = answer
 
 
@@ -200,7 +201,3 @@ def _is_upload(scope: Scope) -> bool:
         return True
     content_type = Headers(scope=scope).get("content-type", "")
     return scope["path"] == "/graphql" and content_type.lower().startswith("multipart/form-data")
-
-
-def _error(status: int, code: str, message: str) -> JSONResponse:
-    return JSONResponse({"errors": [{"message": message, "extensions": {"code": code}}]}, status)

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.settings import SettingsError
 
 
@@ -41,6 +42,34 @@ class Documents:
             if isinstance(id, str):
                 text = self._by_id.get(id) or self._by_id.get(id.removeprefix("sha256:"))
                 request["query"] = text or ""
+
+
+class DocumentMissing(Exception):
+    """A request names its document instead of sending it, and there is none of that name.
+
+    Of a persisted query it says so in the words that Apollo's clients wait for, with status 200,
+    so that they send the document.
+    """
+
+    def __init__(self, message: str, code: ErrorCode, status: int = 200) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+
+
+def require_document(request: Any, documents: Documents | None) -> None:
+    """Raises DocumentMissing where a request has no document, but the name of one."""
+    if not isinstance(request, dict) or request.get("query"):
+        return
+    extensions = request.get("extensions")
+    if isinstance(extensions, dict) and extensions.get("persistedQuery") is not None:
+        if documents is None:
+            code = ErrorCode.PERSISTED_QUERY_NOT_SUPPORTED
+            raise DocumentMissing("PersistedQueryNotSupported", code)
+        raise DocumentMissing("PersistedQueryNotFound", ErrorCode.PERSISTED_QUERY_NOT_FOUND)
+    if request.get("documentId") is not None:
+        message = "no trusted document has this id (DICOM_GRAPH_TRUSTED_DOCUMENTS)"
+        raise DocumentMissing(message, ErrorCode.UNTRUSTED_DOCUMENT, 400)
 
 
 def _sha256(text: str) -> str:

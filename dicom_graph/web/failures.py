@@ -9,12 +9,12 @@ import traceback
 import uuid
 
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.store.dialect import describe_error
 from dicom_graph.store.trouble import trouble_of
-from dicom_graph.telemetry.request import current_id
+from dicom_graph.web.errors import ErrorResponse
 
 log = logging.getLogger(__name__)
 _TRY_AGAIN_LATER = 1013
@@ -65,13 +65,10 @@ class Failures:
             await _answer(error_id)(scope, receive, send)
 
 
-def _unavailable(message: str) -> JSONResponse:
-    error = {"message": message, "extensions": {"code": "UNAVAILABLE"}}
-    return JSONResponse({"errors": [error]}, status_code=503, headers={"Retry-After": "5"})
+def _unavailable(message: str) -> ErrorResponse:
+    return ErrorResponse(503, ErrorCode.UNAVAILABLE, message, {"Retry-After": "5"})
 
 
-def _answer(error_id: str) -> JSONResponse:
+def _answer(error_id: str) -> ErrorResponse:
     message = f"internal error {error_id}: the server's log has the details"
-    extensions = {"code": "INTERNAL", "id": error_id, "requestId": current_id()}
-    error = {"message": message, "extensions": extensions}
-    return JSONResponse({"errors": [error]}, status_code=500)
+    return ErrorResponse(500, ErrorCode.INTERNAL, message, id=error_id)

@@ -12,7 +12,7 @@ from graphql import GraphQLError
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
@@ -34,6 +34,7 @@ from strawberry.types.unset import UNSET, UnsetType
 from dicom_graph.access.authenticator import Authenticator
 from dicom_graph.access.policy import need_of_field, refusal
 from dicom_graph.access.principal import NOBODY, Principal
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.context import Context, Service
 from dicom_graph.graph.errors import Overloaded
 from dicom_graph.graph.schema import schema
@@ -42,7 +43,8 @@ from dicom_graph.telemetry.request import CURRENT
 from dicom_graph.web.admission import TICKET, Kind
 from dicom_graph.web.authentication import bearer, identifier
 from dicom_graph.web.body import PREFLIGHT_NEEDED, bounded, is_preflighted, refuse_length
-from dicom_graph.web.documents import Documents
+from dicom_graph.web.documents import DocumentMissing, Documents, require_document
+from dicom_graph.web.errors import ErrorResponse, code_of_status
 from dicom_graph.web.graphiql import graphiql_page
 from dicom_graph.web.graphql_form import GraphQLForm
 from dicom_graph.web.operations import place_of
@@ -74,9 +76,8 @@ class _Adapter(StarletteRequestAdapter):
 class _Refused(Exception):
     """The rest of a form is not read."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
-        error = {"message": message, "extensions": {"code": code}}
-        self.response = JSONResponse({"errors": [error]}, status, {"Connection": "close"})
+    def __init__(self, status: int, code: ErrorCode, message: str) -> None:
+        self.response = ErrorResponse(status, code, message, {"Connection": "close"})
 
 
 class _EventStream(SSETransport):
@@ -210,22 +211,35 @@ class GraphQLView(GraphQL[Context, None]):
         request = super().parse_query_params(params)
         if self._options.documents is not None:
             self._options.documents.put_query(request)
+        require_document(request, self._options.documents)
         return request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The body of an upload is bounded as it comes in, and gone from the disk in the end."""
+        """The body of an upload is bounded as it comes in, and gone from the disk in the end.
+
+        Every refusal is JSON.
+        """
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
         receive = bounded(receive, self._service.max_upload_bytes)
         try:
-            await super().__call__(scope, receive, _closing(scope, send))
-        except _Refused as refused:
-            await refused.response(scope, receive, send)
+            response = await self._answer(Request(scope, receive))
+            await response(scope, receive, _closing(scope, send))
         finally:
             form: GraphQLForm | None = scope.get(_FORM)
             if form is not None:
                 await asyncio.to_thread(form.close)
+
+    async def _answer(self, request: Request) -> Response:
+        try:
+            return await self.run(request)
+        except _Refused as refused:
+            return refused.response
+        except DocumentMissing as missing:
+            return ErrorResponse(missing.status, missing.code, str(missing))
+        except HTTPException as error:
+            return ErrorResponse(error.status_code, code_of_status(error.status_code), error.reason)
 
     async def parse_multipart(self, request: AsyncHTTPRequestAdapter) -> Any:
         """A form with files, from a client that is no other site's page, and who may upload."""
@@ -258,14 +272,14 @@ class GraphQLView(GraphQL[Context, None]):
         """Raises _Refused where nobody, or not this one, may put a file into a variable."""
         reason = refusal(principal, need_of_field("Mutation", FIELD), f"`{FIELD}`")
         if reason is not None:
-            raise _Refused(403, "FORBIDDEN", reason)
+            raise _Refused(403, ErrorCode.FORBIDDEN, reason)
         variables = file_variables(
             schema._schema, given.get("query"), given.get("operationName"), given["variables"],
             self._service.limits,
         )  # fmt: skip
         if variable not in variables:
             reason = f"the operation takes no file in its variable {variable[:40]!r}"
-            raise _Refused(400, "BAD_UPLOAD", reason)
+            raise _Refused(400, ErrorCode.BAD_UPLOAD, reason)
 
     def parse_json(self, data: str | bytes) -> Any:
         """An object, or a list of them; any other body is the client's mistake."""
@@ -276,6 +290,8 @@ class GraphQLView(GraphQL[Context, None]):
         parts = parsed if isinstance(parsed, list) else [parsed]
         if not all(isinstance(part, dict | None) for part in parts):
             raise HTTPException(400, "The request must be a JSON object")
+        for part in parts:
+            require_document(part, self._options.documents)
         return {} if parsed is None else parsed
 
     def _validate_batch_request(

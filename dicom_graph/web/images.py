@@ -8,9 +8,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dicom_graph.dicom.stored_file import FileState
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.header_json import dicom_json
 from dicom_graph.imaging.deidentified import DeidentifiedImaging
-from dicom_graph.imaging.errors import ImagingError, Problem
+from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.files import find, image_file, opened_image
 from dicom_graph.store.read.deidentified import DeidentifiedStore
 from dicom_graph.web.answers import (
@@ -107,7 +108,7 @@ async def header_json(request: Request) -> Response:
     header = (await store.headers_of_images([image.id])).get(image.id)
     if header is None:
         raise ImagingError(
-            "the image was imported in minimal mode, without its header", Problem.NOT_FOUND
+            "the image was imported in minimal mode, without its header", ErrorCode.NOT_FOUND
         )
     (tree,) = await store.trees([header])
     content = await asyncio.to_thread(lambda: json.dumps(dicom_json(tree), ensure_ascii=False))

@@ -2,8 +2,10 @@
 
 import asyncio
 
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dicom_graph.error_codes import ErrorCode
+from dicom_graph.web.errors import ErrorResponse
 
 _BYTES_PER_SECOND = 1024
 
@@ -64,10 +66,6 @@ class _Body:
         return message
 
 
-def _answer() -> JSONResponse:
-    error = {
-        "message": "the body of the request came too slowly (DICOM_GRAPH_REQUEST_SECONDS)",
-        "extensions": {"code": "TOO_SLOW"},
-    }
-    # What is left of the body is not read.
-    return JSONResponse({"errors": [error]}, 408, {"Connection": "close"})
+def _answer() -> ErrorResponse:
+    message = "the body of the request came too slowly (DICOM_GRAPH_REQUEST_SECONDS)"
+    return ErrorResponse(408, ErrorCode.TOO_SLOW, message, {"Connection": "close"})

@@ -14,6 +14,7 @@ import httptools
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.web.connections import CONNECTION, Connection, Connections
 from dicom_graph.web.heads import HeadMeter, Refused
 from dicom_graph.web.incoming import Incoming
@@ -24,9 +25,9 @@ _MAX_PIPELINED = 8
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 16 << 20
 _CODES = {
-    HTTPStatus.BAD_REQUEST: "BAD_REQUEST",
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "HEAD_TOO_LARGE",
-    HTTPStatus.SERVICE_UNAVAILABLE: "OVERLOADED",
+    HTTPStatus.BAD_REQUEST: ErrorCode.BAD_REQUEST,
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: ErrorCode.HEAD_TOO_LARGE,
+    HTTPStatus.SERVICE_UNAVAILABLE: ErrorCode.OVERLOADED,
 }
 
 
@@ -224,7 +225,7 @@ class PatientHttp(StallWatch, HttpToolsProtocol):
             self._connection.idle()
 
     def _answer(self, refused: Refused) -> bytes:
-        error = {"message": str(refused), "extensions": {"code": _CODES[refused.status]}}
+        error = {"message": str(refused), "code": _CODES[refused.status]}
         body = json.dumps({"errors": [error]}).encode()
         head = [
             f"HTTP/1.1 {refused.status.value} {refused.status.phrase}",

@@ -9,7 +9,8 @@ from starlette.routing import Route
 
 from dicom_graph.dicom.stored_file import FileState
 from dicom_graph.dicom.volume.pictures import PreviewAxis
-from dicom_graph.imaging.errors import ImagingError, Problem
+from dicom_graph.error_codes import ErrorCode
+from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.files import find, series_files
 from dicom_graph.web.answers import (
     Parameters,
@@ -99,7 +100,7 @@ def _axis(given: str | None) -> PreviewAxis:
         return PreviewAxis(given or "k")
     except ValueError:
         listed = ", ".join(PreviewAxis)
-        raise ImagingError(f"`axis` is one of {listed}", Problem.BAD_INPUT) from None
+        raise ImagingError(f"`axis` is one of {listed}", ErrorCode.BAD_INPUT) from None
 
 
 async def _files(request: Request) -> tuple[FileState, ...]:

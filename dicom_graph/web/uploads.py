@@ -10,6 +10,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.context import Service
 from dicom_graph.graph.node import global_id
 from dicom_graph.importing.safe_files import StorageError
@@ -23,6 +24,7 @@ from dicom_graph.importing.uploads import (
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs import JobStatus
 from dicom_graph.web.body import PREFLIGHT_NEEDED, bounded, is_preflighted
+from dicom_graph.web.errors import ErrorResponse
 from dicom_graph.web.multipart import FormParser
 
 _FORM = "multipart/form-data"
@@ -48,25 +50,29 @@ class UploadView:
         try:
             mode = Mode[request.query_params.get("mode", "normal").upper()]
         except KeyError:
-            return _refused(400, "mode must be minimal, normal or full")
+            return ErrorResponse(400, ErrorCode.BAD_INPUT, "mode must be minimal, normal or full")
         content_type, options = parse_options_header(request.headers.get("content-type"))
         kind = content_type.decode("latin-1")
         if kind not in (_FORM, *_RAW):
-            return _refused(415, f"the content type must be {_FORM} or one of {', '.join(_RAW)}")
+            return ErrorResponse(
+                415,
+                ErrorCode.BAD_REQUEST,
+                f"the content type must be {_FORM} or one of {', '.join(_RAW)}",
+            )
         if kind == _FORM and not is_preflighted(request.headers):
-            return _refused(400, PREFLIGHT_NEEDED)
+            return ErrorResponse(400, ErrorCode.BAD_REQUEST, PREFLIGHT_NEEDED)
         try:
             job_id = await self._receive(request, options.get(b"boundary"), kind, mode)
         except ClientDisconnect:
-            return _refused(400, "the upload was broken off")
+            return ErrorResponse(400, ErrorCode.BAD_UPLOAD, "the upload was broken off")
         except FormParserError:
-            return _refused(400, "the form cannot be read")
+            return ErrorResponse(400, ErrorCode.BAD_UPLOAD, "the form cannot be read")
         except HTTPException as error:
-            return _refused(error.status_code, error.reason)
+            return ErrorResponse(error.status_code, upload_code(error.status_code), error.reason)
         except StorageError as error:
-            return _refused(501, str(error))
+            return ErrorResponse(501, ErrorCode.CANNOT_STORE, str(error))
         except UploadError as error:
-            return _refused(_status_of(error), str(error))
+            return ErrorResponse(_status_of(error), upload_code(_status_of(error)), str(error))
         return await self._answer(job_id, wait=request.query_params.get("wait") == "true")
 
     async def _receive(
@@ -155,5 +161,7 @@ def _status_of(error: UploadError) -> int:
     return 507 if isinstance(error, NoSpaceError) else 400
 
 
-def _refused(status: int, reason: str) -> JSONResponse:
-    return JSONResponse({"error": reason}, status)
+def upload_code(status: int) -> ErrorCode:
+    """The code of an upload that is refused with a status."""
+    codes = {413: ErrorCode.UPLOAD_TOO_LARGE, 507: ErrorCode.NO_SPACE}
+    return codes.get(status, ErrorCode.BAD_UPLOAD)

@@ -2,8 +2,10 @@
 
 from urllib.parse import unquote_to_bytes
 
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from dicom_graph.error_codes import ErrorCode
+from dicom_graph.web.errors import ErrorResponse
 
 
 class WellFormed:
@@ -33,7 +35,6 @@ def _is_text(scope: Scope) -> bool:
         return False
 
 
-def _answer() -> JSONResponse:
+def _answer() -> ErrorResponse:
     message = "the address is no text: it must be UTF-8, percent-encoded, without NUL in its query"
-    extensions = {"code": "BAD_INPUT"}
-    return JSONResponse({"errors": [{"message": message, "extensions": extensions}]}, 400)
+    return ErrorResponse(400, ErrorCode.BAD_INPUT, message)

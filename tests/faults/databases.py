@@ -54,7 +54,7 @@ def _is_told(served: Served) -> None:
     assert served.code(COUNT) == "UNAVAILABLE"
     ready = served.get("/readyz")
     assert ready.status_code == 503
-    assert "database" in ready.json()["status"]
+    assert "database" in ready.json()["errors"][0]["message"]
     for path in ("/images/1.2.3.dcm", "/series/1.2.3.zip", "/series.csv"):
         answer = served.get(path)
         assert answer.status_code == 503, (path, answer.status_code, answer.text)
@@ -197,7 +197,7 @@ def replaced(ground: Ground) -> str:
             path.rename(kept)
             shutil.copy(str(make_url(other).database), path)
             assert served.code(COUNT) == "UNAVAILABLE"
-            assert "restart the server" in served.get("/readyz").json()["status"]
+            assert "restart the server" in served.get("/readyz").json()["errors"][0]["message"]
             path.unlink()
             assert served.code(COUNT) == "UNAVAILABLE"
             assert not path.exists()

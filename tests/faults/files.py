@@ -41,8 +41,8 @@ def file_gone(ground: Ground) -> str:
         for address in (f"/images/{uid}.dcm", f"/images/{uid}.npy", f"/images/{uid}/preview.png"):
             answer = served.get(address)
             assert answer.status_code == 410, (address, answer.status_code)
-            assert answer.json()["error"]["code"] == "FILE_GONE"
-            assert "import or sync again" in answer.json()["error"]["message"]
+            assert answer.json()["errors"][0]["code"] == "FILE_GONE"
+            assert "import or sync again" in answer.json()["errors"][0]["message"]
         assert served.code(PIXELS, uid=uid) == "FILE_GONE"
         with zipfile.ZipFile(BytesIO(served.get(f"/series/{series}.zip").content)) as archive:
             assert archive.namelist() == ["MISSING.txt"]
@@ -74,7 +74,7 @@ def storage_full(ground: Ground) -> str:
         body = max(whole)
         answer = httpx.post(f"{served.url}/upload", content=body, headers=content, timeout=60)
         assert answer.status_code == 507, answer.text
-        assert "No space left" in answer.json()["error"]
+        assert "No space left" in answer.json()["errors"][0]["message"]
         wait(lambda: len(stored(disk)) == len(kept), 10)
     return f"told after {len(kept)} of 40 files, all whole; an upload gets 507"
 
@@ -98,7 +98,7 @@ def temporary_full(ground: Ground) -> str:
         finally:
             tempfile.tempdir = before
         assert answer.status_code == 507, answer.text
-        assert answer.json()["error"]["code"] == "NO_SPACE"
+        assert answer.json()["errors"][0]["code"] == "NO_SPACE"
         assert [each.name for each in disk.iterdir()] == ["ballast"]
         assert served.get(f"/images/{uid}.npy").status_code == 200
     return "507 and NO_SPACE, nothing is left"
@@ -146,7 +146,7 @@ def decoders_killed(ground: Ground) -> str:
 def _assert_crashes_are_told(answers: list[httpx.Response]) -> None:
     for answer in answers:
         if answer.status_code != 200:
-            assert answer.json()["error"]["code"] == "DECODER_CRASHED", answer.text
+            assert answer.json()["errors"][0]["code"] == "DECODER_CRASHED", answer.text
 
 
 def kill_decoders() -> int:

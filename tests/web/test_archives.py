@@ -90,8 +90,8 @@ def test_a_file_that_is_gone_is_listed(tmp_path: Path) -> None:
         for address in [*addresses, f"/images/{grey}.npy", f"/series/{series}/volume.npy"]:
             answer = archive.get(address)
             assert answer.status_code == 410, address
-            assert answer.json()["error"]["code"] == "FILE_GONE"
-            assert "import or sync again" in answer.json()["error"]["message"]
+            assert answer.json()["errors"][0]["code"] == "FILE_GONE"
+            assert "import or sync again" in answer.json()["errors"][0]["message"]
         assert archive.get(f"/images/{grey}/header.json").status_code == 200
 
 

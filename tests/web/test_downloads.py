@@ -39,10 +39,10 @@ def volume_paths(archive: Archive) -> list[str]:
 
 
 def error_of(answer: httpx.Response) -> tuple[int, str]:
-    body = answer.json()
-    assert set(body) == {"error"}
-    assert body["error"]["message"]
-    return answer.status_code, body["error"]["code"]
+    (error,) = answer.json()["errors"]
+    assert error.keys() == {"message", "code", "requestId"}
+    assert error["message"]
+    return answer.status_code, error["code"]
 
 
 def array_of(answer: httpx.Response) -> np.ndarray:
@@ -136,7 +136,7 @@ def test_a_series_of_two_sizes_wants_a_choice(archive: Archive) -> None:
     uid = archive.series("small")
     answer = archive.get(f"/series/{uid}/volume.npy")
     assert error_of(answer) == (422, "SEVERAL_STACKS")
-    assert "5 × 4 × 1" in answer.json()["error"]["message"]
+    assert "5 × 4 × 1" in answer.json()["errors"][0]["message"]
     shapes = [
         array_of(archive.get(f"/series/{uid}/volume.npy?stack={stack}")).shape for stack in (0, 1)
     ]
@@ -226,7 +226,7 @@ def test_no_path_of_the_server_is_told(archive: Archive) -> None:
 
 def test_a_frame_out_of_range_is_told_as_the_client_counts(archive: Archive) -> None:
     answer = archive.get(f"/images/{archive.uid('frames')}/frames/4.png")
-    assert "no frame 4: the image has 3, counted from 1" in answer.json()["error"]["message"]
+    assert "no frame 4: the image has 3, counted from 1" in answer.json()["errors"][0]["message"]
 
 
 def workers() -> list[psutil.Process]:
@@ -274,7 +274,7 @@ def test_more_than_the_limit_is_refused_before_it_starts(tmp_path: Path) -> None
         for address in (f"/images/{uid}.npy", f"/images/{uid}/preview.png"):
             answer = archive.get(address)
             assert error_of(answer) == (422, "TOO_LARGE")
-            assert "limit of 1 MB" in answer.json()["error"]["message"]
+            assert "limit of 1 MB" in answer.json()["errors"][0]["message"]
         answer = archive.get(f"/series/{archive.series('large')}/volume.npy")
         assert error_of(answer) == (422, "TOO_LARGE")
 

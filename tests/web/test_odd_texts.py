@@ -276,7 +276,7 @@ def test_an_address_in_any_script_is_none_of_these(site: Server) -> None:
 def test_the_filter_of_the_table(site: Server, condition: str, odd: str) -> None:
     answer = httpx.get(f"{site.url}/series.csv", params={"filter": condition % odd})
     assert answer.status_code == 400
-    assert answer.json()["error"]["code"] == "BAD_INPUT"
+    assert answer.json()["errors"][0]["code"] == "BAD_INPUT"
 
 
 def test_a_body_that_is_no_text(site: Server) -> None:

@@ -95,7 +95,7 @@ def no_import(server: Server) -> bool:
 def assert_refused(server: Server, answer: httpx.Response, status: int, reason: str) -> None:
     """With that reason, nothing imported, and nothing left on the disk."""
     assert answer.status_code == status, answer.text
-    assert reason in answer.json()["error"]
+    assert reason in answer.json()["errors"][0]["message"]
     assert no_import(server)
     assert all_below(server.settings.storage_root) == []
 
@@ -393,7 +393,7 @@ def test_without_a_storage_root(server: Server, tmp_path: Path) -> None:
     raw = make_file(tmp_path / "1.dcm").read_bytes()
     answer = send_raw(server, raw, "application/dicom")
     assert answer.status_code == 501
-    assert "DICOM_GRAPH_STORAGE_ROOT" in answer.json()["error"]
+    assert "DICOM_GRAPH_STORAGE_ROOT" in answer.json()["errors"][0]["message"]
     query = """mutation ($input: ImportPathInput!) {
       importPath(input: $input) { job { id } errors { message field code } } }"""
     for storage in ("COPY", "MOVE"):

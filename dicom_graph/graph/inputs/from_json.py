@@ -6,6 +6,7 @@ from typing import Any
 from graphql import GraphQLError, coerce_input_value, validate_input_value
 from strawberry.types.arguments import convert_argument
 
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.errors import BadInput
 from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.store.read import Condition
@@ -27,11 +28,11 @@ def condition_from_json(entity: str, text: str) -> Condition | None:
         )
         return ENTITIES[entity].wanted(made)
     except RecursionError:
-        raise BadInput("the filter is nested too deeply", "BAD_FILTER") from None
+        raise BadInput("the filter is nested too deeply", ErrorCode.BAD_FILTER) from None
     except ValueError:
-        raise BadInput("the filter is no JSON", "BAD_FILTER") from None
+        raise BadInput("the filter is no JSON", ErrorCode.BAD_FILTER) from None
 
 
 def _refuse(error: GraphQLError, path: list[Any]) -> None:
     place = f" at {'.'.join(map(str, path))}" if path else ""
-    raise BadInput(f"the filter{place}: {error.message}", "BAD_FILTER")
+    raise BadInput(f"the filter{place}: {error.message}", ErrorCode.BAD_FILTER)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import strawberry
 
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.mutations.payload import (
@@ -94,7 +95,7 @@ async def _delete(info: Info, entity: str, input: DeleteInput) -> DeletePayload:
     except NoSuchEntityError:
         return _refused(gone(entity))
     except OutsideStorageError as error:
-        return _refused(Refused(str(error), "deleteFiles", "OUTSIDE_STORAGE_ROOT"))
+        return _refused(Refused(str(error), "deleteFiles", ErrorCode.OUTSIDE_STORAGE_ROOT))
     info.context.loaders.forget()
     return _payload(input.id, removal)
 
@@ -110,7 +111,7 @@ def _payload(id: strawberry.ID, removal: Removal) -> DeletePayload:
             UserError(
                 message=f"{path} was not deleted: {reason}",
                 field="deleteFiles",
-                code="FILE_NOT_DELETED",
+                code=ErrorCode.FILE_NOT_DELETED,
             )
             for path, reason in removal.kept
         ],

@@ -6,6 +6,7 @@ from typing import Annotated, TypeVar
 
 import strawberry
 
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info, Service
 from dicom_graph.graph.errors import BadInput
@@ -143,14 +144,14 @@ def _checked(service: Service, path: str, pattern: str | None) -> str:
     try:
         return check_path(path, service.import_roots)
     except ForbiddenPathError as error:
-        raise Refused(str(error), "path", "FORBIDDEN_PATH") from None
+        raise Refused(str(error), "path", ErrorCode.FORBIDDEN_PATH) from None
 
 
 def _job_key(id: str) -> int:
     try:
         type_name, key = split_global_id(id)
     except BadInput as error:
-        raise Refused(str(error), "id", "BAD_ID") from None
+        raise Refused(str(error), "id", ErrorCode.BAD_ID) from None
     if type_name != "ImportJob":
-        raise Refused(f"this is the id of a {type_name}, not of an import", "id", "BAD_ID")
+        raise Refused(f"this is the id of a {type_name}, not of an import", "id", ErrorCode.BAD_ID)
     return key

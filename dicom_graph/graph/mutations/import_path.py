@@ -6,6 +6,7 @@ from typing import Annotated
 
 import strawberry
 
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info, Service
 from dicom_graph.graph.mutations.payload import Refused, UserError
@@ -88,9 +89,9 @@ def _allowed_path(input: ImportPathInput, service: Service) -> str:
         given = os.path.expanduser(input.path)
         paths_to_store(Storage[input.storage.name], [given], service.storage_root)
     except ForbiddenPathError as error:
-        raise Refused(str(error), "path", "FORBIDDEN_PATH") from None
+        raise Refused(str(error), "path", ErrorCode.FORBIDDEN_PATH) from None
     except StorageError as error:
-        raise Refused(str(error), "storage", "CANNOT_STORE") from None
+        raise Refused(str(error), "storage", ErrorCode.CANNOT_STORE) from None
     return path
 
 
@@ -98,4 +99,4 @@ def check_pattern(pattern: str) -> None:
     """Raises Refused."""
     if not (0 < len(pattern) <= _MAX_PATTERN and pattern.isprintable()):
         message = f"the pattern must have 1 to {_MAX_PATTERN} printable characters"
-        raise Refused(message, "pattern", "BAD_PATTERN")
+        raise Refused(message, "pattern", ErrorCode.BAD_PATTERN)

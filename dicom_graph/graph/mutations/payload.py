@@ -2,6 +2,7 @@
 
 import strawberry
 
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.errors import BadInput
 from dicom_graph.graph.node import split_global_id
 from dicom_graph.graph.registry import ENTITIES
@@ -19,7 +20,7 @@ class UserError:
 class Refused(Exception):
     """The mutation cannot do what it was asked to."""
 
-    def __init__(self, message: str, field: str | None, code: str) -> None:
+    def __init__(self, message: str, field: str | None, code: ErrorCode) -> None:
         super().__init__(message)
         self.error = UserError(message=message, field=field, code=code)
 
@@ -29,14 +30,14 @@ def entity_and_key(id: str, *entities: str) -> tuple[str, int]:
     try:
         type_name, key = split_global_id(id)
     except BadInput as error:
-        raise Refused(str(error), "id", "BAD_ID") from None
+        raise Refused(str(error), "id", ErrorCode.BAD_ID) from None
     names = {ENTITIES[entity].type_name: entity for entity in entities}
     if type_name in names:
         return names[type_name], key
     wanted = " or ".join(names).lower()
-    raise Refused(f"{id[:100]!r} is not the id of a {wanted}", "id", "BAD_ID")
+    raise Refused(f"{id[:100]!r} is not the id of a {wanted}", "id", ErrorCode.BAD_ID)
 
 
 def gone(entity: str) -> Refused:
     """The entity of an id is not there."""
-    return Refused(f"there is no such {entity}, or no longer", "id", "NOT_FOUND")
+    return Refused(f"there is no such {entity}, or no longer", "id", ErrorCode.NOT_FOUND)

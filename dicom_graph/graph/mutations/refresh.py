@@ -7,6 +7,7 @@ from typing import Annotated
 import strawberry
 
 from dicom_graph.dicom.entities import DESCRIBED
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.errors import nearest
@@ -80,7 +81,9 @@ class RefreshMutations:
         except NoSuchEntityError:
             return RefreshPayload(job=None, errors=[gone(entity).error])
         except NoFilesError as error:
-            return RefreshPayload(job=None, errors=[Refused(str(error), "id", "NO_FILES").error])
+            return RefreshPayload(
+                job=None, errors=[Refused(str(error), "id", ErrorCode.NO_FILES).error]
+            )
         service.runner.wake()
         info.context.loaders.forget()
         row = await info.context.loaders.entity("import_job").load(job_id)
@@ -92,13 +95,13 @@ def _columns(entity: str, given: Sequence[str] | None, discard: bool) -> frozens
     if given is None:
         return None
     if not discard:
-        raise Refused("`fields` goes with `discardEdits`", "fields", "BAD_FIELD")
+        raise Refused("`fields` goes with `discardEdits`", "fields", ErrorCode.BAD_FIELD)
     if len(given) > _MAX_FIELDS:
-        raise Refused(f"at most {_MAX_FIELDS} fields can be named", "fields", "BAD_FIELD")
+        raise Refused(f"at most {_MAX_FIELDS} fields can be named", "fields", ErrorCode.BAD_FIELD)
     known = {camel_case(each.name): each.name for each in DESCRIBED[entity].editable}
     for name in given:
         if name not in known:
             shown = name[:80]
             message = f"{shown!r} is no field of a {entity} that can be edited"
-            raise Refused(message + nearest(shown, known), "fields", "BAD_FIELD")
+            raise Refused(message + nearest(shown, known), "fields", ErrorCode.BAD_FIELD)
     return frozenset(known[name] for name in given)

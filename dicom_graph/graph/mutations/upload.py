@@ -6,6 +6,7 @@ from typing import Annotated, Protocol, cast
 import strawberry
 from strawberry.file_uploads import Upload
 
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info, Service
 from dicom_graph.graph.mutations.payload import UserError
@@ -85,5 +86,5 @@ async def _receive(service: Service, input: UploadImagesInput) -> int:
 
 def _upload_code(error: Exception) -> str:
     if isinstance(error, StorageError):
-        return "CANNOT_STORE"
-    return "UPLOAD_TOO_LARGE" if isinstance(error, UploadTooLarge) else "BAD_UPLOAD"
+        return ErrorCode.CANNOT_STORE
+    return ErrorCode.UPLOAD_TOO_LARGE if isinstance(error, UploadTooLarge) else ErrorCode.BAD_UPLOAD

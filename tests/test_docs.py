@@ -1,4 +1,4 @@
-"""The README keeps its word: its commands, examples, table and paths are tried here."""
+"""README and docs keep their word: their commands, examples, tables and links are tried here."""
 
 import json
 import os
@@ -17,8 +17,12 @@ import pytest
 from gql import Client, gql
 from gql.transport.aiohttp_websockets import AIOHTTPWebsocketsTransport
 from graphql import OperationDefinitionNode, parse
+from typer.main import get_command
 
+from dicom_graph.access.principal import Role
+from dicom_graph.cli import app
 from dicom_graph.demo import QUERY, sample_folder
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.importing.run import run_import
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
@@ -30,6 +34,15 @@ from tests.data import SHARED, needs_shared
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    path: path.read_text(encoding="utf-8")
+    for path in (
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *sorted((ROOT / "docs").glob("*.md")),
+    )
+}
+ALL = "\n".join(PAGES.values())
 ADDRESS = "127.0.0.1:8000"
 FOLDER = "/data/mri"
 MR_SMALL = "1.3.6.1.4.1.5962.1.1.4.1.1.20040826185059.5457"
@@ -52,7 +65,7 @@ DEFAULTS_IN_WORDS = {
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```$", ALL, re.MULTILINE | re.DOTALL)
 
 
 def commands(start: str) -> list[str]:
@@ -145,7 +158,7 @@ def test_the_examples_cover_what_they_promise() -> None:
 
 
 def test_the_page_example_comes_to_the_end(demo: Demo) -> None:
-    (query,) = (query for query in GRAPHQL if "$after" in query)
+    (query,) = (query for query in GRAPHQL if "query Page(" in query)
     seen: list[str] = []
     after, more = None, True
     while more:
@@ -269,7 +282,7 @@ def test_ci_runs_the_line_of_the_tests() -> None:
 
 
 def test_the_table_of_settings() -> None:
-    rows = re.findall(r"^\| `DICOM_GRAPH_(\w+)` \| (.+?) \| (.+) \|$", README, re.MULTILINE)
+    rows = re.findall(r"^\| `DICOM_GRAPH_(\w+)` \| (.+?) \| (.+) \|$", ALL, re.MULTILINE)
     documented = [(name.lower(), default, meaning) for name, default, meaning in rows]
     fields = Settings.model_fields
     assert {n for n, field in fields.items() if field.default_factory} == set(DEFAULTS_IN_WORDS)
@@ -298,26 +311,69 @@ def test_the_defaults_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 
 def test_named_variables_exist() -> None:
-    named = set(re.findall(r"DICOM_GRAPH_[A-Z_]+", README))
+    named = set(re.findall(r"DICOM_GRAPH_[A-Z_]+", ALL))
     settings = {f"DICOM_GRAPH_{name.upper()}" for name in Settings.model_fields}
     of_tests = {"DICOM_GRAPH_TEST_DATA", "DICOM_GRAPH_TEST_POSTGRES_URL"}
     assert named == settings | of_tests
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", PAGES[page]):
+        if link.startswith("http"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(PAGES[target]), link
+
+
+def anchors(text: str) -> set[str]:
+    """The names of a page's headings in its address, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
 def test_named_files_exist() -> None:
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("http")]
-    paths = re.findall(
-        r"(?<![\w/.])(?:dicom_graph|migrations|tests|benchmarks|\.ci)/[\w/.]+", README
-    )
-    assert ".github/graphiql.png" in links
-    for path in {*links, *paths}:
-        if not path.startswith("#"):
-            assert (ROOT / path.rstrip(".")).exists(), path
+    paths = re.findall(r"(?<![\w/.])(?:dicom_graph|migrations|tests|benchmarks|\.ci)/[\w/.]+", ALL)
+    assert len(paths) > 5
+    for path in set(paths):
+        assert (ROOT / path.rstrip(".")).exists(), path
     assert (ROOT / ".github/graphiql.png").stat().st_size < 300_000
 
 
-def test_links_within_lead_to_headings() -> None:
-    headings = re.findall(r"^#+ (.+)$", README, re.MULTILINE)
-    anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
-    for link in re.findall(r"\]\(#([^)]+)\)", README):
-        assert link in anchors
+def test_the_readme_is_a_front_door() -> None:
+    assert README.count("\n") < 250
+    index = PAGES[ROOT / "docs" / "index.md"]
+    for page in PAGES:
+        if page.parent == ROOT / "docs" and page.name != "index.md":
+            assert f"docs/{page.name}" in README, page
+            assert f"]({page.name}" in index, page
+
+
+def test_every_command_is_documented() -> None:
+    rows = re.findall(
+        r"^\| `dicom-graph ([^`]+)` \|", PAGES[ROOT / "docs" / "commands.md"], re.MULTILINE
+    )
+    documented = {" ".join(word for word in row.split() if word[0].islower()) for row in rows}
+    assert documented == set(command_names(get_command(app)))
+
+
+def command_names(command: Any, prefix: str = "") -> Iterator[str]:
+    """The commands of a command, in full, those of groups too."""
+    for name, inner in getattr(command, "commands", {}).items():
+        if hasattr(inner, "commands"):
+            yield from command_names(inner, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}"
+
+
+def test_every_role_is_documented() -> None:
+    rows = set(re.findall(r"^\| `(\w+)` \|", PAGES[ROOT / "docs" / "security.md"], re.MULTILINE))
+    assert {role.name.lower() for role in Role if role is not Role.NOBODY} <= rows
+
+
+def test_every_error_code_is_documented() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", PAGES[ROOT / "docs" / "errors.md"], re.MULTILINE)
+    assert rows == [(str(code), code.description) for code in sorted(ErrorCode)]
