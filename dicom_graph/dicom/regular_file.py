@@ -10,7 +10,8 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Sequence
-from typing import BinaryIO, NamedTuple
+from io import BufferedReader
+from typing import NamedTuple
 
 AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Roots = Sequence[str | os.PathLike[str]]
@@ -80,7 +81,7 @@ def open_place(path: AnyPath, roots: Roots | None = None) -> Opened:
     raise error
 
 
-def open_regular_file(path: AnyPath, roots: Roots | None = None) -> BinaryIO:
+def open_regular_file(path: AnyPath, roots: Roots | None = None) -> BufferedReader:
     """The same as a buffered binary file."""
     return open(open_regular(path, roots), "rb")
 
@@ -111,12 +112,16 @@ def resolved_roots(roots: Iterable[str | os.PathLike[str]]) -> tuple[str, ...]:
 
 def require_inside(resolved: str, roots: Roots | None) -> None:
     """Raises OutsideRootsError for a path without links that lies in none of the roots."""
-    if roots is not None and not any(_is_inside(resolved, os.fspath(root)) for root in roots):
+    if roots is not None and not lies_inside(resolved, roots):
         raise OutsideRootsError(errno.EACCES, "outside the import roots of this server")
 
 
-def _is_inside(path: str, root: str) -> bool:
-    return path == root or path.startswith(root.rstrip(os.sep) + os.sep)
+def lies_inside(resolved: str, roots: Roots) -> bool:
+    """Whether a path without links is one of the roots, or lies below one."""
+    for root in [os.fspath(root) for root in roots]:
+        if resolved == root or resolved.startswith(root.rstrip(os.sep) + os.sep):
+            return True
+    return False
 
 
 def open_in(folder: int, name: str) -> int:

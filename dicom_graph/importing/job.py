@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from dicom_graph.dicom.elements import MAX_RAW
+from dicom_graph.dicom.regular_file import lies_inside, resolved_roots
 from dicom_graph.importing.ahead import WAITING, ReadAhead, Waiting
 from dicom_graph.importing.discover import Discovery, Leave, Walk, outside_roots
 from dicom_graph.importing.garbage import rare_collections
@@ -119,6 +120,7 @@ class JobRun:
         if job.request.storage is not Storage.IN_PLACE:
             root = required_root(storage_root)
             self._storage = FileStorage(database, root, job, file_seconds)
+        self._roots = _resolved_roots(job, roots, storage_root)
         self._discovery = (
             walk(self._calls)
             if walk
@@ -248,12 +250,17 @@ class JobRun:
         for failure in folder.failures:
             self._ahead.pass_on(failure)
         self._counts.skipped += folder.others
+        if folder.files and not self._is_inside(folder):
+            self._ahead.pass_on(outside_roots(folder.path))
+            folder.files.clear()
         for file in folder.files:
             self._check_stop()
-            if file.name in folder.outside and file.name not in known:
+            known_file = known.get(file.name)
+            if file.name in folder.outside and known_file is None:
                 self._ahead.pass_on(outside_roots(os.path.join(folder.path, file.name)))
             else:
-                self._take_file(file, known.get(file.name))
+                is_outside = file.name in folder.outside
+                self._take_file(self._confined(file, known_file, is_outside), known_file)
             self._take_results(self._ahead.ready())
         self._take_results(self._ahead.ready())
         if self._is_silent():
@@ -271,6 +278,25 @@ class JobRun:
             with self._database.writer.begin() as connection:
                 self._ledger.save(connection, replace(self._counts, found=self._found), ())
             self._last_save = time.monotonic()
+
+    def _is_inside(self, folder: Folder) -> bool:
+        """Whether a folder lies inside the roots now that its names are known: it may have been
+        swapped for a link before that.
+        """
+        if self._roots is None or folder.outside:
+            return True
+        return lies_inside(os.path.realpath(folder.path), self._roots)
+
+    def _confined(self, file: FileRecord, known: KnownFile | None, is_outside: bool) -> FileRecord:
+        """The file with where it must lie once it is opened: inside the roots, or, where it does
+        not, where it lay when it was imported.
+        """
+        if self._roots is None:
+            return file
+        if not is_outside:
+            return file._replace(roots=self._roots)
+        place = known.place if known is not None else None
+        return file._replace(roots=(place or os.path.join(file.directory, file.name),))
 
     def _check_stop(self) -> None:
         if self._stop.is_set():
@@ -460,6 +486,17 @@ class JobRun:
             self._ledger.finish(connection, status, self._counts, error)
         self._progress(self._counts)
         return status
+
+
+def _resolved_roots(
+    job: ClaimedJob, roots: tuple[Path, ...] | None, storage_root: Path | None
+) -> tuple[str, ...] | None:
+    """Where the files of a job may lie, without links; None: anywhere."""
+    if roots is None:
+        return None
+    if job.request.storage is not Storage.IN_PLACE:
+        roots = (*roots, uploads_folder(required_root(storage_root)))
+    return resolved_roots(roots)
 
 
 def discovery_of(

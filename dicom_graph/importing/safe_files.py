@@ -7,13 +7,18 @@ and then linked, which fails where the name is taken.
 import errno
 import hashlib
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
+from dicom_graph.dicom.regular_file import (
+    RefusedFileError,
+    Roots,
+    open_folder,
+    open_regular_file,
+)
 from dicom_graph.importing.timeouts import beat
 from dicom_graph.store.ingest import FileRecord
 
@@ -49,12 +54,15 @@ class Identity:
 
 
 @contextmanager
-def opened(path: str) -> Iterator[BufferedReader]:
-    """A regular file to read; anything else in its place is a StorageError, and never a wait."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise StorageError(f"{path} is no regular file")
+def opened(path: str, roots: Roots | None = None) -> Iterator[BufferedReader]:
+    """A regular file to read, inside the roots; anything else in its place is a StorageError, and
+    never a wait.
+    """
+    try:
+        file = open_regular_file(path, roots)
+    except RefusedFileError as error:
+        raise StorageError(f"{path}: {error.strerror}") from error
+    with file:
         yield file
 
 
@@ -81,7 +89,10 @@ def copy_to(record: FileRecord, temporary: str, target: str) -> bool:
 def _write_copy(source: str, record: FileRecord, temporary: str) -> bytes:
     digest = hashlib.sha256()
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    with opened(source) as file, open(os.open(temporary, flags, 0o666), "wb", 0) as copy:
+    with (
+        opened(source, record.roots) as file,
+        open(os.open(temporary, flags, 0o666), "wb", 0) as copy,
+    ):
         require_unchanged(os.fstat(file.fileno()), record)
         unsynced = 0
         for chunk in iter(lambda: file.read(_CHUNK), b""):
@@ -125,7 +136,7 @@ def link_to(record: FileRecord, temporary: str, target: str) -> bool | None:
     Raises StorageError, OSError.
     """
     source = os.path.join(record.directory, record.name)
-    with opened(source) as file:
+    with opened(source, record.roots) as file:
         status = os.fstat(file.fileno())
         require_unchanged(status, record)
         if status.st_nlink != 1:
@@ -160,11 +171,11 @@ def _publish(temporary: str, target: str) -> bool:
     return True
 
 
-def is_same(source: str, target: str) -> bool:
+def is_same(source: str, target: str, roots: Roots | None = None) -> bool:
     """Whether two files hold the same bytes, or are one. The target is synced, since from here on
-    it may be the only one. Raises StorageError, OSError.
+    it may be the only one. `roots`: inside which the source must lie. Raises StorageError, OSError.
     """
-    with opened(source) as mine, opened(target) as theirs:
+    with opened(source, roots) as mine, opened(target) as theirs:
         here, there = os.fstat(mine.fileno()), os.fstat(theirs.fileno())
         if here.st_size != there.st_size:
             return False
@@ -191,19 +202,39 @@ def sync_folder(path: str) -> None:
         os.close(descriptor)
 
 
-def remove_original(source: str, was: Identity, target: str, kept: Identity) -> None:
+def remove_original(
+    source: str, was: Identity, target: str, kept: Identity, roots: Roots | None = None
+) -> None:
     """Remove a file that is stored now, if both are still what they were when it was stored.
 
-    One that is gone already is no error. Raises StorageError, OSError; then it is still there.
+    One that is gone already is no error. `roots`: inside which it must lie. Raises StorageError,
+    OSError; then it is still there.
     """
     if Identity.of(os.stat(target)) != kept:
         raise StorageError(f"{target} changed meanwhile")
-    with suppress(FileNotFoundError):
-        if Identity.of(os.lstat(source)) != was:
+    with suppress(FileNotFoundError), in_folder(source, roots) as (name, folder):
+        if Identity.of(os.stat(name, dir_fd=folder, follow_symlinks=False)) != was:
             raise StorageError("it changed meanwhile")
         if _is_one_name(source, target):
             raise StorageError(f"it is {target} itself")
-        os.unlink(source)
+        os.unlink(name, dir_fd=folder)
+
+
+@contextmanager
+def in_folder(path: str, roots: Roots | None) -> Iterator[tuple[str, int | None]]:
+    """A file's name and its open folder, for the `dir_fd` of calls, so that all of them are in the
+    same folder whatever is laid in its place. Where there is no such thing, the path and None.
+
+    Raises OSError.
+    """
+    if os.unlink not in os.supports_dir_fd or os.stat not in os.supports_dir_fd:
+        yield path, None
+        return
+    folder = open_folder(os.path.dirname(path), roots)
+    try:
+        yield os.path.basename(path), folder
+    finally:
+        os.close(folder)
 
 
 def _is_one_name(source: str, target: str) -> bool:

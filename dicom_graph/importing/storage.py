@@ -64,6 +64,7 @@ class _Move:
     was: Identity
     target: str
     kept: Identity
+    roots: tuple[str, ...] | None
 
 
 @dataclass(slots=True)
@@ -174,7 +175,10 @@ class FileStorage:
                 result.failures.append(kind(source, f"cannot be stored: {reason}"))
         else:
             record = place
-            stored = replace(file, file=record, source=file.file)
+            # What was read is the source; the stored file is looked at when it is asked for.
+            stored = replace(
+                file, file=record, source=file.file, stamp=None, link=None, real_folder=None
+            )
             state = (target, record.size, record.mtime_ns, self._job.id)
             for row in known.get(file.entities.image.uid, ()):
                 if (row.path, row.size, row.mtime_ns, row.import_job_id) == state:
@@ -204,27 +208,33 @@ class FileStorage:
     def _place_all(self, same: _Same, rows: Sequence[ImageFile]) -> None:
         """Runs in a thread: files of one image to its target."""
         same.target = target = self._target(same.files[0], rows)
+        stored = _headers_at(target, rows)
         for file in same.files:
             try:
-                same.placed.append(self._place(file.file, target))
+                same.placed.append(self._place(file.file, target, is_known=file.digest in stored))
             except (StorageError, OSError) as error:
                 same.placed.append(error)
 
-    def _place(self, record: FileRecord, target: str) -> FileRecord:
+    def _place(self, record: FileRecord, target: str, *, is_known: bool) -> FileRecord:
         source = os.path.join(record.directory, record.name)
         self._require_storable(record)
+        original = Identity.of(os.lstat(source))
         is_new = not os.path.lexists(target) and self._bring(record, target)
         status = os.stat(target)
-        if not is_new and not self._is_stored(record, source, target, status):
+        if not is_new and not self._is_stored(record, target, status, is_known):
             raise StorageError(
                 f"{target} is another file of this SOPInstanceUID, with other content: this one "
                 "stays where it is"
             )
         if self._moves:
-            original, kept = Identity.of(os.lstat(source)), Identity.of(status)
-            if (original.size, original.mtime_ns) != (record.size, record.mtime_ns):
+            is_same_file = Identity.of(os.lstat(source)) == original
+            if not is_same_file or (original.size, original.mtime_ns) != (
+                record.size,
+                record.mtime_ns,
+            ):
                 raise StorageError("it changed while it was imported; import it again")
-            self._pending[source] = _Move(source, original, target, kept)
+            kept = Identity.of(status)
+            self._pending[source] = _Move(source, original, target, kept, record.roots)
         folder, name = os.path.split(target)
         return FileRecord(folder, name, status.st_size, status.st_mtime_ns)
 
@@ -236,11 +246,13 @@ class FileStorage:
         return copy_to(record, temporary, target) if is_linked is None else is_linked
 
     def _is_stored(
-        self, record: FileRecord, source: str, target: str, status: os.stat_result
+        self, record: FileRecord, target: str, status: os.stat_result, is_known: bool
     ) -> bool:
         unchanged = (status.st_size, status.st_mtime_ns) == (record.size, record.mtime_ns)
-        # Where the original stays, size and time are proof enough, as in any other import.
-        return (unchanged and not self._moves) or is_same(source, target)
+        # Where the original stays, its header, size and time are proof enough.
+        if unchanged and is_known and not self._moves:
+            return True
+        return is_same(os.path.join(record.directory, record.name), target, record.roots)
 
     def _require_storable(self, record: FileRecord) -> None:
         folder = record.directory
@@ -288,7 +300,7 @@ class FileStorage:
         if move is None:
             return None
         try:
-            calls.run(remove_original, move.source, move.was, move.target, move.kept)
+            calls.run(remove_original, move.source, move.was, move.target, move.kept, move.roots)
         except (StorageError, OSError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             return Failure(
@@ -296,6 +308,11 @@ class FileStorage:
                 f"it is imported and stored as {move.target}, but not removed here: {reason}",
             )
         return None
+
+
+def _headers_at(path: str, rows: Sequence[ImageFile]) -> frozenset[bytes]:
+    """The digest of the header that the database has for a file, if any."""
+    return frozenset(row.digest for row in rows if row.path == path and row.digest is not None)
 
 
 def _is_original(source: FileRecord, stored: FileRecord) -> bool:

@@ -6,8 +6,9 @@ with `series` (a filter, a count, a facet, a relation), it sees no others, and n
 forgotten.
 
 A series is seen if its patient or its study is granted; an image, a header, a file through its
-series; a patient or a study if it is granted itself or one of its series is seen. Imports are not
-seen: their reports name files of all.
+series; a patient or a study if it is granted itself or one of its series is seen. A file whose
+header is not its image's is seen by those who see the image, if whom or what it names is granted
+too: its path may name another patient. Imports are not seen: their reports name files of all.
 
 Who sees no identities sees the rows and columns that `withheld` has, of all tables.
 """
@@ -22,8 +23,10 @@ from sqlalchemy import (
     Connection,
     FromClause,
     MetaData,
+    Select,
     SelectBase,
     Table,
+    and_,
     false,
     or_,
     select,
@@ -33,6 +36,7 @@ from sqlalchemy import (
 from dicom_graph.store.account_tables import Grant
 from dicom_graph.store.audit_tables import AuditEntry
 from dicom_graph.store.dialect import join_in_order
+from dicom_graph.store.ingest.batch import DECIDING
 from dicom_graph.store.postings import postings
 from dicom_graph.store.tables import (
     Base,
@@ -142,11 +146,37 @@ def _granted(hidden: "_Hidden", groups: Groups) -> dict[type[Base], ColumnElemen
         Image: hidden.table(Image).c.series_id.in_(seen_series),
         ElementSet: hidden.table(ElementSet).c.series_id.in_(seen_series),
         Header: or_(header.c.element_id.is_not(None), header.c.image_id.in_(seen_images)),
-        File: hidden.table(File).c.image_id.in_(seen_images),
+        File: _of_seen_image(hidden, patients, studies),
         ImportJob: false(),
         ImportFailure: false(),
         AuditEntry: false(),
     }
+
+
+def _of_seen_image(
+    hidden: "_Hidden", patients: Select[Any], studies: Select[Any]
+) -> ColumnElement[bool]:
+    """Whether a file is of an image that is seen, and says nothing of others than that does."""
+    file, image = hidden.table(File).c, hidden.table(Image).c
+    is_same = and_(file.digest == image.header_digest, file.size == image.file_size)
+    # From before that was noted: where it made its image, which has no other file.
+    other = hidden.table(File).alias("other_file")
+    others = select(other.c.name).where(
+        other.c.image_id == file.image_id,
+        or_(other.c.directory_id != file.directory_id, other.c.name != file.name),
+    )
+    is_alone = and_(
+        image.header_digest.is_(None),
+        file.outcome.in_(DECIDING),
+        ~others.correlate(hidden.table(File)).exists(),
+    )
+    is_granted = or_(file.patient_id.in_(patients), file.study_id.in_(studies))
+    of_image = select(image.id).where(
+        image.id == file.image_id,
+        image.series_id.in_(select(Series.id)),
+        or_(is_same, is_alone, is_granted),
+    )
+    return of_image.correlate(hidden.table(File)).exists()
 
 
 class _Hidden:

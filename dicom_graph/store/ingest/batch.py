@@ -24,6 +24,10 @@ class Outcome(IntEnum):
     CONFIRMED = 4
 
 
+DECIDING = (Outcome.CREATED, Outcome.UPDATED, Outcome.CONFIRMED)
+"""Of a file that made its image what it is."""
+
+
 class FileRecord(NamedTuple):
     """A file as it lies on disk: folder, name, size in bytes, modification time in ns.
 

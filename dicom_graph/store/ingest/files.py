@@ -10,14 +10,13 @@ from sqlalchemy.orm import aliased
 from dicom_graph.dicom.recent import Recent
 from dicom_graph.store.bulk import allocate_ids, ids_by_key, insert_new, update_rows
 from dicom_graph.store.dialect import among, is_sqlite, pairs_among, texts_among
-from dicom_graph.store.ingest.batch import FileRecord, Mode, Outcome
+from dicom_graph.store.ingest.batch import DECIDING, FileRecord, Mode, Outcome
 from dicom_graph.store.ingest.marks import clear_marks, mark_images
 from dicom_graph.store.tables import Directory, File, Header, Image, ImportJob
 
 _DIRECTORY: Table = Directory.__table__  # type: ignore[assignment]
 _FILE: Table = File.__table__  # type: ignore[assignment]
 _OUTCOMES, _MODES = tuple(Outcome), tuple(Mode)
-_DECIDING = (Outcome.CREATED, Outcome.UPDATED, Outcome.CONFIRMED)
 Key = tuple[int, str]
 
 
@@ -70,13 +69,14 @@ def known_files(
 
 
 class ImageFile(NamedTuple):
-    """A file of an image, as the database has it."""
+    """A file of an image, as the database has it. `digest`: of its header."""
 
     path: str
     size: int
     mtime_ns: int
     import_job_id: int | None
     outcome: Outcome
+    digest: bytes | None = None
 
 
 def files_of_images(connection: Connection, uids: Sequence[str]) -> dict[str, list[ImageFile]]:
@@ -86,15 +86,17 @@ def files_of_images(connection: Connection, uids: Sequence[str]) -> dict[str, li
         statement = (
             select(
                 Image.uid, Directory.path, File.name, File.size, File.mtime_ns,
-                File.import_job_id, File.outcome,
+                File.import_job_id, File.outcome, File.digest,
             )
             .join(File, File.image_id == Image.id)
             .join(Directory, Directory.id == File.directory_id)
             .where(Image.uid.in_(uids[start : start + 500]))
             .order_by(Directory.path, File.name)
         )  # fmt: skip
-        for uid, folder, name, size, mtime_ns, job_id, outcome in connection.execute(statement):
-            file = ImageFile(os.path.join(folder, name), size, mtime_ns, job_id, Outcome(outcome))
+        for row in connection.execute(statement):
+            uid, folder, name, size, mtime_ns, job_id, outcome, digest = row
+            path = os.path.join(folder, name)
+            file = ImageFile(path, size, mtime_ns, job_id, Outcome(outcome), digest)
             found.setdefault(uid, []).append(file)
     return found
 
@@ -104,10 +106,10 @@ def decides() -> ColumnElement[bool]:
     other = aliased(File)
     made = select(other.name).where(
         other.image_id == File.image_id,
-        other.outcome.in_(_DECIDING),
+        other.outcome.in_(DECIDING),
         other.missing_since.is_(None),
     )
-    return case((File.outcome.in_(_DECIDING), true()), else_=~made.exists())
+    return case((File.outcome.in_(DECIDING), true()), else_=~made.exists())
 
 
 class WrittenFile(NamedTuple):
@@ -135,7 +137,7 @@ class _Folder(NamedTuple):
 
 def is_deciding() -> ColumnElement[bool]:
     """Whether a file is there, as far as is known, and made its image what it is."""
-    return and_(File.outcome.in_(_DECIDING), File.missing_since.is_(None))
+    return and_(File.outcome.in_(DECIDING), File.missing_since.is_(None))
 
 
 class FileWriter:
@@ -198,7 +200,7 @@ class FileWriter:
         ids = ids_by_key(connection, _DIRECTORY, "path", folders)
         keys = sorted({(ids[f.directory], f.name) for f in sources if f.directory in ids})
         deleted = sorted(
-            _delete(connection, keys).values(), key=lambda old: old.outcome in _DECIDING
+            _delete(connection, keys).values(), key=lambda old: old.outcome in DECIDING
         )
         return {old.image_id: old for old in deleted}
 
@@ -304,4 +306,4 @@ def _outcome(row: _Row, replaced: _Row | None) -> Outcome:
         return row.outcome
     if replaced is None or replaced.image_id != row.image_id:
         return Outcome.COPY
-    return Outcome.CONFIRMED if replaced.outcome in _DECIDING else row.outcome
+    return Outcome.CONFIRMED if replaced.outcome in DECIDING else row.outcome
