@@ -16,6 +16,7 @@ from pathlib import Path
 
 from dicom_graph.importing.timeouts import beat
 from dicom_graph.store.ingest import FileRecord
+from dicom_graph.store.private_files import mend, open_new
 
 _CHUNK = 1 << 20
 _UNSYNCED = 256 << 20
@@ -80,8 +81,7 @@ def copy_to(record: FileRecord, temporary: str, target: str) -> bool:
 
 def _write_copy(source: str, record: FileRecord, temporary: str) -> bytes:
     digest = hashlib.sha256()
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    with opened(source) as file, open(os.open(temporary, flags, 0o666), "wb", 0) as copy:
+    with opened(source) as file, open(open_new(temporary), "wb", 0) as copy:
         require_unchanged(os.fstat(file.fileno()), record)
         unsynced = 0
         for chunk in iter(lambda: file.read(_CHUNK), b""):
@@ -204,6 +204,8 @@ def remove_original(source: str, was: Identity, target: str, kept: Identity) -> 
         if _is_one_name(source, target):
             raise StorageError(f"it is {target} itself")
         os.unlink(source)
+    # Not before: until now it may have been the original, under another name.
+    mend(target)
 
 
 def _is_one_name(source: str, target: str) -> bool:
