@@ -20,6 +20,7 @@ from dicom_graph.settings import load_settings
 from dicom_graph.store import accounts
 from dicom_graph.store.accounts import AccountError
 from dicom_graph.store.engine import Database
+from dicom_graph.store.had_users import require_users
 from dicom_graph.store.migrate import prepare
 from dicom_graph.store.types import utc_now
 
@@ -273,6 +274,8 @@ def _written(url: str | None, done: str | None = None) -> Iterator[Connection]:
             yield connection
             if done is not None:
                 write_command(connection, done)
+        with database.read_sync() as connection:
+            require_users(database, connection)
     finally:
         database.close_writer()
 

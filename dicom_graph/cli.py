@@ -45,6 +45,7 @@ from dicom_graph.store.backup import back_up
 from dicom_graph.store.dialect import DRIVER_ERRORS, describe_error
 from dicom_graph.store.edit.prune import compact_database, prune
 from dicom_graph.store.engine import Database, DatabaseError
+from dicom_graph.store.had_users import open_to_all
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs import JobOrigin, JobRequest, Storage
 from dicom_graph.store.migrate import upgrade
@@ -259,6 +260,17 @@ def db_backup(
     print(f"{file}: {size:,} bytes")  # noqa: T201
 
 
+@db.command("open-to-all")
+def db_open_to_all(
+    database: Annotated[str | None, typer.Option(help="The database URL.")] = None,
+) -> None:
+    """Say that a database that had users, and has none any more, is meant to be so.
+
+    From then on a server answers everybody, until there is a user.
+    """
+    open_to_all(Database(start(database).database_url))
+
+
 def _run_server(settings: Settings, default_query: str | None, listener: socket.socket) -> None:
     from dicom_graph.web.app import create_app
     from dicom_graph.web.descriptors import raise_limit
@@ -275,8 +287,10 @@ def _run_server(settings: Settings, default_query: str | None, listener: socket.
 
 def _require_names(settings: Settings, database: Database, host: str, *, insecure: bool) -> None:
     """On an address that other machines reach, somebody must ask them who they are."""
+    if settings.login == "required" or settings.proxy_user_header or _is_loopback(host):
+        return
     with database.read_sync() as connection:
-        if has_users(connection) or settings.proxy_user_header or _is_loopback(host):
+        if has_users(connection):
             return
     if not insecure:
         fail(

@@ -16,6 +16,11 @@ class SettingsError(ValueError):
     """A setting is wrong; the message is one line that names it."""
 
 
+def default_folder() -> Path:
+    """Where the database lies if nothing else is set."""
+    return Path.home() / ".dicom-graph"
+
+
 def available_cores() -> int:
     """The cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -31,7 +36,7 @@ class Settings(BaseSettings):
     )
 
     database_url: str = Field(
-        default_factory=lambda: f"sqlite:///{Path.home() / '.dicom-graph' / 'database.sqlite3'}",
+        default_factory=lambda: f"sqlite:///{default_folder() / 'database.sqlite3'}",
         description="Where the index is kept: `sqlite:///PATH` or `postgresql://USER:PASSWORD"
         "@HOST/NAME`.",
     )
@@ -108,6 +113,11 @@ class Settings(BaseSettings):
     )
     database_pool_size: int = Field(
         default=10, ge=1, le=1000, description="Database connections that a server holds."
+    )
+    login: Literal["auto", "required"] = Field(
+        default="auto",
+        description="`auto`: once there is a user, nobody is answered without a name; `required`: "
+        "also while there is none.",
     )
     session_hours: float = Field(
         default=12, gt=0, le=8760, description="How long a login on the page lasts."

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import os
 import queue
 import threading
 import time
@@ -19,6 +18,7 @@ from dicom_graph.error_codes import ErrorCode
 from dicom_graph.store.audit import Action, AuditLine, AuditWriter, Outcome
 from dicom_graph.store.dialect import REFUSED, describe_error
 from dicom_graph.store.engine import Database
+from dicom_graph.store.private_files import mend, open_or_make
 
 log = logging.getLogger(__name__)
 _BATCH = 500
@@ -154,8 +154,12 @@ class AuditLog:
 
     def start(self) -> None:
         """Begin to write."""
-        if not self.is_off:
-            self._thread.start()
+        if self.is_off:
+            return
+        # A group may be let in on purpose: that of what ships the log elsewhere.
+        if self._file is not None and mend(self._file, keeps_group=True):
+            log.warning("everybody could read %s, the audit log: now they cannot", self._file)
+        self._thread.start()
 
     def stop(self) -> None:
         """Write what waits, for some seconds; what cannot be written then is counted in the log."""
@@ -255,14 +259,10 @@ class AuditLog:
             return
         text = "".join(json.dumps(as_json(row), ensure_ascii=False) + "\n" for row in rows)
         try:
-            with open(self._file, "a", encoding="utf-8", opener=_open_privately) as file:
+            with open(self._file, "a", encoding="utf-8", opener=open_or_make) as file:
                 file.write(text)
         except OSError as error:
             log.error("the file of the audit log cannot be written: %s", error.strerror)
-
-
-def _open_privately(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _loss(count: int) -> AuditLine:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from dicom_graph.access.principal import EVERYONE, Principal, Role, principal_of, principal_of_token
 from dicom_graph.access.secrets import PasswordChecker, digest_of, new_session
 from dicom_graph.access.throttle import Throttle
-from dicom_graph.store import accounts
+from dicom_graph.store import accounts, had_users
 from dicom_graph.store.engine import Database
 from dicom_graph.store.storable import is_storable
 from dicom_graph.store.types import utc_now
@@ -70,9 +70,12 @@ class Authenticator:
         has_proxy: bool = False,
         proxy_role: Role | None = None,
         session_hours: float = 12,
+        always: bool = False,
     ) -> None:
+        """`always`: names are asked for even where there is neither a user nor a proxy."""
         self._database = database
         self._has_proxy = has_proxy
+        self._always = always
         self._proxy_role = proxy_role
         self._session_time = dt.timedelta(hours=session_hours)
         self._passwords = PasswordChecker()
@@ -87,13 +90,18 @@ class Authenticator:
     async def is_required(self) -> bool:
         """Whether names are asked for: as soon as there is a user, or a proxy to tell them.
 
-        A first user is noticed within a second.
+        A first user is noticed within a second. From then on names are asked for, whatever becomes
+        of the database.
         """
-        if self._has_proxy or self._has_users:
+        if self._has_proxy or self._always or self._has_users:
             return True
         if time.monotonic() - self._looked_at >= _LOOK_AGAIN:
             async with self._database.read() as connection:
                 self._has_users = await connection.run_sync(accounts.has_users)
+            if self._has_users:
+                await asyncio.to_thread(had_users.mark, self._database)
+            else:
+                self._has_users = await asyncio.to_thread(had_users.is_marked, self._database)
             self._looked_at = time.monotonic()
         return self._has_users
 

@@ -37,7 +37,8 @@ class Discovery:
     `listed`: single files that lie outside the roots are given too, as `Folder.outside`.
     `only`: walk just these, which lie below `paths`. `leave`: tells of a file to be left out.
     The folder `left_out`, and what a storage root has on its way in, are not walked. `calls`: how
-    the file system is asked; what gives no answer is a failure, and the walk goes on.
+    the file system is asked; what gives no answer is a failure, and the walk goes on. `own`: files
+    of ours, by device and inode, that are not touched.
     """
 
     paths: tuple[str, ...]
@@ -48,6 +49,7 @@ class Discovery:
     leave: Leave | None = None
     left_out: Path | None = None
     calls: Calls = field(default_factory=DirectCalls)
+    own: frozenset[_Key] = frozenset()
 
     def folders(self) -> Iterator[Folder]:
         """All folders with their files; what cannot be read is a failure in its folder.
@@ -279,7 +281,7 @@ class Discovery:
         return is_new
 
     def _add(self, folder: Folder, path: str, name: str, status: os.stat_result) -> None:
-        if not stat.S_ISREG(status.st_mode):
+        if not stat.S_ISREG(status.st_mode) or (status.st_dev, status.st_ino) in self.own:
             folder.others += 1
             return
         try:

@@ -125,7 +125,13 @@ class JobRun:
             walk(self._calls)
             if walk
             else discovery_of(
-                job, roots, storage_root, leave=leave, mounts=mounts, calls=self._calls
+                job,
+                roots,
+                storage_root,
+                leave=leave,
+                mounts=mounts,
+                calls=self._calls,
+                own=database.own_files(),
             )
         )
         self._sync = (
@@ -507,8 +513,11 @@ def discovery_of(
     leave: Leave | None = None,
     mounts: tuple[str, ...] | None = None,
     calls: Calls | None = None,
+    own: frozenset[tuple[int, int]] = frozenset(),
 ) -> Discovery:
-    """What finds the files of a job. Raises StorageError where a storage root is needed."""
+    """What finds the files of a job; see `Discovery`. Raises StorageError where a storage root is
+    needed.
+    """
     request, left_out = job.request, None
     if request.storage is not Storage.IN_PLACE:
         left_out = required_root(storage_root)
@@ -518,7 +527,7 @@ def discovery_of(
         paths, only = mounts, tuple(path for path in paths if os.path.lexists(path))
     return Discovery(
         paths, request.pattern, roots, request.verify, only, leave, left_out,
-        calls or DirectCalls(),
+        calls or DirectCalls(), own,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.importing.child_process import kill_children
 from dicom_graph.importing.job import JobRun
+from dicom_graph.importing.private_storage import StorageMender
 from dicom_graph.importing.timeouts import FILE_SECONDS
 from dicom_graph.importing.uploads import discard_abandoned_uploads, discard_upload
 from dicom_graph.store.dialect import DRIVER_ERRORS, describe_error
@@ -55,10 +56,14 @@ class JobRunner:
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._n_troubles = 0
+        self._mender: StorageMender | None = None
         self._thread = threading.Thread(target=self._work, name="importer", daemon=True)
 
     def start(self) -> None:
         """Begin to take jobs."""
+        if self._storage_root is not None:
+            self._mender = StorageMender(self._database, self._storage_root)
+            self._mender.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -69,6 +74,8 @@ class JobRunner:
         """
         self._stop.set()
         self._wake.set()
+        if self._mender is not None:
+            self._mender.stop()
         if self._thread.is_alive():
             self._thread.join(_STOP_SECONDS)
         if self._thread.is_alive():

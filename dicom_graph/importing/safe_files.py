@@ -21,6 +21,7 @@ from dicom_graph.dicom.regular_file import (
 )
 from dicom_graph.importing.timeouts import beat
 from dicom_graph.store.ingest import FileRecord
+from dicom_graph.store.private_files import mend, open_new
 
 _CHUNK = 1 << 20
 _UNSYNCED = 256 << 20
@@ -88,11 +89,7 @@ def copy_to(record: FileRecord, temporary: str, target: str) -> bool:
 
 def _write_copy(source: str, record: FileRecord, temporary: str) -> bytes:
     digest = hashlib.sha256()
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    with (
-        opened(source, record.roots) as file,
-        open(os.open(temporary, flags, 0o666), "wb", 0) as copy,
-    ):
+    with opened(source, record.roots) as file, open(open_new(temporary), "wb", 0) as copy:
         require_unchanged(os.fstat(file.fileno()), record)
         unsynced = 0
         for chunk in iter(lambda: file.read(_CHUNK), b""):
@@ -218,6 +215,8 @@ def remove_original(
         if _is_one_name(source, target):
             raise StorageError(f"it is {target} itself")
         os.unlink(name, dir_fd=folder)
+    # Not before: until now it may have been the original, under another name.
+    mend(target)
 
 
 @contextmanager

@@ -33,6 +33,7 @@ from dicom_graph.importing.work_folder import (
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import FileRecord, ImageFile, Outcome, ReadFile, files_of_images
 from dicom_graph.store.jobs import ClaimedJob, Failure, Storage
+from dicom_graph.store.private_files import make_folder
 
 _THREADS = 4
 _PART_FILES = 64
@@ -240,7 +241,7 @@ class FileStorage:
 
     def _bring(self, record: FileRecord, target: str) -> bool:
         """False where another process was faster."""
-        os.makedirs(os.path.dirname(target), exist_ok=True)
+        make_folder(os.path.dirname(target))
         temporary = os.path.join(self._copying, own_name())
         is_linked = link_to(record, temporary, target) if self._moves else None
         return copy_to(record, temporary, target) if is_linked is None else is_linked

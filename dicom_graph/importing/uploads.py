@@ -26,6 +26,7 @@ from dicom_graph.importing.work_folder import (
 )
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs import UPLOADED, JobStatus
+from dicom_graph.store.private_files import make_folder, open_new
 from dicom_graph.store.tables import ImportJob
 
 _NAMES = "names.json"
@@ -67,7 +68,7 @@ class Upload:
         self._names: dict[str, str] = {}
         with _no_space():
             self._folder = Path(os.path.realpath(uploads_folder(root)), own_name())
-            (self._folder / _FILES).mkdir(parents=True)
+            make_folder(self._folder / _FILES)
 
     @property
     def path(self) -> str:
@@ -104,8 +105,8 @@ class Upload:
                 is_archive = is_archive and file.read(4) != b"DICM"
             if is_archive:
                 self._unpack(path, self._names.pop(number))
-        with _no_space():
-            (self._folder / _NAMES).write_text(json.dumps(self._names))
+        with _no_space(), open(self._folder / _NAMES, "x", opener=open_new) as file:
+            json.dump(self._names, file)
 
     def _unpack(self, path: Path, name: str) -> None:
         try:
@@ -149,7 +150,7 @@ class UploadedFile:
     def __init__(self, upload: Upload, path: Path) -> None:
         self._upload = upload
         with _no_space():
-            self._file = open(path, "xb")  # noqa: SIM115
+            self._file = open(path, "xb", opener=open_new)  # noqa: SIM115
 
     def __enter__(self) -> "UploadedFile":
         return self

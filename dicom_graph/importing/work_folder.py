@@ -14,6 +14,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from dicom_graph.dicom.paths import safe_name
+from dicom_graph.store.private_files import make_folder
 
 WORK_FOLDER = ".dicom-graph-work"
 _HOST = safe_name(socket.gethostname())
@@ -39,7 +40,7 @@ def is_upload(path: str, root: str | Path) -> bool:
 
 def _made(root: Path, name: str) -> Path:
     folder = root / WORK_FOLDER / name
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     return folder
 
 

@@ -7,6 +7,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from dicom_graph.store.engine import Database, DatabaseError
+from dicom_graph.store.had_users import require_file
+from dicom_graph.store.private_files import open_new
 
 
 def back_up(database: Database, target: Path, *, force: bool = False) -> int:
@@ -22,6 +24,7 @@ def back_up(database: Database, target: Path, *, force: bool = False) -> int:
             f"--file={target} {database.url.database} (with its host and user), "
             "and pg_restore brings it back"
         )
+    require_file(database)
     _require_free(database, target, force=force)
     beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
@@ -49,7 +52,7 @@ def _require_free(database: Database, target: Path, *, force: bool) -> None:
 
 def _copy(source: str, target: Path) -> None:
     """In one step: between steps a writer would make it begin again, and again."""
-    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    os.close(open_new(str(target)))
     # Not through the path alone, which would make a file where none is.
     address = f"{Path(source).absolute().as_uri()}?mode=ro"
     with (

@@ -1,27 +1,34 @@
 """Connections to the database, SQLite or PostgreSQL, for many readers and a writer."""
 
 import asyncio
+import logging
+import os
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from copy import copy
 from functools import cached_property
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool, QueuePool
 
+from dicom_graph.settings import default_folder
 from dicom_graph.store.deadline import DEADLINE, interrupted_at
 from dicom_graph.store.dialect import limit_waiting, refuse_condition, tune_sqlite_connection
+from dicom_graph.store.private_files import make_folder, mend
 from dicom_graph.store.same_file import SameFile
 from dicom_graph.store.sights import Sights
 from dicom_graph.store.storable import refuse_unstorable
 from dicom_graph.store.trouble import UNREACHABLE, DatabaseUnavailable
 from dicom_graph.store.visible import WHOLE, Groups, narrow_statement
 
+log = logging.getLogger(__name__)
+_ENDINGS = ("", "-wal", "-shm", "-journal")
+"""Of the names of SQLite's files."""
 _CONNECT_SECONDS = 5
 _POSTGRES_LINK = {
     "connect_timeout": _CONNECT_SECONDS,
@@ -126,6 +133,20 @@ class Database:
         with self.writer.connect() as connection:
             yield connection.execution_options(reading=True, **WHOLE)
 
+    @contextmanager
+    def read_anew(self) -> Iterator[Connection]:
+        """A connection to SQLite that remembers no page, for a look at the file as it is."""
+        engine = create_engine(
+            self.url.set(drivername="sqlite+pysqlite"),
+            poolclass=NullPool,
+            connect_args={"timeout": _CONNECT_SECONDS},
+            hide_parameters=True,
+        )
+        event.listen(engine, "connect", tune_sqlite_connection)
+        self._watch_file(engine)
+        with engine.connect() as connection:
+            yield connection
+
     @cached_property
     def reader(self) -> AsyncEngine:
         """For questions."""
@@ -190,14 +211,6 @@ class Database:
         pool = self.reader.sync_engine.pool
         return self._pool_size, pool.checkedout() if isinstance(pool, QueuePool) else 0
 
-    async def ping(self) -> None:
-        """Raises DatabaseError where the database does not answer."""
-        try:
-            async with self.read() as connection:
-                await connection.execute(text("SELECT 1"))
-        except (SQLAlchemyError, OSError, DatabaseUnavailable) as error:
-            raise DatabaseError(f"{self.safe_url} does not answer: {_reason(error)}") from error
-
     def check(self) -> None:
         """Raises DatabaseError where no connection can be made."""
         try:
@@ -226,10 +239,40 @@ class Database:
         event.listen(engine, "connect", self._file.on_connect)
         event.listen(engine, "checkout", self._file.on_checkout)
 
+    @property
+    def path(self) -> Path | None:
+        """SQLite's file; None for PostgreSQL."""
+        return Path(self.url.database).absolute() if self.is_sqlite and self.url.database else None
+
+    def own_files(self) -> frozenset[tuple[int, int]]:
+        """SQLite's files by device and inode.
+
+        A process that opens and closes them otherwise loses the locks that it has on them.
+        """
+        found = set()
+        for end in _ENDINGS if self.path is not None else ():
+            with suppress(OSError):
+                status = os.stat(f"{self.path}{end}")
+                found.add((status.st_dev, status.st_ino))
+        return frozenset(found)
+
+    def protect(self) -> None:
+        """Take from others what they may do with SQLite's files, and with a folder that is ours."""
+        if self.path is None:
+            return
+        # What the path is a link to is the file.
+        file = os.path.realpath(self.path)
+        mended = [name for end in _ENDINGS if mend(name := f"{file}{end}")]
+        folder = os.path.dirname(file)
+        if folder == os.path.realpath(default_folder()) and mend(folder):
+            mended.append(folder)
+        if mended:
+            log.warning("others could read %s: now only the owner can", ", ".join(mended))
+
     def _make_folder(self) -> None:
-        if self.url.database and self.url.database != ":memory:":
+        if self.path is not None:
             try:
-                Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+                make_folder(self.path.parent)
             except OSError as error:
                 raise DatabaseError(f"cannot open {self.safe_url}: {error.strerror}") from error
 

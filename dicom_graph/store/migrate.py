@@ -1,5 +1,6 @@
 """Bringing a database to the tables of this version, by the migrations beside the package."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -11,6 +12,7 @@ from sqlalchemy import Connection, text
 
 from dicom_graph.store.dialect import is_sqlite
 from dicom_graph.store.engine import Database, DatabaseError
+from dicom_graph.store.had_users import require_file, require_users
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _LOCK = 5_318_008_136
@@ -23,11 +25,17 @@ def migrations_folder() -> Path:
 
 
 def upgrade(database: Database) -> None:
-    """Create or upgrade the tables. Safe to call from many processes at once."""
+    """Create or upgrade the tables. Safe to call from many processes at once.
+
+    Raises DatabaseError; UsersGoneError for one that had users, before anything is changed.
+    """
+    require_file(database)
+    database.protect()
     database.check()
     with database.writer.begin() as connection:
         if not is_sqlite(connection):
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        require_users(database, connection)
         config = _config()
         config.attributes["connection"] = connection
         try:
@@ -44,7 +52,7 @@ def prepare(database: Database) -> None:
 
 
 def require_current(database: Database) -> None:
-    """Raises DatabaseError where the tables are not those of this version."""
+    """Raises DatabaseError where the tables are not those of this version; UsersGoneError."""
     database.check()
     with database.read_sync() as connection:
         found = revision(connection)
@@ -53,6 +61,8 @@ def require_current(database: Database) -> None:
             f"the tables of {database.safe_url} are at revision {found or 'none'}, this version "
             f"needs {head()}: run `dicom-graph db upgrade`"
         )
+    with database.read_sync() as connection:
+        require_users(database, connection)
 
 
 def revision(connection: Connection) -> str | None:
@@ -60,6 +70,7 @@ def revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+@cache
 def head() -> str:
     """The revision of this version's tables."""
     return str(ScriptDirectory.from_config(_config()).get_current_head())

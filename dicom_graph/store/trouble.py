@@ -9,7 +9,10 @@ UNREACHABLE = "the database does not answer: try again later"
 BUSY = "another process writes to the database and does not end: try again later"
 FULL = "the disk of the database is full: nothing was changed"
 UNUSABLE = "the database cannot read or write its files: its server's administrator must look"
-GONE = "the file of the database is gone, or another one lies in its place: restart the server"
+GONE = (
+    "the file of the database is gone or emptied, or another one lies in its place: restart the "
+    "server"
+)
 
 _OF_SQLITE = {
     sqlite3.SQLITE_BUSY: BUSY,

@@ -27,6 +27,7 @@ from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
 from dicom_graph.store.migrate import prepare
 from dicom_graph.store.read import Store
+from dicom_graph.store.readiness import Readiness
 from dicom_graph.telemetry import tracing
 from dicom_graph.web import archives, images, series
 from dicom_graph.web.admission import Admission, Sizes
@@ -87,6 +88,8 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await asyncio.to_thread(prepare, database)
+        # Once it knows of users, it asks for names whatever becomes of the database.
+        await authenticator.is_required()
         tracing.configure()
         runner.start()
         audit.start()
@@ -149,6 +152,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         lifespan=lifespan,
     )
     app.state.database = database
+    app.state.readiness = Readiness(database)
     app.state.service = service
     app.state.runner = runner
     app.state.admission = admission
@@ -181,6 +185,7 @@ def _authenticator(database: Database, settings: Settings) -> Authenticator:
         has_proxy=bool(settings.proxy_user_header),
         proxy_role=Role[role.upper()] if role else None,
         session_hours=settings.session_hours,
+        always=settings.login == "required",
     )
 
 

@@ -1,13 +1,10 @@
 """Whether the process lives, and whether it can answer."""
 
-import asyncio
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from dicom_graph.error_codes import ErrorCode
-from dicom_graph.store.engine import Database, DatabaseError
-from dicom_graph.store.trouble import UNREACHABLE, trouble_of
+from dicom_graph.store.readiness import Readiness
 from dicom_graph.web.errors import ErrorResponse
 
 
@@ -17,11 +14,9 @@ async def healthz(request: Request) -> JSONResponse:
 
 
 async def readyz(request: Request) -> Response:
-    """200 if the database answers, else 503 with the reason."""
-    database: Database = request.app.state.database
-    try:
-        await asyncio.wait_for(database.ping(), timeout=5)
-    except (DatabaseError, TimeoutError) as error:
-        reason = trouble_of(error.__cause__) or UNREACHABLE
-        return ErrorResponse(503, ErrorCode.UNAVAILABLE, reason)
+    """200 if the database's tables can be read, else 503 with the reason, within seconds."""
+    readiness: Readiness = request.app.state.readiness
+    trouble = await readiness.trouble()
+    if trouble is not None:
+        return ErrorResponse(503, ErrorCode.UNAVAILABLE, trouble)
     return JSONResponse({"status": "ok"})

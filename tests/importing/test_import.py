@@ -1,5 +1,6 @@
 """An import from paths to its report: what counts as what, and what a failure does to the rest."""
 
+import errno
 import os
 import shutil
 import socket
@@ -179,13 +180,19 @@ def test_a_file_without_permission_fails_and_the_rest_goes_on(
 
 
 @on_sqlite
-@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="needs a file that gives EIO")
 def test_a_file_that_cannot_be_read_fails_and_the_rest_goes_on(
-    import_files: Import, tmp_path: Path
+    import_files: Import, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_series(tmp_path / "a", 2)
-    # A regular file whose first byte gives an input/output error, as on a failing disk.
-    (tmp_path / "a" / "0000.dcm").symlink_to("/proc/self/mem")
+    broken = make_file(tmp_path / "a" / "0000.dcm").stat()
+    read = os.read
+
+    def read_from_failing_disk(descriptor: int, size: int) -> bytes:
+        if os.path.samestat(os.fstat(descriptor), broken):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(descriptor, size)
+
+    monkeypatch.setattr(os, "read", read_from_failing_disk)
     report = import_files(tmp_path / "a")
     assert report.counts == JobCounts(found=3, created=2, failed=1)
     assert reasons(report) == {"0000.dcm": "Input/output error"}
