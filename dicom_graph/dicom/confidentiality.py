@@ -5,8 +5,9 @@ as version 2.1.0 of the package dicom-anonymizer has it. Its actions: D (a dummy
 dummy), X (remove), K (keep), C (clean), U (another UID); X/Z and the like leave a choice.
 
 Here D, Z, X and C are all withheld. So is what the profile does not know: private and retired
-elements, overlays and curves, tags or VRs that PS3.6 does not have, and what by its VR is a name, a
-date, a time, an address or prose, whatever its tag. A sequence is withheld with all that is in it.
+elements, overlays and curves, tags or VRs that PS3.6 does not have, what by its VR is a name, a
+date, a time, an address or prose, whatever its tag, and what `person_like` adds. A sequence is
+withheld with all that is in it.
 """
 
 import csv
@@ -20,6 +21,7 @@ from pydicom._dicom_dict import DicomDictionary
 from pydicom.uid import UID_dictionary
 
 from dicom_graph.dicom.dictionary import keyword_tag
+from dicom_graph.dicom.person_like import is_person_like
 
 PATIENT_ID = 0x00100020
 _TELLING_VRS = frozenset({"AE", "DA", "DT", "LT", "PN", "ST", "TM", "UC", "UN", "UR", "UT"})
@@ -65,6 +67,8 @@ def treatment(tag: int, private_creator: str, vr: str) -> Treatment:
     if tag == PATIENT_ID:
         return Treatment.REPLACE
     action = profile().get(tag, "K")
+    if action == "K" and is_person_like(tag, known[4], vr):
+        return Treatment.WITHHOLD
     if vr == "UI":
         return Treatment.REPLACE if action in ("K", "U") else Treatment.WITHHOLD
     is_kept = action == "K" and vr not in _TELLING_VRS

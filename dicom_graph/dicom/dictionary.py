@@ -75,6 +75,12 @@ def parse_tag(text: str) -> int:
     return tag | ANY_BLOCK
 
 
+def dictionary_vr(tag: int) -> str:
+    """The VR of a tag of PS3.6, the first where it has several; UN of any other tag."""
+    entry = DicomDictionary.get(tag)
+    return entry[0].partition(" or ")[0] if entry is not None else "UN"
+
+
 def keyword_tag(keyword: str) -> int | None:
     """The tag of a standard keyword such as `EchoTime`, or None where there is none."""
     return tag_for_keyword(keyword)

@@ -385,6 +385,15 @@ def _strpos(element: Any, compiler: Any, **options: Any) -> str:
     return f"strpos({compiler.process(element.clauses, **options)})"
 
 
+def holds_none_of(sqlite: bool, text: ColumnElement[Any], characters: str) -> ColumnElement[bool]:
+    """Whether a text has no character of a class, written as between the brackets of a regular
+    expression; `^` at its start means all others. A `-` stands at its end, or for a range.
+    """
+    if sqlite:
+        return ~text.op("GLOB", is_comparison=True)(f"*[{characters}]*")
+    return ~text.op("~", is_comparison=True)(f"[{characters}]")
+
+
 def matches_regex(text: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
     """PostgreSQL's regular expressions."""
     return text.regexp_match(pattern)

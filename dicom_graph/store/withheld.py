@@ -7,17 +7,22 @@ confidentiality profile says so of its keyword, or the description of the field 
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
+    JSON,
     ColumnElement,
+    Integer,
+    String,
     Table,
     and_,
     case,
     cast,
     false,
+    func,
     literal,
     null,
     or_,
@@ -31,6 +36,7 @@ from dicom_graph.dicom.confidentiality import (
     registered_uids,
     treatment,
 )
+from dicom_graph.dicom.dictionary import dictionary_vr, keyword_tag
 from dicom_graph.dicom.entities import (
     IMAGE,
     PATIENT,
@@ -39,13 +45,23 @@ from dicom_graph.dicom.entities import (
     Attribute,
     Description,
 )
+from dicom_graph.dicom.person_like import VOICES
+from dicom_graph.dicom.plausible import TEXT_RULES, TextRule, most_values
 from dicom_graph.dicom.values import BYTES_VRS
-from dicom_graph.store.dialect import among, texts_among
+from dicom_graph.store.dialect import among, array_items, texts_among
+from dicom_graph.store.plausible import are_plausible, is_plausible
+from dicom_graph.store.tables import TEXT_KEY_LENGTH
 from dicom_graph.store.types import Text
 
+_PIXEL_GROUP = 0x7FE0
 _NO_MOMENT = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 Tables = Callable[[str], Table]
 """The tables themselves, by name."""
+FIELD_TAGS: set[int] = set()
+"""The tags of the elements that fields show."""
+_KEY = (1, TEXT_KEY_LENGTH)
+_OF_CODES = (TEXT_RULES["CS"],)
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +69,9 @@ class Sight:
     """Which definitions of a database are seen, by their ids; a later one is not.
 
     `kept`: whose values are seen, `binary` those of bytes among them; `sequences`; `replaced`:
-    whose values are pseudonyms, but for registered UIDs.
+    whose values are pseudonyms, but for registered UIDs. `rules`: of what is kept, whose texts must
+    be as a rule says; `counts`: of what is seen, which may have so many values at most. `doubtful`:
+    by tag, definitions of which an element may be withheld though a field has its value.
     """
 
     sqlite: bool
@@ -61,6 +79,9 @@ class Sight:
     binary: tuple[int, ...]
     sequences: tuple[int, ...]
     replaced: tuple[int, ...]
+    rules: Mapping[TextRule, tuple[int, ...]]
+    counts: Mapping[int, tuple[int, ...]]
+    fields: Mapping[int, "FieldSight"]
 
     @property
     def definitions(self) -> tuple[int, ...]:
@@ -68,17 +89,64 @@ class Sight:
         return *self.kept, *self.sequences, *self.replaced
 
     @classmethod
-    def of(cls, sqlite: bool, definitions: Iterable[Any]) -> "Sight":
-        """What is seen of a database that holds these definitions (`id`, `tag`, …)."""
-        treated = [(d, treatment(d.tag, d.private_creator, d.vr)) for d in definitions]
+    def of(cls, sqlite: bool, definitions: Iterable[Any], warned: Container[int] = ()) -> "Sight":
+        """What is seen of a database that holds these definitions (`id`, `tag`, …); elements of
+        those that are `warned` could not all be read.
+        """
+        # Pixel data that is stored is that of icons, which may show anything.
+        treated = [
+            (d, treatment(d.tag, d.private_creator, d.vr))
+            for d in definitions
+            if d.tag >> 16 != _PIXEL_GROUP or d.private_creator
+        ]
         kept = [d for d, found in treated if found is Treatment.KEEP]
+        values = [d for d in kept if d.vr != "SQ"]
+        replaced = [d for d, found in treated if found is Treatment.REPLACE]
         return cls(
             sqlite,
-            kept=tuple(d.id for d in kept if d.vr != "SQ"),
-            binary=tuple(d.id for d in kept if d.vr in BYTES_VRS),
+            kept=tuple(d.id for d in values),
+            binary=tuple(d.id for d in kept if d.vr in BYTES_VRS and d.tag not in VOICES),
             sequences=tuple(d.id for d in kept if d.vr == "SQ"),
-            replaced=tuple(d.id for d, found in treated if found is Treatment.REPLACE),
+            replaced=tuple(d.id for d in replaced),
+            rules=_grouped((TEXT_RULES.get(d.vr), d.id) for d in values),
+            counts=_grouped((most_values(d.tag), d.id) for d in (*values, *replaced)),
+            fields={
+                tag: FieldSight(
+                    tuple(d.id for d in kept if d.tag == tag),
+                    tuple(d.id for d in kept if d.tag == tag and d.id in warned),
+                    tuple(
+                        d.id
+                        for d, found in treated
+                        if d.tag == tag and not d.private_creator and found is not Treatment.KEEP
+                    ),
+                )
+                for tag in FIELD_TAGS
+            },
         )
+
+
+class FieldSight(NamedTuple):
+    """The definitions of a tag: those that are seen, those of them of which some elements could not
+    be read, and those that are withheld, for their VR.
+    """
+
+    kept: tuple[int, ...]
+    warned: tuple[int, ...]
+    withheld: tuple[int, ...]
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether a field may have the value of an element that is withheld."""
+        return bool(self.warned or self.withheld)
+
+
+def _grouped(pairs: Iterable[tuple[Key | None, int]]) -> dict[Key, tuple[int, ...]]:
+    """The ids by their keys, but for None."""
+    found: dict[Key, list[int]] = {}
+    for key, id in pairs:
+        if key is not None:
+            found.setdefault(key, []).append(id)
+    return {key: tuple(ids) for key, ids in found.items()}
 
 
 class Shown:
@@ -128,8 +196,75 @@ def _never(shown: Shown, column: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def _from(keyword: str) -> Show:
-    """A column with what the element of a keyword says: the profile decides."""
-    return _as_it_is if is_kept(keyword) else _nothing
+    """A column with what the element of a keyword says: the profile decides.
+
+    It is not shown where it is no such value, or where only elements have it that are withheld.
+    """
+    if not is_kept(keyword):
+        return _nothing
+    tag = keyword_tag(keyword) or 0
+    FIELD_TAGS.add(tag)
+    rule = TEXT_RULES.get(dictionary_vr(tag))
+
+    def show(shown: Shown, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        sqlite, field = shown.sight.sqlite, shown.sight.fields[tag]
+        is_list = isinstance(column.type, JSON)
+        is_text = isinstance(column.type, String) or (is_list and rule in _OF_CODES)
+        conditions: list[ColumnElement[bool]] = []
+        if rule is not None and is_text:
+            check = are_plausible if is_list else is_plausible
+            conditions.append(check(sqlite, column, rule))
+        if field.is_doubtful:
+            is_shown = partial(_is_shown, shown, field, is_text)
+            conditions.append(
+                ~array_items(sqlite, column, lambda item: ~is_shown(item), number=not is_text)
+                if is_list
+                else is_shown(column)
+            )
+        return case((and_(*conditions), column)) if conditions else column
+
+    return show
+
+
+def _is_shown(
+    shown: Shown, field: FieldSight, is_text: bool, value: ColumnElement[Any]
+) -> ColumnElement[bool]:
+    """Whether an element that is seen has a field's value, or none that is withheld."""
+    seen = _has_value(shown, field.kept, is_text, value, warned=False)
+    hidden = [
+        _has_value(shown, ids, is_text, value, warned=warned)
+        for ids, warned in ((field.withheld, None), (field.warned, True))
+        if ids
+    ]
+    return or_(~or_(*hidden), seen)
+
+
+def _has_value(
+    shown: Shown,
+    ids: Sequence[int],
+    is_text: bool,
+    wanted: ColumnElement[Any],
+    *,
+    warned: bool | None,
+) -> ColumnElement[bool]:
+    """Whether an element of these definitions has a value; `warned`: one that could not be read."""
+    value = shown.tables("data_element_value").alias()
+    element = shown.tables("data_element").alias()
+    conditions = [shown.among(value.c.definition_id, ids)]
+    if is_text:
+        # As the index of texts has it.
+        start = [literal(number, Integer(), literal_execute=True) for number in _KEY]
+        starts = [func.substr(text, *start) for text in (value.c.text, wanted)]
+        conditions += [starts[0] == starts[1], value.c.text == wanted]
+        conditions += [value.c.text.is_not(None), value.c.number.is_(None)]
+    else:
+        conditions.append(value.c.number == wanted)
+    if warned is not None:
+        of_value = element.c.id == value.c.element_id
+        is_warned = element.c.has_warnings if warned else ~element.c.has_warnings
+        found = select(element.c.id).where(of_value, is_warned)
+        conditions.append(found.correlate_except(element).exists())
+    return select(value.c.element_id).where(*conditions).correlate_except(value).exists()
 
 
 def _nothing(shown: Shown, column: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -231,22 +366,58 @@ def _definitions(shown: Shown) -> ColumnElement[bool]:
 
 
 def _elements(shown: Shown) -> ColumnElement[bool]:
-    """Those that could be read: nobody knows what lies in the others. A sequence may hold some."""
+    """Those that could be read, and are what their VR and multiplicity allow: nobody knows what
+    lies in the others. A sequence may hold some.
+    """
     columns, sight = shown.table.c, shown.sight
-    readable = or_(~columns.has_warnings, shown.among(columns.definition_id, sight.sequences))
+    value = shown.tables("data_element_value").alias("of_element")
+    unfit = [
+        and_(
+            shown.among(value.c.definition_id, ids), ~is_plausible(sight.sqlite, value.c.text, rule)
+        )
+        for rule, ids in sight.rules.items()
+    ]
+    is_fit = ~(
+        select(value.c.element_id)
+        .where(value.c.element_id == columns.id, or_(false(), *unfit))
+        .correlate(shown.table)
+        .exists()
+    )
+    readable = or_(
+        and_(_is_readable(shown, columns), is_fit),
+        shown.among(columns.definition_id, sight.sequences),
+    )
     return and_(shown.among(columns.definition_id, sight.definitions), readable)
+
+
+def _is_readable(shown: Shown, element: Any) -> ColumnElement[bool]:
+    """Of an element's columns: that it has no warning, and no more values than it may have."""
+    too_many = [
+        and_(shown.among(element.definition_id, ids), element.vm > most)
+        for most, ids in shown.sight.counts.items()
+    ]
+    return and_(~element.has_warnings, ~or_(false(), *too_many))
 
 
 def _values(shown: Shown) -> ColumnElement[bool]:
     columns, sight = shown.table.c, shown.sight
     element = shown.tables("data_element").alias("of_value")
     readable = select(element.c.id).where(
-        element.c.id == columns.element_id, ~element.c.has_warnings
+        element.c.id == columns.element_id, _is_readable(shown, element.c)
     )
+    unfit = [
+        and_(
+            shown.among(columns.definition_id, ids), ~is_plausible(sight.sqlite, columns.text, rule)
+        )
+        for rule, ids in sight.rules.items()
+    ]
     registered = shown.is_registered(columns.text)
     return and_(
         or_(
-            shown.among(columns.definition_id, sight.kept),
+            and_(
+                shown.among(columns.definition_id, sight.kept),
+                or_(columns.text.is_(None), ~or_(false(), *unfit)),
+            ),
             and_(shown.among(columns.definition_id, sight.replaced), registered),
         ),
         readable.correlate(shown.table).exists(),

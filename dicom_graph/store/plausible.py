@@ -1,0 +1,19 @@
+"""`dicom.plausible` as conditions on columns: whether texts are what their VR allows."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func
+
+from dicom_graph.dicom.plausible import CONTROLS, TextRule
+from dicom_graph.store.dialect import array_items, holds_none_of
+
+
+def is_plausible(sqlite: bool, text: ColumnElement[Any], rule: TextRule) -> ColumnElement[bool]:
+    """Whether a text is one that a rule allows; NULL where there is no text."""
+    unfit = CONTROLS if rule.only is None else f"^{rule.only}"
+    return and_(func.length(text) <= rule.longest, holds_none_of(sqlite, text, unfit))
+
+
+def are_plausible(sqlite: bool, texts: ColumnElement[Any], rule: TextRule) -> ColumnElement[bool]:
+    """The same of all items of a JSON array."""
+    return ~array_items(sqlite, texts, lambda text: ~is_plausible(sqlite, text, rule))
