@@ -1,24 +1,19 @@
-"""What touches an entity's files: reading them again, and deleting them with it."""
+"""What touches an entity's files: reading them again, and deleting them with it (`removal`)."""
 
-import logging
 import os
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from dicom_graph.store.edit.delete import Deleted, Deletion
-from dicom_graph.store.edit.files import EntityFile, claimed_files, deciding_image, files_of_entity
+from dicom_graph.importing.removal import FileRemoval, Removal
+from dicom_graph.store.edit.delete import Deletion, DoomedFile
+from dicom_graph.store.edit.files import EntityFile, deciding_image, files_of_entity
 from dicom_graph.store.edit.update import discard_edits, entity_exists
 from dicom_graph.store.engine import Database
-from dicom_graph.store.generation import write_alone
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs import JobRequest, create_job
 
-log = logging.getLogger(__name__)
-_CHUNK = 500
 _NAMED = 3
 
 
@@ -36,15 +31,6 @@ class NoFilesError(EntityError):
 
 class OutsideStorageError(EntityError):
     """A file to be deleted lies outside the storage root."""
-
-
-@dataclass(frozen=True, slots=True)
-class Removal:
-    """What was deleted; `kept`: the files that could not be, with the reasons."""
-
-    rows: Deleted
-    files: int = 0
-    kept: list[tuple[str, str]] = field(default_factory=list)
 
 
 def request_refresh(
@@ -95,27 +81,28 @@ def delete_entity(
 ) -> Removal:
     """Delete an entity with all below it, in one transaction; see `store.edit.delete`.
 
-    `delete_files` deletes its files too, after that, if all lie inside the storage root.
-    Raises NoSuchEntityError and OutsideStorageError.
+    `delete_files` deletes its files too, after that, if all lie inside the storage root. A file of
+    the same UID whose header is not the image's stays, as does one that has changed since it was
+    imported: what they hold is in no database. Raises NoSuchEntityError and OutsideStorageError.
     """
     with database.writer.begin() as connection:
         deletion = Deletion(connection, entity, id)
         if not deletion.exists:
             raise NoSuchEntityError(f"there is no such {entity}")
-        paths = _inside(deletion.files(), storage_root) if delete_files else []
+        files = _inside(deletion.files(), storage_root) if delete_files else []
         removal = Removal(deletion.run())
-    return _delete_files(database, paths, removal)
+    return FileRemoval(database, storage_root, removal).run(files)
 
 
-def _inside(files: Iterable[tuple[str, str]], storage_root: Path | None) -> list[tuple[str, str]]:
-    """The files, if all are inside the root once links are resolved."""
+def _inside(files: Iterable[DoomedFile], storage_root: Path | None) -> list[DoomedFile]:
+    """The files, if all that are to be deleted are inside the root once links are resolved."""
     if storage_root is None:
         raise OutsideStorageError(
             "this server has no storage root (DICOM_GRAPH_STORAGE_ROOT), so it deletes no file"
         )
     root = os.path.realpath(storage_root)
     found = list(files)
-    outside = [path for f in found if not _lies_in(path := os.path.join(*f), root)]
+    outside = [path for f in found if f.is_own and not _lies_in(path := _path(f), root)]
     if outside:
         named = ", ".join(outside[:_NAMED]) + (", …" if len(outside) > _NAMED else "")
         raise OutsideStorageError(
@@ -124,39 +111,11 @@ def _inside(files: Iterable[tuple[str, str]], storage_root: Path | None) -> list
     return found
 
 
+def _path(file: DoomedFile) -> str:
+    return os.path.join(file.directory, file.name)
+
+
 def _lies_in(path: str, root: str) -> bool:
     """Whether neither the file nor what it may be a link to is outside."""
     beside = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
     return all(Path(place).is_relative_to(root) for place in (os.path.realpath(path), beside))
-
-
-def _delete_files(
-    database: Database, files: Sequence[tuple[str, str]], removal: Removal
-) -> Removal:
-    """Delete files, but for those that an import has listed again by now."""
-    deleted, kept = 0, removal.kept
-    for start in range(0, len(files), _CHUNK):
-        chunk = sorted(files[start : start + _CHUNK])
-        with database.writer.begin() as connection:
-            write_alone(connection)
-            for directory, group in groupby(chunk, key=lambda file: file[0]):
-                names = [name for _, name in group]
-                claimed = claimed_files(connection, directory, names)
-                for name in names:
-                    if name in claimed:
-                        kept.append((os.path.join(directory, name), "it was imported again"))
-                        continue
-                    deleted += _unlink(os.path.join(directory, name), kept)
-    return Removal(removal.rows, deleted, kept)
-
-
-def _unlink(path: str, kept: list[tuple[str, str]]) -> bool:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        log.warning("a file of a deleted image could not be deleted: %s", error.strerror)
-        kept.append((path, error.strerror or type(error).__name__))
-        return False
-    return True

@@ -17,9 +17,9 @@ from dicom_graph.graph.mutations.payload import (
 from dicom_graph.importing.entities import (
     NoSuchEntityError,
     OutsideStorageError,
-    Removal,
     delete_entity,
 )
+from dicom_graph.importing.removal import Removal
 
 _field = strawberry.field
 

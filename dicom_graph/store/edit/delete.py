@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, delete, select
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, or_, select
 
 from dicom_graph.store.bulk import make_temporary_ids
 from dicom_graph.store.dialect import among, is_sqlite
@@ -13,6 +13,7 @@ from dicom_graph.store.edit.noted import note_entity
 from dicom_graph.store.edit.update import entity_exists
 from dicom_graph.store.generation import count_deletion, write_alone
 from dicom_graph.store.idlist import unpack_ids
+from dicom_graph.store.ingest.files import decides
 from dicom_graph.store.postings import delete_postings
 from dicom_graph.store.tables import (
     DESCRIBED_TABLES,
@@ -39,6 +40,24 @@ class Deleted:
     images: int = 0
 
 
+class DoomedFile(NamedTuple):
+    """A file of an image that is deleted: folder, name, size, modification time in ns; where it
+    lay without links; the digest of the image's header and its own stamp (see `File`).
+
+    `is_own`: whether the image was read from it, or from one of the same header and size.
+    """
+
+    directory: str
+    name: str
+    size: int
+    mtime_ns: int
+    link: str | None
+    real_path: str | None
+    digest: bytes | None
+    stamp: bytes | None
+    is_own: bool
+
+
 class Deletion:
     """The deletion of one entity, inside the caller's transaction; importers wait for its end.
 
@@ -57,16 +76,23 @@ class Deletion:
         images = select(Image.id).where(images_of(entity, id))
         self._images = make_temporary_ids(connection, "doomed_image", images)
 
-    def files(self) -> Iterator[tuple[str, str]]:
-        """Folder and name of each file of the images."""
+    def files(self) -> Iterator[DoomedFile]:
+        """The files of the images."""
+        is_noted = Image.header_digest.is_not(None)
+        same_header = or_(File.digest.is_(None), File.digest == Image.header_digest)
+        own = case((is_noted, and_(same_header, File.size == Image.file_size)), else_=decides())
         for chunk in self._chunks():
             statement = (
-                select(Directory.path, File.name)
+                select(
+                    Directory.path, File.name, File.size, File.mtime_ns, File.link,
+                    Directory.real_path, Image.header_digest, case((is_noted, File.stamp)), own,
+                )
                 .join(File, File.directory_id == Directory.id)
+                .join(Image, Image.id == File.image_id)
                 .where(self._among(File.image_id, chunk))
-            )
+            )  # fmt: skip
             for row in self._connection.execute(statement):
-                yield row.path, row.name
+                yield DoomedFile(*row)
 
     def run(self) -> Deleted:
         """Delete the rows; the elements stay until they are pruned."""
