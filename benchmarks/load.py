@@ -12,9 +12,10 @@ machine. Prints for each the answers per second, the median and the 99th percent
 and the errors: what is not status 200, or holds `errors`, or does not come; one is enough for exit
 status 1. What is answered in the first second is not counted.
 
-With `--minutes`, all three are asked in turn for so long, and the resident memory of the server and
-its processes is printed each minute, or every `--every` seconds: the sum, so what they share is
-counted in each; and in brackets that of the server's own process.
+With `--minutes`, all three are asked in turn for so long, and with `--mixed` many more: headers as
+JSON and as tables, searches, tables of series, archives, files and pictures of many images. The
+resident memory of the server and its processes is printed each minute, or every `--every` seconds:
+the sum, so what they share is counted in each; and in brackets that of the server's own process.
 """
 
 import argparse
@@ -52,6 +53,9 @@ _PAGE = "{ series(first: 25) { nodes { uid modality description date nImages ech
 _WALK = """{ patients(first: 5) { nodes { uid studies(first: 2) { nodes { uid
 series(first: 2) { nodes { uid images(first: 2) { nodes { uid
 header { elements { tag value } } } } } } } } } } }"""
+
+_SEARCH = """{{ images(first: 50, filter: {{ header: {{ element: {{ keyword: "InstanceNumber",
+number: {{ gte: {0} }} }} }} }}) {{ totalCount nodes {{ uid number }} }} }}"""
 
 
 class Question(NamedTuple):
@@ -105,6 +109,8 @@ class Client:
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         length = re.search(rb"content-length: (\d+)", head)
         body = await reader.readexactly(int(length[1])) if length else b""
+        if b"transfer-encoding: chunked" in head:
+            body = await _read_chunks(reader)
         if b"connection: close" in head:
             self.close()
         if not head.startswith(b"http/1.1 200 ") or b'"errors"' in body[:200] + body[-2000:]:
@@ -116,6 +122,16 @@ class Client:
         if self._streams is not None:
             self._streams[1].close()
             self._streams = None
+
+
+async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
+    """The last part of a body that comes in chunks."""
+    body = b""
+    while size := int(await reader.readline(), 16):
+        body = (body + await reader.readexactly(size))[-4096:]
+        await reader.readexactly(2)
+    await reader.readexactly(2)
+    return body
 
 
 def main() -> int:
@@ -132,7 +148,7 @@ def main() -> int:
         _fill(url, options.folder, folder / "files", options.images)
         for workers in options.workers:
             with _served(url, workers, folder) as (address, pid):
-                questions = _questions(address)
+                questions = _mixed(address) if options.mixed else _questions(address)
                 if options.minutes:
                     runs = [_hold(address, questions, options, pid)]
                 else:
@@ -152,6 +168,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--seconds", type=float, default=10, help="for each load")
     parser.add_argument("--minutes", type=float, help="how long memory is looked at")
+    parser.add_argument("--mixed", action="store_true", help="more kinds of questions, of more")
     parser.add_argument("--every", type=float, default=60, help="seconds between two looks at it")
     parser.add_argument("--postgres", action="store_true", help="a private PostgreSQL")
     options = parser.parse_args()
@@ -211,6 +228,35 @@ def _questions(address: str) -> list[Question]:
         Question("the six-level walk", _post(_WALK)),
         Question("a picture", _get(f"/images/{uid}/preview.png")),
     ]
+
+
+def _mixed(address: str) -> list[Question]:
+    """Many kinds of questions, each of many images and series."""
+    query = "{ images(first: 400) { nodes { uid } } series(first: 100) { nodes { uid } } }"
+    data = httpx.post(f"{address}/graphql", json={"query": query}).json()["data"]
+    images = [node["uid"] for node in data["images"]["nodes"]]
+    series = [node["uid"] for node in data["series"]["nodes"]]
+    questions = []
+    for number, image in enumerate(images):
+        of, uid = f'imageByUid(uid: "{image}")', series[number % len(series)]
+        questions += [
+            Question("a header", _post(f"{{ {of} {{ header {{ json }} }} }}")),
+            Question(
+                "a table", _post(f"{{ {of} {{ header {{ table {{ path name value }} }} }} }}")
+            ),
+            Question("a page", _post(_PAGE.replace("25", str(1 + number % 100)))),
+            Question("the walk", _post(_WALK.replace("first: 2", f"first: {1 + number % 4}"))),
+            Question("a search", _post(_SEARCH.format(number))),
+            Question("a file", _get(f"/images/{image}.dcm")),
+            Question("a picture", _get(f"/images/{image}/preview.png")),
+        ]
+        if number % 20 == 0:
+            questions += [
+                Question("an archive", _get(f"/series/{uid}.zip")),
+                Question("a table of series", _get("/series.csv")),
+                Question("a header's file", _get(f"/images/{image}/header.json")),
+            ]
+    return questions
 
 
 def _post(query: str) -> bytes:

@@ -1,12 +1,14 @@
 """Addresses of clients: which belong together, and which are a trusted proxy's."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Network = IPv4Network | IPv6Network
 _LONGEST = 100
 
 
+@lru_cache(4096)
 def shared_by(address: str) -> str:
     """What counts as one client: an IPv4 address, or the /64 network of an IPv6 one, of which a
     single machine may use every address (RFC 7934). Any other text stands for itself.

@@ -1,6 +1,7 @@
 """HTTP/1.1 byte by byte, for what no client library would send."""
 
 import socket
+import struct
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -66,3 +67,14 @@ def statuses(answer: bytes) -> list[int]:
         found.append(int(status))
         answer = rest[length:]
     return found
+
+
+def frame(payload: bytes, opcode: int = 1, *, fin: bool = True) -> bytes:
+    """A client's frame (RFC 6455 5.2), masked with zeros."""
+    length = len(payload)
+    first = opcode | (0x80 if fin else 0)
+    if length < 126:
+        return bytes([first, 0x80 | length]) + bytes(4) + payload
+    if length < 1 << 16:
+        return bytes([first, 0xFE]) + struct.pack("!H", length) + bytes(4) + payload
+    return bytes([first, 0xFF]) + struct.pack("!Q", length) + bytes(4) + payload

@@ -3,7 +3,6 @@
 import json
 import os
 import socket
-import struct
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -26,7 +25,7 @@ from tests.access.people import add_person
 from tests.conftest import Server, running_server
 from tests.faults.streams import FOLLOW
 from tests.waiting import until
-from tests.web.raw import connect, send_all
+from tests.web.raw import connect, frame, send_all
 
 ASK = {"query": "{ __typename }"}
 DATA = {"data": {"__typename": "Query"}}
@@ -161,17 +160,6 @@ def test_each_further_subscription_counts_as_a_stream(url: str) -> None:
 
         until(lambda: json.loads(end.recv(20))["type"] == "complete", 10)
         until(has_room, 10)
-
-
-def frame(payload: bytes, opcode: int = 1, *, fin: bool = True) -> bytes:
-    """A client's frame (RFC 6455 5.2), masked with zeros."""
-    length = len(payload)
-    first = opcode | (0x80 if fin else 0)
-    if length < 126:
-        return bytes([first, 0x80 | length]) + bytes(4) + payload
-    if length < 1 << 16:
-        return bytes([first, 0xFE]) + struct.pack("!H", length) + bytes(4) + payload
-    return bytes([first, 0xFF]) + struct.pack("!Q", length) + bytes(4) + payload
 
 
 def opened(server: Server, *, init: bool = True) -> socket.socket:
