@@ -1,7 +1,7 @@
 """GraphQL over HTTP and WebSocket, and GraphiQL for a browser."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
 from graphql import GraphQLError
@@ -26,11 +26,21 @@ from dicom_graph.access.authenticator import Authenticator
 from dicom_graph.access.principal import NOBODY
 from dicom_graph.graph.context import Context, Service
 from dicom_graph.graph.schema import schema
+from dicom_graph.store.work import Held
 from dicom_graph.telemetry.request import CURRENT
 from dicom_graph.web.authentication import bearer, identifier
 from dicom_graph.web.body import PREFLIGHT_NEEDED, bounded, is_preflighted
 from dicom_graph.web.documents import Documents
+from dicom_graph.web.encoding import LARGE, dumps
 from dicom_graph.web.graphiql import graphiql_page
+from dicom_graph.web.large_answers import (
+    Encoded,
+    LargeAnswer,
+    SubResponse,
+    WebSocketAdapter,
+    held,
+    text_of,
+)
 
 _CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -68,6 +78,7 @@ class GraphQLView(GraphQL[Context, None]):
     """The endpoint `/graphql`: POST and GET, graphql-transport-ws, events (SSE), GraphiQL."""
 
     graphql_transport_ws_handler_class = _Operations
+    websocket_adapter_class = WebSocketAdapter
     stream_transport_classes_by_protocol = {GRAPHQL_SSE_PROTOCOL: _EventStream}  # noqa: RUF012
 
     def __init__(
@@ -89,7 +100,10 @@ class GraphQLView(GraphQL[Context, None]):
     ) -> Context:
         """A context of its own for each request."""
         scope = request.scope
-        return Context.of(self._service, scope["principal"], scope.get("identify"))
+        context = Context.of(self._service, scope["principal"], scope.get("identify"))
+        if scope["type"] == "http":
+            context.held = held(scope)
+        return context
 
     async def on_ws_connect(self, context: Context) -> UnsetType | dict[str, object] | None:
         """A client that could not send a header gives its token in `connection_init`."""
@@ -128,7 +142,10 @@ class GraphQLView(GraphQL[Context, None]):
         """The body of an upload is bounded as it comes in."""
         if scope["type"] == "http":
             receive = bounded(receive, self._service.max_upload_bytes)
-        await super().__call__(scope, receive, send)
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            held(scope).close()
 
     async def parse_multipart(self, request: AsyncHTTPRequestAdapter) -> dict[str, str]:
         """A form with files, from a client that is no other site's page."""
@@ -164,7 +181,7 @@ class GraphQLView(GraphQL[Context, None]):
 
     async def get_sub_response(self, request: Request | WebSocket) -> Response:
         """The response to be, of the type that the client prefers."""
-        response = await super().get_sub_response(request)
+        response = SubResponse(await super().get_sub_response(request), held(request.scope))
         accept = request.headers.get("accept", "")
         response.media_type = _RESPONSE_JSON if _RESPONSE_JSON in accept else "application/json"
         return response
@@ -184,15 +201,27 @@ class GraphQLView(GraphQL[Context, None]):
         response = await super().process_result(request, result)
         if isinstance(result, PreExecutionError):
             response.pop("data", None)
+        if "text/event-stream" in request.headers.get("accept", ""):
+            return cast(GraphQLHTTPResponse, Encoded(await text_of(response)))
         return response
+
+    def encode_json(self, data: object) -> str:
+        """The JSON of an answer, which may be written already."""
+        return data.text if isinstance(data, Encoded) else dumps(data)
 
     def create_response(
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
     ) -> Response:
         """The response of the type that was chosen."""
-        response = super().create_response(response_data, sub_response)
+        work = sub_response.work if isinstance(sub_response, SubResponse) else Held()
+        is_large = work.n_bytes > LARGE
+        response = super().create_response([] if is_large else response_data, sub_response)
         response.headers["Content-Type"] = f"{sub_response.media_type}; charset=utf-8"
-        return response
+        if not is_large:
+            return response
+        n_operations = len(response_data) if isinstance(response_data, list) else 1
+        max_bytes = self._service.limits.answer_bytes * n_operations
+        return LargeAnswer(response_data, response, max_bytes, work)
 
     def should_render_graphql_ide(self, request: Any) -> bool:
         """For whoever asks for HTML by name, also with `?query=` in the address."""
