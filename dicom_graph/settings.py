@@ -170,6 +170,16 @@ class Settings(BaseSettings):
         gt=0,
         description="Time for an operation; its statements and its decoding are cancelled then.",
     )
+    max_answer_bytes: int = Field(
+        default=67_108_864, ge=1, description="Size of the answer to an operation."
+    )
+    max_answers_megabytes: int = Field(
+        default=256,
+        ge=1,
+        le=1_000_000,
+        description="Memory, about, for all answers of GraphQL while they are made and sent; who "
+        "needs more than a quarter of a megabyte is refused beyond.",
+    )
     max_batch: int = Field(
         default=1, ge=1, le=1000, description="Operations in one request; 1 turns batches off."
     )

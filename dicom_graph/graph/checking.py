@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Iterator
+from functools import lru_cache
 
-from graphql import GraphQLError
+from graphql import DocumentNode, GraphQLError, parse
 from strawberry.extensions import SchemaExtension
 from strawberry.types.graphql import OperationType
 
@@ -14,6 +15,14 @@ from dicom_graph.graph.prepared import Prepared
 from dicom_graph.store.deadline import DEADLINE
 
 _DEFAULTS = Limits()
+
+
+@lru_cache(maxsize=1)
+def parsed(query: str, max_tokens: int) -> DocumentNode:
+    """The document of a text, where nothing of it is executed. Raises GraphQLError,
+    RecursionError.
+    """
+    return parse(query, max_tokens=max_tokens)
 
 
 class Checked(SchemaExtension):

@@ -1,5 +1,6 @@
 """What a request has at hand: the store, its loaders, and the importer."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -31,7 +32,9 @@ from dicom_graph.store.read import (
     Store,
 )
 from dicom_graph.store.read.deidentified import DeidentifiedStore
+from dicom_graph.store.work import Held, Memory, Work, current_work
 
+DEFAULT_MEMORY = 256 << 20
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
@@ -50,6 +53,13 @@ class Service:
     subjects: Resolver | None = None
     imaging: Imaging = field(default_factory=Imaging)
     audit: AuditLog | None = None
+    memory: Memory = field(default_factory=lambda: Memory(DEFAULT_MEMORY))
+
+    def work(self) -> Work:
+        """For an operation that begins: what it may take."""
+        return Work(
+            seconds=self.limits.seconds, max_bytes=self.limits.answer_bytes, memory=self.memory
+        )
 
     def store_for(self, principal: Principal) -> Store:
         """What of the database a principal sees."""
@@ -69,6 +79,40 @@ class Service:
         """Import an upload that is complete; gives the job's id. Raises UploadError."""
         upload.finish()
         return self.runner.submit(JobRequest((upload.path,), mode, storage=Storage.MOVE))
+
+
+class _Dispatching:
+    """The event loop as loaders use it: they send what they have once nothing more is coming."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """A future of the loop that runs."""
+        return asyncio.get_running_loop().create_future()
+
+    def call_soon(self, call: Callable[[], object]) -> None:
+        """Call once the operation has come as far as it does without them."""
+        self._work.when_quiet(call)
+
+
+class _Loader(DataLoader[Any, Any]):
+    """Whoever waited for it goes on in a turn of the event loop that has time for it."""
+
+    def __init__(self, load: Any, work: Work, **options: Any) -> None:
+        loop: Any = _Dispatching(work)
+        super().__init__(load, loop=loop, **options)
+        self._work = work
+
+    def load(self, key: Any) -> Awaitable[Any]:
+        """What there is of a key."""
+        return self._in_turn(super().load(key))
+
+    async def _in_turn(self, loading: Awaitable[Any]) -> Any:
+        loaded = await loading
+        if self._work.is_over():
+            await self._work.following()
+        return loaded
 
 
 @dataclass(slots=True)
@@ -218,7 +262,7 @@ class Loaders:
     def _loader(self, name: Any, load: Any, **options: Any) -> DataLoader[Any, Any]:
         loader = self._made.get(name)
         if loader is None:
-            loader = self._made[name] = DataLoader(load, **options)
+            loader = self._made[name] = _Loader(load, current_work(), **options)
         return loader
 
 
@@ -236,7 +280,8 @@ class Context:
 
     `identify` asks again who that is, where a request lasts. `connection_params` is what a
     WebSocket's client says of itself at its start; `prepared`, the operation's document. `admit`:
-    where an operation of a stream, which may have many, gets a place.
+    where an operation of a stream, which may have many, gets a place. `held`: the work of
+    operations whose answers are not sent yet, where somebody releases it then.
     """
 
     service: Service
@@ -247,6 +292,7 @@ class Context:
     connection_params: dict[str, Any] | None = None
     admit: Admit = _admit_all
     prepared: Prepared | None = None
+    held: Held | None = None
 
     @property
     def imaging(self) -> Imaging:
@@ -267,7 +313,7 @@ class Context:
     def fresh(self) -> "Context":
         """A context for a further operation of the same client."""
         made = Context.of(self.service, self.principal, self.identify)
-        made.admit = self.admit
+        made.admit, made.held = self.admit, self.held
         return made
 
     async def identify_again(self) -> None:

@@ -18,8 +18,9 @@ What is remembered lives as long as one operation, or one event of a subscriptio
 extension wraps resolvers, nothing is remembered: it has to see each call.
 """
 
-from collections.abc import Callable
-from typing import Any
+import json
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 from graphql import (
     GraphQLLeafType,
@@ -38,11 +39,19 @@ from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
+from dicom_graph.graph.limits import MAX_ERRORS, TooManyErrors
+from dicom_graph.graph.lists import ListCompletion
 from dicom_graph.graph.types.element import DataElement, DataElementDefinition
+from dicom_graph.store.work import WORK
 
 Read = Callable[[Any], Any]
 Plan = list[tuple[str, Read]]
 """The names of a selection's fields in the response, and how to read each off an object."""
+_OBJECT, _FIELD, _PLACE = 300, 50, 16
+"""About the bytes of memory of an object in an answer, of each of its fields beside a text, and of
+one that is in the answer already.
+"""
+_ERROR_BYTES, _ERROR_MEMORY = 300, 4000
 
 
 class OnceExecutor(StrawberryGraphQLCoreExecutionContext):
@@ -55,12 +64,13 @@ class OnceExecutor(StrawberryGraphQLCoreExecutionContext):
         super().__init__(*args, **options)
         wrapped = self.middleware_manager is not None and self.middleware_manager.middlewares
         self._remembers = not wrapped
+        self._work = WORK.get()
         self._n_errors = 0
         self._forget()
 
     def _forget(self) -> None:
         # By identity, beside what must live on for its identity to stay its own.
-        self._completed: dict[int, tuple[FieldDetailsList, dict[str, Any]]] = {}
+        self._completed: dict[int, tuple[FieldDetailsList, dict[str, _Completed]]] = {}
         self._plans: dict[int, tuple[GroupedFieldSet, Plan | None]] = {}
 
     def build_per_event_executor(self, payload: Any) -> Executor[Any]:
@@ -68,6 +78,10 @@ class OnceExecutor(StrawberryGraphQLCoreExecutionContext):
         executor = super().build_per_event_executor(payload)
         assert isinstance(executor, OnceExecutor)
         executor._forget()
+        executor._n_errors = 0
+        executor._work = WORK.get()
+        if executor._work is not None:
+            executor._work.begin()
         return executor
 
     def handle_field_error(
@@ -79,6 +93,12 @@ class OnceExecutor(StrawberryGraphQLCoreExecutionContext):
     ) -> None:
         """Counts the errors: `collected_errors` leaves out those below what is null already."""
         self._n_errors += 1
+        if self._work is not None:
+            self._work.write(_ERROR_BYTES, _ERROR_MEMORY)
+            if self._n_errors > MAX_ERRORS:
+                self._work.stop(TooManyErrors(self.collected_errors.errors))
+            if self._work.is_stopped:
+                return
         super().handle_field_error(raw_error, return_type, field_details_list, path)
 
     def complete_value(
@@ -99,14 +119,51 @@ class OnceExecutor(StrawberryGraphQLCoreExecutionContext):
         if key not in self._completed:
             self._completed[key] = (field_details_list, {})
         known = self._completed[key][1]
-        completed = known.get(result.id)
-        if completed is None:
-            n_errors = self._n_errors
-            completed = super().complete_value(
-                return_type, field_details_list, info, path, result, position_context
+        found = known.get(result.id)
+        if found is not None:
+            if self._work is not None:
+                self._work.write(found.n_bytes, _PLACE)
+            return found.value
+        n_errors, n_bytes = self._n_errors, self._n_bytes
+        completed = super().complete_value(
+            return_type, field_details_list, info, path, result, position_context
+        )
+        if type(completed) is dict and n_errors == self._n_errors:
+            known[result.id] = _Completed(completed, self._n_bytes - n_bytes)
+        return completed
+
+    @property
+    def _n_bytes(self) -> int:
+        return self._work.n_bytes if self._work is not None else 0
+
+    def complete_iterable_value(
+        self,
+        item_type: GraphQLOutputType,
+        field_details_list: FieldDetailsList,
+        info: GraphQLResolveInfo[Any],
+        path: Path,
+        items: Iterable[Any],
+        position_context: Any,
+    ) -> Any:
+        """Completes a list, in as many turns of the event loop as it needs."""
+        if self._work is None:
+            return super().complete_iterable_value(
+                item_type, field_details_list, info, path, items, position_context
             )
-            if type(completed) is dict and n_errors == self._n_errors:
-                known[result.id] = completed
+        given = (item_type, field_details_list, info, path, position_context)
+        completion = ListCompletion(self, self._work, given, items)
+        if completion.go_on() and not completion.awaited:
+            return completion.completed
+        return completion.rest()
+
+    def complete_leaf_value(  # type: ignore[override]
+        self, return_type: GraphQLLeafType, result: Any
+    ) -> Any:
+        """Completes a scalar, and counts its bytes."""
+        completed = super().complete_leaf_value(return_type, result)
+        if self._work is not None:
+            size = _size_of(completed)
+            self._work.write(size, size)
         return completed
 
     def execute_fields(
@@ -118,6 +175,8 @@ class OnceExecutor(StrawberryGraphQLCoreExecutionContext):
         position_context: Any,
     ) -> Any:
         """Executes a selection on an object, by its plan where it has one."""
+        if self._work is not None and self._work.is_stopped:
+            return {}
         key = id(grouped_field_set)
         if key not in self._plans:
             plan = self._make_plan(parent_type, grouped_field_set)
@@ -125,12 +184,26 @@ class OnceExecutor(StrawberryGraphQLCoreExecutionContext):
         plan = self._plans[key][1]
         if plan is not None:
             try:
-                return {name: read(source_value) for name, read in plan}
+                return self._follow(plan, source_value)
             except Exception:
                 pass  # Found again below, with its path.
+        elif self._work is not None:
+            names = sum(map(len, grouped_field_set)) + 4 * len(grouped_field_set)
+            self._work.write(names, _OBJECT + _FIELD * len(grouped_field_set))
         return super().execute_fields(
             parent_type, source_value, path, grouped_field_set, position_context
         )
+
+    def _follow(self, plan: Plan, source: Any) -> dict[str, Any]:
+        result = {}
+        size = 0
+        for name, read in plan:
+            value = result[name] = read(source)
+            size += len(name) + 4
+            size += len(value) if type(value) is str and value.isascii() else _size_of(value)
+        if self._work is not None:
+            self._work.write(size, _OBJECT + _FIELD * len(plan) + size)
+        return result
 
     def _make_plan(self, parent: GraphQLObjectType, fields: GroupedFieldSet) -> Plan | None:
         """None where a field is anything but a plain attribute."""
@@ -152,6 +225,22 @@ class OnceExecutor(StrawberryGraphQLCoreExecutionContext):
             return None
         attribute: str = defined.python_name
         return lambda source: complete(getattr(source, attribute))
+
+
+class _Completed(NamedTuple):
+    """What an immutable object was completed to, and how many bytes of an answer it takes."""
+
+    value: dict[str, Any]
+    n_bytes: int
+
+
+def _size_of(value: Any) -> int:
+    """About the bytes of a scalar in JSON."""
+    if type(value) is str:
+        return len(value) + 2 if value.isascii() else 6 * len(value) + 2
+    if isinstance(value, list | dict):
+        return len(json.dumps(value, default=str))
+    return 8
 
 
 class _Unfit(Exception):

@@ -26,6 +26,7 @@ from dicom_graph.store.read import (
     PageRequest,
 )
 from dicom_graph.store.read.relations import RELATIONS
+from dicom_graph.store.read.rows import each_made
 
 Search = Annotated[
     str | None,
@@ -92,7 +93,8 @@ async def _connection(listing: Listing, origin: Any) -> Connection[Any]:
     if entity.by_id_only:
         rows = await entity.rows(listing.context.loaders).load_many([row.id for row in rows])
     make = entity.type.from_row
-    return Connection(nodes=[make(row, origin) for row in rows], page=page, listing=listing)
+    nodes = await each_made(rows, lambda row: make(row, origin))
+    return Connection(nodes=nodes, page=page, listing=listing)
 
 
 def _with_inputs(resolver: Any, entity: str) -> Any:

@@ -1,5 +1,6 @@
 """How much one request may ask for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,11 @@ from graphql import GraphQLError
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.given import MAX_NESTING, NestedTooDeeply, values
 from dicom_graph.graph.measure import Measured
+from dicom_graph.store.work import Overrun
 
+MAX_ERRORS = 1000
+"""Of one answer; each takes some kilobytes."""
+_SHOWN_ERRORS = 10
 INTROSPECTION_OFF = "introspection is turned off on this server"
 
 
@@ -30,6 +35,7 @@ class Limits:
     values: int = 20_000
     cost: int = 1_000_000
     seconds: float = 30
+    answer_bytes: int = 64 << 20
     introspection: bool = True
     documents: frozenset[str] | None = None
 
@@ -103,3 +109,15 @@ def too_many_conditions(figure: int, limit: int) -> TooMuch:
         "(DICOM_GRAPH_MAX_CONDITIONS): `in` takes a list of values as one for each hundred",
         ErrorCode.BAD_FILTER,
     )
+
+
+class TooManyErrors(Overrun):
+    """`errors`: the first of them."""
+
+    def __init__(self, errors: Sequence[GraphQLError]) -> None:
+        super().__init__(
+            "TOO_MANY_ERRORS",
+            f"the answer has more than {MAX_ERRORS:,} errors, of which these are the first: ask "
+            "for less at once, such as smaller pages",
+        )
+        self.errors = list(errors[:_SHOWN_ERRORS])

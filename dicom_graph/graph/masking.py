@@ -4,8 +4,8 @@ import json
 import logging
 import traceback
 import uuid
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing, nullcontext
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Iterator
+from contextlib import aclosing, contextmanager, nullcontext, suppress
 from typing import Any
 
 import strawberry
@@ -19,15 +19,17 @@ from dicom_graph.graph.auditing import Unavailable, watched
 from dicom_graph.graph.checking import refusal
 from dicom_graph.graph.context import Context
 from dicom_graph.graph.errors import Overloaded
-from dicom_graph.graph.limits import Limits, TooMuch
+from dicom_graph.graph.limits import Limits, TooManyErrors, TooMuch
 from dicom_graph.graph.prepared import Prepared, errors_of, prepare
 from dicom_graph.graph.schema_names import without_schema_names
 from dicom_graph.store.dialect import describe_error, is_interrupted
 from dicom_graph.store.storable import UnstorableText
 from dicom_graph.store.trouble import trouble_of
+from dicom_graph.store.work import WORK, Overrun, Work
 from dicom_graph.telemetry.request import current_id
 
 log = logging.getLogger(__name__)
+_LONG = {OperationType.SUBSCRIPTION}
 _MAX_MESSAGE = 1000
 """Characters of an error, which may repeat what a client sent."""
 
@@ -50,15 +52,17 @@ class MaskedSchema(strawberry.Schema):
         prepared, refused = await self._begin(query, variable_values, context, operation_name)
         try:
             async with watched(context, prepared, operation_name) as watch:
-                result = refused or await super().execute(
-                    query,
-                    variable_values,
-                    context,
-                    root_value,
-                    operation_name,
-                    set(allowed_operation_types or OperationType) - {OperationType.SUBSCRIPTION},
-                    operation_extensions,
-                )
+                if refused is not None:
+                    watch.note(refused)
+                    return refused
+                with _working(context) as work:
+                    executing = super().execute(
+                        query, variable_values, context, root_value, operation_name,
+                        set(allowed_operation_types or OperationType) - _LONG,
+                        operation_extensions,
+                    )  # fmt: skip
+                    work.begin()
+                    result: ExecutionResult = await self._limited(work, executing, context)
                 watch.note(result)
         except Unavailable as error:
             return PreExecutionError(data=None, errors=[error])
@@ -88,7 +92,7 @@ class MaskedSchema(strawberry.Schema):
             context = context.fresh()
         prepared, refused = await self._begin(query, variable_values, context, operation_name)
         if refused is not None:
-            return _watched(_only(refused), context, prepared, operation_name)
+            return self._watched(_only(refused), context, prepared, operation_name)
         results = await super().stream(
             query,
             variable_values,
@@ -98,7 +102,7 @@ class MaskedSchema(strawberry.Schema):
             operation_extensions,
             allowed_operation_types,
         )
-        return _watched(results, context, prepared, operation_name)
+        return self._watched(results, context, prepared, operation_name)
 
     async def _begin(
         self, query: str | None, variables: Any, context: Any, operation: Any
@@ -127,6 +131,40 @@ class MaskedSchema(strawberry.Schema):
         given = self._create_execution_context(query, (), variables, context)
         self.process_errors(errors, given)
         return prepared, PreExecutionError(data=None, errors=errors)
+
+    async def _limited(self, work: Work, executing: Awaitable[Any], context: Any) -> Any:
+        """The result; an error in its place where it takes too much."""
+        try:
+            return await work.run(executing)
+        except Overrun as overrun:
+            errors = [GraphQLError(str(overrun), extensions={"code": overrun.code})]
+            if isinstance(overrun, TooManyErrors):
+                errors += overrun.errors
+                given = self._create_execution_context(None, (), None, context)
+                self.process_errors(errors, given)
+            return ExecutionResult(data=None, errors=errors)
+
+    async def _watched(
+        self, results: Any, context: Any, prepared: Prepared | None, name: Any
+    ) -> AsyncGenerator[Any, None]:
+        """The same results, watched; nothing is sent that had to be written down and could not."""
+        admit = context.admit if isinstance(context, Context) else nullcontext
+        try:
+            async with watched(context, prepared, name) as watch, aclosing(results):
+                with admit(watch.is_long), _working(context) as work:
+                    while True:
+                        if not watch.is_long:
+                            work.begin()
+                        result = await self._limited(work, anext(results, None), context)
+                        if result is None:
+                            return
+                        watch.note(result)
+                        if not watch.is_long:
+                            await watch.end()
+                        yield result
+                        work.release()
+        except (Unavailable, Overloaded) as error:
+            yield PreExecutionError(data=None, errors=[error])
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
@@ -195,16 +233,17 @@ def _code_of(error: GraphQLError) -> str:
     return ErrorCode.BAD_OPERATION if error.path is None else ErrorCode.BAD_INPUT
 
 
-async def _watched(results: Any, context: Any, prepared: Prepared | None, name: Any) -> Any:
-    """The same results, watched; nothing is sent that had to be written down and could not."""
-    admit = context.admit if isinstance(context, Context) else nullcontext
+@contextmanager
+def _working(context: Any) -> Iterator[Work]:
+    """The work of an operation that is executed within."""
+    work = context.service.work() if isinstance(context, Context) else Work()
+    token = WORK.set(work)
     try:
-        async with watched(context, prepared, name) as watch, aclosing(results):
-            with admit(watch.is_long):
-                async for result in results:
-                    watch.note(result)
-                    if not watch.is_long:
-                        await watch.end()
-                    yield result
-    except (Unavailable, Overloaded) as error:
-        yield PreExecutionError(data=None, errors=[error])
+        yield work
+    finally:
+        with suppress(ValueError):  # An operation may be closed by another task.
+            WORK.reset(token)
+        if isinstance(context, Context) and context.held is not None:
+            context.held.add(work)
+        else:
+            work.release()

@@ -28,6 +28,7 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.migrate import prepare
 from dicom_graph.store.read import Store
 from dicom_graph.store.readiness import Readiness
+from dicom_graph.store.work import Memory
 from dicom_graph.telemetry import tracing
 from dicom_graph.web import archives, images, series
 from dicom_graph.web.admission import Admission, Sizes
@@ -83,6 +84,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         load_resolver(settings.subject_resolver) if settings.subject_resolver else None,
         imaging,
         audit,
+        Memory(settings.max_answers_megabytes << 20),
     )
 
     @asynccontextmanager
@@ -173,6 +175,7 @@ def _limits(settings: Settings, documents: Documents | None) -> Limits:
         values=settings.max_values,
         cost=settings.max_cost,
         seconds=settings.max_seconds,
+        answer_bytes=settings.max_answer_bytes,
         introspection=settings.introspection,
         documents=documents.texts if documents else None,
     )

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
 from graphql import GraphQLError
@@ -39,14 +39,24 @@ from dicom_graph.graph.context import Context, Service
 from dicom_graph.graph.errors import Overloaded
 from dicom_graph.graph.schema import schema
 from dicom_graph.graph.uploading import FIELD, file_variables
+from dicom_graph.store.work import Held
 from dicom_graph.telemetry.request import CURRENT
 from dicom_graph.web.admission import TICKET, Kind
 from dicom_graph.web.authentication import bearer, identifier
 from dicom_graph.web.body import PREFLIGHT_NEEDED, bounded, is_preflighted, refuse_length
 from dicom_graph.web.documents import DocumentMissing, Documents, require_document
+from dicom_graph.web.encoding import LARGE, dumps
 from dicom_graph.web.errors import ErrorResponse, code_of_status
 from dicom_graph.web.graphiql import graphiql_page
 from dicom_graph.web.graphql_form import GraphQLForm
+from dicom_graph.web.large_answers import (
+    Encoded,
+    LargeAnswer,
+    SubResponse,
+    WebSocketAdapter,
+    held,
+    text_of,
+)
 from dicom_graph.web.operations import place_of
 
 _CONTENT_SECURITY_POLICY = (
@@ -149,6 +159,7 @@ class GraphQLView(GraphQL[Context, None]):
 
     graphql_transport_ws_handler_class = _Operations
     request_adapter_class = _Adapter
+    websocket_adapter_class = WebSocketAdapter
     stream_transport_classes_by_protocol = {GRAPHQL_SSE_PROTOCOL: _EventStream}  # noqa: RUF012
 
     def __init__(
@@ -175,6 +186,8 @@ class GraphQLView(GraphQL[Context, None]):
         context = Context.of(self._service, scope["principal"], scope.get("identify"))
         if ticket is not None and ticket.kind is Kind.STREAMS:
             context.admit = partial(place_of, ticket)
+        if scope["type"] == "http":
+            context.held = held(scope)
         return context
 
     async def on_ws_connect(self, context: Context) -> UnsetType | dict[str, object] | None:
@@ -230,6 +243,7 @@ class GraphQLView(GraphQL[Context, None]):
             form: GraphQLForm | None = scope.get(_FORM)
             if form is not None:
                 await asyncio.to_thread(form.close)
+            held(scope).close()
 
     async def _answer(self, request: Request) -> Response:
         try:
@@ -308,7 +322,7 @@ class GraphQLView(GraphQL[Context, None]):
 
     async def get_sub_response(self, request: Request | WebSocket) -> Response:
         """The response to be, of the type that the client prefers."""
-        response = await super().get_sub_response(request)
+        response = SubResponse(await super().get_sub_response(request), held(request.scope))
         accept = request.headers.get("accept", "")
         response.media_type = _RESPONSE_JSON if _RESPONSE_JSON in accept else "application/json"
         return response
@@ -328,15 +342,27 @@ class GraphQLView(GraphQL[Context, None]):
         response = await super().process_result(request, result)
         if isinstance(result, PreExecutionError):
             response.pop("data", None)
+        if "text/event-stream" in request.headers.get("accept", ""):
+            return cast(GraphQLHTTPResponse, Encoded(await text_of(response)))
         return response
+
+    def encode_json(self, data: object) -> str:
+        """The JSON of an answer, which may be written already."""
+        return data.text if isinstance(data, Encoded) else dumps(data)
 
     def create_response(
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
     ) -> Response:
         """The response of the type that was chosen."""
-        response = super().create_response(response_data, sub_response)
+        work = sub_response.work if isinstance(sub_response, SubResponse) else Held()
+        is_large = work.n_bytes > LARGE
+        response = super().create_response([] if is_large else response_data, sub_response)
         response.headers["Content-Type"] = f"{sub_response.media_type}; charset=utf-8"
-        return response
+        if not is_large:
+            return response
+        n_operations = len(response_data) if isinstance(response_data, list) else 1
+        max_bytes = self._service.limits.answer_bytes * n_operations
+        return LargeAnswer(response_data, response, max_bytes, work)
 
     def should_render_graphql_ide(self, request: Any) -> bool:
         """For whoever asks for HTML by name, also with `?query=` in the address."""

@@ -1,7 +1,8 @@
 """Header: a data set, of an image or of a sequence item."""
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import strawberry
 
@@ -17,11 +18,18 @@ from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.scalars import JSON
 from dicom_graph.graph.types.element import DataElement
 from dicom_graph.store.read import ElementQuery
+from dicom_graph.store.read.elements import ElementNode
+from dicom_graph.store.work import current_work
 
 if TYPE_CHECKING:
     from dicom_graph.graph.types.image import Image
 
 Lazy = strawberry.lazy
+T = TypeVar("T")
+_LARGE = 2000
+"""Elements of a header, nested ones too."""
+_WRITTEN = 450
+"""About the bytes of memory that an element takes as JSON."""
 
 
 @strawberry.type(description="One element in the flat list of a header.")
@@ -183,19 +191,33 @@ class Header(Node):
     )
     async def json(self, info: Info) -> JSON:
         tree = await info.context.loaders.tree.load(self.row)
-        return cast(JSON, await asyncio.to_thread(dicom_json, tree))
+        return cast(JSON, await _written(tree, dicom_json, _WRITTEN))
 
     @computed("All elements as a flat list, each sequence followed by those of its items.")
     async def table(self, info: Info) -> list[HeaderRow]:
         tree = await info.context.loaders.tree.load(self.row)
-        return await asyncio.to_thread(
-            lambda: [HeaderRow.from_row(row) for row in table_rows(tree)]
+        return await _written(
+            tree, lambda tree: [HeaderRow.from_row(row) for row in table_rows(tree)]
         )
 
     @computed("All elements as an HTML table, escaped; items are tables inside it.")
     async def html(self, info: Info) -> str:
         tree = await info.context.loaders.tree.load(self.row)
-        return await asyncio.to_thread(header_html, tree)
+        return await _written(tree, header_html)
+
+
+async def _written(tree: Sequence[ElementNode], write: Callable[[Any], T], memory: int = 0) -> T:
+    """A whole header in some form; a large one in a thread, as it takes more than one turn."""
+    work, n_elements = current_work(), _count(tree)
+    await work.hold_and_share(memory * n_elements)
+    if n_elements <= _LARGE:
+        return write(tree)
+    return await asyncio.to_thread(write, tree)
+
+
+def _count(tree: Sequence[ElementNode]) -> int:
+    nested = (item for node in tree if node.items for item in node.items)
+    return len(tree) + sum(map(_count, nested))
 
 
 async def _follow(info: Info, header: Any, steps: list[Step]) -> Any:

@@ -12,8 +12,12 @@ from dicom_graph.dicom.dictionary import ANY_BLOCK
 from dicom_graph.dicom.packing import unpack
 from dicom_graph.store.dialect import among
 from dicom_graph.store.generation import generations
+from dicom_graph.store.read.rows import all_rows, in_parts
 from dicom_graph.store.tables import DataElement, DataElementDefinition, DataElementValue
+from dicom_graph.store.work import current_work
 
+_PLACED = 250
+"""About the bytes of memory that the place of an element takes."""
 K = TypeVar("K")
 T = TypeVar("T")
 
@@ -140,7 +144,7 @@ class ElementCache:
         self._prunes: int | None = None
         self._definitions: dict[int, DefinitionRow] = {}
         self._elements: LatelyUsed[int, ElementRow] = LatelyUsed(max_bytes * 3 // 4, _weight)
-        self._placed: LatelyUsed[int, Placed] = LatelyUsed(max_bytes // 4, lambda placed: 250)
+        self._placed: LatelyUsed[int, Placed] = LatelyUsed(max_bytes // 4, lambda placed: _PLACED)
 
     async def forget_pruned(self, connection: AsyncConnection) -> None:
         """Forget everything where elements may have been deleted since the last time."""
@@ -178,7 +182,7 @@ class ElementCache:
         if missing:
             columns = (DataElement.id, DataElement.definition_id, DataElement.block)
             statement = select(*columns).where(among(sqlite, DataElement.id.expression, missing))
-            rows = (await connection.execute(statement)).all()
+            rows = await all_rows(await connection.execute(statement), _PLACED)
             await self._ensure_definitions(connection, {row.definition_id for row in rows})
             loaded = {
                 id: Placed(self._definitions[definition].tag | block << 8, id, definition)
@@ -228,17 +232,21 @@ class ElementCache:
             .where(among(sqlite, element.id.expression, ids))
             .order_by(element.id, value.index)
         )  # fmt: skip
-        rows = (await connection.execute(statement)).all()
-        await self._ensure_definitions(connection, {row.definition_id for row in rows})
         heads: dict[int, Sequence[object]] = {}
         values: dict[int, list[ValueRow]] = {}
-        for row in rows:
-            if row[0] not in heads:
-                heads[row[0]] = row[:9]
-                values[row[0]] = []
-            if row[9] is not None:
-                values[row[0]].append(ValueRow._make(row[9:]))
-        return {id: self._row(head, tuple(values[id])) for id, head in heads.items()}
+        async for rows in in_parts(await connection.execute(statement)):
+            for row in rows:
+                if row[0] not in heads:
+                    heads[row[0]] = row[:9]
+                    values[row[0]] = []
+                if row[9] is not None:
+                    values[row[0]].append(ValueRow._make(row[9:]))
+        await self._ensure_definitions(connection, {head[1] for head in heads.values()})  # type: ignore[misc]
+        found: dict[int, ElementRow] = {}
+        for id, head in heads.items():
+            found[id] = row_of_element = self._row(head, tuple(values[id]))
+            await current_work().hold_and_share(_weight(row_of_element))
+        return found
 
     def _row(self, head: Sequence[object], values: tuple[ValueRow, ...]) -> ElementRow:
         id, definition_id, block, vm, length, packed, sha256, has_warnings, warning = head

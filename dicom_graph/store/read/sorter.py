@@ -21,11 +21,15 @@ from dicom_graph.store.read.filters import Filters
 from dicom_graph.store.read.orders import order_key
 from dicom_graph.store.read.pages import Keys, Page, PageRequest, make_page
 from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
+from dicom_graph.store.read.rows import all_rows
 from dicom_graph.store.read.sorted_pages import Listed, SortedRow, cut_page
 from dicom_graph.store.tables import Header, Image, Series
+from dicom_graph.store.work import current_work
 
-_AT_ONCE = 10_000
+_AT_ONCE = 2000
 """Headers in memory."""
+_LISTED = 250
+"""About the bytes of memory that one of the list takes."""
 
 
 class Sorter:
@@ -107,7 +111,7 @@ class Sorter:
 
     async def _listed(self, statement: Select[Any]) -> dict[Parent | None, list[Listed]]:
         """All of the lists, with what they are sorted by."""
-        rows = (await self._connection.execute(statement)).all()
+        rows = await all_rows(await self._connection.execute(statement), _LISTED)
         values = await self._element_values({row.id for row in rows})
         listed: dict[Parent | None, list[Listed]] = defaultdict(list)
         for parent, patient, id, *plain in rows:
@@ -125,6 +129,7 @@ class Sorter:
         found: dict[int, dict[int, Any]] = defaultdict(dict)
         wanted = sorted(ids)
         for start in range(0, len(wanted), _AT_ONCE):
+            await current_work().hold_and_share(0)
             headers = await self._headers(wanted[start : start + _AT_ONCE])
             owners = {header.id: owner for owner, header in headers}
             for place, order in enumerate(self._request.order):
@@ -163,7 +168,7 @@ class Sorter:
         table = ENTITY_TABLES[self._entity]
         ids = sorted({one.id for listed in cut.values() for one in listed})
         statement = select(*columns_of(table)).where(among(self._sqlite, table.c.id, ids))
-        rows = {row.id: row for row in await self._connection.execute(statement)}
+        rows = {row.id: row for row in await all_rows(await self._connection.execute(statement))}
         return {
             parent: make_page(
                 [SortedRow(rows[one.id], one.values) for one in listed if one.id in rows],

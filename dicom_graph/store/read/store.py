@@ -1,9 +1,11 @@
 """What the schema asks of the database. Every method opens its own short connection."""
 
+import asyncio
 import json
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from copy import copy
 from itertools import chain
 from typing import Any
@@ -54,6 +56,7 @@ from dicom_graph.store.read.pages import (
     page_statement,
 )
 from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
+from dicom_graph.store.read.rows import all_rows, in_parts
 from dicom_graph.store.read.sorter import Sorter
 from dicom_graph.store.read.statistics import Statistics, statistics_statement
 from dicom_graph.store.read.summary import SeriesContents, count_elements, summarise
@@ -68,6 +71,16 @@ from dicom_graph.store.tables import (
     ImportJob,
 )
 from dicom_graph.store.visible import WHOLE, Groups, of_visible
+from dicom_graph.store.work import current_work
+
+_ROWS_AT_ONCE = 10_000
+"""Of one statement, about; what it reads is in memory before it is counted."""
+_SERIES_AT_ONCE = 50
+_SORTING_AT_ONCE = 2
+_ID_MEMORY, _NODE_MEMORY, _SMALL_ROW = 10, 80, 400
+"""Bytes that an element takes in a list, and as a node of a tree, beside itself; those of a row
+of few columns.
+"""
 
 
 class Store:
@@ -88,6 +101,7 @@ class Store:
         self.many_images = many_images
         self._sqlite = database.is_sqlite
         self._elements = ElementCache(element_cache_bytes)
+        self._sorting = asyncio.Semaphore(_SORTING_AT_ONCE)
         self.jobs = JobFeed(lambda ids: self.by_ids("import_job", ids))
 
     def limited_to(self, groups: Groups) -> "Store":
@@ -106,7 +120,7 @@ class Store:
     ) -> Page:
         """One page of the entities of a kind. Raises CursorError."""
         table = ENTITY_TABLES[entity]
-        async with self.database.read() as connection:
+        async with self._room(request), self.database.read() as connection:
             if request.has_elements:
                 page = await (await self._sorter(connection, entity, request)).page(wanted)
             else:
@@ -115,7 +129,7 @@ class Store:
                     *self._where(filters, entity, table, wanted)
                 )
                 statement = page_statement(narrowed, self._keys(entity, table, request), request)
-                page = make_page((await connection.execute(statement)).all(), request)
+                page = make_page(await all_rows(await connection.execute(statement)), request)
         self._note(entity, page.rows)
         return page
 
@@ -135,12 +149,29 @@ class Store:
         request: PageRequest,
         wanted: Condition | None = None,
     ) -> dict[Parent, Page]:
-        """The same page of each parent's list, in one statement. Raises CursorError."""
+        """The same page of each parent's list, in one statement for some thousand rows.
+
+        Raises CursorError.
+        """
+        at_once = max(1, _ROWS_AT_ONCE // (request.size + 1))
+        pages: dict[Parent, Page] = {}
+        for start in range(0, len(parents), at_once):
+            some = parents[start : start + at_once]
+            pages |= await self._pages_of(relation, some, request, wanted)
+        return pages
+
+    async def _pages_of(
+        self,
+        relation: str,
+        parents: Sequence[Parent],
+        request: PageRequest,
+        wanted: Condition | None,
+    ) -> dict[Parent, Page]:
         child_name, condition, _ = RELATIONS[relation]
         keys = parent_table(self._sqlite, parents)
         patient = RELATIONS[relation].patient(keys)
         rows: dict[Parent, list[Row[Any]]] = defaultdict(list)
-        async with self.database.read() as connection:
+        async with self._room(request), self.database.read() as connection:
             if request.has_elements:
                 sorter = await self._sorter(connection, child_name, request)
                 pages = await sorter.pages_of(relation, parents, wanted)
@@ -169,11 +200,15 @@ class Store:
                 .select_from(joined)
                 .order_by(*order_by(sort_keys, request))
             )
-            for row in await connection.execute(statement):
+            for row in await all_rows(await connection.execute(statement)):
                 rows[Parent(row[0], row[1])].append(row)
         pages = {parent: make_page(rows.get(parent, ()), request) for parent in parents}
         self._note(child_name, chain.from_iterable(page.rows for page in pages.values()))
         return pages
+
+    def _room(self, request: PageRequest) -> AbstractAsyncContextManager[object]:
+        """A place among those that sort by elements, which takes memory for all of a list."""
+        return self._sorting if request.has_elements else nullcontext()
 
     async def _sorter(
         self, connection: AsyncConnection, entity: str, request: PageRequest
@@ -273,7 +308,7 @@ class Store:
         table = ENTITY_TABLES[entity]
         statement = select(*columns_of(table)).where(among(self._sqlite, table.c.id, ids))
         async with self.database.read() as connection:
-            rows = (await connection.execute(statement)).all()
+            rows = await all_rows(await connection.execute(statement))
         self._note(entity, rows)
         return {row.id: row for row in rows}
 
@@ -282,7 +317,7 @@ class Store:
         table = ENTITY_TABLES[entity]
         statement = select(*columns_of(table)).where(texts_among(self._sqlite, table.c.uid, uids))
         async with self.database.read() as connection:
-            rows = (await connection.execute(statement)).all()
+            rows = await all_rows(await connection.execute(statement))
         self._note(entity, rows)
         return {row.uid: row for row in rows}
 
@@ -299,7 +334,7 @@ class Store:
         if self.database.is_narrowed:
             statement = statement.where(*of_visible("header", Header.__table__))
         async with self.database.read() as connection:
-            rows = (await connection.execute(statement)).all()
+            rows = await all_rows(await connection.execute(statement), _SMALL_ROW)
         self._note("header", rows)
         return {row._mapping[key]: row for row in rows}
 
@@ -312,7 +347,7 @@ class Store:
         )
         found: dict[int, list[Row[Any]]] = defaultdict(list)
         async with self.database.read() as connection:
-            for row in await connection.execute(statement):
+            for row in await all_rows(await connection.execute(statement), _SMALL_ROW):
                 found[row.element_id].append(row)
         return found
 
@@ -320,10 +355,16 @@ class Store:
         self, headers: Sequence[Row[Any]], query: ElementQuery
     ) -> list[list[ElementRow]]:
         """The elements of each header that the query asks for, in the order of their tags."""
+        work = current_work()
+        contents: list[list[int]] = []
+        everything: set[int] = set()
         async with self.database.read() as connection:
             shared = await self._set_members(connection, {h.shared_set_id for h in headers})
-            contents = [[*shared[h.shared_set_id], *unpack_ids(h.own)] for h in headers]
-            everything = {id for content in contents for id in content}
+            for header in headers:
+                content = [*shared[header.shared_set_id], *unpack_ids(header.own)]
+                contents.append(content)
+                everything.update(content)
+                await work.hold_and_share(_ID_MEMORY * len(content))
             placed = await self._elements.placed(connection, everything, self._sqlite)
             definitions = self._elements.known_definitions
             chosen = {
@@ -340,20 +381,21 @@ class Store:
                 for id, place in chosen.items()
                 if rows[id].has_warnings == query.has_warnings
             }
-        return [
-            [rows[place.id] for place in sorted(chosen[id] for id in content if id in chosen)]
-            for content in contents
-        ]
+        found: list[list[ElementRow]] = []
+        for content in contents:
+            in_order = sorted(chosen[id] for id in content if id in chosen)
+            found.append([rows[place.id] for place in in_order])
+            await work.hold_and_share(_ID_MEMORY * len(in_order))
+        return found
 
     async def trees(self, headers: Sequence[Row[Any]]) -> list[list[ElementNode]]:
         """The headers' elements with all nested ones; four statements for each level."""
+        work = current_work()
         contents = await self.elements_of(headers, ElementQuery())
         sequences = {e.id for content in contents for e in content if e.definition.vr == "SQ"}
-        if not sequences:
-            return [[ElementNode(element, None) for element in content] for content in contents]
-        items = await self.items(sorted(sequences))
+        items = await self.items(sorted(sequences)) if sequences else {}
         rows = [row for id in sequences for row in items.get(id, ())]
-        nested = await self.trees(rows)
+        nested = await self.trees(rows) if rows else []
         below = {row.id: tree for row, tree in zip(rows, nested, strict=True)}
 
         def node(element: ElementRow) -> ElementNode:
@@ -361,7 +403,11 @@ class Store:
                 return ElementNode(element, None)
             return ElementNode(element, [below[row.id] for row in items.get(element.id, ())])
 
-        return [[node(element) for element in content] for content in contents]
+        trees: list[list[ElementNode]] = []
+        for content in contents:
+            trees.append(list(map(node, content)))
+            await work.hold_and_share(_NODE_MEMORY * len(content))
+        return trees
 
     async def images_of_element(self, element_id: int, limit: int) -> Sequence[int]:
         """The keys of some images that hold the element, at any depth."""
@@ -371,6 +417,12 @@ class Store:
 
     async def series_contents(self, series_ids: Sequence[int]) -> dict[int, SeriesContents]:
         """What the headers of each series have in common, and what differs among them."""
+        found: dict[int, SeriesContents] = {}
+        for start in range(0, len(series_ids), _SERIES_AT_ONCE):
+            found |= await self._series_contents(series_ids[start : start + _SERIES_AT_ONCE])
+        return found
+
+    async def _series_contents(self, series_ids: Sequence[int]) -> dict[int, SeriesContents]:
         statement = (
             select(Image.series_id, Header.id, Header.shared_set_id, Header.own)
             .join(Image, Image.id == Header.image_id)
@@ -378,11 +430,15 @@ class Store:
         )
         headers: dict[int | None, list[Any]] = {id: [] for id in series_ids}
         async with self.database.read() as connection:
-            for row in await connection.execute(statement):
-                headers[row.series_id].append(row)
+            async for some in in_parts(await connection.execute(statement)):
+                for row in some:
+                    headers[row.series_id].append(row)
             set_ids = {row.shared_set_id for rows in headers.values() for row in rows}
             sets = await self._set_members(connection, set_ids)
-            counts = {id: count_elements(rows, sets) for id, rows in headers.items()}
+            counts: dict[int | None, Counter[int]] = {}
+            for id, of_series in headers.items():
+                counts[id] = count_elements(of_series, sets)
+                await current_work().hold_and_share(0)
             everything = {element for count in counts.values() for element in count}
             placed = await self._elements.placed(connection, everything, self._sqlite)
             counts = {
@@ -405,6 +461,12 @@ class Store:
 
     async def files_of_series(self, series_ids: Sequence[int]) -> dict[int, list[str]]:
         """The paths of all files of series, in order."""
+        found: dict[int, list[str]] = {}
+        for start in range(0, len(series_ids), _SERIES_AT_ONCE):
+            found |= await self._files_of_series(series_ids[start : start + _SERIES_AT_ONCE])
+        return found
+
+    async def _files_of_series(self, series_ids: Sequence[int]) -> dict[int, list[str]]:
         statement = (
             select(Image.series_id, Directory.path, File.name)
             .join(File, File.image_id == Image.id)
@@ -414,7 +476,8 @@ class Store:
         )
         found: dict[int, list[str]] = defaultdict(list)
         async with self.database.read() as connection:
-            for series_id, directory, name in await connection.execute(statement):
+            rows = await all_rows(await connection.execute(statement), _SMALL_ROW)
+            for series_id, directory, name in rows:
                 if series_id is not None:
                     found[series_id].append(os.path.join(directory, name))
         return found
@@ -497,21 +560,29 @@ class Store:
         )  # fmt: skip
         found: dict[int, list[Any]] = defaultdict(list)
         async with self.database.read() as connection:
-            for row in await connection.execute(statement):
+            result = await connection.execute(statement)
+            for row in await all_rows(result, _SMALL_ROW):
                 found[row.image_id].append(row)
         return found
 
     async def failures(self, job_ids: Sequence[int]) -> dict[int, list[Any]]:
         """The failures of import jobs, in the order of their appearance."""
         statement = (
-            select(ImportFailure.job_id, ImportFailure.path, ImportFailure.message)
+            select(ImportFailure.id, ImportFailure.job_id, ImportFailure.path)
+            .add_columns(ImportFailure.message)
             .where(among(self._sqlite, ImportFailure.job_id.expression, job_ids))
             .order_by(ImportFailure.id)
+            .limit(_ROWS_AT_ONCE)
         )
         found: dict[int, list[Any]] = defaultdict(list)
-        async with self.database.read() as connection:
-            for row in await connection.execute(statement):
+        last: int | None = 0
+        while last is not None:
+            async with self.database.read() as connection:
+                result = await connection.execute(statement.where(ImportFailure.id > last))
+                rows = await all_rows(result, _SMALL_ROW)
+            for row in rows:
                 found[row.job_id].append(row)
+            last = rows[-1].id if len(rows) == _ROWS_AT_ONCE else None
         return found
 
     async def retries(self, job_ids: Sequence[int]) -> dict[int, list[Any]]:

@@ -1,0 +1,43 @@
+"""Rows that are many: fetched and made into something in turns of the event loop, and counted."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import CursorResult
+
+from dicom_graph.store.work import current_work
+
+T = TypeVar("T")
+U = TypeVar("U")
+_AT_ONCE = 200
+ROW_MEMORY = 1500
+"""About the bytes of memory of an entity's row and of the object that is made of it."""
+
+
+async def in_parts(result: CursorResult[*tuple[Any, ...]]) -> AsyncIterator[Sequence[Any]]:
+    """The rows of a statement, some hundred at a time. Raises Overrun."""
+    work = current_work()
+    for rows in result.partitions(_AT_ONCE):
+        await work.hold_and_share(0)
+        yield rows
+
+
+async def all_rows(result: CursorResult[*tuple[Any, ...]], memory: int = ROW_MEMORY) -> list[Any]:
+    """All rows of a statement, each of which takes so many bytes. Raises Overrun."""
+    work = current_work()
+    found: list[Any] = []
+    for rows in result.partitions(_AT_ONCE):
+        found.extend(rows)
+        await work.hold_and_share(memory * len(rows))
+    return found
+
+
+async def each_made(items: Iterable[T], make: Callable[[T], U]) -> list[U]:
+    """What is made of each. Raises Overrun."""
+    work = current_work()
+    made: list[U] = []
+    for item in items:
+        made.append(make(item))
+        if work.is_over():
+            await work.following()
+    return made
