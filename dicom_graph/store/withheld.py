@@ -89,9 +89,9 @@ class Sight:
         return *self.kept, *self.sequences, *self.replaced
 
     @classmethod
-    def of(cls, sqlite: bool, definitions: Iterable[Any], warned: Container[int] = ()) -> "Sight":
+    def of(cls, sqlite: bool, definitions: Iterable[Any], doubtful: Container[int] = ()) -> "Sight":
         """What is seen of a database that holds these definitions (`id`, `tag`, …); elements of
-        those that are `warned` could not all be read.
+        those that are `doubtful` could not all be read, or are no such values as they say.
         """
         # Pixel data that is stored is that of icons, which may show anything.
         treated = [
@@ -113,7 +113,7 @@ class Sight:
             fields={
                 tag: FieldSight(
                     tuple(d.id for d in kept if d.tag == tag),
-                    tuple(d.id for d in kept if d.tag == tag and d.id in warned),
+                    tuple(d.id for d in kept if d.tag == tag and d.id in doubtful),
                     tuple(
                         d.id
                         for d, found in treated
@@ -126,18 +126,18 @@ class Sight:
 
 
 class FieldSight(NamedTuple):
-    """The definitions of a tag: those that are seen, those of them of which some elements could not
-    be read, and those that are withheld, for their VR.
+    """The definitions of a tag: those that are seen, those of them of which some elements are
+    withheld, and those that are withheld, for their VR.
     """
 
     kept: tuple[int, ...]
-    warned: tuple[int, ...]
+    doubtful: tuple[int, ...]
     withheld: tuple[int, ...]
 
     @property
     def is_doubtful(self) -> bool:
         """Whether a field may have the value of an element that is withheld."""
-        return bool(self.warned or self.withheld)
+        return bool(self.doubtful or self.withheld)
 
 
 def _grouped(pairs: Iterable[tuple[Key | None, int]]) -> dict[Key, tuple[int, ...]]:
@@ -215,7 +215,7 @@ def _from(keyword: str) -> Show:
             check = are_plausible if is_list else is_plausible
             conditions.append(check(sqlite, column, rule))
         if field.is_doubtful:
-            is_shown = partial(_is_shown, shown, field, is_text)
+            is_shown = partial(_is_shown, shown, field, rule, is_text)
             conditions.append(
                 ~array_items(sqlite, column, lambda item: ~is_shown(item), number=not is_text)
                 if is_list
@@ -227,44 +227,41 @@ def _from(keyword: str) -> Show:
 
 
 def _is_shown(
-    shown: Shown, field: FieldSight, is_text: bool, value: ColumnElement[Any]
-) -> ColumnElement[bool]:
-    """Whether an element that is seen has a field's value, or none that is withheld."""
-    seen = _has_value(shown, field.kept, is_text, value, warned=False)
-    hidden = [
-        _has_value(shown, ids, is_text, value, warned=warned)
-        for ids, warned in ((field.withheld, None), (field.warned, True))
-        if ids
-    ]
-    return or_(~or_(*hidden), seen)
-
-
-def _has_value(
     shown: Shown,
-    ids: Sequence[int],
+    field: FieldSight,
+    rule: TextRule | None,
     is_text: bool,
     wanted: ColumnElement[Any],
-    *,
-    warned: bool | None,
 ) -> ColumnElement[bool]:
-    """Whether an element of these definitions has a value; `warned`: one that could not be read."""
-    value = shown.tables("data_element_value").alias()
-    element = shown.tables("data_element").alias()
-    conditions = [shown.among(value.c.definition_id, ids)]
-    if is_text:
-        # As the index of texts has it.
-        start = [literal(number, Integer(), literal_execute=True) for number in _KEY]
-        starts = [func.substr(text, *start) for text in (value.c.text, wanted)]
-        conditions += [starts[0] == starts[1], value.c.text == wanted]
-        conditions += [value.c.text.is_not(None), value.c.number.is_(None)]
-    else:
-        conditions.append(value.c.number == wanted)
-    if warned is not None:
-        of_value = element.c.id == value.c.element_id
-        is_warned = element.c.has_warnings if warned else ~element.c.has_warnings
-        found = select(element.c.id).where(of_value, is_warned)
-        conditions.append(found.correlate_except(element).exists())
-    return select(value.c.element_id).where(*conditions).correlate_except(value).exists()
+    """Whether an element that is seen has a field's value, or none that is withheld."""
+
+    def has(ids: Sequence[int], seen: bool | None) -> ColumnElement[bool]:
+        """Whether an element of these definitions has it; `seen`: one that is, or is not, seen."""
+        value = shown.tables("data_element_value").alias()
+        conditions = [shown.among(value.c.definition_id, ids), *_same(value, is_text, wanted)]
+        if seen is not None:
+            element = shown.tables("data_element").alias()
+            of_value = select(element.c.id).where(element.c.id == value.c.element_id)
+            readable = of_value.where(~element.c.has_warnings).correlate_except(element).exists()
+            fit = is_plausible(shown.sight.sqlite, value.c.text, rule) if rule else true()
+            is_seen = and_(readable, or_(value.c.text.is_(None), fit))
+            conditions.append(is_seen if seen else ~is_seen)
+        return select(value.c.element_id).where(*conditions).correlate_except(value).exists()
+
+    hidden = [
+        has(ids, seen) for ids, seen in ((field.withheld, None), (field.doubtful, False)) if ids
+    ]
+    return or_(~or_(*hidden), has(field.kept, True))
+
+
+def _same(value: Any, is_text: bool, wanted: ColumnElement[Any]) -> list[ColumnElement[bool]]:
+    """That a value is the same, so said that an index finds it."""
+    if not is_text:
+        return [value.c.number == wanted]
+    start = [literal(number, Integer(), literal_execute=True) for number in _KEY]
+    starts = [func.substr(text, *start) for text in (value.c.text, wanted)]
+    is_indexed = [value.c.text.is_not(None), value.c.number.is_(None)]
+    return [starts[0] == starts[1], value.c.text == wanted, *is_indexed]
 
 
 def _nothing(shown: Shown, column: ColumnElement[Any]) -> ColumnElement[Any]:
