@@ -10,16 +10,25 @@ from typing import Any
 
 import pytest
 from graphql import GraphQLEnumType
+from pydicom.uid import (
+    CTImageStorage,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    MRImageStorage,
+)
 
+from dicom_graph.dicom.entities import DESCRIBED
 from dicom_graph.graph.schema import schema
 from dicom_graph.store.engine import Database
 from tests.conftest import Graph, filled_database
-from tests.make import make_file
+from tests.make import make_data_set, save
 
 Facts = dict[str, Any]
 ROOTS = {"Patient": "patients", "Study": "studies", "Series": "series", "Image": "images"}
 TEXTS = ["", "a", "A", "B", "Ångström", "ångström", "z", "10", "9", None]
 FAMILIES = ["Ångström", "berg", "Berg", None, "Adams"]
+MORE_NAMES = ["", "M", "m", "^Dr", "M^^Jr", "^Prof^jr", "", "M^Dr^Jr"]
+"""Middle name, prefix and suffix of each patient."""
 CODES = [None, ["GR"], ["GR", "IR"], ["GR", "IR", "SE"], ["EP"], ["SE"], ["GR2"]]
 DATES = [None, "20190101", "20190102", "20200229"]
 TIMES = ["000001", "120000", "120000.5", None]
@@ -59,6 +68,19 @@ def _series_facts(dice: random.Random, number: int) -> Facts:
         "InstitutionName": dice.choice(TEXTS),
         **{keyword: dice.choice([None, 0, 2.5, 10, 9.75]) for keyword in _NUMBERS},
         **dice.choice(_TYPED),
+        **_more_series_facts(random.Random(number)),
+    }
+
+
+def _more_series_facts(dice: random.Random) -> Facts:
+    return {
+        "BodyPartExamined": dice.choice(["HEAD", "KNEE", None]),
+        "PatientPosition": dice.choice(["HFS", "FFS", None]),
+        "OperatorsName": dice.choice([None, "A^B", ["A^B", "C"], "B"]),
+        "EchoTrainLength": dice.choice([None, 1, 2, 10]),
+        "SequenceName": dice.choice(["*se2d1", "*SE2d1", None]),
+        "PulseSequenceName": dice.choice(["fse", "FSE", "epi", None]),
+        "MRAcquisitionType": dice.choice(["2D", "3D", None]),
     }
 
 
@@ -80,7 +102,7 @@ def _patient_facts(patient: int | None) -> Facts:
     family = FAMILIES[patient % len(FAMILIES)]
     return {
         "PatientID": f"p{patient * 37 % 101}",
-        "PatientName": f"{family}^{'AbC'[patient % 3]}" if family else None,
+        "PatientName": f"{family}^{'AbC'[patient % 3]}^{MORE_NAMES[patient]}" if family else None,
         "PatientSex": ["F", "M", None][patient % 3],
         "PatientBirthDate": DATES[patient % 4],
     }
@@ -103,12 +125,29 @@ def _image_facts(dice: random.Random, uid: str) -> Facts:
         "InstanceNumber": dice.choice([None, 1, 2, 3]),
         "InstanceCreationDate": dice.choice(DATES),
         "InstanceCreationTime": dice.choice(TIMES),
+        **_format_facts(random.Random(uid)),
     }
+
+
+def _format_facts(dice: random.Random) -> Facts:
+    return {
+        "SOPClassUID": dice.choice([MRImageStorage, CTImageStorage]),
+        "NumberOfFrames": dice.choice([None, 1, 3]),
+        "Rows": dice.choice([None, 2, 10]),
+        "Columns": dice.choice([None, 4, 30]),
+    }
+
+
+def syntax_of(elements: Facts) -> str:
+    """The transfer syntax of a file."""
+    is_even = int(elements["SOPInstanceUID"][-1]) % 2 == 0
+    return ExplicitVRLittleEndian if is_even else ImplicitVRLittleEndian
 
 
 def fill(folder: Path) -> None:
     for elements in facts():
-        make_file(folder / f"{elements['SOPInstanceUID']}.dcm", **elements)
+        path = folder / f"{elements['SOPInstanceUID']}.dcm"
+        save(make_data_set(**elements), path, syntax_of(elements))
 
 
 IDENTITY = {
@@ -155,9 +194,25 @@ def count(entity: str) -> Key:
 def name_part(place: int) -> Key:
     def part(files: list[Facts]) -> str | None:
         name = files[0]["PatientName"]
-        return name.split("^")[place] if name else None
+        parts = name.split("^") if name else []
+        return parts[place] or None if len(parts) > place else None
 
     return part
+
+
+def name(files: list[Facts]) -> str | None:
+    """The whole name; what ends it without a meaning is no part of it."""
+    return files[0]["PatientName"]
+
+
+def joined(keyword: str) -> Key:
+    """Several values as the file has them."""
+
+    def values(files: list[Facts]) -> str | None:
+        found = files[0].get(keyword)
+        return "\\".join(found) if isinstance(found, list) else found
+
+    return values
 
 
 def latest_study(files: list[Facts]) -> Any:
@@ -177,6 +232,8 @@ def sequence_type(files: list[Facts]) -> str | None:
 KEYS: dict[str, dict[str, Key]] = {
     "Patient": {
         "UID": value("PatientID"), "FAMILY_NAME": name_part(0), "GIVEN_NAME": name_part(1),
+        "NAME": name, "MIDDLE_NAME": name_part(2), "NAME_PREFIX": name_part(3),
+        "NAME_SUFFIX": name_part(4),
         "SEX": value("PatientSex"), "DATE_OF_BIRTH": value("PatientBirthDate"),
         "LATEST_STUDY_TIME": latest_study, "N_STUDIES": count("Study"),
         "N_SERIES": count("Series"), "N_IMAGES": count("Image"),
@@ -200,11 +257,18 @@ KEYS: dict[str, dict[str, Key]] = {
         "MAGNETIC_FIELD_STRENGTH": value("MagneticFieldStrength"),
         "DEVICE_SERIAL_NUMBER": text("DeviceSerialNumber"),
         "INSTITUTION_NAME": text("InstitutionName"), "SEQUENCE_TYPE": sequence_type,
-        "N_IMAGES": count("Image"),
+        "N_IMAGES": count("Image"), "BODY_PART_EXAMINED": value("BodyPartExamined"),
+        "PATIENT_POSITION": value("PatientPosition"), "OPERATORS_NAME": joined("OperatorsName"),
+        "ECHO_TRAIN_LENGTH": value("EchoTrainLength"), "SEQUENCE_NAME": value("SequenceName"),
+        "PULSE_SEQUENCE_NAME": value("PulseSequenceName"),
+        "MR_ACQUISITION_TYPE": value("MRAcquisitionType"),
     },
     "Image": {
         "UID": value("SOPInstanceUID"), "NUMBER": value("InstanceNumber"),
         "DATE": value("InstanceCreationDate"), "TIME": time("InstanceCreationTime"),
+        "SOP_CLASS_UID": value("SOPClassUID"), "ROWS": value("Rows"), "COLUMNS": value("Columns"),
+        "TRANSFER_SYNTAX_UID": lambda files: syntax_of(files[0]),
+        "NUMBER_OF_FRAMES": value("NumberOfFrames"),
     },
 }  # fmt: skip
 OF_THE_DATABASE = {"ID", "CREATED", "MODIFIED", "SERIES"}
@@ -336,12 +400,21 @@ async def all_nodes(graph: Graph, entity: str) -> list[Node]:
 
 @pytest.mark.parametrize("entity", ROOTS)
 def test_every_field_has_its_sort_here(entity: str) -> None:
-    assert set(members(entity)) - OF_THE_DATABASE == KEYS[entity].keys()
+    """What is described later on is sorted in test_attributes."""
+    described = {attribute.name.upper() for attribute in DESCRIBED[entity.lower()].attributes}
+    assert set(members(entity)) - OF_THE_DATABASE - KEYS[entity].keys() <= described
+    assert KEYS[entity].keys() | described <= set(members(entity))
     assert {"ID", "CREATED", "MODIFIED", "UID"} <= set(members(entity))
 
 
 @pytest.mark.parametrize(
-    ("entity", "field"), [(entity, field) for entity in ROOTS for field in members(entity)]
+    ("entity", "field"),
+    [
+        (e, field)
+        for e in ROOTS
+        for field in members(e)
+        if field in KEYS[e].keys() | OF_THE_DATABASE
+    ],
 )
 async def test_the_order_is_that_of_python(entity: str, field: str, graph: Graph) -> None:
     nodes = await all_nodes(graph, entity)
@@ -366,6 +439,8 @@ SEVERAL: list[tuple[str, Order]] = [
     ("Study", [("N_PATIENTS", True), ("DATE", True), ("TIME", False)]),
     ("Image", [("NUMBER", True), ("DATE", False), ("TIME", True)]),
     ("Image", [("SERIES", True), ("NUMBER", False)]),
+    ("Image", [("SOP_CLASS_UID", True), ("TRANSFER_SYNTAX_UID", False), ("ROWS", True)]),
+    ("Patient", [("NAME_PREFIX", True), ("MIDDLE_NAME", False)]),
 ]
 
 

@@ -25,20 +25,6 @@ class OrderDirection(Enum):
     DESC = strawberry.enum_value("DESC", description="Largest first.")
 
 
-_NOT_YET = frozenset(
-    {
-        ("patient", "name"), ("patient", "name_prefix"), ("patient", "middle_name"),
-        ("patient", "name_suffix"), ("series", "body_part_examined"),
-        ("series", "patient_position"), ("series", "operators_name"),
-        ("series", "echo_train_length"), ("series", "sequence_name"),
-        ("series", "pulse_sequence_name"), ("series", "mr_acquisition_type"),
-        ("image", "sop_class_uid"), ("image", "transfer_syntax_uid"),
-        ("image", "number_of_frames"), ("image", "rows"), ("image", "columns"),
-    }
-)  # fmt: skip
-"""Fields that lists cannot be sorted by."""
-
-
 @strawberry.input(
     description="An element to sort by, by its first value: as a number, date, time or moment "
     "where its VR has such, else as text. What is not there or cannot be read is the smallest."
@@ -90,10 +76,10 @@ def order_input(
 
 def _described(described: Description) -> dict[str, tuple[str, str]]:
     """A member for each attribute, and for what a database adds."""
-    attributes = [a for a in described.attributes if (described.name, a.name) not in _NOT_YET]
+    attributes = (*described.attributes, *ROW_ATTRIBUTES)
     return {
         "ID": ("id", "The order in which they came into the database."),
-        **{a.name.upper(): (a.name, a.description) for a in (*attributes, *ROW_ATTRIBUTES)},
+        **{a.name.upper(): (a.name, a.description) for a in attributes},
     }
 
 
@@ -161,6 +147,10 @@ ImportJobOrder: Any = order_input(
         "ORIGIN": ("origin", "Who asked for it."),
         "FOUND": ("found", "Number of files found."),
         "FAILED": ("failed", "Number of files that it could not take."),
+        "CREATED": ("images_created", "Number of images that were new."),
+        "MISSING": ("missing", "Number of images found missing."),
+        "SYNC": ("sync", "Whether it marks the images whose files are gone; those that do last."),
+        "ERROR": ("error", "Why it failed as a whole."),
     },
 )
 AuditEntryOrder: Any = order_input(
@@ -171,7 +161,20 @@ AuditEntryOrder: Any = order_input(
         "PRINCIPAL": ("principal", "The name of whoever did it."),
         "SECONDS": ("seconds", "How long it took."),
         "N_PATIENTS": ("n_patients", "Number of patients."),
-        "N_IMAGES": ("n_images", "Number of images."),
+        "N_IMAGES": _N_IMAGES,
+        "N_STUDIES": _N_STUDIES,
+        "N_SERIES": _N_SERIES,
+        "ACTION": ("action", "What was done."),
+        "OUTCOME": ("outcome", "How it ended."),
+        "USER_ID": ("user_id", "The user's number."),
+        "TOKEN_ID": ("token_id", "The token's number."),
+        "ADDRESS": ("address", "The client's address."),
+        "ROUTE": ("route", "The route."),
+        "REQUEST_ID": ("request_id", "The request's id."),
+        "OPERATION_NAME": ("operation_name", "The name of the operation."),
+        "ROOT_FIELDS": ("root_fields", "The fields of the root that it asked for, one by one."),
+        "DOCUMENT_DIGEST": ("document_digest", "The SHA-256 of its document."),
+        "DETAIL": ("detail", "Codes of errors, or what a command changed."),
     },
 )
 

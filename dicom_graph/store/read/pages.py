@@ -25,6 +25,7 @@ from sqlalchemy import (
     Time,
     and_,
     false,
+    literal,
     or_,
 )
 
@@ -184,17 +185,24 @@ def _range(
     larger = after != order.descending
     if value is None or not isinstance(key, Column) or (_nullable(key) and not larger):
         return []
-    return [key >= value if larger else key <= value]
+    bound = _bound(key, value)
+    return [key >= bound if larger else key <= bound]
 
 
 def _larger(column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
-    return column.is_not(None) if value is None else column > value
+    return column.is_not(None) if value is None else column > _bound(column, value)
 
 
 def _less(column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
     if value is None:
         return false()
-    return or_(column < value, column.is_(None)) if _nullable(column) else column < value
+    less = column < _bound(column, value)
+    return or_(less, column.is_(None)) if _nullable(column) else less
+
+
+def _bound(column: ColumnElement[Any], value: Any) -> Any:
+    """The value in a comparison; SQLAlchemy takes a truth value itself for `=` alone."""
+    return literal(value, column.type) if isinstance(value, bool) else value
 
 
 def _plain(value: Any) -> Any:
