@@ -81,8 +81,12 @@ class Mount:
         self._put(name, self.entries[name] | {"hang": hang})
 
     def is_waited_for(self) -> bool:
-        """Whether something was asked that hangs."""
+        """Whether something was asked that hangs, since the last `forget`."""
         return self.rules.with_suffix(".waited").exists()
+
+    def forget(self) -> None:
+        """What was asked until now does not count."""
+        self.rules.with_suffix(".waited").unlink(missing_ok=True)
 
     def _put(self, name: str, entry: dict[str, Any]) -> Path:
         self.entries[name] = entry

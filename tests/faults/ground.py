@@ -142,7 +142,8 @@ class Ground:
 
         named = {f"DICOM_GRAPH_{name.upper()}": str(value) for name, value in settings.items()}
         kept = {k: v for k, v in os.environ.items() if not k.startswith("DICOM_GRAPH_")}
-        named |= {"DICOM_GRAPH_DATABASE_URL": url, "DICOM_GRAPH_IMPORT_ROOTS": str(self.folder)}
+        named = {"DICOM_GRAPH_IMPORT_ROOTS": str(self.folder)} | named
+        named |= {"DICOM_GRAPH_DATABASE_URL": url}
         # A server that is killed leaves its temporary folder.
         (self.folder / "temporary").mkdir(exist_ok=True)
         named |= {"PYTHONPATH": str(_CHECKOUT), "TMPDIR": str(self.folder / "temporary")}

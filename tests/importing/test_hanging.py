@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from dicom_graph.store.ingest import FileRecord, ReadFile
 from dicom_graph.store.jobs import JobCounts, JobOrigin, JobRequest, JobStatus, Storage
 from tests.commands import COMMAND
 from tests.contents import assert_consistent, contents
+from tests.faults.ground import Ground
 from tests.hanging import Hang, Mount, hanging_mount, needs_fuse
 from tests.importing.test_ahead import needs_proc, readers_of, record, records
 from tests.make import make_data_set, make_series, put_raw, save
@@ -350,6 +352,22 @@ def test_a_signal_ends_a_command_that_waits_for_what_hangs(
     finally:
         process.kill()
         process.wait()
+
+
+@needs_fuse
+@on_sqlite
+def test_sigterm_ends_a_server_whose_import_hangs(
+    database_url: str, mount: Mount, tmp_path: Path
+) -> None:
+    mount.add("a.dcm", content(tmp_path), Hang.READ)
+    ground = Ground(tmp_path / "ground", "sqlite", lambda folder: nullcontext(database_url))
+    ground.folder.mkdir()
+    with ground.process(database_url, import_roots=tmp_path) as served:
+        served.begin_import(mount.folder)
+        until(mount.is_waited_for)
+        assert served.process is not None
+        served.process.send_signal(signal.SIGTERM)
+        assert served.process.wait(60) == 0
 
 
 def test_calls_give_what_they_give_and_raise_what_they_raise() -> None:
