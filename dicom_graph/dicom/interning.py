@@ -47,13 +47,15 @@ class Interner:
     """The elements seen lately. Not thread-safe: one reader, one interner.
 
     `max_raw`: the most bytes of a binary value that an element keeps. `grown`: about how many
-    bytes the present generation takes. `before`: the header that the fast walk read last (see
+    bytes the present generation takes. `n_made`: how many elements were not known, but for those of
+    the fast walk. `before`: the header that the fast walk read last (see
     `alike`).
     """
 
     def __init__(self, max_raw: int = MAX_RAW) -> None:
         self.max_raw = max_raw
         self.grown = 0
+        self.n_made = 0
         self.before: object = None
         self._contexts: dict[tuple[str, ...], Context] = {}
         self._raw: Recent[tuple[object, ...], Element] = Recent(_GENERATION_SIZE)
@@ -91,6 +93,7 @@ class Interner:
         key = (tag, private_creator, vr, raw, little_endian, problem, *encodings)
         element = self._raw.get(key) if len(raw) <= LARGE else None
         if element is None:
+            self.n_made += 1
             element = make_element(
                 tag, private_creator, vr, raw, encodings, little_endian, self.max_raw, problem
             )
@@ -108,9 +111,11 @@ class Interner:
         """The sequence of these items; large ones are not remembered."""
         element = make_sequence(tag, private_creator, items, problem)
         if sum(map(len, items)) > _MANY:
+            self.n_made += 1
             return element
         known = self._sequences.get(element.digest)
         if known is None:
+            self.n_made += 1
             self._sequences[element.digest] = element
             return element
         return known

@@ -11,7 +11,7 @@ from pydicom.uid import (
 
 from dicom_graph.dicom.alike import changes, walk
 from dicom_graph.dicom.byte_source import FileBytes
-from dicom_graph.dicom.data_set_walk import element_label
+from dicom_graph.dicom.dictionary import element_label
 from dicom_graph.dicom.elements import Changes, Element, Item, make_streamed_element
 from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
 from dicom_graph.dicom.explicit import LargeValue, NeedMore, NotUnderstood
