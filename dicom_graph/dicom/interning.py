@@ -2,6 +2,7 @@
 
 from dicom_graph.dicom.elements import MAX_RAW, Element, Item, make_element, make_sequence
 from dicom_graph.dicom.recent import Recent
+from dicom_graph.dicom.time_zone import TimeZones
 
 LARGE = 4096
 """Elements of more bytes are not remembered."""
@@ -49,7 +50,7 @@ class Interner:
     `max_raw`: the most bytes of a binary value that an element keeps. `grown`: about how many
     bytes the present generation takes. `n_made`: how many elements were not known, but for those of
     the fast walk. `before`: the header that the fast walk read last (see
-    `alike`).
+    `alike`). `zones`: what turns local times into moments.
     """
 
     def __init__(self, max_raw: int = MAX_RAW) -> None:
@@ -57,6 +58,7 @@ class Interner:
         self.grown = 0
         self.n_made = 0
         self.before: object = None
+        self.zones = TimeZones()
         self._contexts: dict[tuple[str, ...], Context] = {}
         self._raw: Recent[tuple[object, ...], Element] = Recent(_GENERATION_SIZE)
         self._sequences: Recent[bytes, Element] = Recent(_GENERATION_SIZE)
@@ -109,6 +111,7 @@ class Interner:
         problem: str | None = None,
     ) -> Element:
         """The sequence of these items; large ones are not remembered."""
+        items = self.zones.of_items(items)
         element = make_sequence(tag, private_creator, items, problem)
         if sum(map(len, items)) > _MANY:
             self.n_made += 1

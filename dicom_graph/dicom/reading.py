@@ -1,7 +1,7 @@
 """From a path to an image's header. A DICOM file is known by its content, never by its name."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -71,7 +71,10 @@ def read_open_instance(descriptor: int, interner: Interner) -> Instance:
     if instance is None:
         instance = _as_it_comes(descriptor, interner, has_prefix)
     _require_sop_instance(instance)
-    return instance
+    elements, changed = interner.zones.of_header(instance.elements, instance.changes)
+    if elements is instance.elements:
+        return instance
+    return replace(instance, elements=elements, changes=changed)
 
 
 def _may_lack_preamble(buffer: bytes) -> bool:
