@@ -7,10 +7,10 @@ in ways that are met. Long values are given away in pieces.
 from collections.abc import Callable, Iterator
 from itertools import chain
 
-from dicom_graph.dicom.byte_source import ByteSource, skip, take
+from dicom_graph.dicom.byte_source import ByteSource, FileBytes, skip, take
 from dicom_graph.dicom.dictionary import (
     PIXEL_DATA_TAGS,
-    definition,
+    element_label,
     format_tag,
     is_private,
 )
@@ -22,6 +22,7 @@ from dicom_graph.dicom.element_head import (
     tag_of,
 )
 from dicom_graph.dicom.errors import UnreadableFileError
+from dicom_graph.dicom.fragments import fragments
 from dicom_graph.dicom.raw_data_set import LONGEST_KNOWN_UN, UNDEFINED, RawDataSet, RawElement
 
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -34,26 +35,25 @@ _MAX_DEPTH = 128
 _MAX_NOTES = 100
 MAX_HELD = 512 << 20
 """Bytes of memory that a header may take while it is read, about."""
-_HELD_BY_ELEMENT = 100
+_HELD_BY_ELEMENT, _HELD_BY_ITEM = 300, 500
+_DECIDING = 0x00280103
+"""No element with a greater tag decides what others mean."""
 _ZEROS = bytes(8)
-_SEARCHED = 1 << 16
+_AT_ONCE = 1 << 16
 
 Chunks = Iterator[bytes]
 Take = Callable[[RawDataSet, RawElement, Chunks], object]
 """Takes a long value in pieces; what it gives is kept as `taken`, and None says not to."""
-
-
-def element_label(tag: int, creator: str) -> str:
-    """An element for a message: tag and keyword, or name."""
-    known = definition(tag, creator, "")
-    return f"{format_tag(tag)} {known.keyword or known.name}"
+Finish = Callable[[RawDataSet], tuple[object, int]]
+"""Makes of an item what is kept of it; gives this, and about how many bytes it takes."""
 
 
 class DataSetWalk:
     """One walk. `top`: the data set, as far as it was read. `notes`: what was left out, and where.
 
-    Values of more than `longest` bytes go to `takes`. `wanted`: of the top level only these tags.
-    `held`: about how many bytes of memory the elements take. `has_pixels`: pixel data are elements
+    Values of more than `longest` bytes go to `takes`, and items of the top level to `finishes`
+    once what decides their meaning was read. `wanted`: of the top level only these tags. `held`:
+    about how many bytes of memory the elements take. `has_pixels`: pixel data are elements
     as others, and do not end it.
     """
 
@@ -63,6 +63,7 @@ class DataSetWalk:
         *,
         longest: int,
         takes: Take,
+        finishes: Finish | None = None,
         wanted: frozenset[int] | None = None,
         has_pixels: bool = False,
     ) -> None:
@@ -72,6 +73,7 @@ class DataSetWalk:
         self._source = source
         self._longest = longest
         self._takes = takes
+        self._finishes = finishes
         self._wanted = wanted
         self._left_out = frozenset() if has_pixels else PIXEL_DATA_TAGS
         self._most_held = MAX_HELD if not has_pixels else UNDEFINED << 1
@@ -169,10 +171,12 @@ class DataSetWalk:
         """Zeros are no element: no data set has group 0000 (PS3.5 7.1). Some writers fill up."""
         source, start = self._source, self._source.position
         while end is None or source.position < end:
-            head = source.peek(8 if end is None else min(8, end - source.position))
-            if not head or head.strip(b"\0"):
+            window = source.peek(_AT_ONCE if end is None else min(_AT_ONCE, end - source.position))
+            count = len(window) - len(window.lstrip(b"\0"))
+            # What follows may begin with zeros itself.
+            skip(source, count if count == len(window) else count // 8 * 8)
+            if not window or count < len(window):
                 break
-            skip(source, len(head))
         self._note(f"{source.position - start} zero bytes that are no element: ignored")
 
     def _note(self, text: str) -> None:
@@ -228,7 +232,8 @@ class DataSetWalk:
             label = element_label(element.tag, data_set.creator_of(element.tag))
             raise UnreadableFileError(f"{label} reaches beyond byte {end}, where its item ends")
         if not self._source.has(element.length):
-            skip(self._source, element.length)
+            if isinstance(self._source, FileBytes):
+                self._source.skip(element.length)
             raise self._cut(data_set, element)
 
     def _cut(self, data_set: RawDataSet, element: RawElement) -> UnreadableFileError:
@@ -236,6 +241,8 @@ class DataSetWalk:
         return UnreadableFileError(
             f"the file ends at byte {self._source.position}, inside {label}, whose value needs "
             f"{element.length} bytes"
+            if isinstance(self._source, FileBytes)
+            else f"{label} claims {element.length} bytes, more than the deflated data set has"
         )
 
     def _is_sequence(self, data_set: RawDataSet, element: RawElement) -> bool:
@@ -282,7 +289,6 @@ class DataSetWalk:
             elif tag == _ITEM:
                 skip(source, 8)
                 item = RawDataSet(data_set.is_implicit, is_little, data_set)
-                element.items.append(item)
                 self._read_item(item, element, length, end, depth)
             else:
                 label = element_label(element.tag, data_set.creator_of(element.tag))
@@ -291,7 +297,8 @@ class DataSetWalk:
     def _read_item(
         self, item: RawDataSet, element: RawElement, length: int, end: int | None, depth: int
     ) -> None:
-        self._hold(_HELD_BY_ELEMENT)
+        held = self.held
+        self._hold(_HELD_BY_ITEM)
         item_end = None if length == UNDEFINED else self._source.position + length
         if end is not None and item_end is not None and item_end > end:
             raise UnreadableFileError(
@@ -302,10 +309,18 @@ class DataSetWalk:
         elif not item.is_implicit:
             self._settle_encoding(item, item_end, is_sure=False)
         self._read_elements(item, item_end, depth + 1)
+        assert element.items is not None
+        if self._finishes is None or depth or element.tag <= _DECIDING:
+            element.items.append(item)
+            return
+        finished, size = self._finishes(item)
+        element.items.append(finished)
+        self.held = held
+        self._hold(size)
 
     def _read_fragments(self, data_set: RawDataSet, element: RawElement, is_wanted: bool) -> bool:
         """Read a value that a delimiter ends, as compressed pixels; gives whether it is kept."""
-        chunks = self._fragments(element.is_little)
+        chunks = fragments(self._source, element.is_little)
         if not is_wanted:
             for _ in chunks:
                 pass
@@ -326,34 +341,6 @@ class DataSetWalk:
             # What takes it may have seen enough.
             pass
         return element.taken is not None
-
-    def _fragments(self, is_little: bool) -> Chunks:
-        """The bytes up to the delimiter: items of bytes (PS3.5 A.4), or anything."""
-        source = self._source
-        while len(head := source.peek(8)) == 8:
-            tag, length = tag_of(head, is_little), implicit_head(head, is_little).length
-            if tag == _SEQUENCE_END:
-                skip(source, 8)
-                return
-            if tag != _ITEM or length == UNDEFINED:
-                yield from self._until_delimiter(is_little)
-                return
-            yield from source.chunks(8 + length)
-        raise UnreadableFileError("the file ends inside an element of undefined length")
-
-    def _until_delimiter(self, is_little: bool) -> Chunks:
-        source = self._source
-        delimiter = _SEQUENCE_END.to_bytes(4, "big")
-        if is_little:
-            delimiter = delimiter[1::-1] + delimiter[:1:-1]
-        while len(window := source.peek(_SEARCHED)) >= 8:
-            place = window.find(delimiter)
-            if place >= 0:
-                yield take(source, place)
-                skip(source, 8)
-                return
-            yield take(source, len(window) - 7)
-        raise UnreadableFileError("the file ends inside an element of undefined length")
 
 
 def _element(tag: int, head: Head, start: int, is_little: bool) -> RawElement:

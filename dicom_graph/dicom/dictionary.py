@@ -106,6 +106,12 @@ def definition(tag: int, private_creator: str, vr: str) -> Definition:
     return Definition(any_block, private_creator, vr, "", _private_name(tag, private_creator))
 
 
+def element_label(tag: int, creator: str) -> str:
+    """An element for a message: tag and keyword, or name."""
+    known = definition(tag, creator, "")
+    return f"{format_tag(tag)} {known.keyword or known.name}"
+
+
 def _standard_names(tag: int) -> tuple[str, str]:
     try:
         return dictionary_keyword(tag), dictionary_description(tag)

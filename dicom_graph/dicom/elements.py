@@ -12,10 +12,19 @@ from dicom_graph.dicom.character_sets import resolve_character_set
 from dicom_graph.dicom.csa import CSA_CREATOR
 from dicom_graph.dicom.dictionary import Definition, definition, format_tag, is_private
 from dicom_graph.dicom.packing import pack
-from dicom_graph.dicom.values import ALL_VRS, CHARSET_VRS, Value, parse_beginning, parse_values
+from dicom_graph.dicom.values import (
+    ALL_VRS,
+    CHARSET_VRS,
+    Value,
+    is_local,
+    parse_beginning,
+    parse_offset,
+    parse_values,
+)
 
 DIGEST_SIZE = 12
 _CHARACTER_SET = 0x00080005
+TIMEZONE_OFFSET = 0x00080201
 MAX_RAW = 65_536
 """By default, bytes over this many keep length and SHA-256 only; the file has them."""
 LONGEST_HELD = 4_194_304
@@ -44,12 +53,13 @@ class Element:
     `tag` is the tag in the file, block included. `length` is the number of raw bytes. `packed`
     (see `packing`) is None where the values give the bytes back, or where there are too many:
     then `sha256` is theirs. `items` is None unless the VR is SQ. `has_warnings` says whether it,
-    one of its values or anything inside it has one.
+    one of its values or anything inside it has one; `has_local_time` the same of moments that
+    mean something else in another time zone.
     """
 
     __slots__ = (
-        "_standard", "definition", "digest", "has_warnings", "items", "length", "packed",
-        "sha256", "tag", "values", "vm", "warning",
+        "_standard", "definition", "digest", "has_local_time", "has_warnings", "items", "length",
+        "packed", "sha256", "tag", "values", "vm", "warning",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +75,7 @@ class Element:
         length: int = 0,
         warning: str | None = None,
         items: tuple[Item, ...] | None = None,
+        has_local_time: bool | None = None,
     ) -> None:
         self.tag = tag
         self.definition = definition
@@ -78,6 +89,10 @@ class Element:
         self.items = items
         self._standard: Element | None = None
         self.has_warnings = warning is not None or _have_warnings(values, items or ())
+        if has_local_time is None:
+            has_local_time = definition.vr == "DT" and any(map(is_local, values))
+            has_local_time |= any(inner.has_local_time for item in items or () for inner in item)
+        self.has_local_time: bool = has_local_time
 
     def __repr__(self) -> str:
         return f"<Element {self.definition.keyword or self.definition.name} {self.definition.vr}>"
@@ -202,6 +217,12 @@ def _told(problem: str | None, vr: str) -> str | None:
 
 def _warning_of(tag: int, values: tuple[Value, ...]) -> str | None:
     """What is odd about an element that decides what others mean."""
+    if tag == TIMEZONE_OFFSET and values:
+        try:
+            (value,) = values
+            parse_offset(value.text or "")
+        except ValueError:
+            return "not one offset from UTC (+hhmm or -hhmm, from -1200 to +1400): ignored"
     if tag == _CHARACTER_SET:
         return resolve_character_set([value.text or "" for value in values])[1]
     return None

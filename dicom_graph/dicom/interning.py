@@ -2,6 +2,7 @@
 
 from dicom_graph.dicom.elements import MAX_RAW, Element, Item, make_element, make_sequence
 from dicom_graph.dicom.recent import Recent
+from dicom_graph.dicom.time_zone import TimeZones
 
 LARGE = 4096
 """Elements of more bytes are not remembered."""
@@ -47,14 +48,17 @@ class Interner:
     """The elements seen lately. Not thread-safe: one reader, one interner.
 
     `max_raw`: the most bytes of a binary value that an element keeps. `grown`: about how many
-    bytes the present generation takes. `before`: the header that the fast walk read last (see
-    `alike`).
+    bytes the present generation takes. `n_made`: how many elements were not known, but for those of
+    the fast walk. `before`: the header that the fast walk read last (see
+    `alike`). `zones`: what turns local times into moments.
     """
 
     def __init__(self, max_raw: int = MAX_RAW) -> None:
         self.max_raw = max_raw
         self.grown = 0
+        self.n_made = 0
         self.before: object = None
+        self.zones = TimeZones()
         self._contexts: dict[tuple[str, ...], Context] = {}
         self._raw: Recent[tuple[object, ...], Element] = Recent(_GENERATION_SIZE)
         self._sequences: Recent[bytes, Element] = Recent(_GENERATION_SIZE)
@@ -91,6 +95,7 @@ class Interner:
         key = (tag, private_creator, vr, raw, little_endian, problem, *encodings)
         element = self._raw.get(key) if len(raw) <= LARGE else None
         if element is None:
+            self.n_made += 1
             element = make_element(
                 tag, private_creator, vr, raw, encodings, little_endian, self.max_raw, problem
             )
@@ -106,11 +111,14 @@ class Interner:
         problem: str | None = None,
     ) -> Element:
         """The sequence of these items; large ones are not remembered."""
+        items = self.zones.of_items(items)
         element = make_sequence(tag, private_creator, items, problem)
         if sum(map(len, items)) > _MANY:
+            self.n_made += 1
             return element
         known = self._sequences.get(element.digest)
         if known is None:
+            self.n_made += 1
             self._sequences[element.digest] = element
             return element
         return known

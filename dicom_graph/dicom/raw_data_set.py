@@ -25,8 +25,8 @@ LONGEST_KNOWN_UN = 0xFFFF
 class RawElement:
     """One element. `vr`: as the file has it, None where it has none. `start`: of its value.
 
-    `problem`: what is wrong with how it is encoded. `items`: of a sequence. `taken`: what became of
-    a value that is too long to be held.
+    `problem`: what is wrong with how it is encoded. `items`: of a sequence, as data
+    sets, or as what became of them. `taken`: what became of a value that is too long to be held.
     """
 
     tag: int
@@ -36,7 +36,7 @@ class RawElement:
     is_little: bool
     raw: bytes = b""
     problem: str | None = None
-    items: "list[RawDataSet] | None" = None
+    items: list[object] | None = None
     taken: object = None
 
 
@@ -48,7 +48,7 @@ class RawDataSet:
     is_little: bool
     parent: "RawDataSet | None" = None
     elements: dict[int, RawElement] = field(default_factory=dict)
-    _creators: dict[int, tuple[RawElement, str]] = field(default_factory=dict)
+    _creators: dict[int, tuple[RawElement, str]] | None = None
 
     def is_encoded_as(self, other: "RawDataSet") -> bool:
         """Whether VRs and the order of bytes are as in another data set."""
@@ -84,6 +84,8 @@ class RawDataSet:
         element = self.elements.get(block)
         if element is None:
             return ""
+        if self._creators is None:
+            self._creators = {}
         known, creator = self._creators.get(block, (None, ""))
         if known is not element:
             # It is a text of VR LO, whatever the file says.

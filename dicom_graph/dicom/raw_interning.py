@@ -1,6 +1,7 @@
 """From data sets as they were read to interned elements."""
 
 from itertools import chain
+from typing import cast
 
 from dicom_graph.dicom.byte_source import ByteSource
 from dicom_graph.dicom.data_set_walk import Chunks, DataSetWalk
@@ -8,13 +9,20 @@ from dicom_graph.dicom.elements import LONGEST_HELD, Element, Item, make_streame
 from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.raw_data_set import RawDataSet, RawElement
 
+_BYTES_OF_ITEM, _BYTES_OF_NEW = 100, 1000
 _LONG = 65_536
 """Values of more bytes are made elements at once, so that their bytes need not be kept."""
 
 
 def walk_for(source: ByteSource, interner: Interner) -> DataSetWalk:
     """A walk over a data set whose elements `intern` makes."""
-    return DataSetWalk(source, longest=_LONG, takes=_Taken(interner))
+
+    def finish(item: RawDataSet) -> tuple[object, int]:
+        n_before = interner.n_made
+        made = intern(item, interner)
+        return made, _BYTES_OF_ITEM + 8 * len(made) + _BYTES_OF_NEW * (interner.n_made - n_before)
+
+    return DataSetWalk(source, longest=_LONG, takes=_Taken(interner), finishes=finish)
 
 
 def intern(data_set: RawDataSet, interner: Interner) -> Item:
@@ -31,7 +39,10 @@ def _intern(
     tag = element.tag
     creator = data_set.creator_of(tag)
     if element.items is not None:
-        items = tuple(intern(item, interner) for item in element.items)
+        items = tuple(
+            intern(item, interner) if isinstance(item, RawDataSet) else cast(Item, item)
+            for item in element.items
+        )
         return interner.sequence(tag, creator, items, element.problem)
     vr = data_set.vr_of(element)
     return interner.element(

@@ -1,7 +1,7 @@
 """From a path to an image's header. A DICOM file is known by its content, never by its name."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -11,7 +11,7 @@ from pydicom.uid import (
 
 from dicom_graph.dicom.alike import changes, walk
 from dicom_graph.dicom.byte_source import FileBytes
-from dicom_graph.dicom.data_set_walk import element_label
+from dicom_graph.dicom.dictionary import element_label
 from dicom_graph.dicom.elements import Changes, Element, Item, make_streamed_element
 from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
 from dicom_graph.dicom.explicit import LargeValue, NeedMore, NotUnderstood
@@ -78,7 +78,10 @@ def _read_open(descriptor: int, interner: Interner) -> Instance:
     if instance is None:
         instance = _as_it_comes(descriptor, interner, has_prefix)
     _require_sop_instance(instance)
-    return instance
+    elements, changed = interner.zones.of_header(instance.elements, instance.changes)
+    if elements is instance.elements:
+        return instance
+    return replace(instance, elements=elements, changes=changed)
 
 
 def _may_lack_preamble(buffer: bytes) -> bool:

@@ -76,7 +76,8 @@ def _as_pydicom(data_set: RawDataSet) -> Dataset:
     for element in data_set.in_order():
         tag = BaseTag(element.tag)
         if element.items is not None:
-            items = Sequence([_as_pydicom(item) for item in element.items])
+            inside = (item for item in element.items if isinstance(item, RawDataSet))
+            items = Sequence([_as_pydicom(item) for item in inside])
             is_undefined = element.length == UNDEFINED
             elements[tag] = DataElement(tag, "SQ", items, is_undefined_length=is_undefined)
         else:

@@ -41,6 +41,8 @@ _TM = re.compile(r"(\d\d)(?::?(\d\d)(?::?(\d\d)(?:\.(\d{1,6})\d*)?)?)?")
 _DT = re.compile(
     r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,6}))?)?)?)?)?)?([-+]\d{4})?"
 )
+_OFFSET = re.compile(r"([-+])(\d\d)(\d\d)")
+_ENDS_IN_OFFSET = re.compile(r"[-+]\d{4}$")
 _PRINTABLE = re.compile(rb"[\x20-\x7e\t\r\n]*")
 
 
@@ -48,7 +50,7 @@ class Value(NamedTuple):
     """One value: its text as in the file (padding removed), and what it means.
 
     `number`: DS, IS and the binary numbers, AS in years. `datetime`: without offset; in UTC where
-    the file gives an offset. Bytes have none of these.
+    the value or (0008,0201) gives an offset. Bytes have none of these.
     """
 
     text: str | None = None
@@ -157,12 +159,27 @@ def parse_datetime(text: str) -> dt.datetime:
     year, month, day, hour, minute, second, fraction, offset = match.groups()
     zone = None
     if offset:
-        delta = dt.timedelta(hours=int(offset[1:3]), minutes=int(offset[3:]))
-        zone = dt.timezone(delta if offset[0] == "+" else -delta)
+        zone = dt.timezone(parse_offset(offset))
     return dt.datetime(
         int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0),
         _second(second), int((fraction or "").ljust(6, "0")), zone,
     )  # fmt: skip
+
+
+def parse_offset(text: str) -> dt.timedelta:
+    """An offset from UTC: +hhmm or -hhmm, from -1200 to +1400 (PS3.5 6.2). Raises ValueError."""
+    match = _OFFSET.fullmatch(text)
+    if match is not None:
+        minutes = int(match[2]) * 60 + int(match[3])
+        minutes = minutes if match[1] == "+" else -minutes
+        if int(match[3]) < 60 and -12 * 60 <= minutes <= 14 * 60:
+            return dt.timedelta(minutes=minutes)
+    raise ValueError("no offset from UTC (+hhmm or -hhmm, from -1200 to +1400)")
+
+
+def is_local(value: Value) -> bool:
+    """Whether it is a moment that says no offset from UTC."""
+    return value.datetime is not None and _ENDS_IN_OFFSET.search(value.text or "") is None
 
 
 def parse_age(text: str) -> float:

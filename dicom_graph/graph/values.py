@@ -109,7 +109,14 @@ def _tidy(number: float) -> float | int:
 
 
 def _moment(value: ValueRow) -> dt.datetime | None:
-    return parse_datetime(value.text) if value.datetime is not None and value.text else None
+    if value.datetime is None or not value.text:
+        return None
+    moment = parse_datetime(value.text)
+    # What is stored is UTC. Where that is another time, the header says the offset elsewhere.
+    if moment.tzinfo is None and moment != value.datetime.replace(tzinfo=None):
+        offset = moment - value.datetime.replace(tzinfo=None)
+        return moment.replace(tzinfo=dt.timezone(offset))
+    return moment
 
 
 def _name(value: ValueRow) -> PersonName | None:

@@ -1,0 +1,94 @@
+"""One element larger than memory should be, in a file that is read by who imports (PS3.5 7.1)."""
+
+import zlib
+from contextlib import suppress
+from pathlib import Path
+
+from tests.dicom.raw_files import EXPLICIT, SYNTAXES, meta
+from tests.faults.ground import Ground, Served, wait
+from tests.huge import HUGE, MIB
+
+_KINDS = (
+    "implicit, text", "implicit, in an item", "explicit, text", "explicit, fragments",
+    "big endian, words", "deflated, bytes",
+)  # fmt: skip
+_SIZE = 160 * MIB
+_GROWTH = 120 * MIB
+_DEFLATED = SYNTAXES["deflated"]
+
+
+def _peak(served: Served, job: str) -> int:
+    """The most bytes that the server and its processes hold until an import ends."""
+    peak = 0
+
+    def has_ended() -> bool:
+        nonlocal peak
+        with suppress(Exception):
+            peak = max(peak, served.resident_bytes())
+        return served.job(job)["status"] not in ("PENDING", "RUNNING")
+
+    wait(has_ended, 300)
+    return peak
+
+
+def huge_elements(ground: Ground) -> str:
+    """Files of one huge element each are imported, one after the other, in little memory."""
+    tree = ground.folder / "tree"
+    tree.mkdir()
+    for number, kind in enumerate(_KINDS):
+        HUGE[kind](tree / f"{number}.dcm", _SIZE)
+    with ground.database() as url, ground.process(url, import_processes=1) as served:
+        small = ground.folder / "small"
+        small.mkdir()
+        HUGE["explicit, bytes"](small / "small.dcm", 2 * MIB)
+        _peak(served, served.begin_import(small))
+        before = served.resident_bytes()
+        job = served.begin_import(tree)
+        peak = _peak(served, job)
+        done = served.job(job)
+        assert (done["created"], done["failed"]) == (len(_KINDS), 0), done
+        assert peak - before < _GROWTH, f"{(peak - before) / MIB:.0f} MiB more"
+        grown = max(peak - before, 0) // MIB
+    return f"{len(_KINDS)} elements of {_SIZE // MIB} MiB imported in {grown} MiB more memory"
+
+
+def deflate_bombs(ground: Ground) -> str:
+    """Some kilobytes that inflate to gigabytes are refused, or read in little memory."""
+    tree = ground.folder / "bombs"
+    tree.mkdir()
+    zeros = bytes(MIB)
+    bombs = {
+        "length": EXPLICIT.identity() + EXPLICIT.head(0x00420011, "OB", 0xFFFFFFFE),
+        "zeros": EXPLICIT.identity(),
+        "items": EXPLICIT.identity() + EXPLICIT.head(0x00081140, "SQ", 0xFFFFFFFF),
+        "elements": EXPLICIT.identity() + EXPLICIT.head(0x00420011, "OB", 0xFFFFFFFF),
+    }
+    for name, beginning in bombs.items():
+        _write_bomb(tree / f"{name}.dcm", beginning, zeros if name != "items" else _items())
+    with ground.database() as url, ground.process(url, import_processes=1) as served:
+        before = served.resident_bytes()
+        job = served.begin_import(tree)
+        peak = _peak(served, job)
+        done = served.job(job)
+        assert done["status"] == "COMPLETED", done
+        assert served.is_ready()
+        assert peak - before < _GROWTH, f"{(peak - before) / MIB:.0f} MiB more"
+        grown = max(peak - before, 0) // MIB
+    return f"{done['failed']} of {len(bombs)} bombs refused, in {grown} MiB more memory"
+
+
+def _items() -> bytes:
+    """Empty items, as many as go into a mebibyte."""
+    return EXPLICIT.item(b"") * (MIB // 8)
+
+
+def _write_bomb(path: Path, beginning: bytes, repeated: bytes, times: int = 256) -> None:
+    packer = zlib.compressobj(wbits=-15)
+    with path.open("wb") as file:
+        file.write(meta(_DEFLATED) + packer.compress(beginning))
+        for _ in range(times):
+            file.write(packer.compress(repeated))
+        file.write(packer.flush())
+
+
+ATTACKS = {"huge-elements": huge_elements, "deflate-bombs": deflate_bombs}
