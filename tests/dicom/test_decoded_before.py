@@ -7,8 +7,8 @@ from dicom_graph.dicom.pixels import describe_pixels
 from tests.dicom.decoded import digest, files, read
 
 LOSSY_JPEG = {JPEGBaseline8Bit, JPEGExtended12Bit}
-"""What these decode to may differ by rounding (ISO 10918-2), and does, by 1 in a component, so by up
-to 3 where YBR became RGB. Other tests hold them against gdcm and dcmtk, which agree with
+"""What these decode to may differ by rounding (ISO 10918-2), and does, by 1 in a component, so by
+up to 3 where YBR became RGB. Other tests hold them against gdcm and dcmtk, which agree with
 libjpeg-turbo to the last bit."""
 FOLDERS = ("pydicom", "nibabel", "shared/derived", "shared/enhanced", "shared/siemens",
            "shared/varied", "shared/nih")  # fmt: skip
