@@ -116,7 +116,7 @@ class TooManyErrors(Overrun):
 
     def __init__(self, errors: Sequence[GraphQLError]) -> None:
         super().__init__(
-            "TOO_MANY_ERRORS",
+            ErrorCode.TOO_MANY_ERRORS,
             f"the answer has more than {MAX_ERRORS:,} errors, of which these are the first: ask "
             "for less at once, such as smaller pages",
         )

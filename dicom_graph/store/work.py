@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from typing import TypeVar
 
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.store.turns import Turns, turns
 
 T = TypeVar("T")
@@ -22,7 +23,7 @@ _GRACE = 0.5
 class Overrun(Exception):
     """An answer takes too much; `code` for programs."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)
         self.code = code
 
@@ -30,13 +31,13 @@ class Overrun(Exception):
 def out_of_time(seconds: float) -> Overrun:
     """For an operation that took too long."""
     message = f"the request took more than {seconds:g} seconds (DICOM_GRAPH_MAX_SECONDS)"
-    return Overrun("TIMEOUT", message)
+    return Overrun(ErrorCode.TIMEOUT, message)
 
 
 def too_large(max_bytes: int) -> Overrun:
     """For an answer of too many bytes."""
     return Overrun(
-        "MAX_ANSWER_BYTES",
+        ErrorCode.MAX_ANSWER_BYTES,
         f"the answer has more than {max_bytes:,} bytes (DICOM_GRAPH_MAX_ANSWER_BYTES): ask for "
         "less at once, such as smaller pages",
     )
@@ -63,7 +64,7 @@ class Memory:
     def exhausted(self) -> Overrun:
         """For whom nothing is left."""
         return Overrun(
-            "OVERLOADED",
+            ErrorCode.OVERLOADED,
             f"the answers that the server is making take the {self.max_bytes >> 20:,} MB that they "
             "may take together (DICOM_GRAPH_MAX_ANSWERS_MEGABYTES): ask for less at once, such as "
             "smaller pages, or try again",

@@ -99,7 +99,7 @@ def image_d() -> Dataset:
     """With an empty sequence, and the wildcards of LIKE in a text."""
     return make_data_set(
         EchoTime=None, ProcedureCodeSequence=Sequence([]), ImageComments="100% c:\\temp_1",
-        TextValue=LONG + "!",
+        TextValue=LONG + "!", SpecificCharacterSet="ISO_IR 192",
     )  # fmt: skip
 
 

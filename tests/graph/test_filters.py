@@ -111,7 +111,7 @@ def fill(folder: Path) -> None:
 
 
 def _of_image(facts: Filter, place: int) -> Filter:
-    return {"InstanceNumber": place, **facts}
+    return {"InstanceNumber": place, "SpecificCharacterSet": "ISO_IR 192", **facts}
 
 
 def _add_oddities(data_set: Dataset, label: str) -> None:
