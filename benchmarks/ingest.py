@@ -49,13 +49,13 @@ from sqlalchemy import Connection, func, inspect, select, text
 from benchmarks.memory import PeakMemory
 from benchmarks.tree import multiply
 from dicom_graph.importing.discover import Discovery
-from dicom_graph.importing.run import run_import
+from dicom_graph.importing.foreground import run_import
 from dicom_graph.store.engine import Database
-from dicom_graph.store.idlist import unpack_ids
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobCounts, JobOrigin, JobRequest
+from dicom_graph.store.jobs.jobs import JobCounts, JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
-from dicom_graph.store.tables import Base, DataElement, ElementSet, Header, Image
+from dicom_graph.store.sql.id_list import unpack_ids
+from dicom_graph.store.tables.archive import Base, DataElement, ElementSet, Header, Image
 
 OpenEmpty = Callable[[], Database]
 

@@ -39,10 +39,10 @@ import httpx
 from benchmarks.ingest import private_postgres
 from benchmarks.memory import resident_bytes
 from benchmarks.tree import multiply
-from dicom_graph.importing.run import run_import
+from dicom_graph.importing.foreground import run_import
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobOrigin, JobRequest
+from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
 
 _DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "nih" / "dicom"

@@ -40,12 +40,12 @@ import psutil
 from sqlalchemy import func, select
 
 from benchmarks.ingest import database_bytes, find_files, warm
-from dicom_graph.importing.run import run_import
+from dicom_graph.importing.foreground import run_import
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobOrigin, JobRequest
+from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
-from dicom_graph.store.tables import Image
+from dicom_graph.store.tables.archive import Image
 
 _START_SECONDS = 60
 _STOP_SECONDS = 60

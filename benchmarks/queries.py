@@ -32,7 +32,7 @@ from benchmarks.plans import Statement, full_scans, plan_lines
 from dicom_graph.access.principal import EVERYONE
 from dicom_graph.graph.context import Context, Service
 from dicom_graph.graph.schema import schema
-from dicom_graph.importing.runner import JobRunner
+from dicom_graph.importing.background import JobRunner
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import BatchWriter
 from dicom_graph.store.migrate import upgrade

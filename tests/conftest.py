@@ -21,12 +21,12 @@ from sqlalchemy import create_engine, event, make_url, text
 from dicom_graph.access.principal import EVERYONE, Principal
 from dicom_graph.graph.context import Context, Service
 from dicom_graph.graph.schema import schema
-from dicom_graph.importing.run import Report, run_import
-from dicom_graph.importing.runner import JobRunner
+from dicom_graph.importing.background import JobRunner
+from dicom_graph.importing.foreground import Report, run_import
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobOrigin, JobRequest
+from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.read import Store
 from dicom_graph.web.app import create_app

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from dicom_graph.store.engine import Database
-from dicom_graph.store.idlist import unpack_ids
-from dicom_graph.store.tables import Base
+from dicom_graph.store.sql.id_list import unpack_ids
+from dicom_graph.store.tables.archive import Base
 
 Rows = list[dict[str, Any]]
 _ENTITIES = ("patient", "study", "series", "image")

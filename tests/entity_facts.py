@@ -34,15 +34,15 @@ from dicom_graph.access.principal import EVERYONE
 from dicom_graph.graph.context import Context, Service
 from dicom_graph.graph.schema import schema
 from dicom_graph.graph.series_table import series_csv
-from dicom_graph.importing.run import run_import
-from dicom_graph.importing.runner import JobRunner
+from dicom_graph.importing.background import JobRunner
+from dicom_graph.importing.foreground import run_import
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobOrigin, JobRequest
+from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.read import Store
-from dicom_graph.store.tables import Base
-from dicom_graph.store.withheld import Shown, Sight, shown_columns, shown_rows
+from dicom_graph.store.tables.archive import Base
+from dicom_graph.store.views.deidentified import Shown, Sight, shown_columns, shown_rows
 from tests.all_keywords import of_a_sequence, of_all_keywords
 from tests.error_codes import error_codes
 from tests.make import save

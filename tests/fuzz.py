@@ -18,11 +18,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dicom_graph.importing.foreground import run_import
 from dicom_graph.importing.reader import FileReader
-from dicom_graph.importing.run import run_import
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import FileRecord, Mode, ReadFile
-from dicom_graph.store.jobs import Failure, JobOrigin, JobRequest
+from dicom_graph.store.jobs.jobs import Failure, JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
 from tests.data import file_bytes, nibabel_dicom_files, pydicom_files
 from tests.make import make_series

@@ -36,11 +36,11 @@ from hypothesis import strategies as st
 from hypothesis_graphql import Mode, mutations, queries
 
 from dicom_graph.graph.schema import schema_text
-from dicom_graph.importing.run import run_import
+from dicom_graph.importing.foreground import run_import
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode as ImportMode
-from dicom_graph.store.jobs import JobOrigin, JobRequest
+from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
 from tests.conftest import running_server
 from tests.data import is_image, pydicom_files

@@ -33,9 +33,9 @@ from dicom_graph.importing.storage import paths_to_store
 from dicom_graph.importing.work_folder import WORK_FOLDER
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobRequest, JobStatus, Storage, create_job
+from dicom_graph.store.jobs.jobs import JobRequest, JobStatus, Storage, create_job
 from dicom_graph.store.migrate import upgrade
-from dicom_graph.store.tables import Image, ImportJob
+from dicom_graph.store.tables.archive import Image, ImportJob
 from tests.contents import assert_consistent, contents
 from tests.make import make_series
 

@@ -33,13 +33,13 @@ from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.graph.registry import Entity as Kind
 from dicom_graph.graph.scalars import SCALARS
-from dicom_graph.importing.runner import JobRunner
+from dicom_graph.importing.background import JobRunner
 from dicom_graph.store.engine import Database
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.read import Order, Store
 from dicom_graph.store.read.relations import DEFAULT_ORDERS, ENTITY_TABLES
-from dicom_graph.store.tables import DESCRIBED_TABLES, Base, Entity
-from dicom_graph.store.withheld import COLUMNS, entity_columns
+from dicom_graph.store.tables.archive import DESCRIBED_TABLES, Base, Entity
+from dicom_graph.store.views.deidentified import COLUMNS, entity_columns
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from dicom_graph.demo import QUERY
+from dicom_graph.cli.demo import QUERY
 from dicom_graph.importing.entities import delete_entity
 from dicom_graph.store.engine import Database
 from dicom_graph.store.migrate import upgrade

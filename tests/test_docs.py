@@ -20,14 +20,14 @@ from graphql import OperationDefinitionNode, parse
 from typer.main import get_command
 
 from dicom_graph.access.principal import Role
-from dicom_graph.cli import app
-from dicom_graph.demo import QUERY, sample_folder
+from dicom_graph.cli.app import app
+from dicom_graph.cli.demo import QUERY, sample_folder
 from dicom_graph.error_codes import ErrorCode
-from dicom_graph.importing.run import run_import
+from dicom_graph.importing.foreground import run_import
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobRequest
+from dicom_graph.store.jobs.jobs import JobRequest
 from dicom_graph.store.migrate import upgrade
 from tests.conftest import Server, running_server
 from tests.data import SHARED, needs_shared

@@ -11,12 +11,12 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from dicom_graph.cli import app
+from dicom_graph.cli.app import app
 from dicom_graph.dicom.volume import read_geometries, read_volume
-from dicom_graph.importing.run import run_import
+from dicom_graph.importing.foreground import run_import
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobRequest
+from dicom_graph.store.jobs.jobs import JobRequest
 from dicom_graph.store.migrate import upgrade
 from tests.dicom.slices import make_slices
 

@@ -12,9 +12,7 @@ PACKAGE = Path(dicom_graph.__file__).parent
 FLOORS = {
     "error_codes": 0, "settings": 0, "client": 0, "signals": 0, "telemetry": 0,
     "dicom": 1, "store": 2, "access": 3,
-    "importing": 3, "imaging": 3, "graph": 4, "web": 5, "demo": 6, "console": 6,
-    "job_commands": 6, "accounts_cli": 6, "export_command": 6, "audit_command": 6, "cli": 6,
-    "__main__": 6,
+    "importing": 3, "imaging": 3, "graph": 4, "web": 5, "cli": 6, "__main__": 6,
 }  # fmt: skip
 FOREIGN = {
     "settings": {"sqlalchemy", "starlette", "strawberry", "pydicom"},
@@ -74,7 +72,7 @@ def test_a_module_imports_only_what_its_floor_may_know(path: Path) -> None:
 def test_the_store_and_the_schema_open_no_dicom_file(floor: str) -> None:
     readers = tuple(
         f"dicom_graph.dicom.{name}"
-        for name in ("alike", "bulk", "explicit", "reading", "through_pydicom")
+        for name in ("bulk_data", "explicit", "incremental_walk", "reading", "through_pydicom")
     )
     for path in (PACKAGE / floor).rglob("*.py"):
         found = [name for name in imported(path.read_text()) if name.startswith(readers)]
@@ -98,7 +96,7 @@ def test_every_module_stands_on_a_floor() -> None:
         ("graph.query", "from ..store import engine", []),
         ("graph.types.image", "from ...web import app", ["web.app"]),
         ("dicom.values", "from . import names", []),
-        ("cli", "from dicom_graph.demo import QUERY", []),
+        ("cli.app", "from dicom_graph.cli.demo import QUERY", []),
     ],
 )
 def test_the_check_finds_an_import_that_goes_up(module: str, source: str, names: list[str]) -> None:

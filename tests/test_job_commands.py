@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dicom_graph.store.engine import Database
-from dicom_graph.store.jobs import JobRequest, create_job
+from dicom_graph.store.jobs.jobs import JobRequest, create_job
 from dicom_graph.store.migrate import upgrade
 from tests.commands import BAD, COMMAND, Run, assert_one_line
 from tests.contents import Tables

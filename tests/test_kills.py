@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from dicom_graph.store.jobs import Storage
+from dicom_graph.store.jobs.jobs import Storage
 from tests.conftest import postgres_database
 from tests.kills import VICTIMS, NewDatabase, run
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from dicom_graph.access.audit import AuditLog, AuditMode
+from dicom_graph.importing.foreground import run_import
 from dicom_graph.importing.private_storage import StorageMender
-from dicom_graph.importing.run import run_import
 from dicom_graph.importing.uploads import Upload
 from dicom_graph.importing.work_folder import WORK_FOLDER
 from dicom_graph.settings import default_folder
@@ -22,7 +22,7 @@ from dicom_graph.store.backup import back_up
 from dicom_graph.store.engine import Database
 from dicom_graph.store.had_users import mark
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobOrigin, JobRequest, Storage
+from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest, Storage
 from dicom_graph.store.migrate import prepare
 from dicom_graph.store.private_files import make_folder, mend, open_new, open_or_make
 from tests.commands import Run

@@ -16,9 +16,9 @@ from typing import Any
 from dicom_graph.access.principal import EVERYONE, Principal
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.store.audit import Action, AuditLine, AuditWriter, Outcome
-from dicom_graph.store.dialect import REFUSED, describe_error
 from dicom_graph.store.engine import Database
 from dicom_graph.store.private_files import mend, open_or_make
+from dicom_graph.store.sql.dialect import REFUSED, describe_error
 
 log = logging.getLogger(__name__)
 _BATCH = 500

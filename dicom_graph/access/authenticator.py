@@ -16,8 +16,8 @@ from dicom_graph.access.secrets import PasswordChecker, digest_of, new_session
 from dicom_graph.access.throttle import Throttle
 from dicom_graph.store import accounts, had_users
 from dicom_graph.store.engine import Database
+from dicom_graph.store.sql.types import utc_now
 from dicom_graph.store.storable import is_storable
-from dicom_graph.store.types import utc_now
 
 K = TypeVar("K")
 T = TypeVar("T")

@@ -1,7 +1,7 @@
 """Each distinct element is made once; the 98 % that repeat cost a dictionary look-up."""
 
+from dicom_graph.dicom.bounded_cache import Recent
 from dicom_graph.dicom.elements import MAX_RAW, Element, Item, make_element, make_sequence
-from dicom_graph.dicom.recent import Recent
 from dicom_graph.dicom.time_zone import TimeZones
 
 LARGE = 4096

@@ -12,8 +12,8 @@ from pydicom.dataset import Dataset
 
 from dicom_graph.dicom.frame_format import FrameFormat
 from dicom_graph.dicom.functional_groups import readable
-from dicom_graph.dicom.lookup import Lookup
-from dicom_graph.dicom.modality import Transform, apply_transform
+from dicom_graph.dicom.lookup_table import Lookup
+from dicom_graph.dicom.modality_lut import Transform, apply_transform
 
 PADDING_TAGS = frozenset(range(0x00280120, 0x00280126))
 """PixelPaddingValue and PixelPaddingRangeLimit, also the ones of float pixel data."""

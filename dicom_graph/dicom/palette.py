@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from dicom_graph.dicom.errors import CorruptPixelsError
-from dicom_graph.dicom.lookup import Lookup
+from dicom_graph.dicom.lookup_table import Lookup
 
 PALETTE_TAGS = frozenset((*range(0x00281101, 0x00281105), *range(0x00281201, 0x00281224)))
 """Descriptors and data of the palettes, segmented ones too."""

@@ -18,7 +18,7 @@ from dicom_graph.dicom.errors import FrameRangeError
 from dicom_graph.dicom.frame_format import FrameFormat, read_format
 from dicom_graph.dicom.functional_groups import FUNCTIONAL_GROUP_TAGS, FunctionalGroups
 from dicom_graph.dicom.image_file import ImageFile, open_image
-from dicom_graph.dicom.modality import (
+from dicom_graph.dicom.modality_lut import (
     IDENTITY,
     MODALITY_TAGS,
     Transform,

@@ -9,7 +9,6 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from dicom_graph.dicom.alike import changes, walk
 from dicom_graph.dicom.byte_source import FileBytes
 from dicom_graph.dicom.dictionary import element_label
 from dicom_graph.dicom.elements import Changes, Element, Item, make_streamed_element
@@ -17,6 +16,7 @@ from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
 from dicom_graph.dicom.explicit import LargeValue, NeedMore, NotUnderstood
 from dicom_graph.dicom.file_data_set import open_data_set
 from dicom_graph.dicom.file_meta import file_meta
+from dicom_graph.dicom.incremental_walk import changes, walk
 from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.raw_interning import intern, walk_for
 from dicom_graph.dicom.regular_file import open_regular

@@ -15,6 +15,7 @@ from hashlib import blake2b
 from operator import attrgetter
 from typing import NamedTuple
 
+from dicom_graph.dicom.bounded_cache import Recent
 from dicom_graph.dicom.elements import (
     DIGEST_SIZE,
     TIMEZONE_OFFSET,
@@ -23,7 +24,6 @@ from dicom_graph.dicom.elements import (
     Item,
     make_sequence,
 )
-from dicom_graph.dicom.recent import Recent
 from dicom_graph.dicom.values import Value, is_local, parse_offset
 
 _REMEMBERED = 10_000

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 
 from dicom_graph.dicom.errors import RenderingError
 from dicom_graph.dicom.functional_groups import FunctionalGroups, readable
-from dicom_graph.dicom.lookup import Lookup, read_lookup
+from dicom_graph.dicom.lookup_table import Lookup, read_lookup
 from dicom_graph.dicom.padding import Padding
 
 VOI_TAGS = frozenset({0x00281050, 0x00281051, 0x00281055, 0x00281056, 0x00283010})

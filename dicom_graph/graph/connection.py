@@ -7,9 +7,9 @@ import strawberry
 
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.errors import BadInput
-from dicom_graph.graph.inputs.names import aggregate_field
+from dicom_graph.graph.inputs.field_names import aggregate_field
+from dicom_graph.graph.limits.cost import DEFAULT_PAGE_SIZE
 from dicom_graph.graph.listing import Listing
-from dicom_graph.graph.measure import DEFAULT_PAGE_SIZE
 from dicom_graph.graph.scalars import JSON
 from dicom_graph.store.read import Order, Page, PageRequest, Statistics
 

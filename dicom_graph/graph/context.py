@@ -12,16 +12,16 @@ from strawberry.dataloader import DataLoader
 
 from dicom_graph.access.audit import AuditLog
 from dicom_graph.access.principal import Principal
-from dicom_graph.graph.limits import Limits
+from dicom_graph.graph.limits.limits import Limits
 from dicom_graph.graph.prepared import Prepared
 from dicom_graph.graph.subjects import Resolver, SubjectPatient, subjects_of
 from dicom_graph.imaging.deidentified import DeidentifiedImaging
 from dicom_graph.imaging.service import Imaging
-from dicom_graph.importing.runner import JobRunner
+from dicom_graph.importing.background import JobRunner
 from dicom_graph.importing.storage import required_root
 from dicom_graph.importing.uploads import Upload
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobRequest, Storage
+from dicom_graph.store.jobs.jobs import JobRequest, Storage
 from dicom_graph.store.read import (
     Condition,
     ElementQuery,

@@ -9,7 +9,7 @@ from strawberry import UNSET
 from dicom_graph.dicom.entities import Description
 from dicom_graph.graph.inputs.clauses import input_class
 from dicom_graph.graph.types.sequence_type import ENUMS
-from dicom_graph.store.tables import ROW_ATTRIBUTES
+from dicom_graph.store.tables.archive import ROW_ATTRIBUTES
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from dicom_graph.graph.inputs.entities import (
     SeriesFilter,
     StudyFilter,
 )
-from dicom_graph.graph.inputs.names import facet_field
+from dicom_graph.graph.inputs.field_names import facet_field
 from dicom_graph.graph.listing import answered
 from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.graph.scalars import JSON

@@ -17,7 +17,7 @@ from dicom_graph.graph.connection import (
     page_request,
 )
 from dicom_graph.graph.context import Info
-from dicom_graph.graph.inputs.names import camel_case
+from dicom_graph.graph.inputs.field_names import camel_case
 from dicom_graph.graph.inputs.orders import order_of
 from dicom_graph.graph.listing import Listing
 from dicom_graph.graph.registry import ENTITIES

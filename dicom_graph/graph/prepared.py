@@ -31,8 +31,8 @@ from graphql.validation.validate import ValidationAbortedError
 
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.given import MAX_NESTING, NestedTooDeeply
-from dicom_graph.graph.limits import Limits, TooMuch
-from dicom_graph.graph.measure import Measured, measure
+from dicom_graph.graph.limits.cost import Measured, measure
+from dicom_graph.graph.limits.limits import Limits, TooMuch
 
 T = TypeVar("T")
 _NEW_LINE = re.compile(r"\r\n|[\n\r]")

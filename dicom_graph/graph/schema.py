@@ -4,9 +4,9 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.scalar import ScalarDefinition
 
-from dicom_graph.graph.checking import Checked
-from dicom_graph.graph.execution import OnceExecutor
-from dicom_graph.graph.masking import MaskedSchema
+from dicom_graph.graph.execution.errors import MaskedSchema
+from dicom_graph.graph.execution.executor import OnceExecutor
+from dicom_graph.graph.execution.validation import Checked
 from dicom_graph.graph.mutation import Mutation
 from dicom_graph.graph.permissions import guard
 from dicom_graph.graph.query import Query

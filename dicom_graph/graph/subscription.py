@@ -10,7 +10,7 @@ from dicom_graph.graph.context import Info, Loaders
 from dicom_graph.graph.errors import BadInput
 from dicom_graph.graph.node import split_global_id
 from dicom_graph.graph.types.import_job import ImportJob
-from dicom_graph.store.jobs import JobStatus
+from dicom_graph.store.jobs.jobs import JobStatus
 
 
 @strawberry.type(description="Everything that can be followed.")

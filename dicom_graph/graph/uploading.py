@@ -21,7 +21,7 @@ from graphql import (
     visit,
 )
 
-from dicom_graph.graph.limits import Limits
+from dicom_graph.graph.limits.limits import Limits
 from dicom_graph.graph.prepared import Prepared
 
 FIELD = "uploadImages"

@@ -21,8 +21,8 @@ from typing import Any, BinaryIO
 
 from zipstream import ZIP_STORED, ZipStream
 
+from dicom_graph.dicom.default_path import default_path
 from dicom_graph.dicom.errors import FileGoneError
-from dicom_graph.dicom.paths import default_path
 from dicom_graph.dicom.stored_file import StoredFile
 from dicom_graph.imaging.checker import FileChecker, StoredImage
 from dicom_graph.imaging.files import find, images_of_series, pages

@@ -10,8 +10,8 @@ import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from dicom_graph.dicom.bounded_cache import Recent
 from dicom_graph.dicom.errors import FileGoneError
-from dicom_graph.dicom.recent import Recent
 from dicom_graph.dicom.regular_file import resolved_roots
 from dicom_graph.dicom.stored_file import FileState, Moment, StoredFile, look
 from dicom_graph.imaging.headers import HeaderOnDisk

@@ -12,7 +12,7 @@ from dicom_graph.importing.listing import Folder, Listing, Names, failure_of, pr
 from dicom_graph.importing.timeouts import Calls, CallTimeout, DirectCalls, LateFailure, beat
 from dicom_graph.importing.work_folder import WORK_FOLDER
 from dicom_graph.store.ingest import FileRecord
-from dicom_graph.store.jobs import Failure
+from dicom_graph.store.jobs.jobs import Failure
 
 Leave = Callable[[str, os.stat_result], bool]
 _Key = tuple[int, int]

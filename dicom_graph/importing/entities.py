@@ -12,7 +12,7 @@ from dicom_graph.store.edit.files import EntityFile, deciding_image, files_of_en
 from dicom_graph.store.edit.update import discard_edits, entity_exists
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobRequest, create_job
+from dicom_graph.store.jobs.jobs import JobRequest, create_job
 
 _NAMED = 3
 

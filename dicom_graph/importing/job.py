@@ -14,12 +14,12 @@ from sqlalchemy import Connection
 
 from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.dicom.regular_file import lies_inside, resolved_roots
-from dicom_graph.importing.ahead import WAITING, ReadAhead, Waiting
 from dicom_graph.importing.discover import Discovery, Leave, Walk, outside_roots
-from dicom_graph.importing.garbage import rare_collections
-from dicom_graph.importing.known import with_known
+from dicom_graph.importing.garbage_collection import rare_collections
+from dicom_graph.importing.known_files import with_known
 from dicom_graph.importing.ledger import JobLedger, Ledger
 from dicom_graph.importing.listing import Folder
+from dicom_graph.importing.read_ahead import WAITING, ReadAhead, Waiting
 from dicom_graph.importing.reader import Result
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.storage import FileStorage, in_parts, required_root
@@ -36,7 +36,6 @@ from dicom_graph.importing.timeouts import (
 from dicom_graph.importing.uploads import uploaded_names
 from dicom_graph.importing.work_folder import uploads_folder
 from dicom_graph.settings import available_cores
-from dicom_graph.store.dialect import DRIVER_ERRORS, REFUSED, is_deadlock
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import (
     BatchWriter,
@@ -45,7 +44,7 @@ from dicom_graph.store.ingest import (
     Outcome,
     ReadFile,
 )
-from dicom_graph.store.jobs import (
+from dicom_graph.store.jobs.jobs import (
     ClaimedJob,
     Failure,
     JobCounts,
@@ -55,7 +54,8 @@ from dicom_graph.store.jobs import (
     Storage,
     status_of,
 )
-from dicom_graph.store.trouble import DatabaseUnavailable, trouble_of
+from dicom_graph.store.sql.dialect import DRIVER_ERRORS, REFUSED, is_deadlock
+from dicom_graph.store.sql.unavailable import DatabaseUnavailable, trouble_of
 
 log = logging.getLogger(__name__)
 Progress = Callable[[JobCounts], None]

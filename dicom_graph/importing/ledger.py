@@ -5,7 +5,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
-from dicom_graph.store.jobs import Failure, JobCounts, JobStatus, finish_job, save_progress
+from dicom_graph.store.jobs.jobs import Failure, JobCounts, JobStatus, finish_job, save_progress
 
 
 class Ledger(Protocol):

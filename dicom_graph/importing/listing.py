@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from dicom_graph.importing.timeouts import CallTimeout, LateFailure, beat
 from dicom_graph.store.ingest import FileRecord
-from dicom_graph.store.jobs import Failure
+from dicom_graph.store.jobs.jobs import Failure
 
 
 @dataclass(slots=True)

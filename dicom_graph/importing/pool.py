@@ -13,10 +13,10 @@ from dicom_graph.dicom.mode import Mode
 from dicom_graph.importing.child_process import ChildProcess
 from dicom_graph.importing.reader import FileReader, Result, path_of, result_of
 from dicom_graph.importing.reading_process import READY, InProgress
+from dicom_graph.importing.serialization import Unpacker
 from dicom_graph.importing.timeouts import CallTimeout, LateFailure, TimedCalls
-from dicom_graph.importing.wire import Unpacker
 from dicom_graph.store.ingest import FileRecord
-from dicom_graph.store.jobs import Failure
+from dicom_graph.store.jobs.jobs import Failure
 
 log = logging.getLogger(__name__)
 _ORDERS_AHEAD = 4

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from dicom_graph.dicom.paths import default_path
+from dicom_graph.dicom.default_path import default_path
 from dicom_graph.importing.work_folder import WORK_FOLDER
-from dicom_graph.store.dialect import DRIVER_ERRORS, describe_error
 from dicom_graph.store.engine import Database
-from dicom_graph.store.ingest.gone import directories_below
+from dicom_graph.store.ingest.missing_files import directories_below
 from dicom_graph.store.private_files import mend
-from dicom_graph.store.tables import File, Image
-from dicom_graph.store.trouble import DatabaseUnavailable
+from dicom_graph.store.sql.dialect import DRIVER_ERRORS, describe_error
+from dicom_graph.store.sql.unavailable import DatabaseUnavailable
+from dicom_graph.store.tables.archive import File, Image
 
 log = logging.getLogger(__name__)
 _FOLDERS = 200

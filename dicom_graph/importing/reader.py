@@ -5,7 +5,7 @@ import os
 from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.importing.content import Content, ContentReader
 from dicom_graph.store.ingest import FileRecord, Mode, Outcome, ReadFile
-from dicom_graph.store.jobs import Failure
+from dicom_graph.store.jobs.jobs import Failure
 
 Result = ReadFile | Outcome | Failure | None
 """What became of a file; None for what is not a DICOM image, an outcome where it was known."""

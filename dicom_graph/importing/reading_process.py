@@ -17,7 +17,7 @@ from struct import Struct
 
 from dicom_graph.dicom.mode import Mode
 from dicom_graph.importing.content import Content, ContentReader
-from dicom_graph.importing.wire import Packer, Read
+from dicom_graph.importing.serialization import Packer, Read
 
 READY = b"ready"
 _MAX_WEIGHT = 4 << 20

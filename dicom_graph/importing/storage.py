@@ -11,7 +11,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dicom_graph.dicom.paths import default_path
+from dicom_graph.dicom.default_path import default_path
 from dicom_graph.importing.safe_files import (
     FULL,
     Identity,
@@ -32,7 +32,7 @@ from dicom_graph.importing.work_folder import (
 )
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import FileRecord, ImageFile, Outcome, ReadFile, files_of_images
-from dicom_graph.store.jobs import ClaimedJob, Failure, Storage
+from dicom_graph.store.jobs.jobs import ClaimedJob, Failure, Storage
 from dicom_graph.store.private_files import make_folder
 
 _THREADS = 4

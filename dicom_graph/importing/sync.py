@@ -8,7 +8,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from dicom_graph.store.engine import Database
-from dicom_graph.store.ingest.gone import (
+from dicom_graph.store.ingest.missing_files import (
     FileRow,
     directories_below,
     directory_paths,
@@ -18,7 +18,7 @@ from dicom_graph.store.ingest.gone import (
     mark_gone,
     prune_images,
 )
-from dicom_graph.store.jobs import ClaimedJob, JobCounts
+from dicom_graph.store.jobs.jobs import ClaimedJob, JobCounts
 
 _FOLDERS = 200
 _FILES = 5000

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, ParamSpec, Protocol, TypeVar
 
-from dicom_graph.store.jobs import Failure
+from dicom_graph.store.jobs.jobs import Failure
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")

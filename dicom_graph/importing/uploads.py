@@ -25,9 +25,9 @@ from dicom_graph.importing.work_folder import (
     uploads_folder,
 )
 from dicom_graph.store.engine import Database
-from dicom_graph.store.jobs import UPLOADED, JobStatus
+from dicom_graph.store.jobs.jobs import UPLOADED, JobStatus
 from dicom_graph.store.private_files import make_folder, open_new
-from dicom_graph.store.tables import ImportJob
+from dicom_graph.store.tables.archive import ImportJob
 
 _NAMES = "names.json"
 _FILES = "files"

@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 
 from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.importing.discover import is_at_or_below
-from dicom_graph.importing.listening import Listener
-from dicom_graph.importing.run import Report, run_import
-from dicom_graph.importing.settling import Settling
+from dicom_graph.importing.file_events import Listener
+from dicom_graph.importing.foreground import Report, run_import
+from dicom_graph.importing.stable_files import Settling
 from dicom_graph.importing.timeouts import FILE_SECONDS, CallTimeout, TimedCalls
-from dicom_graph.store.dialect import DRIVER_ERRORS, describe_error
 from dicom_graph.store.engine import Database
-from dicom_graph.store.ingest.gone import knows_files_at
-from dicom_graph.store.jobs import JobOrigin, JobRequest
-from dicom_graph.store.trouble import DatabaseUnavailable
+from dicom_graph.store.ingest.missing_files import knows_files_at
+from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
+from dicom_graph.store.sql.dialect import DRIVER_ERRORS, describe_error
+from dicom_graph.store.sql.unavailable import DatabaseUnavailable
 
 log = logging.getLogger(__name__)
 _TICK_SECONDS = 0.2

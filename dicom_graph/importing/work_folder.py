@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Collection
 from pathlib import Path
 
-from dicom_graph.dicom.paths import safe_name
+from dicom_graph.dicom.default_path import safe_name
 from dicom_graph.store.private_files import make_folder
 
 WORK_FOLDER = ".dicom-graph-work"

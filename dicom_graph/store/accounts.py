@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from dicom_graph.store.account_tables import Grant, Group, GroupMember, Session, Token, User
-from dicom_graph.store.tables import Base
-from dicom_graph.store.types import utc_now
+from dicom_graph.store.sql.types import utc_now
+from dicom_graph.store.tables.accounts import Grant, Group, GroupMember, Session, Token, User
+from dicom_graph.store.tables.archive import Base
 
 
 class AccountError(ValueError):

@@ -12,13 +12,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, delete, insert, select
 
-from dicom_graph.store.audit_tables import AuditEntry
-from dicom_graph.store.bulk import insert_rows
-from dicom_graph.store.dialect import among, is_sqlite
-from dicom_graph.store.seen import Seen
+from dicom_graph.store.audit_subjects import Seen
+from dicom_graph.store.sql.bulk_statements import insert_rows
+from dicom_graph.store.sql.dialect import among, is_sqlite
+from dicom_graph.store.sql.types import utc_now
 from dicom_graph.store.storable import as_storable
-from dicom_graph.store.tables import Image, Patient, Series, Study
-from dicom_graph.store.types import utc_now
+from dicom_graph.store.tables.archive import Image, Patient, Series, Study
+from dicom_graph.store.tables.audit import AuditEntry
 
 MAX_LISTED = 1000
 """Of how many patients, studies and imports a line has the names; it counts them all."""

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dicom_graph.store.dialect import interrupt
+from dicom_graph.store.sql.dialect import interrupt
 
 DEADLINE: ContextVar[float | None] = ContextVar("deadline", default=None)
 """A time of the event loop's clock; None for no end. What a request starts inherits it."""

@@ -18,13 +18,13 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from dicom_graph.settings import default_folder
 from dicom_graph.store.deadline import DEADLINE, interrupted_at
-from dicom_graph.store.dialect import limit_waiting, refuse_condition, tune_sqlite_connection
 from dicom_graph.store.private_files import make_folder, mend
-from dicom_graph.store.same_file import SameFile
-from dicom_graph.store.sights import Sights
+from dicom_graph.store.sql.dialect import limit_waiting, refuse_condition, tune_sqlite_connection
+from dicom_graph.store.sql.same_file import SameFile
+from dicom_graph.store.sql.unavailable import UNREACHABLE, DatabaseUnavailable
 from dicom_graph.store.storable import refuse_unstorable
-from dicom_graph.store.trouble import UNREACHABLE, DatabaseUnavailable
-from dicom_graph.store.visible import WHOLE, Groups, narrow_statement
+from dicom_graph.store.views.definitions import Sights
+from dicom_graph.store.views.narrowing import WHOLE, Groups, narrow_statement
 
 log = logging.getLogger(__name__)
 _ENDINGS = ("", "-wal", "-shm", "-journal")

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, func, select
 
 from dicom_graph.dicom.entities.image import FORMAT_TABLE, IMAGE
-from dicom_graph.store.tables import ImageFormat
-from dicom_graph.store.types import Text
+from dicom_graph.store.sql.types import Text
+from dicom_graph.store.tables.archive import ImageFormat
 
 FORMAT_FIELDS = tuple(each.name for each in IMAGE.attributes if each.table == FORMAT_TABLE)
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Select, select, update
 
-from dicom_graph.store.dialect import lock_writers
-from dicom_graph.store.tables import Generation
+from dicom_graph.store.sql.dialect import lock_writers
+from dicom_graph.store.tables.archive import Generation
 
 
 class Generations(NamedTuple):

@@ -10,9 +10,9 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
-from dicom_graph.store.dialect import is_sqlite
 from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.had_users import require_file, require_users
+from dicom_graph.store.sql.dialect import is_sqlite
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _LOCK = 5_318_008_136

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func
 
 from dicom_graph.dicom.plausible import CONTROLS, TextRule
-from dicom_graph.store.dialect import array_items, holds_none_of
+from dicom_graph.store.sql.dialect import array_items, holds_none_of
 
 
 def is_plausible(sqlite: bool, text: ColumnElement[Any], rule: TextRule) -> ColumnElement[bool]:

@@ -12,9 +12,14 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, Table, literal, select, true
 
-from dicom_graph.store.bulk import delete_rows, insert_rows, lock_in_ranges, update_rows
-from dicom_graph.store.dialect import each_distance, join_in_order
-from dicom_graph.store.tables import Posting
+from dicom_graph.store.sql.bulk_statements import (
+    delete_rows,
+    insert_rows,
+    lock_in_ranges,
+    update_rows,
+)
+from dicom_graph.store.sql.dialect import each_distance, join_in_order
+from dicom_graph.store.tables.archive import Posting
 
 Holding = tuple[int, Iterable[int]]
 """The id of a header, or a shared set, and the elements that it holds."""

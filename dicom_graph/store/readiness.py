@@ -6,13 +6,13 @@ from typing import Any
 
 from sqlalchemy import Connection, ScalarSelect, Select, Table, select
 
-from dicom_graph.store.account_tables import User
-from dicom_graph.store.audit_tables import AuditEntry
-from dicom_graph.store.dialect import DRIVER_ERRORS
 from dicom_graph.store.engine import Database
 from dicom_graph.store.migrate import head, revision
-from dicom_graph.store.tables import Base
-from dicom_graph.store.trouble import UNREACHABLE, DatabaseUnavailable, trouble_of
+from dicom_graph.store.sql.dialect import DRIVER_ERRORS
+from dicom_graph.store.sql.unavailable import UNREACHABLE, DatabaseUnavailable, trouble_of
+from dicom_graph.store.tables.accounts import User
+from dicom_graph.store.tables.archive import Base
+from dicom_graph.store.tables.audit import AuditEntry
 
 ALL_IN_USE = "all connections to the database are in use: try again later"
 UNREADABLE = "the database cannot be read as this version needs it: its administrator must look"

@@ -19,8 +19,8 @@ from dicom_graph.access.addresses import shared_by
 from dicom_graph.access.principal import EVERYONE, NOBODY, Principal
 from dicom_graph.telemetry import metrics
 from dicom_graph.telemetry.request import CURRENT
-from dicom_graph.web.authentication import SESSION_COOKIE
 from dicom_graph.web.connections import CONNECTION, Connection
+from dicom_graph.web.middleware.authentication import SESSION_COOKIE
 from dicom_graph.web.places import Place, Pool, Step
 
 _USERS = (Step((0,), 2.0),)

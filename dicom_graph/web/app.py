@@ -18,11 +18,11 @@ from dicom_graph.access.audit import AuditLog, AuditMode
 from dicom_graph.access.authenticator import Authenticator
 from dicom_graph.access.principal import Role
 from dicom_graph.graph.context import Service
-from dicom_graph.graph.limits import Limits
+from dicom_graph.graph.limits.limits import Limits
 from dicom_graph.graph.subjects import load_resolver
 from dicom_graph.imaging.service import Imaging
+from dicom_graph.importing.factory import make_runner
 from dicom_graph.importing.roots import resolve_roots
-from dicom_graph.importing.runners import make_runner
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
 from dicom_graph.store.migrate import prepare
@@ -33,22 +33,22 @@ from dicom_graph.telemetry import tracing
 from dicom_graph.web import archives, images, series
 from dicom_graph.web.admission import Admission, Sizes
 from dicom_graph.web.answers import FAILURES
-from dicom_graph.web.audited import Audited
-from dicom_graph.web.authentication import Authentication, Sources
-from dicom_graph.web.capacity import BodyLimit, Capacity, Identified
 from dicom_graph.web.descriptors import descriptors
 from dicom_graph.web.documents import Documents
-from dicom_graph.web.failures import Failures
 from dicom_graph.web.forwarded import Forwarded
 from dicom_graph.web.graphiql import STATIC_DIR
 from dicom_graph.web.graphql import GraphQLView, ViewOptions
-from dicom_graph.web.headers import SecurityHeaders
 from dicom_graph.web.health import healthz, readyz
 from dicom_graph.web.incoming import Incoming
 from dicom_graph.web.login import Login
 from dicom_graph.web.metrics import sampling, show_metrics
-from dicom_graph.web.observed import Observed
-from dicom_graph.web.pace import Pace
+from dicom_graph.web.middleware.audit import Audited
+from dicom_graph.web.middleware.authentication import Authentication, Sources
+from dicom_graph.web.middleware.errors import Failures
+from dicom_graph.web.middleware.limits import BodyLimit, Capacity, Identified
+from dicom_graph.web.middleware.observability import Observed
+from dicom_graph.web.middleware.security_headers import SecurityHeaders
+from dicom_graph.web.middleware.slow_bodies import Pace
 from dicom_graph.web.shared_answer import SharedAnswer
 from dicom_graph.web.uploads import UploadView
 from dicom_graph.web.well_formed import WellFormed

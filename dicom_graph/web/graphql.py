@@ -42,7 +42,6 @@ from dicom_graph.graph.uploading import FIELD, file_variables
 from dicom_graph.store.work import Held
 from dicom_graph.telemetry.request import CURRENT
 from dicom_graph.web.admission import TICKET, Kind
-from dicom_graph.web.authentication import bearer, identifier
 from dicom_graph.web.body import PREFLIGHT_NEEDED, bounded, is_preflighted, refuse_length
 from dicom_graph.web.documents import DocumentMissing, Documents, require_document
 from dicom_graph.web.encoding import LARGE, dumps
@@ -57,6 +56,7 @@ from dicom_graph.web.large_answers import (
     held,
     text_of,
 )
+from dicom_graph.web.middleware.authentication import bearer, identifier
 from dicom_graph.web.operations import place_of
 
 _CONTENT_SECURITY_POLICY = (

@@ -11,7 +11,7 @@ from dicom_graph.access.authenticator import Authenticator, Basic, Cookie
 from dicom_graph.access.principal import NOBODY
 from dicom_graph.access.throttle import TooManyFailures
 from dicom_graph.telemetry.request import claim
-from dicom_graph.web.authentication import SESSION_COOKIE, Sources
+from dicom_graph.web.middleware.authentication import SESSION_COOKIE, Sources
 
 _FORM_COOKIE = "dicom_graph_login"
 _MAX_FORM = 10_000

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dicom_graph.graph.context import Service
-from dicom_graph.store.dialect import describe_error
-from dicom_graph.store.read.job_figures import JobFigures, job_figures
+from dicom_graph.store.jobs.metrics import JobFigures, job_figures
+from dicom_graph.store.sql.dialect import describe_error
 from dicom_graph.telemetry import metrics
 
 log = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ from dicom_graph.importing.uploads import (
     UploadTooLarge,
 )
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobStatus
+from dicom_graph.store.jobs.jobs import JobStatus
 from dicom_graph.web.body import PREFLIGHT_NEEDED, bounded, is_preflighted
 from dicom_graph.web.errors import ErrorResponse
 from dicom_graph.web.multipart import FormParser

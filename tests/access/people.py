@@ -8,7 +8,7 @@ from argon2 import PasswordHasher
 from dicom_graph.access.secrets import digest_of, new_session, new_token
 from dicom_graph.store import accounts
 from dicom_graph.store.engine import Database
-from dicom_graph.store.types import utc_now
+from dicom_graph.store.sql.types import utc_now
 
 PASSWORD = "correct horse battery"
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)

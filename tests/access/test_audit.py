@@ -20,15 +20,15 @@ from websockets.typing import Subprotocol
 
 from dicom_graph.access.audit import AuditLog, AuditMode, AuditUnavailable
 from dicom_graph.access.principal import EVERYONE, NOBODY
-from dicom_graph.cli import app
+from dicom_graph.cli.app import app
 from dicom_graph.graph.node import global_id
-from dicom_graph.importing.run import Report
+from dicom_graph.importing.foreground import Report
 from dicom_graph.settings import Settings
 from dicom_graph.store.accounts import AccountError
 from dicom_graph.store.audit import Action, AuditLine, Outcome, latest_lines
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobOrigin, JobRequest, create_job
+from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest, create_job
 from tests.access.people import PASSWORD, Person, add_person
 from tests.conftest import Server, filled_database, running_server
 from tests.make import make_file

@@ -20,7 +20,7 @@ from dicom_graph.graph.schema import schema
 from dicom_graph.settings import Settings
 from dicom_graph.store import accounts
 from dicom_graph.store.engine import Database
-from dicom_graph.store.types import utc_now
+from dicom_graph.store.sql.types import utc_now
 from dicom_graph.web.app import create_app
 from tests.access.people import HOUR, PASSWORD, Person, add_person
 from tests.conftest import Server, running_server

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from dicom_graph.access.principal import Principal, Role, principal_of
 from dicom_graph.graph.context import Context, Service
 from dicom_graph.graph.schema import schema
-from dicom_graph.importing.runner import JobRunner
+from dicom_graph.importing.background import JobRunner
 from dicom_graph.store import accounts
 from dicom_graph.store.engine import Database
 from dicom_graph.store.read import Store

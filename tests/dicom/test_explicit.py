@@ -16,10 +16,10 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from dicom_graph.dicom.alike import walk
 from dicom_graph.dicom.elements import Element, Item
 from dicom_graph.dicom.errors import UnreadableFileError
 from dicom_graph.dicom.explicit import LargeValue, NeedMore, NotUnderstood
+from dicom_graph.dicom.incremental_walk import walk
 from dicom_graph.dicom.interning import Interner
 from tests.data import (
     SHARED,

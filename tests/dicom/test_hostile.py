@@ -6,7 +6,8 @@ import pytest
 
 from dicom_graph.dicom.errors import CorruptPixelsError
 from dicom_graph.dicom.pixels import read_pixels
-from dicom_graph.imaging.errors import ImagingError, Problem
+from dicom_graph.error_codes import ErrorCode
+from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.work import image_png, image_statistics, write_image_npy
 from tests.dicom.hostile import AGREES, DIFFERS
 
@@ -31,4 +32,4 @@ def test_a_size_that_the_file_does_not_hold(tmp_path: Path, name: str) -> None:
         with pytest.raises((CorruptPixelsError, ImagingError)) as caught:
             ask()
         if isinstance(caught.value, ImagingError):
-            assert caught.value.problem is Problem.TOO_LARGE
+            assert caught.value.problem is ErrorCode.TOO_LARGE

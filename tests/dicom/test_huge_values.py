@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dicom_graph.dicom import data_set_walk
-from dicom_graph.dicom.bulk import read_bulk_value
+from dicom_graph.dicom.bulk_data import read_bulk_value
 from dicom_graph.dicom.byte_source import skip
 from dicom_graph.dicom.elements import LONGEST_HELD, Element, make_element, make_streamed_element
 from dicom_graph.dicom.errors import UnreadableFileError

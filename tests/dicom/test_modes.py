@@ -12,9 +12,9 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from dicom_graph.importing.run import Report
+from dicom_graph.importing.foreground import Report
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobRequest
+from dicom_graph.store.jobs.jobs import JobRequest
 from tests.conftest import Graph
 from tests.data import distinct_copies, pydicom_files
 from tests.make import make_data_set, make_file, save

@@ -9,7 +9,7 @@ from pydicom.datadict import private_dictionary_description
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from dicom_graph.importing.run import Report
+from dicom_graph.importing.foreground import Report
 from tests.conftest import Graph
 from tests.data import (
     distinct_copies,

@@ -19,11 +19,11 @@ import httpx
 import psutil
 from sqlalchemy import make_url
 
-from dicom_graph.importing.run import Report, run_import
+from dicom_graph.importing.foreground import Report, run_import
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobOrigin, JobRequest
+from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
 from tests.conftest import running_server
 

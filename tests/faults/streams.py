@@ -13,7 +13,7 @@ from dicom_graph.graph.node import global_id
 from dicom_graph.importing.job import JobRun
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import (
+from dicom_graph.store.jobs.jobs import (
     ClaimedJob,
     Failure,
     JobCounts,

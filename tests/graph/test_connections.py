@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from dicom_graph.importing.run import run_import
+from dicom_graph.importing.foreground import run_import
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobOrigin, JobRequest
+from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.read import Store
 from tests.conftest import Graph, filled_database
 from tests.make import make_file, make_series

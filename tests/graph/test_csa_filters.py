@@ -14,11 +14,11 @@ from sqlalchemy import event
 
 from dicom_graph.dicom.csa import CSA_CREATOR
 from dicom_graph.importing.entities import delete_entity
-from dicom_graph.importing.run import Report, run_import
+from dicom_graph.importing.foreground import Report, run_import
 from dicom_graph.store.edit.prune import prune
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobOrigin, JobRequest
+from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import _config, upgrade
 from dicom_graph.store.read import Store
 from tests.conftest import Graph, filled_database

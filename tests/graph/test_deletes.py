@@ -11,7 +11,7 @@ from sqlalchemy import event
 
 from dicom_graph.graph.node import global_id
 from dicom_graph.importing.entities import NoSuchEntityError, delete_entity
-from dicom_graph.importing.run import Report
+from dicom_graph.importing.foreground import Report
 from dicom_graph.store.edit.prune import prune
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import BatchWriter

@@ -8,7 +8,7 @@ import pytest
 from pydicom.valuerep import PersonName
 
 from dicom_graph.graph.node import global_id
-from dicom_graph.importing.run import Report
+from dicom_graph.importing.foreground import Report
 from dicom_graph.store.ingest import Mode
 from tests.conftest import Graph
 from tests.make import make_file

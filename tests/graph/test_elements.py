@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
-from dicom_graph.importing.run import Report, run_import
+from dicom_graph.importing.foreground import Report, run_import
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobOrigin, JobRequest
+from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.read import Store
 from tests.conftest import Graph, filled_database
 from tests.make import make_data_set, make_file, save

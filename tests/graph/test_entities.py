@@ -9,7 +9,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage
 
-from dicom_graph.importing.run import Report
+from dicom_graph.importing.foreground import Report
 from dicom_graph.store.ingest import Mode
 from tests.conftest import Graph
 from tests.make import make_data_set, make_file, make_series, save

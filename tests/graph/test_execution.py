@@ -29,7 +29,7 @@ from strawberry.extensions import SchemaExtension
 from strawberry.scalars import JSON
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from dicom_graph.graph.execution import OnceExecutor
+from dicom_graph.graph.execution.executor import OnceExecutor
 from dicom_graph.graph.schema import schema
 from dicom_graph.store.engine import Database
 from tests.conftest import Graph, filled_database

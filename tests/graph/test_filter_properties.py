@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from pydicom.datadict import tag_for_keyword
 
-from dicom_graph.importing.run import run_import
+from dicom_graph.importing.foreground import run_import
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobOrigin, JobRequest
+from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from tests.conftest import Graph, filled_database
 from tests.graph.filters_in_python import (
     ALL,

@@ -14,7 +14,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from dicom_graph.importing.run import Report
+from dicom_graph.importing.foreground import Report
 from tests.conftest import Graph
 from tests.data import (
     distinct_copies,

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from dicom_graph.dicom.csa import CSA_CREATOR
-from dicom_graph.importing.run import Report
+from dicom_graph.importing.foreground import Report
 from tests.conftest import Graph
 from tests.data import NIBABEL_DATA, distinct_copies, pydicom_files, read_header
 from tests.data import nibabel_dicom_files as nibabel_files

@@ -13,12 +13,12 @@ from dicom_graph.access.principal import EVERYONE
 from dicom_graph.graph.context import Context, Service
 from dicom_graph.graph.node import global_id
 from dicom_graph.graph.schema import schema
-from dicom_graph.importing.run import Report
-from dicom_graph.importing.runner import JobRunner
+from dicom_graph.importing.background import JobRunner
+from dicom_graph.importing.foreground import Report
 from dicom_graph.store.engine import Database
-from dicom_graph.store.jobs import JobOrigin, JobRequest, create_job
+from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest, create_job
 from dicom_graph.store.read import Store
-from dicom_graph.store.tables import ImportJob
+from dicom_graph.store.tables.archive import ImportJob
 from tests.commands import BAD
 from tests.conftest import Graph
 from tests.make import make_file, make_series

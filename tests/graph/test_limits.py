@@ -11,11 +11,11 @@ import pytest
 from graphql import get_introspection_query
 
 from dicom_graph.access.principal import EVERYONE
-from dicom_graph.demo import QUERY
+from dicom_graph.cli.demo import QUERY
 from dicom_graph.graph.context import Context, Service
-from dicom_graph.graph.limits import Limits
+from dicom_graph.graph.limits.limits import Limits
 from dicom_graph.graph.schema import schema
-from dicom_graph.importing.runner import JobRunner
+from dicom_graph.importing.background import JobRunner
 from dicom_graph.store.engine import Database
 from dicom_graph.store.read import Store
 from tests.make import make_series

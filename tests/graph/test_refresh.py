@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from dicom_graph.importing.run import Report
-from dicom_graph.importing.runner import JobRunner
+from dicom_graph.importing.background import JobRunner
+from dicom_graph.importing.foreground import Report
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from tests.conftest import Graph

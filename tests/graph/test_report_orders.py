@@ -19,7 +19,7 @@ from dicom_graph.graph.types.import_job import (
 )
 from dicom_graph.store.engine import Database
 from dicom_graph.store.read.relations import ENTITY_TABLES
-from dicom_graph.store.types import UtcDateTime
+from dicom_graph.store.sql.types import UtcDateTime
 from tests.conftest import Graph
 
 LISTS = {"ImportJob": ("import_job", "importJobs"), "AuditEntry": ("audit_entry", "auditEntries")}

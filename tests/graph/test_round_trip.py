@@ -13,7 +13,7 @@ import pytest
 from pydicom.dataelem import DataElement
 from pydicom.multival import MultiValue
 
-from dicom_graph.importing.run import Report
+from dicom_graph.importing.foreground import Report
 from tests.conftest import Graph
 from tests.data import (
     distinct_copies,

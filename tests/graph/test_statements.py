@@ -8,7 +8,7 @@ from graphql import GraphQLObjectType, get_named_type
 from pydicom.dataset import Dataset
 
 from dicom_graph.graph.schema import schema
-from dicom_graph.importing.run import Report
+from dicom_graph.importing.foreground import Report
 from dicom_graph.store.read import Store
 from tests.conftest import Graph
 from tests.make import make_series

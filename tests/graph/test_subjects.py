@@ -11,7 +11,7 @@ from dicom_graph.access.principal import EVERYONE
 from dicom_graph.graph.context import Context, Service
 from dicom_graph.graph.schema import schema
 from dicom_graph.graph.subjects import SubjectPatient, load_resolver
-from dicom_graph.importing.runner import JobRunner
+from dicom_graph.importing.background import JobRunner
 from dicom_graph.settings import SettingsError
 from dicom_graph.store.engine import Database
 from dicom_graph.store.read import Store

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
-from dicom_graph.importing.run import Report
+from dicom_graph.importing.foreground import Report
 from tests.conftest import Graph
 from tests.make import make_data_set, save
 

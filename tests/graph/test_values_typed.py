@@ -14,7 +14,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from dicom_graph.importing.run import Report
+from dicom_graph.importing.foreground import Report
 from tests.conftest import Graph
 from tests.make import make_data_set, make_file, put_raw, save
 

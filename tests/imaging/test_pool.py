@@ -13,7 +13,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from dicom_graph.dicom.errors import CorruptPixelsError
-from dicom_graph.imaging.errors import ImagingError, Problem
+from dicom_graph.error_codes import ErrorCode
+from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.pool import DecodePool
 from dicom_graph.store.deadline import DEADLINE
 from dicom_graph.telemetry import metrics
@@ -58,7 +59,7 @@ def texts(folder: Path) -> list[str]:
     return [path.read_text() for path in folder.iterdir()]
 
 
-async def problem_of(call: object) -> Problem:
+async def problem_of(call: object) -> ErrorCode:
     with pytest.raises(ImagingError) as caught:
         await call  # type: ignore[misc]
     return caught.value.problem
@@ -76,7 +77,7 @@ async def test_calls_run_in_other_processes(pool: DecodePool) -> None:
 async def test_a_crash_is_its_own_call_s_alone(pool: DecodePool, tmp_path: Path) -> None:
     other = asyncio.create_task(pool.run(hang, str(tmp_path / "started")))
     await started(tmp_path / "started")
-    assert await problem_of(pool.run(crash)) is Problem.DECODER_CRASHED
+    assert await problem_of(pool.run(crash)) is ErrorCode.DECODER_CRASHED
     assert not other.done()
     assert await pool.run(double, 2) == 4
     other.cancel()
@@ -85,7 +86,7 @@ async def test_a_crash_is_its_own_call_s_alone(pool: DecodePool, tmp_path: Path)
 async def test_a_worker_killed_at_work(pool: DecodePool, tmp_path: Path) -> None:
     call = asyncio.create_task(pool.run(hang, str(tmp_path / "started")))
     os.kill(await started(tmp_path / "started"), signal.SIGKILL)
-    assert await problem_of(call) is Problem.DECODER_CRASHED
+    assert await problem_of(call) is ErrorCode.DECODER_CRASHED
     assert await pool.run(double, 3) == 6
 
 
@@ -107,13 +108,13 @@ async def test_a_worker_killed_while_idle_is_replaced(pool: DecodePool) -> None:
 
 async def test_an_error_of_the_file_leaves_the_worker(pool: DecodePool) -> None:
     before = await pool.run(os.getpid)
-    assert await problem_of(pool.run(fail)) is Problem.CORRUPT_PIXELS
+    assert await problem_of(pool.run(fail)) is ErrorCode.CORRUPT_PIXELS
     assert await pool.run(os.getpid) == before
 
 
 async def test_too_long_is_ended(tmp_path: Path) -> None:
     pool = DecodePool(1, seconds=0.5, memory_bytes=64 << 20)
-    assert await problem_of(pool.run(hang, str(tmp_path / "started"))) is Problem.TOO_SLOW
+    assert await problem_of(pool.run(hang, str(tmp_path / "started"))) is ErrorCode.TOO_SLOW
     if (tmp_path / "started").exists():
         process = int((tmp_path / "started").read_text())
         await asyncio.to_thread(until, lambda: not psutil.pid_exists(process))
@@ -156,7 +157,7 @@ def keep_and_fail(n_bytes: int) -> None:
 async def test_a_worker_that_ran_out_of_memory_is_replaced() -> None:
     pool = DecodePool(1, seconds=60, memory_bytes=64 << 20)
     before = await pool.run(os.getpid)
-    assert await problem_of(pool.run(take, 8 << 30)) is Problem.TOO_LARGE
+    assert await problem_of(pool.run(take, 8 << 30)) is ErrorCode.TOO_LARGE
     assert await pool.run(os.getpid) != before
     pool.close()
 
@@ -167,7 +168,7 @@ async def test_a_worker_that_keeps_much_is_replaced(fails: bool, n_bytes: int) -
     pool = DecodePool(1, seconds=60, memory_bytes=64 << 20)
     before = await pool.run(os.getpid)
     if fails:
-        assert await problem_of(pool.run(keep_and_fail, n_bytes)) is Problem.CORRUPT_PIXELS
+        assert await problem_of(pool.run(keep_and_fail, n_bytes)) is ErrorCode.CORRUPT_PIXELS
     else:
         assert await pool.run(keep, n_bytes) == before
     assert (await pool.run(os.getpid) == before) is (n_bytes == 1 << 20)
@@ -185,13 +186,13 @@ async def test_a_worker_is_held_to_its_memory() -> None:
     """The whole process, not what it takes beside what it has."""
     pool = DecodePool(1, seconds=60, memory_bytes=900 << 20)
     assert await pool.run(take, 300 << 20) == 300 << 20
-    assert await problem_of(pool.run(take, 900 << 20)) is Problem.TOO_LARGE
+    assert await problem_of(pool.run(take, 900 << 20)) is ErrorCode.TOO_LARGE
     pool.close()
 
 
 async def test_too_much_memory_is_refused(pool: DecodePool) -> None:
     assert await pool.run(take, 1 << 20) == 1 << 20
-    assert await problem_of(pool.run(take, 8 << 30)) is Problem.TOO_LARGE
+    assert await problem_of(pool.run(take, 8 << 30)) is ErrorCode.TOO_LARGE
     assert await pool.run(double, 5) == 10
 
 
@@ -229,7 +230,7 @@ async def test_figures_tell_who_decodes_who_waits_and_what_crashed(
     for call in calls:
         call.cancel()
     await asyncio.gather(*calls, return_exceptions=True)
-    assert await problem_of(pool.run(crash)) is Problem.DECODER_CRASHED
+    assert await problem_of(pool.run(crash)) is ErrorCode.DECODER_CRASHED
     after, crashed = _figures(), "dicom_graph_decoding_crashed_total"
     assert after[crashed] - before[crashed] == 1
     for name in ("dicom_graph_decoding_in_use", "dicom_graph_decoding_queued"):

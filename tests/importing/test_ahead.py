@@ -14,13 +14,13 @@ from struct import Struct
 import pytest
 
 from dicom_graph.dicom.elements import MAX_RAW, Element
-from dicom_graph.importing.ahead import WAITING, ReadAhead
 from dicom_graph.importing.discover import Discovery
+from dicom_graph.importing.foreground import Report, run_import
+from dicom_graph.importing.read_ahead import WAITING, ReadAhead
 from dicom_graph.importing.reader import FileReader, Result
-from dicom_graph.importing.run import Report, run_import
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import BatchWriter, FileRecord, Mode, ReadFile
-from dicom_graph.store.jobs import Failure, JobCounts, JobOrigin, JobRequest, JobStatus
+from dicom_graph.store.jobs.jobs import Failure, JobCounts, JobOrigin, JobRequest, JobStatus
 from dicom_graph.store.migrate import upgrade
 from tests.contents import assert_consistent, contents
 from tests.data import nibabel_dicom_files, pydicom_files

@@ -12,7 +12,7 @@ import dicom_graph
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.settings import SettingsError
 from dicom_graph.store.engine import Database
-from dicom_graph.store.jobs import JobCounts, JobStatus
+from dicom_graph.store.jobs.jobs import JobCounts, JobStatus
 from tests.contents import Tables
 from tests.make import make_file, make_series
 
@@ -52,7 +52,7 @@ def test_the_report_tells_counts_failures_and_created_images(
 def test_created_images_come_in_pages(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dicom_graph.importing.entry._PAGE", 3)
+    monkeypatch.setattr("dicom_graph.importing.api._PAGE", 3)
     for folder in "ab":
         make_series(tmp_path / folder / "x", 6)
     report = dicom_graph.import_path(tmp_path, database=database_url)

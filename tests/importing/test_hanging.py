@@ -13,15 +13,15 @@ import pytest
 
 from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.dicom.mode import Mode
-from dicom_graph.importing.ahead import WAITING, ReadAhead
 from dicom_graph.importing.discover import Discovery
+from dicom_graph.importing.foreground import Report, run_import
+from dicom_graph.importing.read_ahead import WAITING, ReadAhead
 from dicom_graph.importing.reader import Result
-from dicom_graph.importing.run import Report, run_import
 from dicom_graph.importing.timeouts import CallTimeout, LateFailure, TimedCalls, beat
 from dicom_graph.importing.watch import Watch, WatchOptions
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import FileRecord, ReadFile
-from dicom_graph.store.jobs import JobCounts, JobOrigin, JobRequest, JobStatus, Storage
+from dicom_graph.store.jobs.jobs import JobCounts, JobOrigin, JobRequest, JobStatus, Storage
 from tests.commands import COMMAND
 from tests.contents import assert_consistent, contents
 from tests.faults.ground import Ground

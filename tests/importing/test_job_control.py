@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, update
 
-from dicom_graph.importing.run import Report, read_report, retry_import, run_import
-from dicom_graph.importing.runner import JobRunner
+from dicom_graph.importing.background import JobRunner
+from dicom_graph.importing.foreground import Report, read_report, retry_import, run_import
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.job_control import JobControlError, cancel_job, create_retry
-from dicom_graph.store.jobs import (
+from dicom_graph.store.jobs.control import JobControlError, cancel_job, create_retry
+from dicom_graph.store.jobs.jobs import (
     JobCounts,
     JobOrigin,
     JobRequest,
@@ -21,9 +21,9 @@ from dicom_graph.store.jobs import (
     claim_job,
     create_job,
 )
-from dicom_graph.store.owners import is_dead, process_name
-from dicom_graph.store.tables import ImportJob
-from dicom_graph.store.types import utc_now
+from dicom_graph.store.jobs.owners import is_dead, process_name
+from dicom_graph.store.sql.types import utc_now
+from dicom_graph.store.tables.archive import ImportJob
 from tests.commands import BAD
 from tests.contents import Tables
 from tests.make import make_file, make_series

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from dicom_graph.importing.run import Report, run_import
+from dicom_graph.importing.foreground import Report, run_import
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobCounts, JobRequest
+from dicom_graph.store.jobs.jobs import JobCounts, JobRequest
 from dicom_graph.store.migrate import upgrade
 from tests.contents import assert_consistent, contents
 from tests.make import make_series

@@ -13,19 +13,19 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, func, select
 
+from dicom_graph.importing.background import JobRunner
+from dicom_graph.importing.foreground import Report, read_report, run_import
 from dicom_graph.importing.queue.batch import BatchLedger, BatchOptions, BatchRunner
 from dicom_graph.importing.queue.library import QUEUE, Queue, TryAgain
 from dicom_graph.importing.queue.runner import QueueRunner
 from dicom_graph.importing.queue.schema import upgrade_queue
-from dicom_graph.importing.run import Report, read_report, run_import
-from dicom_graph.importing.runner import JobRunner
-from dicom_graph.store.batches import MAX_LOST, claim_batch
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.job_control import cancel_job
-from dicom_graph.store.jobs import JobLostError, JobOrigin, JobRequest, JobStatus, create_job
+from dicom_graph.store.jobs.batches import MAX_LOST, claim_batch
+from dicom_graph.store.jobs.control import cancel_job
+from dicom_graph.store.jobs.jobs import JobLostError, JobOrigin, JobRequest, JobStatus, create_job
 from dicom_graph.store.migrate import upgrade
-from dicom_graph.store.tables import ImportBatch
+from dicom_graph.store.tables.archive import ImportBatch
 from tests.conftest import postgres_database
 from tests.contents import assert_consistent, contents
 from tests.make import make_file, make_series

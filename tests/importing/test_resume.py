@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from dicom_graph.importing.run import run_import
-from dicom_graph.importing.runner import JobRunner
+from dicom_graph.importing.background import JobRunner
+from dicom_graph.importing.foreground import run_import
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import (
+from dicom_graph.store.jobs.jobs import (
     JobOrigin,
     JobRequest,
     JobStatus,
@@ -27,8 +27,8 @@ from dicom_graph.store.jobs import (
     process_name,
 )
 from dicom_graph.store.migrate import upgrade
-from dicom_graph.store.tables import Image, ImportJob
-from dicom_graph.store.types import utc_now
+from dicom_graph.store.sql.types import utc_now
+from dicom_graph.store.tables.archive import Image, ImportJob
 from tests.contents import Tables, assert_consistent, contents
 from tests.make import make_series
 from tests.waiting import until
@@ -194,7 +194,7 @@ def test_what_another_import_reads_meanwhile_is_still_counted_by_the_first(
 _CLAIM_AND_DIE = """
 import os, sys
 from dicom_graph.store.engine import Database
-from dicom_graph.store.jobs import claim_job
+from dicom_graph.store.jobs.jobs import claim_job
 with Database(sys.argv[1]).writer.begin() as connection:
     assert claim_job(connection, int(sys.argv[2])) is not None
 os.kill(os.getpid(), 9)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from dicom_graph.importing.background import JobRunner
 from dicom_graph.importing.roots import ForbiddenPathError, check_path, resolve_roots
-from dicom_graph.importing.runner import JobRunner
 from dicom_graph.store.engine import Database
-from dicom_graph.store.jobs import JobRequest
+from dicom_graph.store.jobs.jobs import JobRequest
 from tests.contents import Tables, contents
 from tests.make import make_file
 from tests.waiting import until

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 
-from dicom_graph.importing.run import Report, run_import
+from dicom_graph.importing.foreground import Report, run_import
 from dicom_graph.importing.safe_files import (
     Identity,
     StorageError,
@@ -22,7 +22,7 @@ from dicom_graph.importing.storage import paths_to_store
 from dicom_graph.importing.work_folder import WORK_FOLDER, copying_folder
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import FileRecord
-from dicom_graph.store.jobs import JobCounts, JobOrigin, JobRequest, JobStatus, Mode, Storage
+from dicom_graph.store.jobs.jobs import JobCounts, JobOrigin, JobRequest, JobStatus, Mode, Storage
 from tests.contents import assert_consistent, contents
 from tests.make import make_data_set, make_file, make_series, save
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from dicom_graph.dicom.reading import read_instance
-from dicom_graph.importing.run import Report, run_import
+from dicom_graph.importing.foreground import Report, run_import
 from dicom_graph.store.engine import Database
-from dicom_graph.store.jobs import JobCounts, JobOrigin, JobRequest
+from dicom_graph.store.jobs.jobs import JobCounts, JobOrigin, JobRequest
 from tests.contents import contents
 from tests.make import make_file, make_series
 
@@ -114,9 +114,9 @@ def test_a_pipe_that_is_named_itself_is_skipped(import_files: Import, tmp_path: 
 
 _AS_NOBODY = """
 import os, sys
-from dicom_graph.importing.run import run_import
+from dicom_graph.importing.foreground import run_import
 from dicom_graph.store.engine import Database
-from dicom_graph.store.jobs import JobOrigin, JobRequest
+from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
 folder = sys.argv[1]
 tree = folder + "/tree"

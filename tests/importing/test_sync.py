@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from sqlalchemy import event, func, select
 
-from dicom_graph.importing.run import Report
+from dicom_graph.importing.foreground import Report
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobCounts, JobStatus
-from dicom_graph.store.tables import Image
+from dicom_graph.store.jobs.jobs import JobCounts, JobStatus
+from dicom_graph.store.tables.archive import Image
 from tests.contents import Tables, assert_consistent, contents
 from tests.make import make_file, make_series
 
@@ -232,8 +232,8 @@ def test_a_mount_that_is_not_there_marks_nothing(
 def test_a_mount_that_goes_during_the_sync_marks_nothing(
     database: Database, sync: Import, tmp_path: Path
 ) -> None:
-    from dicom_graph.importing.run import run_import
-    from dicom_graph.store.jobs import JobOrigin, JobRequest
+    from dicom_graph.importing.foreground import run_import
+    from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 
     make_tree(tmp_path / "a")
     sync(tmp_path / "a")

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from dicom_graph.importing.run import Report
-from dicom_graph.importing.settling import Settling
+from dicom_graph.importing.foreground import Report
+from dicom_graph.importing.stable_files import Settling
 from dicom_graph.importing.watch import Watch, WatchOptions, together
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobRequest
+from dicom_graph.store.jobs.jobs import JobRequest
 from tests.contents import Tables, contents
 from tests.importing.test_sync import files_of, missing_images
 from tests.make import make_file, make_series

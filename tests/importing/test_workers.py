@@ -13,15 +13,15 @@ from gql import Client, gql
 from gql.transport.websockets import WebsocketsTransport
 from sqlalchemy import func, select
 
+from dicom_graph.importing.foreground import read_report, run_import
 from dicom_graph.importing.queue.runner import QueueRunner
 from dicom_graph.importing.queue.schema import upgrade_queue
-from dicom_graph.importing.run import read_report, run_import
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobOrigin, JobRequest, JobStatus
+from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest, JobStatus
 from dicom_graph.store.migrate import upgrade
-from dicom_graph.store.tables import Image
+from dicom_graph.store.tables.archive import Image
 from tests.commands import BAD, COMMAND, Run, assert_one_line
 from tests.conftest import postgres_database, running_server
 from tests.contents import assert_consistent, contents

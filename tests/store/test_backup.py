@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from dicom_graph.importing.run import Report, run_import
+from dicom_graph.importing.foreground import Report, run_import
 from dicom_graph.store.backup import back_up
 from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobOrigin, JobRequest
+from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from tests.commands import Run, assert_one_line
 from tests.contents import assert_consistent, contents
 from tests.make import make_series

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from dicom_graph.store.read.following import JobFeed
+from dicom_graph.store.read.job_feed import JobFeed
 
 
 async def first(feed: JobFeed, key: int) -> Any:

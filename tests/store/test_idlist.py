@@ -3,7 +3,7 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dicom_graph.store.idlist import pack_ids, unpack_ids
+from dicom_graph.store.sql.id_list import pack_ids, unpack_ids
 
 IDS = st.sets(st.one_of(st.integers(0, 300), st.integers(0, 2**63 - 1)), max_size=300)
 

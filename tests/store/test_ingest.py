@@ -11,12 +11,12 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 from sqlalchemy import Table
 
+from dicom_graph.importing.foreground import Report
 from dicom_graph.importing.reader import FileReader
-from dicom_graph.importing.run import Report
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import BatchWriter, FileRecord, Mode, Outcome, ReadFile
 from dicom_graph.store.migrate import upgrade
-from dicom_graph.store.tables import DataElementDefinition
+from dicom_graph.store.tables.archive import DataElementDefinition
 from tests.conftest import Graph
 from tests.contents import Tables, assert_consistent, contents
 from tests.make import make_data_set, make_file, make_series, save

@@ -3,10 +3,10 @@
 import pytest
 
 from dicom_graph.dicom.confidentiality import is_kept
-from dicom_graph.store.account_tables import Secret
-from dicom_graph.store.pseudonyms import KINDS, Pseudonyms
-from dicom_graph.store.tables import Base
-from dicom_graph.store.withheld import COLUMNS, HIDDEN
+from dicom_graph.store.tables.accounts import Secret
+from dicom_graph.store.tables.archive import Base
+from dicom_graph.store.views.deidentified import COLUMNS, HIDDEN
+from dicom_graph.store.views.pseudonyms import KINDS, Pseudonyms
 
 assert Secret.__tablename__ in Base.metadata.tables
 ONE, OTHER = Pseudonyms(b"1" * 32), Pseudonyms(b"2" * 32)

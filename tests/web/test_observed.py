@@ -17,11 +17,11 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from dicom_graph.importing.run import Report, run_import
+from dicom_graph.importing.foreground import Report, run_import
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobRequest
+from dicom_graph.store.jobs.jobs import JobRequest
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.telemetry.logs import JsonFormatter
 from dicom_graph.telemetry.request import CURRENT, CurrentRequest

@@ -18,7 +18,7 @@ from websockets.typing import Subprotocol
 
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
-from dicom_graph.store.jobs import JobOrigin, JobRequest, create_job
+from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest, create_job
 from dicom_graph.store.migrate import upgrade
 from tests.access.people import PASSWORD, Person, add_person
 from tests.conftest import Server, running_server

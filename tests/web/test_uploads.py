@@ -16,7 +16,7 @@ from gql.transport.aiohttp import AIOHTTPTransport
 from dicom_graph.importing.work_folder import own_name, uploads_folder
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
-from dicom_graph.store.jobs import JobRequest, Storage, create_job
+from dicom_graph.store.jobs.jobs import JobRequest, Storage, create_job
 from tests.conftest import Server, running_server
 from tests.contents import Tables, contents
 from tests.make import make_file, make_series

@@ -19,7 +19,7 @@ from dicom_graph.dicom.byte_source import INFLATED_LIMIT
 from dicom_graph.dicom.errors import CorruptPixelsError, VolumeError
 from dicom_graph.dicom.functional_groups import FunctionalGroups
 from dicom_graph.dicom.image_file import ImageFile, open_image
-from dicom_graph.dicom.modality import Transform
+from dicom_graph.dicom.modality_lut import Transform
 from dicom_graph.dicom.padding import Padding
 from dicom_graph.dicom.pixels import PIXEL_TAGS, PixelDescription, PixelLayout
 from dicom_graph.dicom.raw_frames import RawFrame, raw_frames

@@ -19,7 +19,7 @@ from dicom_graph.dicom.errors import (
 )
 from dicom_graph.dicom.functional_groups import FUNCTIONAL_GROUP_TAGS
 from dicom_graph.dicom.image_file import blamed_on, open_image
-from dicom_graph.dicom.modality import apply_transform
+from dicom_graph.dicom.modality_lut import apply_transform
 from dicom_graph.dicom.pixels import PIXEL_TAGS, PixelLayout
 from dicom_graph.dicom.stored_file import opened_source
 from dicom_graph.dicom.through_pydicom import quiet_pydicom

@@ -16,7 +16,7 @@ from dicom_graph.graph.inputs.operators import checked_text
 from dicom_graph.store.read import Order
 from dicom_graph.store.read.conditions import HasElement
 from dicom_graph.store.read.relations import DEFAULT_ORDERS
-from dicom_graph.store.tables import ROW_ATTRIBUTES
+from dicom_graph.store.tables.archive import ROW_ATTRIBUTES
 
 
 @strawberry.enum(description="In which direction to sort. A missing value is the smallest.")

@@ -6,7 +6,7 @@ from typing import Any
 
 from dicom_graph.dicom.entities import Description
 from dicom_graph.dicom.entities.checks import BadValue
-from dicom_graph.graph.inputs.names import camel_case
+from dicom_graph.graph.inputs.field_names import camel_case
 from dicom_graph.graph.mutations.payload import UserError
 
 

@@ -16,8 +16,8 @@ from dicom_graph.graph.node import split_global_id
 from dicom_graph.graph.types.import_job import ImportJob, ImportMode
 from dicom_graph.importing.roots import ForbiddenPathError, check_path
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.job_control import JobControlError
-from dicom_graph.store.jobs import JobRequest
+from dicom_graph.store.jobs.control import JobControlError
+from dicom_graph.store.jobs.jobs import JobRequest
 
 _field = strawberry.field
 

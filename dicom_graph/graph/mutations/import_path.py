@@ -15,7 +15,7 @@ from dicom_graph.importing.roots import ForbiddenPathError, check_path
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.storage import paths_to_store
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs import JobRequest, Storage
+from dicom_graph.store.jobs.jobs import JobRequest, Storage
 
 _field = strawberry.field
 _MAX_PATTERN = 1000

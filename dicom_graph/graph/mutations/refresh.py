@@ -11,7 +11,7 @@ from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.errors import nearest
-from dicom_graph.graph.inputs.names import camel_case
+from dicom_graph.graph.inputs.field_names import camel_case
 from dicom_graph.graph.mutations.payload import (
     Refused,
     UserError,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import strawberry
 
 from dicom_graph.dicom.dictionary import format_tag
-from dicom_graph.graph.bulk import load_bytes
+from dicom_graph.graph.bulk_data import load_bytes
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.connection import Connection
 from dicom_graph.graph.context import Info
@@ -14,7 +14,7 @@ from dicom_graph.graph.fields import related_list
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.scalars import JSON, BigInt
 from dicom_graph.graph.types.value import DataElementValue
-from dicom_graph.graph.values import make_values, plain_value
+from dicom_graph.graph.types.values import make_values, plain_value
 from dicom_graph.store.read import Parent
 from dicom_graph.store.read.elements import DefinitionRow, ElementRow
 

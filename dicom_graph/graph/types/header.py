@@ -12,11 +12,11 @@ from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.element_path import Step, checked_keyword, checked_tag, parse_path
 from dicom_graph.graph.errors import BadInput
-from dicom_graph.graph.header_json import dicom_json
-from dicom_graph.graph.header_table import TableRow, header_html, table_rows
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.scalars import JSON
 from dicom_graph.graph.types.element import DataElement
+from dicom_graph.graph.types.header_json import dicom_json
+from dicom_graph.graph.types.header_table import TableRow, header_html, table_rows
 from dicom_graph.store.read import ElementQuery
 from dicom_graph.store.read.elements import ElementNode
 from dicom_graph.store.work import current_work

@@ -6,8 +6,8 @@ from typing import Any
 
 import strawberry
 
+from dicom_graph.dicom.default_path import default_path
 from dicom_graph.dicom.entities import IMAGE, ImageFields
-from dicom_graph.dicom.paths import default_path
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.described import described_by, plain_fields

@@ -9,7 +9,7 @@ import strawberry
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.node import Node, global_id
-from dicom_graph.store.types import utc_now
+from dicom_graph.store.sql.types import utc_now
 
 _field = strawberry.field
 _value = strawberry.enum_value

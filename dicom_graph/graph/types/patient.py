@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
-from dicom_graph.dicom.coded import display_name
+from dicom_graph.dicom.code_meanings import display_name
 from dicom_graph.dicom.entities import PATIENT, PatientFields
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.connection import Connection

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
-from dicom_graph.dicom.coded import display_name
+from dicom_graph.dicom.code_meanings import display_name
 from dicom_graph.dicom.dictionary import format_tag
 from dicom_graph.dicom.entities import SERIES, SeriesFields
 from dicom_graph.graph.computed import computed

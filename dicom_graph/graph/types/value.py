@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import strawberry
 
-from dicom_graph.graph.bulk import load_bytes
+from dicom_graph.graph.bulk_data import load_bytes
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.scalars import JSON, BigInt

@@ -19,7 +19,8 @@ from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.sync import UnmountedError, check_mounts
 from dicom_graph.importing.timeouts import FILE_SECONDS, Calls, CallTimeout, TimedCalls
 from dicom_graph.importing.uploads import discard_upload
-from dicom_graph.store.batches import (
+from dicom_graph.store.engine import Database
+from dicom_graph.store.jobs.batches import (
     MAX_LOST,
     After,
     BatchKind,
@@ -30,8 +31,7 @@ from dicom_graph.store.batches import (
     release_batch,
     save_batch,
 )
-from dicom_graph.store.engine import Database
-from dicom_graph.store.jobs import Failure, JobCounts, JobLostError, JobStatus, Storage
+from dicom_graph.store.jobs.jobs import Failure, JobCounts, JobLostError, JobStatus, Storage
 
 log = logging.getLogger(__name__)
 _SENT_ON = 5

@@ -10,9 +10,9 @@ from sqlalchemy import Connection
 from dicom_graph.importing.discover import Discovery
 from dicom_graph.importing.listing import Names
 from dicom_graph.importing.queue.places import Place, quoted, unquoted
-from dicom_graph.store.batches import ClaimedBatch, add_batch, move_cursor, save_batch
 from dicom_graph.store.engine import Database
-from dicom_graph.store.jobs import Failure
+from dicom_graph.store.jobs.batches import ClaimedBatch, add_batch, move_cursor, save_batch
+from dicom_graph.store.jobs.jobs import Failure
 
 _MAX_FOLDERS = 500
 _MAX_SECONDS = 2.0

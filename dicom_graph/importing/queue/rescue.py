@@ -6,8 +6,8 @@ import logging
 from sqlalchemy import text
 
 from dicom_graph.importing.queue.library import Queue
-from dicom_graph.store.batches import running_batches
 from dicom_graph.store.engine import Database
+from dicom_graph.store.jobs.batches import running_batches
 
 log = logging.getLogger(__name__)
 _LOCK = 5_318_008_139

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from dicom_graph.importing.background import JobRunner
 from dicom_graph.importing.queue.library import ConnectorException, Queue
 from dicom_graph.importing.queue.rescue import rescue
-from dicom_graph.importing.runner import JobRunner
-from dicom_graph.store.batches import queue_job
 from dicom_graph.store.engine import Database
-from dicom_graph.store.job_control import create_retry
-from dicom_graph.store.jobs import (
+from dicom_graph.store.jobs.batches import queue_job
+from dicom_graph.store.jobs.control import create_retry
+from dicom_graph.store.jobs.jobs import (
     JobOrigin,
     JobRequest,
     bury_dead_jobs,

@@ -6,16 +6,16 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, case, delete, or_, select
 
-from dicom_graph.store.bulk import make_temporary_ids
-from dicom_graph.store.dialect import among, is_sqlite
+from dicom_graph.store.edit.deleted_subjects import note_entity
 from dicom_graph.store.edit.files import images_of, series_of
-from dicom_graph.store.edit.noted import note_entity
 from dicom_graph.store.edit.update import entity_exists
 from dicom_graph.store.generation import count_deletion, write_alone
-from dicom_graph.store.idlist import unpack_ids
 from dicom_graph.store.ingest.files import decides
 from dicom_graph.store.postings import delete_postings
-from dicom_graph.store.tables import (
+from dicom_graph.store.sql.bulk_statements import make_temporary_ids
+from dicom_graph.store.sql.dialect import among, is_sqlite
+from dicom_graph.store.sql.id_list import unpack_ids
+from dicom_graph.store.tables.archive import (
     DESCRIBED_TABLES,
     Directory,
     ElementSet,

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, select
 
-from dicom_graph.store.dialect import is_sqlite, texts_among
 from dicom_graph.store.ingest.files import decides
-from dicom_graph.store.tables import Directory, File, Image, Series
+from dicom_graph.store.sql.dialect import is_sqlite, texts_among
+from dicom_graph.store.tables.archive import Directory, File, Image, Series
 
 
 class EntityFile(NamedTuple):

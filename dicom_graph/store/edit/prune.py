@@ -14,14 +14,14 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, or_, select
 
-from dicom_graph.store.bulk import delete_rows
-from dicom_graph.store.dialect import among, compact, is_sqlite
 from dicom_graph.store.edit.delete import delete_sets
 from dicom_graph.store.engine import Database
 from dicom_graph.store.generation import count_prune, write_alone
-from dicom_graph.store.idlist import unpack_ids
 from dicom_graph.store.postings import delete_postings
-from dicom_graph.store.tables import (
+from dicom_graph.store.sql.bulk_statements import delete_rows
+from dicom_graph.store.sql.dialect import among, compact, is_sqlite
+from dicom_graph.store.sql.id_list import unpack_ids
+from dicom_graph.store.tables.archive import (
     CsaNumber,
     CsaPart,
     CsaPartElement,

@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from dicom_graph.store.edit.kept import NAME_PARTS, locked_row, whole_name
-from dicom_graph.store.tables import DESCRIBED_TABLES
+from dicom_graph.store.ingest.edited import NAME_PARTS, locked_row, whole_name
+from dicom_graph.store.tables.archive import DESCRIBED_TABLES
 
 
 def update_entity(connection: Connection, entity: str, id: int, values: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Table, select
 
+from dicom_graph.dicom.bounded_cache import Recent
 from dicom_graph.dicom.csa import (
     CSA_IMAGE_HEADER,
     CSA_SERIES_HEADER,
@@ -18,10 +19,9 @@ from dicom_graph.dicom.csa import (
     parse_csa_chunk,
 )
 from dicom_graph.dicom.csa_entries import CsaEntry, csa_entries, tag_entries
-from dicom_graph.dicom.recent import Recent
-from dicom_graph.store.bulk import allocate_ids, insert_new, insert_rows
-from dicom_graph.store.dialect import is_sqlite, texts_among
-from dicom_graph.store.tables import CsaNumber, CsaPart, CsaPartElement, CsaPath, CsaText
+from dicom_graph.store.sql.bulk_statements import allocate_ids, insert_new, insert_rows
+from dicom_graph.store.sql.dialect import is_sqlite, texts_among
+from dicom_graph.store.tables.archive import CsaNumber, CsaPart, CsaPartElement, CsaPath, CsaText
 
 _PATH: Table = CsaPath.__table__  # type: ignore[assignment]
 _NUMBER: Table = CsaNumber.__table__  # type: ignore[assignment]

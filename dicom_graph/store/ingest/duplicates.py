@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, select, update
 
 from dicom_graph.dicom.dictionary import is_private
-from dicom_graph.store.idlist import unpack_ids
 from dicom_graph.store.ingest.batch import Mode, ReadFile
 from dicom_graph.store.ingest.entities import Place
-from dicom_graph.store.tables import ElementSet, Header, Image, Series
+from dicom_graph.store.sql.id_list import unpack_ids
+from dicom_graph.store.tables.archive import ElementSet, Header, Image, Series
 
 ANOTHER_FILE = "another file of the same SOPInstanceUID has"
 

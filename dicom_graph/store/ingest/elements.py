@@ -4,16 +4,16 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, Table, select, update
 
+from dicom_graph.dicom.bounded_cache import Recent
 from dicom_graph.dicom.csa_entries import csa_header_kind
 from dicom_graph.dicom.dictionary import Definition
 from dicom_graph.dicom.elements import Element
 from dicom_graph.dicom.packing import unpack
-from dicom_graph.dicom.recent import Recent
-from dicom_graph.store.bulk import allocate_ids, ids_by_key, insert_new, insert_rows
-from dicom_graph.store.idlist import pack_ids
 from dicom_graph.store.ingest.csa import CsaHeader, CsaWriter
 from dicom_graph.store.postings import insert_postings
-from dicom_graph.store.tables import (
+from dicom_graph.store.sql.bulk_statements import allocate_ids, ids_by_key, insert_new, insert_rows
+from dicom_graph.store.sql.id_list import pack_ids
+from dicom_graph.store.tables.archive import (
     DataElement,
     DataElementDefinition,
     DataElementValue,

@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, select
 
+from dicom_graph.dicom.bounded_cache import Recent
 from dicom_graph.dicom.entities import Entities, PatientFields, SeriesFields, StudyFields
-from dicom_graph.dicom.recent import Recent
-from dicom_graph.store.bulk import allocate_ids, ids_by_key, insert_new
-from dicom_graph.store.edit.kept import take_fields
-from dicom_graph.store.tables import Image, Patient, Series, Study
-from dicom_graph.store.types import utc_now
+from dicom_graph.store.ingest.edited import take_fields
+from dicom_graph.store.sql.bulk_statements import allocate_ids, ids_by_key, insert_new
+from dicom_graph.store.sql.types import utc_now
+from dicom_graph.store.tables.archive import Image, Patient, Series, Study
 
 _PATIENT: Table = Patient.__table__  # type: ignore[assignment]
 _STUDY: Table = Study.__table__  # type: ignore[assignment]

@@ -7,12 +7,12 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, select, true
 from sqlalchemy.orm import aliased
 
-from dicom_graph.dicom.recent import Recent
-from dicom_graph.store.bulk import allocate_ids, ids_by_key, insert_new, update_rows
-from dicom_graph.store.dialect import among, is_sqlite, pairs_among, texts_among
+from dicom_graph.dicom.bounded_cache import Recent
 from dicom_graph.store.ingest.batch import DECIDING, FileRecord, Mode, Outcome
-from dicom_graph.store.ingest.marks import clear_marks, mark_images
-from dicom_graph.store.tables import Directory, File, Header, Image, ImportJob
+from dicom_graph.store.ingest.missing_images import clear_marks, mark_images
+from dicom_graph.store.sql.bulk_statements import allocate_ids, ids_by_key, insert_new, update_rows
+from dicom_graph.store.sql.dialect import among, is_sqlite, pairs_among, texts_among
+from dicom_graph.store.tables.archive import Directory, File, Header, Image, ImportJob
 
 _DIRECTORY: Table = Directory.__table__  # type: ignore[assignment]
 _FILE: Table = File.__table__  # type: ignore[assignment]

@@ -10,10 +10,6 @@ from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
 from dicom_graph.dicom.elements import Item
 from dicom_graph.dicom.entities import IMAGE, ImageFields
-from dicom_graph.store.bulk import allocate_ids, insert_new, insert_rows
-from dicom_graph.store.dialect import among, is_sqlite
-from dicom_graph.store.edit.kept import NAME_PARTS, without_edited
-from dicom_graph.store.idlist import pack_ids, unpack_ids
 from dicom_graph.store.ingest.batch import Mode, Outcome, ReadFile, distinct_elements
 from dicom_graph.store.ingest.duplicates import (
     ANOTHER_FILE,
@@ -23,12 +19,16 @@ from dicom_graph.store.ingest.duplicates import (
     header_contents,
     warn_of_duplicates,
 )
+from dicom_graph.store.ingest.edited import NAME_PARTS, without_edited
 from dicom_graph.store.ingest.entities import Place
 from dicom_graph.store.ingest.formats import Format, FormatWriter, format_of
 from dicom_graph.store.ingest.shared_sets import Ids, SharedSets
 from dicom_graph.store.postings import delete_postings, insert_postings
-from dicom_graph.store.tables import Header, HeaderElement, Image
-from dicom_graph.store.types import utc_now
+from dicom_graph.store.sql.bulk_statements import allocate_ids, insert_new, insert_rows
+from dicom_graph.store.sql.dialect import among, is_sqlite
+from dicom_graph.store.sql.id_list import pack_ids, unpack_ids
+from dicom_graph.store.sql.types import utc_now
+from dicom_graph.store.tables.archive import Header, HeaderElement, Image
 
 _IMAGE: Table = Image.__table__  # type: ignore[assignment]
 _HEADER: Table = Header.__table__  # type: ignore[assignment]

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete
 
-from dicom_graph.store.dialect import among, is_sqlite
 from dicom_graph.store.ingest.images import drop_headers
-from dicom_graph.store.tables import File, Image
+from dicom_graph.store.sql.dialect import among, is_sqlite
+from dicom_graph.store.tables.archive import File, Image
 
 
 def delete_images(connection: Connection, image_ids: Sequence[int]) -> None:

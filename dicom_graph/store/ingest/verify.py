@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, select, update
 
-from dicom_graph.store.dialect import among, is_sqlite, texts_among
 from dicom_graph.store.formats import columns_of
 from dicom_graph.store.ingest.batch import FileRecord, ReadFile
 from dicom_graph.store.ingest.duplicates import (
@@ -18,7 +17,8 @@ from dicom_graph.store.ingest.duplicates import (
 from dicom_graph.store.ingest.entities import Place
 from dicom_graph.store.ingest.files import is_deciding
 from dicom_graph.store.ingest.images import disagreements
-from dicom_graph.store.tables import Directory, File, Image
+from dicom_graph.store.sql.dialect import among, is_sqlite, texts_among
+from dicom_graph.store.tables.archive import Directory, File, Image
 
 _IMAGE: Table = Image.__table__  # type: ignore[assignment]
 

@@ -14,8 +14,8 @@ from dicom_graph.dicom.values import NUMBER_VRS, number_of_text
 from dicom_graph.store.read.compare import compare, passes_null
 from dicom_graph.store.read.conditions import Test
 from dicom_graph.store.read.elements import DefinitionRow
-from dicom_graph.store.read.texts import as_range, of_beginning
-from dicom_graph.store.tables import DataElement, DataElementValue
+from dicom_graph.store.read.text_prefixes import as_range, of_beginning
+from dicom_graph.store.tables.archive import DataElement, DataElementValue
 
 ValueTests = Sequence[tuple[str, Test]]
 

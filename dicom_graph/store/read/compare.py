@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, false, func, literal, or_, true
 
-from dicom_graph.store.dialect import (
+from dicom_graph.store.read.conditions import Test
+from dicom_graph.store.sql.dialect import (
     FilterError,
     array_items,
     array_length,
@@ -15,7 +16,6 @@ from dicom_graph.store.dialect import (
     matches_regex,
     position_of,
 )
-from dicom_graph.store.read.conditions import Test
 
 
 def compare(sqlite: bool, column: ColumnElement[Any], test: Test) -> ColumnElement[bool]:

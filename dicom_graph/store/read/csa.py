@@ -8,11 +8,11 @@ from sqlalchemy.sql.selectable import CompoundSelect
 
 from dicom_graph.dicom.csa import CSA_IMAGE_HEADER, CSA_SERIES_HEADER
 from dicom_graph.store.postings import postings
-from dicom_graph.store.read.climb import images_with
 from dicom_graph.store.read.compare import compare, passes_null
 from dicom_graph.store.read.conditions import HasCsa
-from dicom_graph.store.read.texts import as_range, of_beginning
-from dicom_graph.store.tables import (
+from dicom_graph.store.read.containing_images import images_with
+from dicom_graph.store.read.text_prefixes import as_range, of_beginning
+from dicom_graph.store.tables.archive import (
     CsaNumber,
     CsaPartElement,
     CsaPath,

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dicom_graph.dicom.confidentiality import Identifiers, Replacements, is_pseudonymous
-from dicom_graph.store.dialect import FilterError
-from dicom_graph.store.pseudonyms import KINDS, Pseudonyms
+from dicom_graph.store.audit_subjects import note_pseudonymous
 from dicom_graph.store.read.conditions import (
     And,
     Condition,
@@ -25,11 +24,12 @@ from dicom_graph.store.read.conditions import (
 from dicom_graph.store.read.facets import FacetValue
 from dicom_graph.store.read.filters import ENTITY_OF_LIST
 from dicom_graph.store.read.pages import Page, PageRequest
+from dicom_graph.store.read.pseudonymous_elements import PseudonymousElements, replacements_of
 from dicom_graph.store.read.relations import RELATIONS, Parent
-from dicom_graph.store.read.replaced import PseudonymousElements, replacements_of
 from dicom_graph.store.read.statistics import Statistics
 from dicom_graph.store.read.store import Store
-from dicom_graph.store.seen import note_pseudonymous
+from dicom_graph.store.sql.dialect import FilterError
+from dicom_graph.store.views.pseudonyms import KINDS, Pseudonyms
 
 NEVER = Or(())
 

@@ -13,13 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
 from dicom_graph.dicom.values import NUMBER_VRS
-from dicom_graph.store.dialect import among
-from dicom_graph.store.idlist import unpack_ids
 from dicom_graph.store.read.conditions import HasElement
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.holders import explicit_block, is_wanted
-from dicom_graph.store.tables import DataElement, DataElementValue, ElementSet, Header
-from dicom_graph.store.types import Text
+from dicom_graph.store.sql.dialect import among
+from dicom_graph.store.sql.id_list import unpack_ids
+from dicom_graph.store.sql.types import Text
+from dicom_graph.store.tables.archive import DataElement, DataElementValue, ElementSet, Header
 
 Path = tuple[HasElement, ...]
 """Names of elements: of sequences, `index` being the item, and of the element at the end."""

@@ -10,10 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dicom_graph.dicom.dictionary import ANY_BLOCK
 from dicom_graph.dicom.packing import unpack
-from dicom_graph.store.dialect import among
 from dicom_graph.store.generation import generations
 from dicom_graph.store.read.rows import all_rows, in_parts
-from dicom_graph.store.tables import DataElement, DataElementDefinition, DataElementValue
+from dicom_graph.store.sql.dialect import among
+from dicom_graph.store.tables.archive import DataElement, DataElementDefinition, DataElementValue
 from dicom_graph.store.work import current_work
 
 _PLACED = 250

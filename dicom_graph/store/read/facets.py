@@ -16,7 +16,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import JSON
 
-from dicom_graph.store.dialect import FilterError, join_in_order
 from dicom_graph.store.formats import FORMAT_FIELDS, column_of
 from dicom_graph.store.postings import postings
 from dicom_graph.store.read.conditions import Condition, HasElement
@@ -24,7 +23,9 @@ from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.filters import Filters
 from dicom_graph.store.read.holders import in_block, is_wanted
 from dicom_graph.store.read.relations import ENTITY_TABLES
-from dicom_graph.store.tables import (
+from dicom_graph.store.sql.dialect import FilterError, join_in_order
+from dicom_graph.store.sql.types import Text
+from dicom_graph.store.tables.archive import (
     DataElement,
     DataElementValue,
     ElementSet,
@@ -34,7 +35,6 @@ from dicom_graph.store.tables import (
     Image,
     Series,
 )
-from dicom_graph.store.types import Text
 
 _NUMBER_VRS = frozenset({"AS", "DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"})
 

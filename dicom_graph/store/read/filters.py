@@ -31,7 +31,7 @@ from dicom_graph.store.read.csa import images_with_csa
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.holders import ElementMatcher
 from dicom_graph.store.read.relations import ENTITY_TABLES
-from dicom_graph.store.tables import Image, Series
+from dicom_graph.store.tables.archive import Image, Series
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,19 +19,19 @@ from sqlalchemy.orm import aliased
 from sqlalchemy.sql.selectable import CompoundSelect
 
 from dicom_graph.dicom.dictionary import ANY_BLOCK, is_private
-from dicom_graph.store.dialect import FilterError
 from dicom_graph.store.postings import is_held, postings
 from dicom_graph.store.read.by_values import (
     IS_WARNED,
     elements_by_values,
     elements_of_definitions,
 )
-from dicom_graph.store.read.climb import enclosing_elements, images_with
 from dicom_graph.store.read.compare import compare
 from dicom_graph.store.read.conditions import And, Condition, HasCsa, HasElement, Not, Or
+from dicom_graph.store.read.containing_images import enclosing_elements, images_with
 from dicom_graph.store.read.csa import items_with_csa
 from dicom_graph.store.read.elements import DefinitionRow
-from dicom_graph.store.tables import (
+from dicom_graph.store.sql.dialect import FilterError
+from dicom_graph.store.tables.archive import (
     DataElement,
     ElementSetMember,
     Header,

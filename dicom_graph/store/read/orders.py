@@ -6,12 +6,12 @@ from typing import Any
 from sqlalchemy import JSON, ColumnElement, FromClause, String, cast, func, select
 
 from dicom_graph.dicom.entities import DESCRIBED
-from dicom_graph.store.dialect import first_number
 from dicom_graph.store.formats import column_of
 from dicom_graph.store.read.filters import COUNTED, count_of
 from dicom_graph.store.read.relations import ENTITY_TABLES
-from dicom_graph.store.tables import Patient, Series, Study
-from dicom_graph.store.types import Text
+from dicom_graph.store.sql.dialect import first_number
+from dicom_graph.store.sql.types import Text
+from dicom_graph.store.tables.archive import Patient, Series, Study
 
 
 def order_key(

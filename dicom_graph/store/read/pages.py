@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 
 from dicom_graph.store.read.conditions import HasElement
-from dicom_graph.store.types import UtcDateTime
+from dicom_graph.store.sql.types import UtcDateTime
 
 
 class CursorError(ValueError):

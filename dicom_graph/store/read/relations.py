@@ -5,12 +5,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, FromClause, Table, or_, select, union_all
 
-from dicom_graph.store.audit_tables import AuditEntry
-from dicom_graph.store.dialect import join_in_order
 from dicom_graph.store.postings import postings
-from dicom_graph.store.read.climb import images_of_elements
+from dicom_graph.store.read.containing_images import images_of_elements
 from dicom_graph.store.read.pages import Order
-from dicom_graph.store.tables import (
+from dicom_graph.store.sql.dialect import join_in_order
+from dicom_graph.store.tables.archive import (
     DESCRIBED_TABLES,
     Base,
     DataElement,
@@ -22,6 +21,7 @@ from dicom_graph.store.tables import (
     ImportJob,
     Series,
 )
+from dicom_graph.store.tables.audit import AuditEntry
 
 _OTHERS: dict[str, type[Base]] = {
     "header": Header, "data_element": DataElement, "import_job": ImportJob,

@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Date, DateTime, FromClause, Select, Time, func, null, select
 
-from dicom_graph.store.dialect import parent_table
 from dicom_graph.store.read.filters import Filters
 from dicom_graph.store.read.orders import order_key
 from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
-from dicom_graph.store.types import UtcDateTime
+from dicom_graph.store.sql.dialect import parent_table
+from dicom_graph.store.sql.types import UtcDateTime
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,13 +26,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dicom_graph.dicom.elements import Item
 from dicom_graph.dicom.entities import Entities
-from dicom_graph.store.dialect import among, first_of_each, parent_table, texts_among
+from dicom_graph.store.audit_subjects import note
 from dicom_graph.store.engine import Database
 from dicom_graph.store.formats import column_of, columns_of
-from dicom_graph.store.idlist import unpack_ids
 from dicom_graph.store.ingest.origin import is_as_stored
-from dicom_graph.store.read.common import MANY_IMAGES, find_common
 from dicom_graph.store.read.conditions import Condition, HasElement, asks_of_elements
+from dicom_graph.store.read.element_sorting import Sorter
 from dicom_graph.store.read.elements import (
     DefinitionRow,
     ElementCache,
@@ -42,8 +41,9 @@ from dicom_graph.store.read.elements import (
 )
 from dicom_graph.store.read.facets import FacetValue, element_facet, field_facet
 from dicom_graph.store.read.filters import Filters
-from dicom_graph.store.read.following import JobFeed
+from dicom_graph.store.read.frequent_conditions import MANY_IMAGES, find_common
 from dicom_graph.store.read.holders import ElementMatcher, images_that_hold
+from dicom_graph.store.read.job_feed import JobFeed
 from dicom_graph.store.read.orders import order_key
 from dicom_graph.store.read.pages import (
     Keys,
@@ -57,11 +57,11 @@ from dicom_graph.store.read.pages import (
 )
 from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
 from dicom_graph.store.read.rows import all_rows, in_parts
-from dicom_graph.store.read.sorter import Sorter
 from dicom_graph.store.read.statistics import Statistics, statistics_statement
 from dicom_graph.store.read.summary import SeriesContents, count_elements, summarise
-from dicom_graph.store.seen import note
-from dicom_graph.store.tables import (
+from dicom_graph.store.sql.dialect import among, first_of_each, parent_table, texts_among
+from dicom_graph.store.sql.id_list import unpack_ids
+from dicom_graph.store.tables.archive import (
     Directory,
     ElementSet,
     File,
@@ -70,7 +70,7 @@ from dicom_graph.store.tables import (
     ImportFailure,
     ImportJob,
 )
-from dicom_graph.store.visible import WHOLE, Groups, of_visible
+from dicom_graph.store.views.narrowing import WHOLE, Groups, of_visible
 from dicom_graph.store.work import current_work
 
 _ROWS_AT_ONCE = 10_000

@@ -4,8 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from dicom_graph.store.idlist import unpack_ids
 from dicom_graph.store.read.elements import DefinitionRow, ElementRow, Placed
+from dicom_graph.store.sql.id_list import unpack_ids
 
 
 class Varying(NamedTuple):

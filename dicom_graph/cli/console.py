@@ -1,0 +1,204 @@
+"""What the commands have in common: settings, signals, a progress bar, reports, errors."""
+
+import json
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from dicom_graph.importing.child_process import kill_children
+from dicom_graph.importing.foreground import Report
+from dicom_graph.importing.listing import printable
+from dicom_graph.settings import Settings, load_settings
+from dicom_graph.signals import ending_signals
+from dicom_graph.store.engine import Database
+from dicom_graph.store.jobs.jobs import JobCounts, JobStatus
+from dicom_graph.store.migrate import prepare
+from dicom_graph.telemetry.logs import configure
+
+_SHOWN_FAILURES = 20
+_END_SECONDS = 10.0
+
+
+class ModeName(Enum):
+    """How much of a header is kept."""
+
+    MINIMAL = "minimal"
+    NORMAL = "normal"
+    FULL = "full"
+
+
+class StorageName(Enum):
+    """Where the files are kept."""
+
+    IN_PLACE = "in-place"
+    COPY = "copy"
+    MOVE = "move"
+
+
+def start(database: str | None, **overrides: object) -> Settings:
+    """The settings, and logging as they say."""
+    settings = load_settings(database_url=database, **overrides)
+    configure(settings.log_level, settings.log_format)
+    return settings
+
+
+def open_database(settings: Settings) -> Database:
+    """The database, upgraded if it is embedded."""
+    database = Database(settings.database_url)
+    prepare(database)
+    return database
+
+
+def check_paths(paths: Sequence[Path]) -> tuple[str, ...]:
+    """The absolute paths of arguments; ends the program where one cannot be imported."""
+    for path in paths:
+        if not os.path.exists(path):
+            fail(f"{printable(str(path))} does not exist")
+        if printable(str(path)) != str(path):
+            fail(f"{printable(str(path))} is not UTF-8: rename it")
+    return tuple(os.path.abspath(path) for path in paths)
+
+
+def stop_on_signal(stop: threading.Event) -> None:
+    """The first ending signal stops the batch, the second the process; so do ten seconds.
+
+    Also where the system holds the main thread, which alone could run a handler of Python's.
+    """
+    told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+    for each in ending_signals():
+        signal.signal(each, lambda *_: None)
+    threading.Thread(target=_obey, args=(told, stop), daemon=True).start()
+
+
+def _obey(told: int, stop: threading.Event) -> None:
+    os.read(told, 1)
+    stop.set()
+    if not select.select([told], [], [], _END_SECONDS)[0]:
+        _say_stuck()
+    kill_children()
+    os._exit(130)
+
+
+def end_by_force(seconds: float) -> None:
+    """From now on this process lives so long at most."""
+
+    def end() -> None:
+        time.sleep(seconds)
+        _say_stuck()
+        kill_children()
+        os._exit(1)
+
+    threading.Thread(target=end, daemon=True).start()
+
+
+def _say_stuck() -> None:
+    print(  # noqa: T201
+        "dicom-graph: ended by force: something does not end, a disk or mount may hang",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+class progress_bar:  # noqa: N801
+    """A bar on standard error: counts, rate, and the remaining time where it is known."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
+        )
+        self._task = self._progress.add_task("Importing", total=None, rate="")
+
+    def __enter__(self) -> Callable[[JobCounts], None]:
+        self._progress.__enter__()
+        return self._show
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.__exit__(None, None, None)
+
+    def _show(self, counts: JobCounts) -> None:
+        speed = self._progress.tasks[0].speed
+        rate = f"{speed:,.0f} files/s, {counts.failed} failed" if speed else ""
+        total = max(counts.found, counts.processed)
+        self._progress.update(self._task, completed=counts.processed, total=total, rate=rate)
+
+
+def as_text(report: Report, *, failures: bool = True) -> str:
+    """A report in words."""
+    counts = report.counts
+    lines = [
+        f"{report.status.value.lower()}: {counts.found} files found, {counts.created} images "
+        f"created, {counts.updated} updated, {counts.existing} existing, {counts.skipped} files "
+        f"skipped, {counts.failed} failed"
+    ]
+    if counts.missing or counts.moved:
+        lines[0] += f", {counts.missing} images missing, {counts.moved} files moved"
+    if report.error:
+        lines.append(report.error)
+    if failures:
+        lines += [f"  {f.path}: {f.message}" for f in report.failures[:_SHOWN_FAILURES]]
+        more = len(report.failures) - _SHOWN_FAILURES
+        if more > 0:
+            lines.append(f"  and {more} more: `--json` lists all")
+    return "\n".join(lines)
+
+
+def as_json(report: Report, indent: int | None = 2) -> str:
+    """A report as JSON."""
+    counts = report.counts
+    return json.dumps(
+        {
+            "jobId": report.job_id,
+            "status": report.status.value,
+            "found": counts.found,
+            "processed": counts.processed,
+            "created": counts.created,
+            "updated": counts.updated,
+            "existing": counts.existing,
+            "skipped": counts.skipped,
+            "failed": counts.failed,
+            "missing": counts.missing,
+            "moved": counts.moved,
+            "failures": [{"path": f.path, "message": f.message} for f in report.failures],
+            "error": report.error,
+        },
+        indent=indent,
+    )
+
+
+def exit_status(report: Report) -> int:
+    """0 all taken, 1 some failed, 130 interrupted."""
+    if report.status is JobStatus.CANCELLED:
+        return 130
+    return 1 if report.counts.failed or report.status is JobStatus.FAILED else 0
+
+
+def fail(message: str) -> NoReturn:
+    """End with status 2 and one line on standard error."""
+    print(f"dicom-graph: {message}", file=sys.stderr)  # noqa: T201
+    sys.exit(2)

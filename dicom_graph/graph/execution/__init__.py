@@ -1,0 +1,1 @@
+"""How an operation runs: validated, executed, its errors told, written down."""

@@ -1,0 +1,249 @@
+"""Errors as clients see them: expected ones in full, unexpected ones as an id to look up."""
+
+import json
+import logging
+import traceback
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Iterator
+from contextlib import aclosing, contextmanager, nullcontext, suppress
+from typing import Any
+
+import strawberry
+from graphql import GraphQLError, GraphQLSyntaxError
+from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.execution import PreExecutionError
+from strawberry.types.graphql import OperationType
+
+from dicom_graph.error_codes import ErrorCode
+from dicom_graph.graph.context import Context
+from dicom_graph.graph.errors import Overloaded
+from dicom_graph.graph.execution.audit import Unavailable, watched
+from dicom_graph.graph.execution.validation import refusal
+from dicom_graph.graph.limits.limits import Limits, TooManyErrors, TooMuch
+from dicom_graph.graph.prepared import Prepared, errors_of, prepare
+from dicom_graph.graph.schema_names import without_schema_names
+from dicom_graph.store.sql.dialect import describe_error, is_interrupted
+from dicom_graph.store.sql.unavailable import trouble_of
+from dicom_graph.store.storable import UnstorableText
+from dicom_graph.store.work import WORK, Overrun, Work
+from dicom_graph.telemetry.request import current_id
+
+log = logging.getLogger(__name__)
+_LONG = {OperationType.SUBSCRIPTION}
+_MAX_MESSAGE = 1000
+"""Characters of an error, which may repeat what a client sent."""
+
+
+class MaskedSchema(strawberry.Schema):
+    """A schema that tells clients nothing of an unexpected error but the id it was logged by."""
+
+    async def execute(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any | None = None,
+        root_value: Any | None = None,
+        operation_name: str | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+    ) -> ExecutionResult:
+        """One result, so no subscription: those are refused here and go through `stream`."""
+        context = context_value.fresh() if isinstance(context_value, Context) else context_value
+        prepared, refused = await self._begin(query, variable_values, context, operation_name)
+        try:
+            async with watched(context, prepared, operation_name) as watch:
+                if refused is not None:
+                    watch.note(refused)
+                    return refused
+                with _working(context) as work:
+                    executing = super().execute(
+                        query, variable_values, context, root_value, operation_name,
+                        set(allowed_operation_types or OperationType) - _LONG,
+                        operation_extensions,
+                    )  # fmt: skip
+                    work.begin()
+                    result: ExecutionResult = await self._limited(work, executing, context)
+                watch.note(result)
+        except Unavailable as error:
+            return PreExecutionError(data=None, errors=[error])
+        return result
+
+    async def stream(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any | None = None,
+        root_value: Any | None = None,
+        operation_name: str | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+    ) -> Any:
+        """Any operation of a WebSocket, or a subscription."""
+        context = context_value
+        if isinstance(context, Context):
+            # A WebSocket has one for all its operations; what one loaded is stale soon.
+            try:
+                await context.identify_again()
+            except Exception as error:
+                trouble = trouble_of(error)
+                if trouble is None:
+                    raise
+                return _refuse(trouble)
+            context = context.fresh()
+        prepared, refused = await self._begin(query, variable_values, context, operation_name)
+        if refused is not None:
+            return self._watched(_only(refused), context, prepared, operation_name)
+        results = await super().stream(
+            query,
+            variable_values,
+            context,
+            root_value,
+            operation_name,
+            operation_extensions,
+            allowed_operation_types,
+        )
+        return self._watched(results, context, prepared, operation_name)
+
+    async def _begin(
+        self, query: str | None, variables: Any, context: Any, operation: Any
+    ) -> tuple[Prepared | None, PreExecutionError | None]:
+        """The document of an operation, and the result where it is refused."""
+        if not query:
+            return None, None
+        limits = _limits_of(context)
+        prepared: Prepared | None = None
+        errors: list[GraphQLError] = []
+        try:
+            prepared = await prepare(self._schema, query, limits)
+        except TooMuch as too_long:
+            errors = [too_long]
+        if prepared is not None:
+            if isinstance(context, Context):
+                context.prepared = prepared
+            if prepared.document is None:
+                errors = prepared.errors()
+            elif refused := refusal(limits, prepared, query, operation, variables):
+                errors = [refused]
+            else:
+                await errors_of(query, prepared)
+        if not errors:
+            return prepared, None
+        given = self._create_execution_context(query, (), variables, context)
+        self.process_errors(errors, given)
+        return prepared, PreExecutionError(data=None, errors=errors)
+
+    async def _limited(self, work: Work, executing: Awaitable[Any], context: Any) -> Any:
+        """The result; an error in its place where it takes too much."""
+        try:
+            return await work.run(executing)
+        except Overrun as overrun:
+            errors = [GraphQLError(str(overrun), extensions={"code": overrun.code})]
+            if isinstance(overrun, TooManyErrors):
+                errors += overrun.errors
+                given = self._create_execution_context(None, (), None, context)
+                self.process_errors(errors, given)
+            return ExecutionResult(data=None, errors=errors)
+
+    async def _watched(
+        self, results: Any, context: Any, prepared: Prepared | None, name: Any
+    ) -> AsyncGenerator[Any, None]:
+        """The same results, watched; nothing is sent that had to be written down and could not."""
+        admit = context.admit if isinstance(context, Context) else nullcontext
+        try:
+            async with watched(context, prepared, name) as watch, aclosing(results):
+                with admit(watch.is_long), _working(context) as work:
+                    while True:
+                        if not watch.is_long:
+                            work.begin()
+                        result = await self._limited(work, anext(results, None), context)
+                        if result is None:
+                            return
+                        watch.note(result)
+                        if not watch.is_long:
+                            await watch.end()
+                        yield result
+                        work.release()
+        except (Unavailable, Overloaded) as error:
+            yield PreExecutionError(data=None, errors=[error])
+
+    def process_errors(
+        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
+    ) -> None:
+        """Mask and log. The log has the place, not the message, which may hold patient data."""
+        limits = _limits_of(execution_context.context if execution_context is not None else None)
+        sent = "" if limits.introspection else _sent(execution_context)
+        for error in errors:
+            original = error.original_error
+            if len(error.message) > _MAX_MESSAGE:
+                error.message = error.message[:_MAX_MESSAGE] + "…"
+            if not limits.introspection:
+                error.message = without_schema_names(error.message, sent)
+            if isinstance(original, TimeoutError) or is_interrupted(original):
+                error.message = (
+                    f"the request took more than {limits.seconds:g} seconds "
+                    "(DICOM_GRAPH_MAX_SECONDS)"
+                )
+                error.extensions = {"code": ErrorCode.TIMEOUT}
+                continue
+            if original is None or isinstance(original, GraphQLError):
+                error.extensions = {"code": _code_of(error)} | (error.extensions or {})
+                continue
+            if isinstance(original, UnstorableText):
+                error.message, error.extensions = str(original), {"code": ErrorCode.BAD_INPUT}
+                continue
+            trouble = trouble_of(original)
+            if trouble is not None:
+                log.warning("%s (%s)", trouble, describe_error(original))
+                error.message, error.extensions = trouble, {"code": ErrorCode.UNAVAILABLE}
+                continue
+            error_id = uuid.uuid4().hex[:12]
+            place = "".join(traceback.format_tb(original.__traceback__))
+            log.error("internal error %s: %s\n%s", error_id, type(original).__name__, place)
+            error.message = f"internal error {error_id}: the server's log has the details"
+            error.extensions = {"code": ErrorCode.INTERNAL, "id": error_id}
+            if (request_id := current_id()) is not None:
+                error.extensions["requestId"] = request_id
+
+
+def _limits_of(context: Any) -> Limits:
+    return context.service.limits if isinstance(context, Context) else Limits()
+
+
+async def _only(result: PreExecutionError) -> AsyncGenerator[PreExecutionError, None]:
+    yield result
+
+
+def _sent(context: ExecutionContext | None) -> str:
+    """What the client wrote: its document and its variables."""
+    if context is None:
+        return ""
+    return f"{context.query} {json.dumps(context.variables, default=str)}"
+
+
+async def _refuse(trouble: str) -> AsyncGenerator[PreExecutionError, None]:
+    """The only result of an operation that cannot begin."""
+    error = GraphQLError(trouble, extensions={"code": ErrorCode.UNAVAILABLE})
+    yield PreExecutionError(data=None, errors=[error])
+
+
+def _code_of(error: GraphQLError) -> str:
+    """For what graphql-core found: no GraphQL, no operation of this schema, or a bad value."""
+    if isinstance(error, GraphQLSyntaxError):
+        return ErrorCode.BAD_SYNTAX
+    return ErrorCode.BAD_OPERATION if error.path is None else ErrorCode.BAD_INPUT
+
+
+@contextmanager
+def _working(context: Any) -> Iterator[Work]:
+    """The work of an operation that is executed within."""
+    work = context.service.work() if isinstance(context, Context) else Work()
+    token = WORK.set(work)
+    try:
+        yield work
+    finally:
+        with suppress(ValueError):  # An operation may be closed by another task.
+            WORK.reset(token)
+        if isinstance(context, Context) and context.held is not None:
+            context.held.add(work)
+        else:
+            work.release()

@@ -1,0 +1,83 @@
+"""What an operation goes through before it is executed: limits, then validation."""
+
+import asyncio
+from collections.abc import Iterator
+from functools import lru_cache
+
+from graphql import DocumentNode, GraphQLError, parse
+from strawberry.extensions import SchemaExtension
+from strawberry.types.graphql import OperationType
+
+from dicom_graph.error_codes import ErrorCode
+from dicom_graph.graph.context import Context
+from dicom_graph.graph.limits.limits import Limits, TooMuch
+from dicom_graph.graph.prepared import Prepared
+from dicom_graph.store.deadline import DEADLINE
+
+_DEFAULTS = Limits()
+
+
+@lru_cache(maxsize=1)
+def parsed(query: str, max_tokens: int) -> DocumentNode:
+    """The document of a text, where nothing of it is executed. Raises GraphQLError,
+    RecursionError.
+    """
+    return parse(query, max_tokens=max_tokens)
+
+
+class Checked(SchemaExtension):
+    """Applies the limits of the request's service, and its time.
+
+    `MaskedSchema` has prepared the document: see `graph.prepared`.
+    """
+
+    @property
+    def _limits(self) -> Limits:
+        context = self.execution_context.context
+        return context.service.limits if isinstance(context, Context) else _DEFAULTS
+
+    @property
+    def _prepared(self) -> Prepared:
+        context = self.execution_context
+        known = context.context.prepared if isinstance(context.context, Context) else None
+        if known is None:
+            known = Prepared(context.schema._schema, context.query or "", self._limits.tokens)
+        return known
+
+    def on_parse(self) -> Iterator[None]:
+        """Take the document that was parsed before."""
+        context = self.execution_context
+        context.parse_options["max_tokens"] = self._limits.tokens
+        if context.query:
+            context.graphql_document = self._prepared.document
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        """Refuse what is not valid."""
+        self.execution_context.pre_execution_errors = self._prepared.errors()
+        yield
+
+    def on_execute(self) -> Iterator[None]:
+        """Let no statement and no decoding of a query or mutation run beyond its time."""
+        if self.execution_context.operation_type is OperationType.SUBSCRIPTION:
+            yield
+            return
+        token = DEADLINE.set(asyncio.get_running_loop().time() + self._limits.seconds)
+        try:
+            yield
+        finally:
+            DEADLINE.reset(token)
+
+
+def refusal(
+    limits: Limits, prepared: Prepared, query: str, operation: object, variables: object
+) -> GraphQLError | None:
+    """What is too much in an operation, the first there is; None if nothing."""
+    if limits.documents is not None and query not in limits.documents:
+        message = "this server executes its trusted documents only"
+        return TooMuch(message, ErrorCode.UNTRUSTED_DOCUMENT)
+    if not isinstance(variables, dict | None):
+        return TooMuch("`variables` must be an object", ErrorCode.BAD_INPUT)
+    assert prepared.measured is not None
+    name = operation if isinstance(operation, str) else None
+    return limits.refusal(prepared.measured, name, variables)

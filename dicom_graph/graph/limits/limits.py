@@ -1,0 +1,123 @@
+"""How much one request may ask for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import GraphQLError
+
+from dicom_graph.error_codes import ErrorCode
+from dicom_graph.graph.given import MAX_NESTING, NestedTooDeeply, values
+from dicom_graph.graph.limits.cost import Measured
+from dicom_graph.store.work import Overrun
+
+MAX_ERRORS = 1000
+"""Of one answer; each takes some kilobytes."""
+_SHOWN_ERRORS = 10
+INTROSPECTION_OFF = "introspection is turned off on this server"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The largest figures of an operation, and how many seconds it may take.
+
+    `documents`: the only ones that are executed; None for any. `introspection`: whether the
+    schema may be asked for.
+    """
+
+    depth: int = 25
+    aliases: int = 100
+    tokens: int = 5000
+    directives: int = 5
+    selections: int = 200
+    document_bytes: int = 131_072
+    conditions: int = 250
+    values: int = 20_000
+    cost: int = 1_000_000
+    seconds: float = 30
+    answer_bytes: int = 64 << 20
+    introspection: bool = True
+    documents: frozenset[str] | None = None
+
+    def refusal(
+        self, measured: Measured, operation: str | None, variables: dict[str, Any] | None
+    ) -> "TooMuch | None":
+        """What is too much in an operation of a document, the first there is; None if nothing."""
+        figures = measured.figures
+        if figures.has_introspection and not self.introspection:
+            return TooMuch(INTROSPECTION_OFF, ErrorCode.INTROSPECTION_OFF)
+        for name, figure, limit, what in (
+            ("DEPTH", figures.depth, self.depth, "the operation is {} levels deep"),
+            ("ALIASES", figures.aliases, self.aliases, "the operation has {} aliases"),
+            ("DIRECTIVES", figures.directives, self.directives, "a field has {} directives"),
+            ("SELECTIONS", figures.selections, self.selections, "an object is asked {} fields"),
+        ):
+            if figure > limit:
+                return TooMuch.of(name, figure, limit, what)
+        try:
+            return self._refusal_of_values(measured, operation, variables or {})
+        except NestedTooDeeply:
+            message = f"an input is nested too deeply: more than {MAX_NESTING} levels"
+            return TooMuch(message, ErrorCode.BAD_FILTER)
+
+    def _refusal_of_values(
+        self, measured: Measured, operation: str | None, variables: dict[str, Any]
+    ) -> "TooMuch | None":
+        n_values = values(variables, self.values)
+        if n_values > self.values:
+            what = "the variables hold {} values or more"
+            return TooMuch.of("VALUES", n_values, self.values, what, "send them in parts")
+        n_conditions = measured.conditions(operation, variables)
+        if n_conditions > self.conditions:
+            return too_many_conditions(n_conditions, self.conditions)
+        cost = measured.cost(operation, variables)
+        if cost > self.cost:
+            what = "the pages of the operation may hold {} objects together"
+            return TooMuch.of("COST", cost, self.cost, what, "ask for smaller pages")
+        return None
+
+    def refusal_of_document(self, query: str) -> "TooMuch | None":
+        """What is too much in a document that is not parsed yet; None if nothing."""
+        # Of texts that are short enough in any case, none is encoded.
+        if len(query) * 4 <= self.document_bytes:
+            return None
+        size = len(query.encode("utf-8", "surrogatepass"))
+        if size > self.document_bytes:
+            what, hint = "the document has {} bytes", "send values as variables"
+            return TooMuch.of("DOCUMENT_BYTES", size, self.document_bytes, what, hint)
+        return None
+
+
+class TooMuch(GraphQLError):
+    """An operation that asks for more than is allowed; the message has the figure and the limit."""
+
+    def __init__(self, message: str, code: ErrorCode, **extensions: int) -> None:
+        super().__init__(message, extensions={"code": code, **extensions})
+
+    @classmethod
+    def of(cls, name: str, figure: int, limit: int, what: str, hint: str = "") -> "TooMuch":
+        """The error of a limit; `hint` says what to do."""
+        message = f"{what.format(f'{figure:,}')}; at most {limit:,} are allowed"
+        message += f" (DICOM_GRAPH_MAX_{name})" + (f": {hint}" if hint else "")
+        return cls(message, ErrorCode[f"MAX_{name}"], figure=figure, limit=limit)
+
+
+def too_many_conditions(figure: int, limit: int) -> TooMuch:
+    """The error of filters that hold too many conditions, wherever they come from."""
+    return TooMuch(
+        f"the filters hold {figure:,} conditions together; at most {limit:,} are allowed "
+        "(DICOM_GRAPH_MAX_CONDITIONS): `in` takes a list of values as one for each hundred",
+        ErrorCode.BAD_FILTER,
+    )
+
+
+class TooManyErrors(Overrun):
+    """`errors`: the first of them."""
+
+    def __init__(self, errors: Sequence[GraphQLError]) -> None:
+        super().__init__(
+            ErrorCode.TOO_MANY_ERRORS,
+            f"the answer has more than {MAX_ERRORS:,} errors, of which these are the first: ask "
+            "for less at once, such as smaller pages",
+        )
+        self.errors = list(errors[:_SHOWN_ERRORS])

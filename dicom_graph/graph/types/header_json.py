@@ -1,0 +1,52 @@
+"""A header in the DICOM JSON Model (PS3.18 F.2)."""
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+from dicom_graph.dicom.values import BYTES_VRS
+from dicom_graph.graph.types.values import exact_integer, raw_text
+from dicom_graph.store.read.elements import ElementNode, ElementRow, ValueRow
+
+_INTEGER_VRS = frozenset({"IS", "SL", "SS", "SV", "UL", "US", "UV"})
+_FLOAT_VRS = frozenset({"DS", "FD", "FL"})
+
+
+def dicom_json(tree: Sequence[ElementNode]) -> dict[str, Any]:
+    """The data set by tag. Bytes that the database does not keep are left out."""
+    return {f"{node.element.tag:08X}": _element(node) for node in tree}
+
+
+def _element(node: ElementNode) -> dict[str, Any]:
+    row = node.element
+    vr = row.definition.vr
+    result: dict[str, Any] = {"vr": vr}
+    if vr == "SQ":
+        result["Value"] = [dicom_json(item) for item in node.items or ()]
+    elif vr in BYTES_VRS:
+        if row.raw is not None:
+            result["InlineBinary"] = base64.b64encode(row.raw).decode()
+    elif row.values:
+        result["Value"] = [_value(row, value) for value in row.values]
+    return result
+
+
+def _value(row: ElementRow, value: ValueRow) -> Any:
+    """The value in JSON; null for an empty name or number among others (PS3.18 F.2.5)."""
+    vr = row.definition.vr
+    if vr == "PN":
+        return _name(value.text) if value.text else None
+    if vr == "AT":
+        return value.text[1:5] + value.text[6:10] if value.text else None
+    if vr in _INTEGER_VRS:
+        if value.number is not None and abs(value.number) < 2**53:
+            return int(value.number)
+        number = exact_integer(value)
+        return number if number is not None else raw_text(value) or None
+    if vr in _FLOAT_VRS:
+        return value.number if value.number is not None else value.text or None
+    return value.text
+
+
+def _name(text: str) -> dict[str, str]:
+    return dict(zip(("Alphabetic", "Ideographic", "Phonetic"), text.split("="), strict=False))

@@ -1,0 +1,48 @@
+"""What the imports of the API are given to, as the settings say."""
+
+from pathlib import Path
+
+from dicom_graph.importing.background import JobRunner
+from dicom_graph.settings import Settings
+from dicom_graph.store.engine import Database
+
+
+def make_runner(settings: Settings, database: Database, roots: tuple[Path, ...]) -> JobRunner:
+    """Runs imports, or queues them. Raises SettingsError where the queue's library is missing."""
+    if settings.queue == "procrastinate":
+        # Here, since the library is optional.
+        from dicom_graph.importing.queue.runner import QueueRunner
+
+        return QueueRunner(
+            database,
+            stalled_after=settings.queue_stall_seconds,
+            storage_root=settings.storage_root,
+        )
+    return JobRunner(
+        database,
+        roots=roots,
+        batch_size=settings.batch_size,
+        max_inline_bytes=settings.max_inline_bytes,
+        processes=settings.import_processes,
+        storage_root=settings.storage_root,
+        file_seconds=settings.file_seconds,
+    )
+
+
+def require_queue_of(settings: Settings, database: Database) -> None:
+    """Nothing where no queue is set.
+
+    Raises SettingsError where its library is missing, DatabaseError where its tables are.
+    """
+    if settings.queue == "procrastinate":
+        from dicom_graph.importing.queue.schema import require_queue
+
+        require_queue(database)
+
+
+def upgrade_queue_of(settings: Settings, database: Database) -> None:
+    """Create or upgrade the tables of the queue, where one is set. Raises as `require_queue_of`."""
+    if settings.queue == "procrastinate":
+        from dicom_graph.importing.queue.schema import upgrade_queue
+
+        upgrade_queue(database)

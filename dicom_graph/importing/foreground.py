@@ -1,0 +1,147 @@
+"""An import in the calling process, from paths to its report."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, select
+
+from dicom_graph.dicom.elements import MAX_RAW
+from dicom_graph.importing.discover import Leave
+from dicom_graph.importing.job import JobRun, Progress
+from dicom_graph.importing.storage import required_root
+from dicom_graph.importing.timeouts import FILE_SECONDS
+from dicom_graph.store.engine import Database
+from dicom_graph.store.jobs.control import create_retry, no_such_job
+from dicom_graph.store.jobs.jobs import (
+    ClaimedJob,
+    Failure,
+    JobCounts,
+    JobOrigin,
+    JobRequest,
+    JobStatus,
+    Storage,
+    bury_dead_jobs,
+    claim_job,
+    create_job,
+)
+from dicom_graph.store.tables.archive import ImportFailure, ImportJob
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How an import went."""
+
+    job_id: int
+    status: JobStatus
+    counts: JobCounts
+    failures: Sequence[Failure]
+    error: str | None
+
+
+def run_import(
+    database: Database,
+    request: JobRequest,
+    *,
+    batch_size: int = 1000,
+    max_inline_bytes: int = MAX_RAW,
+    processes: int | None = None,
+    storage_root: Path | None = None,
+    stop: threading.Event | None = None,
+    progress: Progress | None = None,
+    leave: Leave | None = None,
+    mounts: tuple[str, ...] | None = None,
+    file_seconds: float = FILE_SECONDS,
+) -> Report:
+    """Run an import to its end, or until `stop` is set. Bad files are failures in the report.
+
+    `leave`, `mounts` and `file_seconds`: see `JobRun`. Raises StorageError where the files are to
+    be kept and there is no storage root.
+    """
+    if request.storage is not Storage.IN_PLACE:
+        required_root(storage_root)
+    with database.writer.begin() as connection:
+        bury_dead_jobs(connection)
+        job = _claimed(connection, create_job(connection, request))
+    run = JobRun(
+        database,
+        job,
+        batch_size=batch_size,
+        max_inline_bytes=max_inline_bytes,
+        processes=processes,
+        storage_root=storage_root,
+        stop=stop,
+        progress=progress,
+        leave=leave,
+        mounts=mounts,
+        file_seconds=file_seconds,
+    )
+    return _report(database, run, job.id)
+
+
+def retry_import(
+    database: Database,
+    job_id: int,
+    origin: JobOrigin,
+    *,
+    batch_size: int = 1000,
+    max_inline_bytes: int = MAX_RAW,
+    processes: int | None = None,
+    storage_root: Path | None = None,
+    stop: threading.Event | None = None,
+    progress: Progress | None = None,
+    file_seconds: float = FILE_SECONDS,
+) -> Report:
+    """Read again what an earlier import failed on, as a new import.
+
+    Raises JobControlError; StorageError where the import kept files and there is no storage root.
+    """
+    with database.writer.begin() as connection:
+        bury_dead_jobs(connection)
+        job = _claimed(connection, create_retry(connection, job_id, origin))
+        if job.request.storage is not Storage.IN_PLACE:
+            required_root(storage_root)
+    run = JobRun(
+        database,
+        job,
+        batch_size=batch_size,
+        max_inline_bytes=max_inline_bytes,
+        processes=processes,
+        storage_root=storage_root,
+        stop=stop,
+        progress=progress,
+        file_seconds=file_seconds,
+    )
+    return _report(database, run, job.id)
+
+
+def _claimed(connection: Connection, job_id: int) -> ClaimedJob:
+    job = claim_job(connection, job_id)
+    if job is None:
+        raise RuntimeError("another process took the import that was just made")
+    return job
+
+
+def read_report(database: Database, job_id: int) -> Report:
+    """The report of a job, as far as it has come. Raises JobControlError where there is none."""
+    with database.read_sync() as connection:
+        job = connection.execute(select(ImportJob).where(ImportJob.id == job_id)).mappings().first()
+        if job is None:
+            raise no_such_job(job_id)
+        statement = select(ImportFailure.path, ImportFailure.message)
+        rows = connection.execute(
+            statement.where(ImportFailure.job_id == job_id).order_by(ImportFailure.id)
+        )
+        failures = [Failure(*row) for row in rows]
+    counts = JobCounts(
+        job["found"], job["images_created"], job["images_updated"], job["images_existing"],
+        job["skipped"], job["failed"], job["missing"], job["moved"],
+    )  # fmt: skip
+    return Report(job_id, JobStatus(job["status"]), counts, failures, job["error"])
+
+
+def _report(database: Database, run: JobRun, job_id: int) -> Report:
+    """Run the job, and give its report."""
+    run.run()
+    return read_report(database, job_id)

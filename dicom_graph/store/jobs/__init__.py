@@ -1,0 +1,1 @@
+"""Import jobs: their rows, their batches, and who runs them."""

@@ -1,0 +1,59 @@
+"""From elements up to the images that hold them, at any depth."""
+
+from typing import Any
+
+from sqlalchemy import FromClause, Select, select, union_all
+from sqlalchemy.sql.selectable import CTE, CompoundSelect
+
+from dicom_graph.store.postings import postings
+from dicom_graph.store.tables.archive import ElementSetMember, Header, HeaderElement
+
+Ids = Select[Any] | CompoundSelect[Any]
+
+
+def images_with(elements: Ids) -> CompoundSelect[Any]:
+    """The ids of images whose header holds one of the elements, at its top level."""
+    held, member = postings(HeaderElement), postings(ElementSetMember)
+    own = (
+        select(Header.image_id)
+        .select_from(held.up_to(Header.id))
+        .where(held.element_id.in_(elements), Header.image_id.is_not(None))
+    )
+    sets = member.holders().where(member.element_id.in_(elements))
+    shared = select(Header.image_id).where(Header.shared_set_id.in_(sets))
+    return union_all(own, shared)
+
+
+def enclosing_elements(elements: Select[tuple[int]]) -> CTE:
+    """The elements and all sequence elements that hold them, at any depth, as `(id)`."""
+    start = elements.cte(recursive=True)
+    held = postings(HeaderElement)
+    above = (
+        select(Header.element_id)
+        .select_from(held.up_to(Header.id, start.c.id))
+        .where(Header.element_id.is_not(None))
+    )
+    return start.union(above)
+
+
+def images_of_elements(elements: FromClause) -> CTE:
+    """For each element (`id`) the images whose headers hold it, as `(root, image_id)`."""
+    seeds = select(elements.c.id.label("root"), elements.c.id.label("id"))
+    start = seeds.cte("climb", recursive=True)
+    held = postings(HeaderElement)
+    above = (
+        select(start.c.root, Header.element_id)
+        .select_from(held.up_to(Header.id, start.c.id))
+        .where(Header.element_id.is_not(None))
+    )
+    climbed = start.union(above)
+    held, member = postings(HeaderElement), postings(ElementSetMember)
+    own = (
+        select(climbed.c.root, Header.image_id)
+        .select_from(held.up_to(Header.id, climbed.c.id))
+        .where(Header.image_id.is_not(None))
+    )
+    shared = select(climbed.c.root, Header.image_id).select_from(
+        member.up_to(Header.shared_set_id, climbed.c.id)
+    )
+    return union_all(own, shared).cte("holders")

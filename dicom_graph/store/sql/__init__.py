@@ -1,0 +1,1 @@
+"""What SQLite and PostgreSQL spell differently, and statements for many rows."""

@@ -1,0 +1,427 @@
+"""What SQLite and PostgreSQL spell differently; `store.bulk` has the statements for many rows.
+
+The rest of the store is one code for both: it calls these functions, or uses what SQLAlchemy
+spells for each.
+"""
+
+import json
+import re
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import psycopg
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnClause,
+    ColumnElement,
+    Connection,
+    Float,
+    FromClause,
+    Integer,
+    Join,
+    Select,
+    SmallInteger,
+    String,
+    cast,
+    func,
+    literal,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DataError, SQLAlchemyError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.selectable import TableValuedAlias
+
+from dicom_graph.store.sql.id_list import unpack_ids
+from dicom_graph.store.storable import UnstorableText, is_storable
+
+_WAL_ATTEMPTS = 200
+_PATIENCE, _LONG_PATIENCE = 20_000, 60_000
+"""Milliseconds for which a request, or an import, waits for another writer."""
+_WRITERS_LOCK = 5_318_008_137
+DRIVER_ERRORS = (SQLAlchemyError, sqlite3.Error, psycopg.Error)
+"""What any statement may raise: the bulk statements go to the drivers without SQLAlchemy."""
+REFUSED = (
+    DataError, sqlite3.DataError, psycopg.DataError, psycopg.errors.ProgramLimitExceeded,
+    OverflowError, UnicodeError, UnstorableText,
+)  # fmt: skip
+"""What a batch raises for values that the database cannot hold, where each alone may do."""
+
+
+def describe_error(error: BaseException) -> str:
+    """One line without values of rows, which the text of most errors may hold."""
+    original = getattr(error, "orig", None) or error
+    if isinstance(original, sqlite3.OperationalError | psycopg.OperationalError):
+        return str(original).strip().partition("\n")[0] or type(original).__name__
+    return type(original).__name__
+
+
+def tune_sqlite_connection(connection: Any, _record: Any) -> None:
+    """WAL, so that readers and the writer do not wait for each other; transactions are ours.
+
+    Of 2048 to 8192 bytes, pages of 4096 take the least, by some percent, and the least time. The
+    log is copied into the file every 16 MB: a page that many batches touch is copied once then,
+    which makes imports a tenth faster.
+    """
+    cursor = connection.cursor()
+    for pragma in (
+        "page_size=4096",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+        "cache_size=-65536",
+        "temp_store=MEMORY",
+        "mmap_size=268435456",
+        "wal_autocheckpoint=4000",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+        if pragma.startswith("page_size"):
+            _use_wal(cursor)
+    cursor.close()
+    connection.create_function("fold_case", 1, _fold_case, deterministic=True)
+    connection.create_function("distances_as_json", 1, _distances_as_json, deterministic=True)
+    # sqlite3 would otherwise begin transactions by itself, and later than ours must.
+    connection.isolation_level = None
+
+
+def _use_wal(cursor: Any) -> None:
+    """Patiently: SQLite does not wait for others that open a new database at the same moment."""
+    for attempt in range(_WAL_ATTEMPTS):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if attempt == _WAL_ATTEMPTS - 1:
+                raise
+            time.sleep(0.05)
+
+
+def _fold_case(text: str | None) -> str | None:
+    return text.lower() if isinstance(text, str) else text
+
+
+def _distances_as_json(packed: bytes) -> str:
+    return str(unpack_ids(packed))
+
+
+class FilterError(ValueError):
+    """A condition that cannot be asked of this database; the message says why."""
+
+
+_OF_CHARACTERS = (
+    psycopg.errors.CharacterNotInRepertoire, psycopg.errors.UntranslatableCharacter,
+)  # fmt: skip
+_TOO_LARGE = re.compile(
+    "parser stack overflow|Expression tree is too large|too many SQL variables|"
+    "number of parameters must be between"
+)
+
+
+def refuse_condition(context: ExceptionContext) -> None:
+    """Listens to errors: says what the database has against a condition, or that time was up."""
+    error = context.original_exception
+    if is_interrupted(error):
+        raise TimeoutError from None
+    if isinstance(error, _OF_CHARACTERS):
+        raise UnstorableText("a text with a character that the database does not hold") from None
+    if isinstance(error, psycopg.errors.InvalidRegularExpression):
+        raise FilterError(f"`regex`: {error.diag.message_primary}") from None
+    if isinstance(error, DRIVER_ERRORS) and _TOO_LARGE.search(str(error)):
+        raise FilterError("the filter has more parts than the database takes") from None
+
+
+def limit_waiting(connection: Connection, milliseconds: int | None) -> None:
+    """How long the transaction that begins may wait for other writers, None for long.
+
+    SQLite waits for its write lock, PostgreSQL for any lock.
+    """
+    patience = _LONG_PATIENCE if milliseconds is None else min(milliseconds, _PATIENCE)
+    cursor = connection.connection.cursor()
+    if is_sqlite(connection):
+        cursor.execute(f"PRAGMA busy_timeout = {patience}")
+    elif milliseconds is not None:
+        cursor.execute(f"SET LOCAL lock_timeout = {patience}")
+    cursor.close()
+
+
+def is_deadlock(error: BaseException) -> bool:
+    """Whether a transaction was given up for another one that it waited for, and may try again."""
+    original = getattr(error, "orig", None) or error
+    return isinstance(original, psycopg.errors.DeadlockDetected)
+
+
+def is_interrupted(error: BaseException | None) -> bool:
+    """Whether a statement ended because its time was up."""
+    original = getattr(error, "orig", None) or error
+    is_told = isinstance(original, sqlite3.OperationalError) and str(original) == "interrupted"
+    return is_told or isinstance(original, psycopg.errors.QueryCanceled)
+
+
+async def interrupt(driver_connection: Any) -> None:
+    """End the statement that a reader's connection is executing, from another task."""
+    if isinstance(driver_connection, psycopg.AsyncConnection):
+        await driver_connection.cancel_safe(timeout=5)
+    else:
+        await driver_connection.interrupt()
+
+
+def is_sqlite(connection: Connection) -> bool:
+    """Whether the connection is to SQLite."""
+    return connection.dialect.name == "sqlite"
+
+
+def lock_writers(connection: Connection, *, alone: bool) -> None:
+    """Until the transaction ends, write beside others that may write, or `alone`.
+
+    SQLite has one writer at a time anyway.
+    """
+    if not is_sqlite(connection):
+        lock = func.pg_advisory_xact_lock if alone else func.pg_advisory_xact_lock_shared
+        connection.execute(select(lock(_WRITERS_LOCK)))
+
+
+def compact(connection: Any) -> bool:
+    """Give the space of deleted rows back to the disk, on a driver's connection to SQLite.
+
+    Gives False where others are using the database. PostgreSQL does so by itself.
+    """
+    try:
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.OperationalError:
+        return False
+    return True
+
+
+def parent_table(sqlite: bool, parents: Sequence[tuple[int, int | None]]) -> FromClause:
+    """Pairs as a table (`id`, `patient_id`), from one parameter whatever their number."""
+    pairs = [list(parent) for parent in parents]
+    columns: list[ColumnElement[Any]]
+    if sqlite:
+        rows = func.json_each(literal(json.dumps(pairs))).table_valued("value", name="pairs")
+        columns = [func.json_extract(rows.c.value, f"$[{n}]") for n in (0, 1)]
+    else:
+        elements = func.jsonb_array_elements(cast(literal(pairs, JSONB), JSONB))
+        rows = elements.table_valued("value", name="pairs")
+        columns = [rows.c.value.op("->>")(n) for n in (0, 1)]
+    id, patient_id = (cast(column, BigInteger) for column in columns)
+    return select(id.label("id"), patient_id.label("patient_id")).subquery("parents")
+
+
+def among(sqlite: bool, column: ColumnElement[Any], ids: Sequence[int]) -> ColumnElement[bool]:
+    """Whether the column is one of the ids, from one parameter whatever their number."""
+    if sqlite:
+        rows = func.json_each(literal(json.dumps(list(ids)))).table_valued("value")
+        return column.in_(select(rows.c.value))
+    return column == func.any(literal(list(ids), ARRAY(BigInteger)))
+
+
+def pairs_among(
+    sqlite: bool,
+    columns: tuple[ColumnElement[int], ColumnElement[str]],
+    pairs: Sequence[tuple[int, str]],
+) -> ColumnElement[bool]:
+    """The same for pairs of an id and a text."""
+    parts: Sequence[ColumnElement[Any]]
+    if sqlite:
+        found = func.json_each(literal(json.dumps(pairs))).table_valued("value")
+        parts = [func.json_extract(found.c.value, f"$[{n}]") for n in (0, 1)]
+    else:
+        ids, texts = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        arrays = literal(ids, ARRAY(BigInteger)), literal(texts, ARRAY(String))
+        names = Column("id", BigInteger), Column("text", String)
+        table = func.unnest(*arrays).table_valued(*names).render_derived()
+        parts = [table.c.id, table.c.text]
+    return tuple_(*columns).in_(select(*parts))
+
+
+def texts_among(
+    sqlite: bool, column: ColumnElement[Any], texts: Sequence[str]
+) -> ColumnElement[bool]:
+    """The same for texts."""
+    if sqlite:
+        rows = func.json_each(literal(json.dumps(list(texts)))).table_valued("value")
+        return column.in_(select(rows.c.value))
+    possible = [text for text in texts if is_storable(text)]
+    rows = func.jsonb_array_elements_text(cast(literal(possible, JSONB), JSONB)).table_valued(
+        "value"
+    )
+    return column.in_(select(rows.c.value))
+
+
+def first_of_each(
+    sqlite: bool,
+    parents: FromClause,
+    child: FromClause,
+    page_of_parent: Callable[[FromClause], Select[Any]],
+    *,
+    by_parent: bool = False,
+) -> tuple[FromClause, FromClause]:
+    """Join each parent to its page of children; gives the join and the child's columns.
+
+    `page_of_parent(child)` selects one parent's page. PostgreSQL takes it as LATERAL; SQLite,
+    which has none, as a correlated IN. Both read just the page, which a window function would not.
+    `by_parent`: what the page is sorted by depends on the parent.
+    """
+    if sqlite:
+        inner = child.alias("page_child")
+        page = page_of_parent(inner)
+        if by_parent:
+            # SQLite's ORDER BY knows the columns of its own query only, not those around it.
+            keyed = page.correlate(parents).subquery()
+            return parents.join(child, child.c.id.in_(select(keyed.c.id))), child
+        page = page.with_only_columns(inner.c.id)
+        return parents.join(child, child.c.id.in_(page.correlate(parents))), child
+    page_table = page_of_parent(child).correlate(parents).lateral("page")
+    return parents.join(page_table, true()), page_table
+
+
+def fold_case(text: Any) -> ColumnElement[Any]:
+    """The text in lower case, letters beyond ASCII too."""
+    return _FoldCase(text)
+
+
+class _FoldCase(FunctionElement[str]):
+    type = String()
+    inherit_cache = True
+
+
+@compiles(_FoldCase, "sqlite")
+def _fold_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    return f"fold_case({compiler.process(element.clauses, **options)})"
+
+
+@compiles(_FoldCase, "postgresql")
+def _fold_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    # The columns' own collation knows ASCII only; before 17 the cluster's locale has to do.
+    is_modern = (compiler.dialect.server_version_info or (0,)) >= (17,)
+    collation = "pg_c_utf8" if is_modern else "default"
+    text = compiler.process(element.clauses, **options)
+    return f'lower(CAST({text} AS TEXT) COLLATE "{collation}")'
+
+
+class SmallestNull(ColumnClause[Any]):
+    """A column in an index, NULL before all values; SQLite has it so, and no word for it."""
+
+    inherit_cache = True
+
+
+@compiles(SmallestNull)
+def _column_alone(element: Any, compiler: Any, **_options: Any) -> str:
+    return str(compiler.preparer.quote(element.name))
+
+
+@compiles(SmallestNull, "postgresql")
+def _nulls_first(element: Any, compiler: Any, **_options: Any) -> str:
+    return f"{compiler.preparer.quote(element.name)} NULLS FIRST"
+
+
+def join_in_order(left: FromClause, key: Any, value: ColumnElement[Any]) -> Join:
+    """Join the rows of another table whose `key`, a column of it, is a value of the left side.
+
+    SQLite reads the left side first; PostgreSQL knows better what there is how often.
+    """
+    column = key.expression
+    return _JoinInOrder(left, column.table, column == value)
+
+
+class _JoinInOrder(Join):
+    inherit_cache = True
+
+
+@compiles(_JoinInOrder, "sqlite")
+def _cross_join(join: Any, compiler: Any, **options: Any) -> str:
+    # SQLAlchemy would have to be told that the condition is one.
+    options.pop("from_linter", None)
+    left, right = (compiler.process(side, **options) for side in (join.left, join.right))
+    return f"{left} CROSS JOIN {right} ON {compiler.process(join.onclause)}"
+
+
+def each_distance(distances: ColumnElement[Any]) -> TableValuedAlias:
+    """A row with its `value` for each of the distances of a row before it; 0 where it has none."""
+    return _EachDistance(distances).table_valued(Column("value", SmallInteger))
+
+
+class _EachDistance(FunctionElement[Any]):
+    inherit_cache = True
+
+
+@compiles(_EachDistance, "sqlite")
+def _each_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    distances = compiler.process(element.clauses, **options)
+    unpacked = f"distances_as_json({distances})"
+    return f"json_each(CASE WHEN {distances} IS NULL THEN '0' ELSE {unpacked} END)"
+
+
+@compiles(_EachDistance, "postgresql")
+def _each_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    distances = compiler.process(element.clauses, **options)
+    return f"LATERAL (SELECT v.value FROM unnest(coalesce({distances}, '{{0}}')) AS v(value))"
+
+
+def position_of(part: Any, text: ColumnElement[Any]) -> ColumnElement[int]:
+    """Where a part begins in the text, from 1; 0 where it does not occur."""
+    return _Position(text, part)
+
+
+class _Position(FunctionElement[int]):
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(_Position, "sqlite")
+def _instr(element: Any, compiler: Any, **options: Any) -> str:
+    return f"instr({compiler.process(element.clauses, **options)})"
+
+
+@compiles(_Position, "postgresql")
+def _strpos(element: Any, compiler: Any, **options: Any) -> str:
+    return f"strpos({compiler.process(element.clauses, **options)})"
+
+
+def holds_none_of(sqlite: bool, text: ColumnElement[Any], characters: str) -> ColumnElement[bool]:
+    """Whether a text has no character of a class, written as between the brackets of a regular
+    expression; `^` at its start means all others. A `-` stands at its end, or for a range.
+    """
+    if sqlite:
+        return ~text.op("GLOB", is_comparison=True)(f"*[{characters}]*")
+    return ~text.op("~", is_comparison=True)(f"[{characters}]")
+
+
+def matches_regex(text: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
+    """PostgreSQL's regular expressions."""
+    return text.regexp_match(pattern)
+
+
+def array_length(sqlite: bool, column: ColumnElement[Any]) -> ColumnElement[int]:
+    """The length of a JSON array; NULL where there is none."""
+    return func.json_array_length(column) if sqlite else func.jsonb_array_length(column)
+
+
+def array_items(
+    sqlite: bool,
+    column: ColumnElement[Any],
+    condition: Callable[[ColumnElement[Any]], ColumnElement[bool]],
+    *,
+    number: bool = False,
+) -> ColumnElement[bool]:
+    """Whether an item of a JSON array of texts (or numbers) fulfils the condition."""
+    if sqlite:
+        rows = func.json_each(column).table_valued("value", name="items")
+        item: ColumnElement[Any] = rows.c.value
+    else:
+        rows = func.jsonb_array_elements_text(column).table_valued("value", name="items")
+        item = cast(rows.c.value, Float(53)) if number else rows.c.value
+    return select(literal(1)).select_from(rows).where(condition(item)).exists()
+
+
+def first_number(sqlite: bool, column: ColumnElement[Any]) -> ColumnElement[float]:
+    """The first item of a JSON array of numbers."""
+    item = func.json_extract(column, "$[0]") if sqlite else column.op("->>")(0)
+    return cast(item, Float(53))
