@@ -1,16 +1,17 @@
 """A DICOM file without identities, by the Basic Application Confidentiality Profile (PS3.15 E.2).
 
 The same elements as in the view (`confidentiality`): what is withheld there is empty here where the
-profile allows Z, and else removed. Pixel data is copied as it is.
+profile allows Z, and else removed. Of native pixel data the samples are kept, and nothing beside
+them; compressed pixel data is copied as it is.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 import pydicom
 from pydicom.datadict import dictionary_VR
-from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
@@ -27,12 +28,15 @@ from dicom_graph.dicom.confidentiality import (
 )
 from dicom_graph.dicom.errors import CorruptPixelsError, PixelError
 from dicom_graph.dicom.image_file import blamed_on, syntax_of
+from dicom_graph.dicom.plausible import is_plausible, most_values
 from dicom_graph.dicom.stored_file import opened_source
 from dicom_graph.dicom.through_pydicom import quiet_pydicom, read_header, read_whole
+from dicom_graph.dicom.unused_bits import clear_unused_bits
 from dicom_graph.dicom.values import parse_values
 
 METHOD = "dicom-graph: DICOM PS3.15 Annex E, Basic Profile"
 _LATIN = ["iso8859"]
+_PIXEL_GROUP = 0x7FE0
 
 
 class BurnedInError(PixelError):
@@ -59,6 +63,8 @@ def write_deidentified(path: str | os.PathLike[str], target: str, names: Replace
         if may_show_text(whole):
             raise BurnedInError("the pixels may show text that names somebody")
         made = _without_identities(whole, names)
+        if not syntax_of(whole).is_encapsulated:
+            clear_unused_bits(made)
         _say_so(made)
         made.file_meta = _meta(made, syntax_of(whole))
         made.preamble = bytes(128)
@@ -99,14 +105,22 @@ def _treated(data_set: Dataset) -> Iterator[tuple[BaseTag, str, Treatment]]:
 
 
 def _is_readable(data_set: Dataset, tag: BaseTag, vr: str) -> bool:
-    """Whether it is what its VR says: nobody knows what lies in it otherwise."""
+    """Whether it is what its VR and multiplicity allow: nobody knows what lies in it otherwise."""
     element = data_set.get_item(tag)
-    if not isinstance(element, RawDataElement) or not isinstance(element.value, bytes):
+    if vr == "SQ" or tag >> 16 == _PIXEL_GROUP or element.value is None:
         return True
-    if vr == "SQ" or tag >> 16 == 0x7FE0:
-        return True
+    most = most_values(int(tag))
+    if isinstance(element, DataElement):
+        # It was looked at before, so it could be decoded.
+        texts = [] if isinstance(element.value, bytes) else _texts(element)
+        fits = most is None or len(texts) <= most
+        return fits and all(is_plausible(vr, text) for text in texts)
     parsed = parse_values(vr, element.value, _LATIN, element.is_little_endian)
-    return parsed.warning is None and all(value.warning is None for value in parsed.values)
+    if parsed.warning is not None or (most is not None and parsed.vm > most):
+        return False
+    return all(
+        value.warning is None and is_plausible(vr, value.text or "") for value in parsed.values
+    )
 
 
 def _identifiers(data_set: Dataset) -> Iterator[tuple[int, str]]:
@@ -122,19 +136,24 @@ def _texts(element: DataElement) -> list[str]:
     value = element.value
     if value is None:
         return []
-    values = [value] if isinstance(value, str) else list(value)
+    values = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
     return [str(text) for text in values]
 
 
-def _without_identities(data_set: Dataset, names: Replacements) -> Dataset:
+def _without_identities(
+    data_set: Dataset, names: Replacements, *, is_item: bool = False
+) -> Dataset:
     made = Dataset()
     made.set_original_encoding(*data_set.original_encoding)
     for tag, vr, found in _treated(data_set):
+        if is_item and tag >> 16 == _PIXEL_GROUP:
+            # Of an icon, which may show anything.
+            continue
         if found is Treatment.WITHHOLD:
             if "Z" in profile().get(int(tag), ""):
                 made.add_new(tag, dictionary_VR(tag).partition(" or ")[0], None)
         elif vr == "SQ":
-            items = [_without_identities(item, names) for item in data_set[tag].value]
+            items = [_without_identities(item, names, is_item=True) for item in data_set[tag].value]
             made.add_new(tag, "SQ", Sequence(items))
         elif found is Treatment.REPLACE:
             made.add_new(tag, vr, [_name(int(tag), text, names) for text in _texts(data_set[tag])])
