@@ -175,8 +175,8 @@ def test_an_import_of_a_link_to_proc_comes_to_its_end(database: Database, tmp_pa
     for processes in (1, 2):
         report = run(database, tmp_path / "tree", processes=processes, verify=True)
         assert report.status is JobStatus.COMPLETED
-        images = report.counts.created + report.counts.updated + report.counts.existing
-        assert images == 3
+        # What the process has open at a moment may be further names of the same files.
+        assert report.counts.created == (3 if processes == 1 else 0)
 
 
 @needs_fuse
