@@ -67,7 +67,7 @@ async def answer_http_error(request: Request, error: Exception) -> Response:
     """What Starlette itself refuses: an unknown address, or a method that it does not take."""
     status = getattr(error, "status_code", 500)
     detail = {
-        404: f"there is nothing at {request.url.path}",
+        404: "there is nothing at this address",
         405: "the address does not take this method",
     }
     message = detail.get(status) or str(getattr(error, "detail", "")) or "the request failed"
