@@ -27,7 +27,8 @@ def file_of(server: Server) -> Path:
 
 def readiness(server: Server) -> tuple[int, str]:
     answer = httpx.get(f"{server.url}/readyz", timeout=30)
-    return answer.status_code, answer.json()["status"]
+    told = answer.json()
+    return answer.status_code, told["errors"][0]["message"] if "errors" in told else told["status"]
 
 
 def has_errors(server: Server) -> bool:

@@ -75,8 +75,8 @@ NAMES = names()
 
 
 def told(sent: str, answer: str) -> set[str]:
-    """The names in an answer that were not sent."""
-    words = set(re.findall(r"\w+", answer)) & NAMES
+    """The names in an answer that were not sent; every error has its request's id."""
+    words = set(re.findall(r"\w+", answer.replace('"requestId"', ""))) & NAMES
     return words - set(re.findall(r"\w+", sent))
 
 

@@ -240,7 +240,7 @@ async def test_bad_requests_are_refused_with_a_reason(
     for name, (method, options, reason) in BAD_REQUESTS.items():
         response = await request(server, method, **options)
         assert response.status_code == 400, name
-        assert reason in response.text, name
+        assert reason in response.json()["errors"][0]["message"], name
         assert "Traceback" not in response.text
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
     assert (await request(server, "PUT")).status_code == 405
