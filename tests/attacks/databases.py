@@ -69,7 +69,7 @@ def unreadable(ground: Ground) -> str:
             answer = served.get("/readyz")
             assert answer.status_code == 503
             assert served.get("/healthz").status_code == 200
-    return f"503: {answer.json()['status']}"
+    return f"503: {answer.json()['errors'][0]['message']}"
 
 
 def emptied(ground: Ground) -> str:
