@@ -279,3 +279,16 @@ def test_an_export_follows_the_umask(run: Run, tmp_path: Path) -> None:
     with masked(0o077):
         assert run("export", "1.2.3", "--to", tmp_path / "b.csv").returncode == 0
     assert (mode(tmp_path / "a.csv"), mode(tmp_path / "b.csv")) == (0o644, 0o600)
+
+
+def test_what_is_not_ours_keeps_its_rights(tmp_path: Path, run: Run) -> None:
+    """A file that was named by mistake is no database, and a device is everybody's."""
+    path = tmp_path / "other"
+    path.write_text("root:x:0:0\n" * 100)
+    path.chmod(0o644)
+    done = run("jobs", "list", "--database", f"sqlite:///{path}")
+    assert done.returncode == 2
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    before = os.stat("/dev/null").st_mode
+    assert not mend("/dev/null")
+    assert os.stat("/dev/null").st_mode == before

@@ -30,7 +30,6 @@ def upgrade(database: Database) -> None:
     Raises DatabaseError; UsersGoneError for one that had users, before anything is changed.
     """
     require_file(database)
-    database.protect()
     database.check()
     with database.writer.begin() as connection:
         if not is_sqlite(connection):
@@ -44,6 +43,8 @@ def upgrade(database: Database) -> None:
             raise DatabaseError(
                 f"cannot upgrade {database.safe_url}, is it of a newer version? {error}"
             ) from error
+    # Not before: until now it may have been any file, whose rights are not ours to change.
+    database.protect()
 
 
 def prepare(database: Database) -> None:

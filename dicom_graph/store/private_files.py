@@ -61,13 +61,14 @@ def mend(path: str | os.PathLike[str], *, keeps_group: bool = False) -> bool:
     """Take from all but the owner what they may do with our own file or folder; never raises.
 
     `keeps_group`: its group may go on. Returns whether others might do something. A link is not
-    followed.
+    followed, and nothing but regular files and folders is touched.
     """
     others = _ALL if keeps_group else _OTHERS
     try:
         with _named(path) as name:
             mode = os.stat(name, follow_symlinks=name != path).st_mode
-            if not mode & others or stat.S_ISLNK(mode):
+            is_ours = stat.S_ISREG(mode) or stat.S_ISDIR(mode)  # /dev/null is everybody's.
+            if not mode & others or not is_ours:
                 return False
             os.chmod(name, stat.S_IMODE(mode) & ~others)
     except OSError as error:

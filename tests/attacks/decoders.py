@@ -98,7 +98,7 @@ def refuse(client: httpx.Client, name: str, path: Path) -> str:
         answer = client.get(address)
         assert answer.status_code in (413, 422, 503, 500), (name, answer.status_code)
         assert len(answer.content) < 2000, (name, len(answer.content))
-        codes.add(answer.json()["error"]["code"])
+        codes.add(answer.json()["errors"][0]["code"])
     body = {"query": STATISTICS, "variables": {"uid": uid}}
     codes.add(client.post("/graphql", json=body).json()["errors"][0]["extensions"]["code"])
     assert codes <= REFUSED, (name, codes)

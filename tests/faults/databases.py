@@ -58,7 +58,7 @@ def _is_told(served: Served) -> None:
     for path in ("/images/1.2.3.dcm", "/series/1.2.3.zip", "/series.csv"):
         answer = served.get(path)
         assert answer.status_code == 503, (path, answer.status_code, answer.text)
-        assert answer.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+        assert answer.json()["errors"][0]["code"] == "UNAVAILABLE"
         assert "Retry-After" in answer.headers
     assert served.get("/healthz").status_code == 200
     assert time.monotonic() - began < 5 * _FAST
