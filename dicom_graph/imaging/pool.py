@@ -10,6 +10,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 import warnings
 from collections.abc import AsyncIterator, Callable
@@ -33,6 +34,8 @@ Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
 _PRELOADED = ["__main__", "dicom_graph.imaging.headers", "dicom_graph.imaging.work"]
+_LONGEST_FOLDER = 75
+"""Below a longer `TMPDIR` a fork server has no socket: its path may have 107 bytes, 32 are ours."""
 _KEPT_PART, _KEPT_BYTES = 4, 128 << 20
 """A worker that keeps more than this part of its memory, and more than so much, is replaced."""
 
@@ -209,7 +212,8 @@ def _told(error: Exception) -> ImagingError:
 
 def _context() -> BaseContext:
     """Never a plain fork: the server has threads, and a fork copies the locks they hold."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    has_server = "forkserver" in multiprocessing.get_all_start_methods()
+    if not has_server or len(os.fsencode(tempfile.gettempdir())) > _LONGEST_FOLDER:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
