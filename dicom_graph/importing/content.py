@@ -82,6 +82,10 @@ class ContentReader:
             log.debug("unexpected error in %s", path, exc_info=True)
             return f"unexpected {type(error).__name__} while reading it"
 
+    def close(self) -> None:
+        """Let go of the folder that was read last; it may read on."""
+        self._files.close()
+
     def _read(self, path: str, mode: Mode, opened: Opened) -> Content:
         before = Moment.of(opened.descriptor)
         stamp = before.stamp

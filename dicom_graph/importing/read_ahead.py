@@ -56,6 +56,7 @@ class ReadAhead:
         self._n_files = 0
         self._pool: ReaderPool | None = None
         self._is_pooled = False
+        self._is_stuck = False
         self._line: deque[Chunk] = deque()
         self._unsent: deque[Chunk] = deque()
         self._open = Chunk()
@@ -63,8 +64,10 @@ class ReadAhead:
         self._sent_folder: str | None = None
 
     def close(self) -> None:
-        """Give up what is not read yet."""
+        """Give up what is not read yet. No folder stays open, so that a disk can be unmounted."""
         self._calls.close()
+        if not self._is_stuck:
+            self._reader.close()
         if self._pool is not None:
             self._pool.close()
 
@@ -88,7 +91,7 @@ class ReadAhead:
             return self._calls.run(self._reader.read, file, replaces=replaces)
         except CallTimeout as error:
             self._start_pool()
-            self._is_pooled = True
+            self._is_pooled = self._is_stuck = True
             return LateFailure(path_of(file), str(error.strerror))
 
     def pass_on(self, result: Result) -> None:

@@ -26,6 +26,10 @@ class FileReader:
         content = self._contents.read(path_of(file), replaces or Mode.MINIMAL, file.roots)
         return result_of(file, replaces, content)
 
+    def close(self) -> None:
+        """Let go of the folder that was read last; it may read on."""
+        self._contents.close()
+
 
 def path_of(file: FileRecord) -> str:
     """The path of a file."""
