@@ -119,6 +119,8 @@ class Authenticator:
         principal = await self._find(credentials)
         self._recent.pop(key, None)
         if principal is not None:
+            if not self._has_users:
+                self._looked_at = -_LOOK_AGAIN  # Somebody has a name: there is a user.
             while len(self._recent) >= _REMEMBERED:
                 del self._recent[next(iter(self._recent))]
             self._recent[key] = (time.monotonic() + _LOOK_AGAIN, principal)
