@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from dicom_graph.settings_names import check_names
+
 Network = IPv4Network | IPv6Network
 
 
@@ -378,8 +380,11 @@ class Settings(BaseSettings):
 def load_settings(**overrides: object) -> Settings:
     """The settings of this process; overrides that are None count as not given.
 
-    Raises SettingsError with one line for the first setting that is wrong.
+    Raises SettingsError with one line for the first setting that is wrong, or that does not exist.
     """
+    unknown = check_names(Settings.model_fields)
+    if unknown is not None:
+        raise SettingsError(unknown)
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
         return Settings(**given)  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ import dicom_graph
 
 PACKAGE = Path(dicom_graph.__file__).parent
 FLOORS = {
+    "settings_names": -1,
     "error_codes": 0, "settings": 0, "client": 0, "signals": 0, "telemetry": 0,
     "dicom": 1, "store": 2, "access": 3,
     "importing": 3, "imaging": 3, "graph": 4, "web": 5, "cli": 6, "__main__": 6,

@@ -1,6 +1,7 @@
 """What is configured how, and that a wrong setting says which one it is."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,49 @@ def test_an_option_goes_before_the_environment_and_that_before_the_file(
     settings = load_settings(log_level="warning", database_url=None)
     assert (settings.batch_size, settings.max_page_size) == (1, 3)
     assert settings.log_level == "WARNING"
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("DICOM_GRAPH_IMPORT_ROOT", "did you mean DICOM_GRAPH_IMPORT_ROOTS?"),
+        ("DICOM_GRAPH_STORAGEROOT", "did you mean DICOM_GRAPH_STORAGE_ROOT?"),
+        ("dicom_graph_databaseurl", "did you mean DICOM_GRAPH_DATABASE_URL?"),
+        ("DICOM_GRAPH_SERVER_PORT", "no such setting"),
+        ("DICOM_GRAPH_QQQ", "docs/operations.md"),
+    ],
+)
+def test_an_unknown_variable_ends_the_start_with_the_nearest_name(
+    monkeypatch: pytest.MonkeyPatch, plain_environment: Path, name: str, nearest: str
+) -> None:
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(SettingsError, match=re.escape(nearest)) as caught:
+        load_settings()
+    assert str(caught.value).startswith(f"{name}: ")
+    monkeypatch.delenv(name)
+    (plain_environment / "here" / ".env").write_text(f"OTHER=1\nexport {name}=1\n")
+    with pytest.raises(SettingsError, match=re.escape(nearest)) as caught:
+        load_settings()
+    assert str(caught.value).startswith(f"{name} (.env): ")
+
+
+def test_variables_of_kubernetes_and_of_the_tests_are_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """kubernetes.io/docs/concepts/services-networking/service, "Environment variables": these for
+    services that are called `dicom-graph` and `dicom-graph-db`."""
+    for service, port in (("DICOM_GRAPH", 8000), ("DICOM_GRAPH_DB", 5432)):
+        address = f"tcp://10.0.0.11:{port}"
+        monkeypatch.setenv(f"{service}_SERVICE_HOST", "10.0.0.11")
+        monkeypatch.setenv(f"{service}_SERVICE_PORT", str(port))
+        monkeypatch.setenv(f"{service}_SERVICE_PORT_HTTP", str(port))
+        monkeypatch.setenv(f"{service}_PORT", address)
+        monkeypatch.setenv(f"{service}_PORT_{port}_TCP", address)
+        for name in ("PROTO", "PORT", "ADDR"):
+            monkeypatch.setenv(f"{service}_PORT_{port}_TCP_{name}", "tcp")
+    monkeypatch.setenv("DICOM_GRAPH_TEST_ANYTHING", "1")
+    monkeypatch.setenv("DICOM_GRAPHICS", "1")
+    assert load_settings().batch_size == 1000
+    monkeypatch.delenv("DICOM_GRAPH_DB_SERVICE_HOST")
+    with pytest.raises(SettingsError, match="DICOM_GRAPH_DB_PORT"):
+        load_settings()
