@@ -135,7 +135,9 @@ class JobRun:
             )
         )
         self._sync = (
-            SyncPass(database, job, mounts or job.request.paths) if job.request.sync else None
+            SyncPass(database, job, mounts or job.request.paths, self._roots)
+            if job.request.sync
+            else None
         )
         self._names = uploaded_names(job.request.paths, storage_root)
         self._ahead = ReadAhead(

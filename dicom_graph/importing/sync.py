@@ -7,6 +7,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from dicom_graph.dicom.regular_file import Roots, lies_inside, resolved_path
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest.missing_files import (
     FileRow,
@@ -34,11 +35,19 @@ class UnmountedError(Exception):
 class SyncPass:
     """Goes through what the database knows at a job's paths and below.
 
-    `mounts` are folders that must be there and hold something, or nothing counts as gone.
+    `mounts` are folders that must be there and hold something, or nothing counts as gone. `roots`:
+    where files may lie, without links; None: anywhere.
     """
 
-    def __init__(self, database: Database, job: ClaimedJob, mounts: Sequence[str]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        job: ClaimedJob,
+        mounts: Sequence[str],
+        roots: Roots | None = None,
+    ) -> None:
         self._database = database
+        self._roots = roots
         self._job = job
         self._mounts = [os.path.abspath(path) for path in mounts]
         self._more_to_prune = True
@@ -53,7 +62,7 @@ class SyncPass:
         None is a pause in which there is nothing to write. Raises UnmountedError.
         """
         for path in self._job.request.paths:
-            for gone in gone_files(self._database, os.path.abspath(path)):
+            for gone in gone_files(self._database, os.path.abspath(path), self._roots):
                 self.check_mounts()
                 for start in range(0, len(gone), _MARKED):
                     yield partial(self._mark, gone[start : start + _MARKED])
@@ -99,14 +108,17 @@ def gone_paths(database: Database, path: str, *, marked: bool) -> Iterator[str]:
         yield from (os.path.join(folders[row.directory_id], row.name) for row in wanted)
 
 
-def gone_files(database: Database, path: str) -> Iterator[list[FileRow]]:
+def gone_files(
+    database: Database, path: str, roots: Roots | None = None
+) -> Iterator[list[FileRow]]:
     """What of the known files at a path and below is no file any more, some thousands at a time.
 
-    What cannot be looked at (no permission, a failing disk) does not count as gone.
+    What cannot be looked at (no permission, a failing disk) does not count as gone; what is a link
+    out of the roots by now, or lies behind one, does.
     """
     with database.read_sync() as connection:
         row = file_row(connection, path)
-    if row is not None and is_gone(path):
+    if row is not None and is_gone(path, _places(path, row, roots)):
         yield [row]
     after = ""
     while True:
@@ -114,21 +126,29 @@ def gone_files(database: Database, path: str) -> Iterator[list[FileRow]]:
             folders = directories_below(connection, path, after, _FOLDERS)
         if not folders:
             return
-        yield from _gone_in(database, dict(folders))
+        yield from _gone_in(database, dict(folders), roots)
         after = folders[-1][1]
 
 
-def is_gone(path: str) -> bool:
-    """Whether there surely is no file at the path."""
+def is_gone(path: str, places: Roots | None = None) -> bool:
+    """Whether there surely is no file at the path, or one that lies in none of the places."""
     try:
-        return not stat.S_ISREG(os.stat(path).st_mode)
+        is_inside = places is None or lies_inside(resolved_path(path), places)
+        return not is_inside or not stat.S_ISREG(os.stat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:
         return False
 
 
-def _gone_in(database: Database, folders: dict[int, str]) -> Iterator[list[FileRow]]:
+def _places(path: str, row: FileRow, roots: Roots | None) -> Roots | None:
+    """Where a file may lie: inside the roots, or where it lay when it was imported."""
+    return None if roots is None else (*roots, row.place or path)
+
+
+def _gone_in(
+    database: Database, folders: dict[int, str], roots: Roots | None
+) -> Iterator[list[FileRow]]:
     listed: tuple[int, set[str] | None] = (-1, None)
     after = (0, "")
     while True:
@@ -139,30 +159,36 @@ def _gone_in(database: Database, folders: dict[int, str]) -> Iterator[list[FileR
         gone = []
         for row in rows:
             if row.directory_id != listed[0]:
-                listed = (row.directory_id, _names(folders[row.directory_id]))
+                listed = (row.directory_id, _names(folders[row.directory_id], roots))
             names = listed[1]
             if names is None or row.name in names:
                 continue
-            if is_gone(os.path.join(folders[row.directory_id], row.name)):
+            path = os.path.join(folders[row.directory_id], row.name)
+            if is_gone(path, _places(path, row, roots)):
                 gone.append(row)
         yield gone
         after = (rows[-1].directory_id, rows[-1].name)
 
 
-def _names(folder: str) -> set[str] | None:
-    """The names of the files of a folder; None where it cannot be listed."""
+def _names(folder: str, roots: Roots | None) -> set[str] | None:
+    """The names of what surely are files of a folder; None where it cannot be listed.
+
+    With roots neither what is a link nor what lies outside is among them.
+    """
     try:
         with os.scandir(folder) as entries:
-            return {entry.name for entry in entries if _is_file(entry)}
+            if roots is not None and not lies_inside(resolved_path(folder), roots):
+                return set()
+            return {entry.name for entry in entries if _is_file(entry, links=roots is None)}
     except (FileNotFoundError, NotADirectoryError):
         return set()
     except OSError:
         return None
 
 
-def _is_file(entry: os.DirEntry[str]) -> bool:
+def _is_file(entry: os.DirEntry[str], *, links: bool) -> bool:
     try:
-        return entry.is_file()
+        return entry.is_file(follow_symlinks=links)
     except OSError:
         return True
 

@@ -1,8 +1,10 @@
 """What the API may import, and what it follows inside of that."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,9 +94,9 @@ def test_a_home_folder_is_resolved_before_it_is_checked(root: Path) -> None:
 def run_api_import(database: Database) -> Callable[..., Tables]:
     """Import a path as the API does, within roots; gives the tables when the job has ended."""
 
-    def run(path: Path, *roots: Path) -> Tables:
+    def run(path: Path, *roots: Path, **options: Any) -> Tables:
         runner = JobRunner(database, roots=resolve_roots(roots), batch_size=500)
-        job_id = runner.submit(JobRequest((str(path),)))
+        job_id = runner.submit(JobRequest((str(path),), **options))
         runner.start()
         try:
             until(lambda: _status(database, job_id) not in ("PENDING", "RUNNING"))
@@ -124,6 +126,41 @@ def test_the_api_does_not_follow_links_out_of_the_roots(
     assert contents(database)["patient"].keys() == {"mine", "linked"}
     (job,) = tables["import_job"]
     assert (job["images_created"], job["skipped"], job["failed"]) == (2, 3, 0)
+
+
+def test_a_file_that_leads_out_of_the_roots_by_now_counts_as_gone(
+    root: Path, database: Database, run_api_import: Callable[..., Tables]
+) -> None:
+    """Itself a link, behind a folder that is one, or through two; links that stay inside do not."""
+    outside = make_file(root.parent / "outside" / "1.dcm", PatientID="secret").parent
+    for name in ("kept", "linked", "file", "folder", "chain", "deep/er"):
+        make_file(root / name / "1.dcm", SOPInstanceUID=f"1.2.{len(name)}.{ord(name[0])}")
+        os.utime(root / name / "1.dcm", ns=(1, 1))
+    run_api_import(root, root, sync=True)
+    kept = (root / "linked" / "1.dcm").rename(root / "real.dcm")
+    (root / "linked" / "1.dcm").symlink_to(kept)
+    for name in ("file", "chain"):
+        (root / name / "1.dcm").unlink()
+    for name in ("folder", "deep/er"):
+        shutil.rmtree(root / name)
+    (root / "file" / "1.dcm").symlink_to(outside / "1.dcm")
+    (root / "chain" / "link").symlink_to("../../outside")
+    (root / "chain" / "1.dcm").symlink_to("link/1.dcm")
+    (root / "folder").symlink_to(outside)
+    (root / "deep" / "er").symlink_to("../../outside")
+    tables = run_api_import(root, root, sync=True)
+    folders = {row["id"]: row["path"] for row in tables["directory"]}
+    marked = {
+        os.path.relpath(folders[row["directory_id"]], root): row["missing_since"] is not None
+        for row in tables["file"]
+    }
+    assert marked == {
+        ".": False, "kept": False, "linked": False, "file": True, "folder": True, "chain": True,
+        "deep/er": True,
+    }  # fmt: skip
+    assert "secret" not in contents(database)["patient"]
+    missing = [row for row in tables["image"] if row["missing_since"] is not None]
+    assert len(missing) == 4
 
 
 def test_a_waiting_import_that_is_outside_by_now_reads_nothing(

@@ -151,6 +151,38 @@ def test_an_image_with_another_file_left_is_not_missing(
     assert missing_images(database) == {"1.2"}
 
 
+def test_a_file_that_says_otherwise_is_none_of_an_image(
+    sync: Import, import_files: Import, database: Database, tmp_path: Path
+) -> None:
+    """Another patient's, another header's, another length's: each with the image's UID."""
+    others: dict[str, dict[str, Any]] = {
+        "1.1": {"PatientID": "other"}, "1.2": {"EchoTime": 77}, "1.3": {"PixelData": bytes(8)},
+    }  # fmt: skip
+    own = {}
+    for uid, differs in others.items():
+        same: dict[str, Any] = {"SeriesInstanceUID": f"9.{uid}", "StudyInstanceUID": "9.9"}
+        bits = {"BitsAllocated": 8} if "PixelData" in differs else {}
+        own[uid] = make_file(tmp_path / "a" / uid, SOPInstanceUID=uid, **same, **bits)
+        make_file(tmp_path / "b" / uid, SOPInstanceUID=uid, **same | bits | differs)
+    sync(tmp_path / "a")
+    sync(tmp_path / "b")
+    assert missing_images(database) == set()
+    kept = {uid: Path(shutil.move(path, tmp_path / uid)) for uid, path in own.items()}
+    assert sync(tmp_path).counts.moved == 3
+    for path in kept.values():
+        path.unlink()
+    assert sync(tmp_path).counts.missing == 3
+    assert missing_images(database) == set(others)
+    # Neither reading the others again nor a third one of the kind makes an image whole.
+    for uid in own:
+        shutil.copy2(tmp_path / "b" / uid, tmp_path / "b" / f"{uid}.copy")
+    assert import_files(tmp_path / "b").counts.existing == 6
+    assert missing_images(database) == set(others)
+    assert sync(tmp_path / "b", verify=True).counts.updated == 3
+    assert missing_images(database) == set()
+    assert contents(database)["patient"].keys() == {"patient-1", "other"}
+
+
 def test_files_that_move_stay_those_of_their_images(
     sync: Import, database: Database, tmp_path: Path
 ) -> None:

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, case, delete, or_, select
+from sqlalchemy import ColumnElement, Connection, case, delete, select
 
 from dicom_graph.store.edit.deleted_subjects import note_entity
 from dicom_graph.store.edit.files import images_of, series_of
 from dicom_graph.store.edit.update import entity_exists
 from dicom_graph.store.generation import count_deletion, write_alone
 from dicom_graph.store.ingest.files import decides
+from dicom_graph.store.ingest.missing_images import has_header
 from dicom_graph.store.postings import delete_postings
 from dicom_graph.store.sql.bulk_statements import make_temporary_ids
 from dicom_graph.store.sql.dialect import among, is_sqlite
@@ -79,8 +80,7 @@ class Deletion:
     def files(self) -> Iterator[DoomedFile]:
         """The files of the images."""
         is_noted = Image.header_digest.is_not(None)
-        same_header = or_(File.digest.is_(None), File.digest == Image.header_digest)
-        own = case((is_noted, and_(same_header, File.size == Image.file_size)), else_=decides())
+        own = case((is_noted, has_header()), else_=decides())
         for chunk in self._chunks():
             statement = (
                 select(

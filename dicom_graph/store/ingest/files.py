@@ -186,11 +186,9 @@ class FileWriter:
             rows_to_insert.append((*key, *row))
         columns = ("directory_id", "name", *_Row._fields)
         insert_new(connection, _FILE, columns, rows_to_insert, "directory_id", "name")
-        present = {file.image_id for file in files}
-        clear_marks(connection, present)
-        self.orphaned = mark_images(
-            connection, ({old.image_id for old in replaced.values()} | left.keys()) - present
-        )
+        clear_marks(connection, {file.image_id for file in files})
+        had_files = {old.image_id for old in replaced.values()} | left.keys()
+        self.orphaned = mark_images(connection, had_files)
 
     def _delete_sources(
         self, connection: Connection, sources: Sequence[FileRecord]

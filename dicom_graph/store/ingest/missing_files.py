@@ -3,13 +3,13 @@
 import os
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Select, Table, delete, select, tuple_, update
 
 from dicom_graph.store.generation import count_deletion, write_alone
 from dicom_graph.store.ingest.batch import Outcome
-from dicom_graph.store.ingest.missing_images import mark_images
+from dicom_graph.store.ingest.missing_images import has_header, mark_images
 from dicom_graph.store.ingest.removal import delete_images
 from dicom_graph.store.sql.dialect import among, is_sqlite
 from dicom_graph.store.sql.types import utc_now
@@ -20,12 +20,13 @@ _CHUNK = 400
 
 
 class FileRow(NamedTuple):
-    """A file as the database knows it."""
+    """A file as the database knows it. `place`: its path without links, if that is another one."""
 
     directory_id: int
     name: str
     image_id: int
     is_missing: bool
+    place: str | None
 
 
 def directories_below(
@@ -55,7 +56,7 @@ def file_rows(
     columns = _FILE.c
     place = tuple_(columns.directory_id, columns.name)
     statement = (
-        select(columns.directory_id, columns.name, columns.image_id, columns.missing_since)
+        _file_rows()
         .where(
             among(is_sqlite(connection), columns.directory_id, sorted(directory_ids)),
             place > tuple_(*after),
@@ -63,18 +64,30 @@ def file_rows(
         .order_by(columns.directory_id, columns.name)
         .limit(limit)
     )
-    return [FileRow(*row[:3], row[3] is not None) for row in connection.execute(statement)]
+    return [_file_row(row) for row in connection.execute(statement)]
 
 
 def file_row(connection: Connection, path: str) -> FileRow | None:
     """The file of exactly this path."""
-    statement = (
-        select(File.directory_id, File.name, File.image_id, File.missing_since)
-        .join(Directory, Directory.id == File.directory_id)
-        .where(Directory.path == os.path.dirname(path), File.name == os.path.basename(path))
+    statement = _file_rows().where(
+        Directory.path == os.path.dirname(path), File.name == os.path.basename(path)
     )
     row = connection.execute(statement).first()
-    return FileRow(*row[:3], row[3] is not None) if row is not None else None
+    return None if row is None else _file_row(row)
+
+
+def _file_rows() -> Select[*tuple[Any, ...]]:
+    return select(
+        File.directory_id, File.name, File.image_id, File.missing_since, File.link,
+        Directory.real_path,
+    ).join(Directory, Directory.id == File.directory_id)  # fmt: skip
+
+
+def _file_row(row: Any) -> FileRow:
+    place = row.link
+    if place is None and row.real_path is not None:
+        place = os.path.join(row.real_path, row.name)
+    return FileRow(row.directory_id, row.name, row.image_id, row.missing_since is not None, place)
 
 
 def knows_files_at(connection: Connection, path: str) -> bool:
@@ -135,11 +148,16 @@ def prune_images(connection: Connection, limit: int) -> int:
 def _moved(connection: Connection, rows: Sequence[FileRow], job_id: int) -> set[FileRow]:
     """The files whose image this job found at a new path; each new path is for one file."""
     ids = sorted({row.image_id for row in rows})
-    statement = select(File.image_id, File.directory_id, File.name).where(
-        among(is_sqlite(connection), _FILE.c.image_id, ids),
-        File.missing_since.is_(None),
-        File.import_job_id == job_id,
-        File.outcome == Outcome.COPY,
+    statement = (
+        select(File.image_id, File.directory_id, File.name)
+        .join(Image, Image.id == File.image_id)
+        .where(
+            among(is_sqlite(connection), _FILE.c.image_id, ids),
+            File.missing_since.is_(None),
+            File.import_job_id == job_id,
+            File.outcome == Outcome.COPY,
+            has_header(),
+        )
     )
     gone = {(row.directory_id, row.name) for row in rows}
     new = Counter(

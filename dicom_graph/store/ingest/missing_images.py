@@ -1,28 +1,46 @@
-"""Which images are missing: those of which no file is left, as far as imports have seen."""
+"""Which images are missing: those of which no file is left, as far as imports have seen.
+
+A file that claims the same SOPInstanceUID and says otherwise is none of the image's: it is never
+given for it.
+"""
 
 from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
 from dicom_graph.store.sql.dialect import among, is_sqlite
 from dicom_graph.store.sql.types import utc_now
 from dicom_graph.store.tables.archive import File, Image
 
 
+def has_header() -> ColumnElement[bool]:
+    """Whether a file has the header and the size of the one that its image's header came from.
+
+    Where that was not noted, it may have.
+    """
+    same_header = or_(File.digest.is_(None), File.digest == Image.header_digest)
+    is_same = and_(same_header, File.size == Image.file_size)
+    return or_(Image.header_digest.is_(None), is_same)
+
+
 def clear_marks(connection: Connection, image_ids: Collection[int]) -> None:
-    """These images have a file again."""
-    marked = _locked(connection, image_ids, Image.missing_since.is_not(None))
+    """Those of these images that have a file again are no longer missing."""
+    marked = _locked(connection, image_ids, and_(Image.missing_since.is_not(None), _has_file()))
     _set(connection, marked, None)
 
 
 def mark_images(connection: Connection, image_ids: Collection[int]) -> int:
     """Mark those images as missing that have no file any more; gives how many were not yet."""
-    present = select(File.image_id).where(File.image_id == Image.id, File.missing_since.is_(None))
-    unmarked = _locked(
-        connection, image_ids, Image.missing_since.is_(None) & ~present.correlate(Image).exists()
-    )
+    unmarked = _locked(connection, image_ids, and_(Image.missing_since.is_(None), ~_has_file()))
     _set(connection, unmarked, utc_now())
     return len(unmarked)
+
+
+def _has_file() -> ColumnElement[bool]:
+    present = select(File.image_id).where(
+        File.image_id == Image.id, File.missing_since.is_(None), has_header()
+    )
+    return present.correlate(Image).exists()
 
 
 def _locked(

@@ -16,10 +16,8 @@ from sqlalchemy import (
     FromClause,
     Row,
     Select,
-    and_,
     case,
     func,
-    or_,
     select,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -29,6 +27,7 @@ from dicom_graph.dicom.entities import Entities
 from dicom_graph.store.audit_subjects import note
 from dicom_graph.store.engine import Database
 from dicom_graph.store.formats import column_of, columns_of
+from dicom_graph.store.ingest.missing_images import has_header
 from dicom_graph.store.ingest.origin import is_as_stored
 from dicom_graph.store.read.conditions import Condition, HasElement, asks_of_elements
 from dicom_graph.store.read.element_sorting import Sorter
@@ -521,7 +520,6 @@ class Store:
         (`digest`; None where that was not noted: then `is_as_stored` tells).
         """
         is_noted = Image.header_digest.is_not(None)
-        same_header = or_(File.digest.is_(None), File.digest == Image.header_digest)
         statement = (
             select(
                 File.image_id, Directory.path.label("directory"), Directory.real_path, File.name,
@@ -532,7 +530,7 @@ class Store:
             .join(Image, Image.id == File.image_id)
             .where(
                 among(self._sqlite, File.image_id.expression, image_ids),
-                or_(~is_noted, and_(same_header, File.size == Image.file_size)),
+                has_header(),
             )
             .order_by(Directory.path, File.name)
         )  # fmt: skip
