@@ -46,6 +46,7 @@ class ErrorCode(StrEnum):
         "Files cannot be kept: there is no storage root, or no room.",
     )
     CORRUPT_PIXELS = "CORRUPT_PIXELS", "The pixels of a file cannot be decoded."
+    COUNTS_OFF = "COUNTS_OFF", "The server does not count."
     DECODER_CRASHED = (
         "DECODER_CRASHED",
         "The process that decoded has ended; another takes its place.",

@@ -245,6 +245,11 @@ class Settings(BaseSettings):
         default=True,
         description="Whether clients may ask for the schema; errors then suggest names.",
     )
+    counts: bool = Field(
+        default=True,
+        description="Whether `nPatients`, `nStudies`, `nSeries`, `nImages` and `totalCount` are "
+        "offered, also in filters, orders and aggregates.",
+    )
     graphiql: bool = Field(default=True, description="Whether the page GraphiQL is served.")
     get_queries: bool = Field(
         default=True, description="Whether queries may come by GET; mutations never may."

@@ -17,6 +17,9 @@ from graphql import (
     VariableNode,
 )
 
+COUNTS = frozenset({"nPatients", "nStudies", "nSeries", "nImages"})
+"""Fields, and names in filters, that count what belongs to an object."""
+_COUNTS_AS_VALUES = COUNTS | {"N_PATIENTS", "N_STUDIES", "N_SERIES", "N_IMAGES"}
 _CONDITION_ARGUMENTS = frozenset({"filter", "orderBy", "search"})
 _PAGE = "ids"
 """A list that is a page: each of its values is an object."""
@@ -32,15 +35,23 @@ class NestedTooDeeply(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Argument:
-    """`count`: of what the document says; `variables`: in which there is more."""
+    """`count`, `has_counts`: of what the document says; `variables`: in which there is more."""
 
     name: str
     count: int
+    has_counts: bool
     variables: tuple[str, ...]
 
     @property
     def has_conditions(self) -> bool:
         return self.name in _CONDITION_ARGUMENTS
+
+    def names_counts(self, variables: Mapping[str, Any]) -> bool:
+        return self.has_counts or any(
+            names_counts({self.name: variables[name]})
+            for name in self.variables
+            if name in variables
+        )
 
     def total(self, variables: Mapping[str, Any]) -> int:
         return self.count + sum(
@@ -50,25 +61,32 @@ class _Argument:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the arguments of a field hold."""
+    """What the arguments of a field hold. `of_archive`: whether counts are those of the archive."""
 
     arguments: tuple[_Argument, ...] = ()
+    of_archive: bool = True
 
     @classmethod
-    def of(cls, nodes: Sequence[ArgumentNode]) -> "Given":
+    def of(cls, nodes: Sequence[ArgumentNode], *, of_archive: bool = True) -> "Given":
         """Count what the document says. Raises NestedTooDeeply."""
         return cls(
             tuple(
-                _Argument(node.name.value, count(node.name.value, plain(node.value)), variables)
+                _argument(node.name.value, node.value, variables)
                 for node in nodes
                 if node.name.value != _PAGE
                 and (
                     (variables := tuple(_variables(node.value)))
                     or isinstance(node.value, ListValueNode)
                     or node.name.value in _CONDITION_ARGUMENTS
+                    or node.name.value == "field"
                 )
-            )
+            ),
+            of_archive,
         )
+
+    def names_counts(self, variables: Mapping[str, Any]) -> bool:
+        """Whether a filter, an order or an aggregate is about `COUNTS`. Raises NestedTooDeeply."""
+        return self.of_archive and any(each.names_counts(variables) for each in self.arguments)
 
     def conditions(self, variables: Mapping[str, Any]) -> int:
         """How many conditions. Raises NestedTooDeeply."""
@@ -77,6 +95,30 @@ class Given:
     def values(self, variables: Mapping[str, Any]) -> int:
         """How many values the lists of all other arguments hold."""
         return sum(each.total(variables) for each in self.arguments if not each.has_conditions)
+
+
+def _argument(name: str, node: ValueNode, variables: tuple[str, ...]) -> _Argument:
+    value = plain(node)
+    return _Argument(name, count(name, value), names_counts({name: value}), variables)
+
+
+def names_counts(given: Any) -> bool:
+    """Whether JSON has a name of `COUNTS`, or names one as a `field`. Raises NestedTooDeeply."""
+    waiting = [(given, 0)]
+    while waiting:
+        value, level = waiting.pop()
+        if level > MAX_NESTING:
+            raise NestedTooDeeply
+        if isinstance(value, dict):
+            field = value.get("field")
+            if not COUNTS.isdisjoint(value) or (
+                isinstance(field, str) and field in _COUNTS_AS_VALUES
+            ):
+                return True
+            waiting.extend((part, level + 1) for part in value.values())
+        elif isinstance(value, list):
+            waiting.extend((part, level + 1) for part in value)
+    return False
 
 
 def count(name: str, value: Any) -> int:

@@ -177,6 +177,7 @@ def _limits(settings: Settings, documents: Documents | None) -> Limits:
         seconds=settings.max_seconds,
         answer_bytes=settings.max_answer_bytes,
         introspection=settings.introspection,
+        counts=settings.counts,
         documents=documents.texts if documents else None,
     )
 

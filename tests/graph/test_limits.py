@@ -156,6 +156,33 @@ async def test_introspection_is_free_or_off(ask: Ask) -> None:
 
 
 @on_sqlite
+async def test_counts_are_offered_or_not(ask: Ask) -> None:
+    off = Limits(counts=False)
+    counted: list[tuple[str, dict[str, Any]]] = [
+        ("{ images { totalCount } }", {}),
+        ("{ patients { nodes { ...A } } } fragment A on Patient { nStudies }", {}),
+        ("{ studies(filter: { not: { nPatients: { gte: 2 } } }) { nodes { uid } } }", {}),
+        ("{ series(orderBy: [{ field: N_IMAGES }]) { nodes { uid } } }", {}),
+        ('{ series { aggregate(field: "nImages") { max } } }', {}),
+    ]
+    document = (
+        "query($f: SeriesFilter, $o: [StudyOrder!], $n: String!) "
+        "{ series(filter: $f) { nodes { uid } } studies(orderBy: $o) { nodes { uid } } "
+        "patients { aggregate(field: $n) { max } } }"
+    )
+    plain = {"f": {"number": {"eq": 1}}, "o": [{"field": "DATE"}], "n": "dateOfBirth"}
+    counting = [
+        {"f": {"study": {"nSeries": {"eq": 1}}}}, {"o": [{"field": "N_SERIES"}]}, {"n": "nSeries"},
+    ]  # fmt: skip
+    for query, variables in [*counted, *((document, plain | each) for each in counting)]:
+        (error,) = (await ask(query, off, **variables)).errors
+        assert error.extensions["code"] == "COUNTS_OFF", query
+        assert (await ask(query, Limits(), **variables)).errors is None
+    assert (await ask(document, off, **plain)).errors is None
+    assert (await ask("{ importJobs { totalCount nodes { nImages: id } } }", off)).errors is None
+
+
+@on_sqlite
 async def test_introspection_that_goes_round_in_circles_is_refused(ask: Ask) -> None:
     inner = "name"
     for _ in range(5):

@@ -8,12 +8,16 @@ from strawberry.types.arguments import convert_argument
 
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.errors import BadInput
+from dicom_graph.graph.given import NestedTooDeeply, names_counts
+from dicom_graph.graph.limits.limits import COUNTS_OFF
 from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.store.read import Condition
 
 
-def condition_from_json(entity: str, text: str) -> Condition | None:
-    """The condition of a filter such as `{"modality": {"eq": "MR"}}`. Raises BadInput."""
+def condition_from_json(entity: str, text: str, *, counts: bool = True) -> Condition | None:
+    """The condition of a filter such as `{"modality": {"eq": "MR"}}`. Raises BadInput, also for
+    one by counts where these are not offered.
+    """
     # Here, since the schema is made of the types, and they of the inputs.
     from dicom_graph.graph.schema import schema
 
@@ -22,12 +26,14 @@ def condition_from_json(entity: str, text: str) -> Condition | None:
     try:
         given = json.loads(text)
         validate_input_value(given, named, _refuse)  # type: ignore[arg-type]
+        if not counts and names_counts(given):
+            raise BadInput(COUNTS_OFF, ErrorCode.COUNTS_OFF)
         value = coerce_input_value(given, named)  # type: ignore[arg-type]
         made = convert_argument(
             value, filters, schema.schema_converter.scalar_registry, schema.config
         )
         return ENTITIES[entity].wanted(made)
-    except RecursionError:
+    except (RecursionError, NestedTooDeeply):
         raise BadInput("the filter is nested too deeply", ErrorCode.BAD_FILTER) from None
     except ValueError:
         raise BadInput("the filter is no JSON", ErrorCode.BAD_FILTER) from None

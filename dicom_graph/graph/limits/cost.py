@@ -30,7 +30,7 @@ from graphql import (
     is_composite_type,
 )
 
-from dicom_graph.graph.given import Given, plain
+from dicom_graph.graph.given import COUNTS, Given, plain
 from dicom_graph.graph.weights import (
     CONDITION,
     FIELD,
@@ -46,6 +46,9 @@ DEFAULT_PAGE_SIZE = 25
 _PAGE_ARGUMENTS = ("first", "last", "ids")
 _NAMES = frozenset({"keywords", "tags"})
 _OF_PAGES = ("Connection", "Edge")
+_AUDIT = ("auditEntries",)
+_LISTS_OF_THE_SERVER = ("AuditEntryConnection", "ImportJobConnection")
+"""What is not of the archive: counting it is never turned off."""
 _ENOUGH = 10**18
 _NO_ARGUMENTS = Given()
 
@@ -59,6 +62,7 @@ class Figures:
     directives: int = 0
     selections: int = 0
     has_introspection: bool = False
+    has_counts: bool = False
 
     def beside(self, other: "Figures") -> "Figures":
         """Both, in one selection."""
@@ -68,10 +72,11 @@ class Figures:
             max(self.directives, other.directives),
             max(self.selections, other.selections),
             self.has_introspection or other.has_introspection,
+            self.has_counts or other.has_counts,
         )
 
-    def below(self, node: FieldNode) -> "Figures":
-        """These, under a field."""
+    def below(self, node: FieldNode, type_: GraphQLNamedType | None) -> "Figures":
+        """These, under a field of a type."""
         is_free = node.name.value.startswith("__")
         return Figures(
             1 if is_free else self.depth + 1,
@@ -79,7 +84,14 @@ class Figures:
             max(self.directives, len(node.directives or ())),
             self.selections,
             self.has_introspection or node.name.value in ("__schema", "__type"),
+            self.has_counts or _is_count(node.name.value, type_.name if type_ else ""),
         )
+
+
+def _is_count(field: str, type_name: str) -> bool:
+    if field == "totalCount":
+        return type_name not in _LISTS_OF_THE_SERVER
+    return field in COUNTS and type_name in ("Patient", "Study", "Series")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +144,16 @@ class Measured:
         return int(
             self._total(operation, lambda part, below: part.given.conditions(values) + below)
         )
+
+    def has_counts(self, operation: str | None, variables: Mapping[str, Any]) -> bool:
+        """Whether the document counts what belongs to objects, or an operation's filters, orders
+        or aggregates do. Raises NestedTooDeeply.
+        """
+        values = self._values(operation, variables)
+        counted = self._total(
+            operation, lambda part, below: part.given.names_counts(values) + below
+        )
+        return self.figures.has_counts or counted > 0
 
     def _values(self, operation: str | None, variables: Mapping[str, Any]) -> Mapping[str, Any]:
         return self._defaults.get(self._name(operation), {}) | dict(variables)
@@ -231,7 +253,7 @@ class _Walk:
         inner = get_named_type(definition.type) if definition is not None else None
         figures, parts = self.selection(node.selection_set, inner)
         part = _part(node, type_, definition, parts)
-        return figures.below(node), parts if part is None else (part,)
+        return figures.below(node, type_), parts if part is None else (part,)
 
     def _fragment(self, name: str) -> Figures:
         if name not in self._figures:
@@ -260,7 +282,7 @@ def _part(
     """What a field leads to; None where that is nothing but `parts`, and its arguments too."""
     if definition is None or type_ is None:
         return None
-    given = Given.of(node.arguments or ())
+    given = Given.of(node.arguments or (), of_archive=node.name.value not in _AUDIT)
     size, default = _page_size(node, definition)
     if default is not None:
         return _Part(size, default, each=1, given=given, parts=parts)

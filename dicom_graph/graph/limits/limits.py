@@ -16,13 +16,18 @@ MAX_ERRORS = 1000
 _SHOWN_ERRORS = 10
 INTROSPECTION_OFF = "introspection is turned off on this server"
 
+COUNTS_OFF = (
+    "counts are turned off on this server (DICOM_GRAPH_COUNTS): ask without nPatients, nStudies, "
+    "nSeries, nImages and totalCount, also in filters, orders and aggregates"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The largest figures of an operation, and how many seconds it may take.
 
     `documents`: the only ones that are executed; None for any. `introspection`: whether the
-    schema may be asked for.
+    schema may be asked for. `counts`: whether `nImages` and the like and `totalCount` may.
     """
 
     depth: int = 25
@@ -37,6 +42,7 @@ class Limits:
     seconds: float = 30
     answer_bytes: int = 64 << 20
     introspection: bool = True
+    counts: bool = True
     documents: frozenset[str] | None = None
 
     def refusal(
@@ -67,6 +73,8 @@ class Limits:
         if n_values > self.values:
             what = "the variables hold {} values or more"
             return TooMuch.of("VALUES", n_values, self.values, what, "send them in parts")
+        if not self.counts and measured.has_counts(operation, variables):
+            return TooMuch(COUNTS_OFF, ErrorCode.COUNTS_OFF)
         n_conditions = measured.conditions(operation, variables)
         if n_conditions > self.conditions:
             return too_many_conditions(n_conditions, self.conditions)
