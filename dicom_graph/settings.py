@@ -51,6 +51,16 @@ class Settings(BaseSettings):
         default=None,
         description="Folder for files that are copied, moved or uploaded; none by default.",
     )
+    import_mode: Literal["minimal", "normal", "full"] = Field(
+        default="normal",
+        description="How much of a header an import keeps that does not say it: `minimal`, "
+        "`normal` or `full`.",
+    )
+    import_storage: Literal["in-place", "copy", "move"] = Field(
+        default="in-place",
+        description="Where an import that does not say it keeps the files: `in-place`; `copy`, in "
+        "the storage root, and the originals too; `move`, there alone.",
+    )
     max_upload_megabytes: int = Field(
         default=2048,
         ge=1,
@@ -309,6 +319,11 @@ class Settings(BaseSettings):
             return value
         return [part.strip() for part in value.split(",") if part.strip()]
 
+    @field_validator("import_mode", "import_storage", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower().replace("_", "-") if isinstance(value, str) else value
+
     @field_validator("import_roots", mode="before")
     @classmethod
     def _split_paths(cls, value: object) -> object:
@@ -364,6 +379,14 @@ class Settings(BaseSettings):
             if not re.fullmatch(r"https?://[^/*]+", origin):
                 raise ValueError(f"{origin} is not an origin such as https://viewer.example")
         return value
+
+    @model_validator(mode="after")
+    def _storage_somewhere(self) -> "Settings":
+        if self.import_storage != "in-place" and self.storage_root is None:
+            raise ValueError(
+                f"DICOM_GRAPH_IMPORT_STORAGE={self.import_storage} needs DICOM_GRAPH_STORAGE_ROOT"
+            )
+        return self
 
     @model_validator(mode="after")
     def _proxy_from_somewhere(self) -> "Settings":

@@ -20,7 +20,7 @@ from dicom_graph.cli import accounts as accounts_cli
 from dicom_graph.cli import demo
 from dicom_graph.cli.audit import audit, write_command
 from dicom_graph.cli.console import (
-    ModeName,
+    ModeOption,
     StorageName,
     as_json,
     as_text,
@@ -28,6 +28,7 @@ from dicom_graph.cli.console import (
     end_by_force,
     exit_status,
     fail,
+    mode_of,
     open_database,
     progress_bar,
     start,
@@ -47,7 +48,7 @@ from dicom_graph.store.edit.prune import compact_database, prune
 from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.had_users import open_to_all
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest, Storage
+from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest, Storage, storage_named
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.sql.dialect import DRIVER_ERRORS, describe_error
 from dicom_graph.store.sql.unavailable import DatabaseUnavailable
@@ -106,12 +107,15 @@ def common(
 @app.command("import")
 def import_files(
     paths: Annotated[list[Path], typer.Argument(help="Files or folders.", show_default=False)],
-    mode: Annotated[ModeName, typer.Option(help="How much of a header to keep.")] = (
-        ModeName.NORMAL
-    ),
+    mode: ModeOption = None,
     storage: Annotated[
-        StorageName, typer.Option(help="Leave the files, or copy or move them below the root.")
-    ] = StorageName.IN_PLACE,
+        StorageName | None,
+        typer.Option(
+            help="Leave the files, or copy or move them below the storage root; if not given, "
+            "DICOM_GRAPH_IMPORT_STORAGE, else in-place.",
+            show_default=False,
+        ),
+    ] = None,
     pattern: Annotated[
         str | None, typer.Option(help="Only file names that match this glob, such as '*.dcm'.")
     ] = None,
@@ -127,11 +131,17 @@ def import_files(
     """Import DICOM files. Exit status: 0 all taken, 1 some failed, 2 wrong use, 130 interrupted."""
     check_paths(paths)
     settings = start(database)
-    kept = Storage[storage.name]
+    kept = Storage[storage.name] if storage else storage_named(settings.import_storage)
     given = paths_to_store(kept, [str(path) for path in paths], settings.storage_root)
     store = open_database(settings)
     request = JobRequest(
-        given, Mode[mode.name], pattern, stop_on_error, JobOrigin.CLI, verify=verify, storage=kept
+        given,
+        mode_of(mode, settings),
+        pattern,
+        stop_on_error,
+        JobOrigin.CLI,
+        verify=verify,
+        storage=kept,
     )
     stop = threading.Event()
     with progress_bar() as show:

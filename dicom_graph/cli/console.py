@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
+import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -28,6 +29,7 @@ from dicom_graph.importing.listing import printable
 from dicom_graph.settings import Settings, load_settings
 from dicom_graph.signals import ending_signals
 from dicom_graph.store.engine import Database
+from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobCounts, JobStatus
 from dicom_graph.store.migrate import prepare
 from dicom_graph.telemetry.logs import configure
@@ -42,6 +44,15 @@ class ModeName(Enum):
     MINIMAL = "minimal"
     NORMAL = "normal"
     FULL = "full"
+
+
+ModeOption = Annotated[
+    ModeName | None,
+    typer.Option(
+        help="How much of a header to keep; if not given, DICOM_GRAPH_IMPORT_MODE, else normal.",
+        show_default=False,
+    ),
+]
 
 
 class StorageName(Enum):
@@ -64,6 +75,11 @@ def open_database(settings: Settings) -> Database:
     database = Database(settings.database_url)
     prepare(database)
     return database
+
+
+def mode_of(given: ModeName | None, settings: Settings) -> Mode:
+    """Returns the mode of an import, that of the settings where none is given."""
+    return Mode[given.name if given else settings.import_mode.upper()]
 
 
 def check_paths(paths: Sequence[Path]) -> tuple[str, ...]:

@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from dicom_graph.cli.console import (
-    ModeName,
+    ModeOption,
     as_json,
     as_text,
     check_paths,
     exit_status,
     fail,
+    mode_of,
     open_database,
     progress_bar,
     start,
@@ -26,14 +27,12 @@ from dicom_graph.importing.roots import resolve_roots
 from dicom_graph.importing.sync import UnmountedError, check_mounts, gone_paths
 from dicom_graph.importing.watch import Watch, WatchOptions
 from dicom_graph.store.engine import Database
-from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.control import JobControlError, JobSummary, cancel_job, list_jobs
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 
 jobs = typer.Typer(help="Imports: those that run, wait, or have ended.", no_args_is_help=True)
 
 Folders = Annotated[list[Path], typer.Argument(help="Folders.", show_default=False)]
-ModeOption = Annotated[ModeName, typer.Option(help="How much of a header to keep.")]
 PatternOption = Annotated[
     str | None, typer.Option(help="Only file names that match this glob, such as '*.dcm'.")
 ]
@@ -47,7 +46,7 @@ JobId = Annotated[int, typer.Argument(help="The import's number.", show_default=
 
 def sync(
     paths: Folders,
-    mode: ModeOption = ModeName.NORMAL,
+    mode: ModeOption = None,
     pattern: PatternOption = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Read files that are known already again, too.")
@@ -67,7 +66,7 @@ def sync(
         _show_gone(store, absolute, prune)
         return
     request = JobRequest(
-        absolute, Mode[mode.name], pattern, origin=JobOrigin.CLI, verify=verify, sync=True,
+        absolute, mode_of(mode, settings), pattern, origin=JobOrigin.CLI, verify=verify, sync=True,
         prune=prune,
     )  # fmt: skip
     stop = threading.Event()
@@ -88,7 +87,7 @@ def sync(
 
 def watch(
     paths: Folders,
-    mode: ModeOption = ModeName.NORMAL,
+    mode: ModeOption = None,
     pattern: PatternOption = None,
     prune: PruneOption = False,
     settle: Annotated[
@@ -122,7 +121,7 @@ def watch(
         settings.import_processes,
         settings.file_seconds,
     )
-    request = JobRequest(absolute, Mode[mode.name], pattern, prune=prune)
+    request = JobRequest(absolute, mode_of(mode, settings), pattern, prune=prune)
     try:
         Watch(store, request, options=options, stop=stop, on_report=show).run()
     except ListenError as error:

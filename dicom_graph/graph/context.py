@@ -41,7 +41,9 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What lasts as long as the server."""
+    """What lasts as long as the server. `import_mode`, `import_storage`: of imports that do not say
+    theirs.
+    """
 
     store: Store
     runner: JobRunner
@@ -54,6 +56,8 @@ class Service:
     imaging: Imaging = field(default_factory=Imaging)
     audit: AuditLog | None = None
     memory: Memory = field(default_factory=lambda: Memory(DEFAULT_MEMORY))
+    import_mode: Mode = Mode.NORMAL
+    import_storage: Storage = Storage.IN_PLACE
 
     def work(self) -> Work:
         """For an operation that begins: what it may take."""

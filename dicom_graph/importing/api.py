@@ -59,8 +59,8 @@ class ImportReport(Report):
 def import_path(
     path: str | os.PathLike[str],
     *,
-    mode: Literal["minimal", "normal", "full"] = "normal",
-    storage: Literal["in_place", "copy", "move"] = "in_place",
+    mode: Literal["minimal", "normal", "full"] | None = None,
+    storage: Literal["in_place", "copy", "move"] | None = None,
     pattern: str | None = None,
     persistent: bool = True,
     progress: Callable[[JobCounts], None] | None = None,
@@ -69,16 +69,17 @@ def import_path(
     """Import a DICOM file, or a folder with all below it, in this process.
 
     `progress` is called with the counts so far after each batch. `persistent=False` ends the
-    import at the first file that fails. `database` is a URL; without it, and for all else, the
-    settings hold (environment variables that start with DICOM_GRAPH_).
+    import at the first file that fails. `database` is a URL; without it, for `mode` and `storage`
+    that are not given, and for all else, the settings hold (environment variables that start with
+    DICOM_GRAPH_).
 
     Raises ValueError for an unknown mode or storage, FileNotFoundError, SettingsError,
     DatabaseError, and StorageError where files cannot be kept. A bad file is a failure in the
     report.
     """
     settings = load_settings(database_url=database)
-    kept = _named(Storage, storage, "storage")
-    how = _named(Mode, mode, "mode")
+    kept = _named(Storage, storage or settings.import_storage.replace("-", "_"), "storage")
+    how = _named(Mode, mode or settings.import_mode, "mode")
     if not os.path.exists(path):
         raise FileNotFoundError(f"{os.fspath(path)} does not exist")
     paths = paths_to_store(kept, [os.fspath(path)], settings.storage_root)

@@ -25,6 +25,8 @@ from dicom_graph.importing.factory import make_runner
 from dicom_graph.importing.roots import resolve_roots
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
+from dicom_graph.store.ingest import Mode
+from dicom_graph.store.jobs.jobs import storage_named
 from dicom_graph.store.migrate import prepare
 from dicom_graph.store.read import Store
 from dicom_graph.store.readiness import Readiness
@@ -85,6 +87,8 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         imaging,
         audit,
         Memory(settings.max_answers_megabytes << 20),
+        import_mode=Mode[settings.import_mode.upper()],
+        import_storage=storage_named(settings.import_storage),
     )
 
     @asynccontextmanager

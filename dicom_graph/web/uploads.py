@@ -48,7 +48,8 @@ class UploadView:
         400, 413, 415, 501 or 507 with the reason where the upload cannot be taken.
         """
         try:
-            mode = Mode[request.query_params.get("mode", "normal").upper()]
+            given = request.query_params.get("mode")
+            mode = self._service.import_mode if given is None else Mode[given.upper()]
         except KeyError:
             return ErrorResponse(400, ErrorCode.BAD_INPUT, "mode must be minimal, normal or full")
         content_type, options = parse_options_header(request.headers.get("content-type"))

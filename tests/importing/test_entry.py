@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
+from typer.testing import CliRunner
 
 import dicom_graph
+from dicom_graph.cli.app import app
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.settings import SettingsError
 from dicom_graph.store.engine import Database
@@ -104,3 +106,30 @@ def test_the_package_alone_loads_no_library() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
     )
     assert done.stdout.strip() == "set()"
+
+
+def test_the_settings_hold_for_mode_and_storage_that_are_not_given(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "root").mkdir()
+    monkeypatch.setenv("DICOM_GRAPH_STORAGE_ROOT", str(tmp_path / "root"))
+    monkeypatch.setenv("DICOM_GRAPH_IMPORT_MODE", "FULL")
+    monkeypatch.setenv("DICOM_GRAPH_IMPORT_STORAGE", "copy")
+    path = make_file(tmp_path / "a" / "1.dcm")
+    dicom_graph.import_path(path, database=database_url)
+    dicom_graph.import_path(path, database=database_url, mode="minimal", storage="in_place")
+    monkeypatch.setenv("DICOM_GRAPH_DATABASE_URL", database_url)
+    runner = CliRunner()
+    for options in ([], ["--mode", "normal", "--storage", "in-place"]):
+        assert runner.invoke(app, ["import", str(path), *options]).exit_code == 0
+    assert runner.invoke(app, ["sync", str(path.parent)]).exit_code == 0
+    database = Database(database_url)
+    jobs = Tables(database)["import_job"]
+    database.close_writer()
+    assert [(job["mode"], job["storage"]) for job in jobs] == [
+        ("FULL", "COPY"), ("MINIMAL", "IN_PLACE"), ("FULL", "COPY"), ("NORMAL", "IN_PLACE"),
+        ("FULL", "IN_PLACE"),
+    ]  # fmt: skip
+    monkeypatch.delenv("DICOM_GRAPH_STORAGE_ROOT")
+    with pytest.raises(SettingsError, match="DICOM_GRAPH_STORAGE_ROOT"):
+        dicom_graph.import_path(path)

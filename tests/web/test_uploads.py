@@ -462,3 +462,41 @@ def test_a_client_that_goes_away_leaves_nothing(storing: Server, root: Path) -> 
         asyncio.run(broken_off())
     until(lambda: all_below(root) == [])
     assert no_import(storing)
+
+
+@on_sqlite
+def test_the_settings_hold_for_imports_that_do_not_say_how(
+    database_url: str, tmp_path: Path, root: Path
+) -> None:
+    given = settings_of(
+        database_url, tmp_path, import_mode="full", import_storage="copy", counts=False
+    )
+    path = make_file(tmp_path / "imports" / "1.dcm")
+    by_path = (
+        "mutation ($path: String!, $mode: ImportMode, $storage: ImportStorage) { importPath(input:"
+        " { path: $path, mode: $mode, storage: $storage }) { job { mode storage } } }"
+    )
+    with running_server(given) as server:
+        for query in ("?wait=true", "?wait=true&mode=normal"):
+            raw = make_file(tmp_path / "sent.dcm").read_bytes()
+            assert post(server, query, content=raw, headers={"content-type": "application/dicom"})
+
+        def ask(query: str, **variables: Any) -> Any:
+            body = {"query": query, "variables": variables}
+            return httpx.post(f"{server.url}/graphql", json=body).json()
+
+        said = {"mode": "MINIMAL", "storage": "IN_PLACE"}
+        found = ask(by_path, path=str(path))["data"]["importPath"]["job"]
+        assert found == {"mode": "FULL", "storage": "COPY"}
+        assert ask(by_path, path=str(path), **said)["data"]["importPath"]["job"] == said
+        sync = "mutation ($path: String!) { syncPath(input: { path: $path }) { job { mode } } }"
+        found = ask(sync, path=str(path.parent))["data"]["syncPath"]["job"]
+        assert found == {"mode": "FULL"}
+        jobs = ask("{ importJobs(first: 5) { nodes { mode } } }")["data"]["importJobs"]["nodes"]
+        assert sorted(job["mode"] for job in jobs) == ["FULL"] * 3 + ["MINIMAL", "NORMAL"]
+        errors = ask("{ images { totalCount } }")["errors"]
+        assert errors[0]["extensions"]["code"] == "COUNTS_OFF"
+        filters = {"filter": '{"nImages": {"gte": 1}}'}
+        answer = httpx.get(f"{server.url}/series.csv", params=filters)
+        assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "COUNTS_OFF")
+        assert httpx.get(f"{server.url}/series.csv").status_code == 200

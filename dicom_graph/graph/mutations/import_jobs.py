@@ -10,12 +10,11 @@ from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info, Service
 from dicom_graph.graph.errors import BadInput
-from dicom_graph.graph.mutations.import_path import PATTERN, VERIFY, check_pattern
+from dicom_graph.graph.mutations.import_path import MODE, PATTERN, VERIFY, check_pattern, mode_of
 from dicom_graph.graph.mutations.payload import Refused, UserError
 from dicom_graph.graph.node import split_global_id
 from dicom_graph.graph.types.import_job import ImportJob, ImportMode
 from dicom_graph.importing.roots import ForbiddenPathError, check_path
-from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.control import JobControlError
 from dicom_graph.store.jobs.jobs import JobRequest
 
@@ -25,9 +24,7 @@ _field = strawberry.field
 @strawberry.input(description="What `syncPath` is to bring in step.")
 class SyncPathInput:
     path: str = _field(description="A folder on the server, inside its import roots.")
-    mode: ImportMode = _field(
-        default=ImportMode.NORMAL, description="How much of a header to keep."
-    )
+    mode: ImportMode | None = _field(default=None, description=MODE)
     pattern: str | None = _field(default=None, description=PATTERN)
     verify: bool = _field(default=False, description=VERIFY)
     prune: bool = _field(
@@ -91,7 +88,7 @@ class JobMutations:
     ) -> SyncPathPayload:
         def start(service: Service) -> int:
             request = JobRequest(
-                (_checked(service, input.path, input.pattern),), Mode[input.mode.name],
+                (_checked(service, input.path, input.pattern),), mode_of(input.mode, service),
                 input.pattern, verify=input.verify, sync=True, prune=input.prune,
             )  # fmt: skip
             return service.runner.submit(request)

@@ -23,15 +23,14 @@ PATTERN = (
     "A glob that file names must match, such as *.dcm; with a / in it, the path below the folder "
     "must."
 )
+MODE = "How much of a header to keep; if not given, what the server is set to, else NORMAL."
 VERIFY = "Read known files again too; `updated` counts those whose content differs."
 
 
 @strawberry.input(description="What `importPath` is to import.")
 class ImportPathInput:
     path: str = _field(description="A file or folder on the server, inside its import roots.")
-    mode: ImportMode = _field(
-        default=ImportMode.NORMAL, description="How much of a header to keep."
-    )
+    mode: ImportMode | None = _field(default=None, description=MODE)
     pattern: str | None = _field(
         default=None,
         description=PATTERN,
@@ -39,10 +38,10 @@ class ImportPathInput:
     stop_on_error: bool = _field(
         default=False, description="End at the first failure instead of going on."
     )
-    storage: ImportStorage = _field(
-        default=ImportStorage.IN_PLACE,
+    storage: ImportStorage | None = _field(
+        default=None,
         description="Whether the files stay where they are; to copy or move them takes a storage "
-        "root on the server.",
+        "root on the server. If not given, what the server is set to, else IN_PLACE.",
     )
     verify: bool = _field(default=False, description=VERIFY)
 
@@ -73,8 +72,8 @@ class ImportMutations:
         except Refused as refused:
             return ImportPathPayload(job=None, errors=[refused.error])
         request = JobRequest(
-            (path,), Mode[input.mode.name], input.pattern, input.stop_on_error,
-            verify=input.verify, storage=Storage[input.storage.name],
+            (path,), mode_of(input.mode, service), input.pattern, input.stop_on_error,
+            verify=input.verify, storage=_storage_of(input, service),
         )  # fmt: skip
         job_id = await asyncio.to_thread(service.runner.submit, request)
         row = await info.context.loaders.entity("import_job").load(job_id)
@@ -87,12 +86,21 @@ def _allowed_path(input: ImportPathInput, service: Service) -> str:
         path = check_path(input.path, service.import_roots)
         # As it was given: a link that would be moved is refused, and not what it leads to moved.
         given = os.path.expanduser(input.path)
-        paths_to_store(Storage[input.storage.name], [given], service.storage_root)
+        paths_to_store(_storage_of(input, service), [given], service.storage_root)
     except ForbiddenPathError as error:
         raise Refused(str(error), "path", ErrorCode.FORBIDDEN_PATH) from None
     except StorageError as error:
         raise Refused(str(error), "storage", ErrorCode.CANNOT_STORE) from None
     return path
+
+
+def mode_of(given: ImportMode | None, service: Service) -> Mode:
+    """Returns the mode of an import, the server's where none is given."""
+    return service.import_mode if given is None else Mode[given.name]
+
+
+def _storage_of(input: ImportPathInput, service: Service) -> Storage:
+    return service.import_storage if input.storage is None else Storage[input.storage.name]
 
 
 def check_pattern(pattern: str) -> None:

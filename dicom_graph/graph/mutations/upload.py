@@ -9,11 +9,11 @@ from strawberry.file_uploads import Upload
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info, Service
+from dicom_graph.graph.mutations.import_path import MODE, mode_of
 from dicom_graph.graph.mutations.payload import UserError
 from dicom_graph.graph.types.import_job import ImportJob, ImportMode
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.uploads import UploadError, UploadTooLarge
-from dicom_graph.store.ingest import Mode
 
 _field = strawberry.field
 _CHUNK = 1 << 20
@@ -25,9 +25,7 @@ class UploadImagesInput:
         description="DICOM files, or zip archives of them. Send them as the GraphQL multipart "
         "request specification says, with the header `GraphQL-Require-Preflight`."
     )
-    mode: ImportMode = _field(
-        default=ImportMode.NORMAL, description="How much of a header to keep."
-    )
+    mode: ImportMode | None = _field(default=None, description=MODE)
 
 
 @strawberry.type(description="What became of `uploadImages`.")
@@ -78,7 +76,7 @@ async def _receive(service: Service, input: UploadImagesInput) -> int:
             with upload.file(received.filename or "") as file:
                 while chunk := await received.read(_CHUNK):
                     await asyncio.to_thread(file.write, chunk)
-        return await asyncio.to_thread(service.submit_upload, upload, Mode[input.mode.name])
+        return await asyncio.to_thread(service.submit_upload, upload, mode_of(input.mode, service))
     except BaseException:
         await asyncio.to_thread(upload.discard)
         raise

@@ -52,6 +52,11 @@ class Storage(StrEnum):
     MOVE = "MOVE"
 
 
+def storage_named(name: str) -> Storage:
+    """Returns the storage that a setting or option such as `in-place` names."""
+    return Storage[name.upper().replace("-", "_")]
+
+
 @dataclass(frozen=True, slots=True)
 class JobRequest:
     """What to import. `pattern` is a glob over file names, or relative paths where it has a /.
