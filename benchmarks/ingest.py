@@ -291,7 +291,7 @@ def _tree(options: argparse.Namespace) -> Iterator[Path]:
 
 @contextmanager
 def _databases(options: argparse.Namespace) -> Iterator[OpenEmpty]:
-    """Gives an empty database each time it is called."""
+    """Returns an empty database each time it is called."""
     with tempfile.TemporaryDirectory(prefix="dicom-graph-benchmark-") as folder:
         if options.postgres:
             with private_postgres(folder) as url, _emptied(url) as open_empty:

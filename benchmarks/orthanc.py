@@ -193,7 +193,7 @@ def _free_port() -> int:
 
 
 def _send(port: int, files: list[str]) -> int:
-    """Send files over one connection; gives how many became new instances."""
+    """Send files over one connection; returns how many became new instances."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
     created = 0
     for file in files:

@@ -42,7 +42,12 @@ from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.read import Store
 from dicom_graph.store.tables.archive import Base
-from dicom_graph.store.views.deidentified import Shown, Sight, shown_columns, shown_rows
+from dicom_graph.store.views.deidentified import (
+    Shown,
+    VisibleDefinitions,
+    shown_columns,
+    shown_rows,
+)
 from tests.all_keywords import of_a_sequence, of_all_keywords
 from tests.error_codes import error_codes
 from tests.make import save
@@ -80,11 +85,11 @@ def columns() -> Iterator[str]:
 
 def deidentified() -> Iterator[str]:
     """What a user who sees no identities gets of each column."""
-    sight = Sight(True, kept=(1, 2), binary=(2,), sequences=(3,), replaced=(4,))
+    visible = VisibleDefinitions(True, kept=(1, 2), binary=(2,), sequences=(3,), replaced=(4,))
     metadata = MetaData()
     copies = {table.name: table.to_metadata(metadata) for table in Base.metadata.sorted_tables}
     for name, table in sorted(copies.items()):
-        shown = Shown(sight, table, copies.__getitem__)
+        shown = Shown(visible, table, copies.__getitem__)
         for column, what in zip(table.c, shown_columns(shown), strict=True):
             text = _flat(select(what), DIALECTS["sqlite"])
             yield f"de-identified | {name}.{column.name} | {text}"

@@ -260,7 +260,7 @@ def run(
     folder: Path,
     random: Random,
 ) -> int:
-    """Kill so often; gives how many imports were completed. Raises AssertionError."""
+    """Kill so often; returns how many imports were completed. Raises AssertionError."""
     template = folder / "template"
     make_tree(template)
 

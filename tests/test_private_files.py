@@ -14,7 +14,7 @@ import pytest
 
 from dicom_graph.access.audit import AuditLog, AuditMode
 from dicom_graph.importing.foreground import run_import
-from dicom_graph.importing.private_storage import StorageMender
+from dicom_graph.importing.private_storage import StoragePermissionsRepair
 from dicom_graph.importing.uploads import Upload
 from dicom_graph.importing.work_folder import WORK_FOLDER
 from dicom_graph.settings import default_folder
@@ -24,7 +24,7 @@ from dicom_graph.store.had_users import mark
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest, Storage
 from dicom_graph.store.migrate import prepare
-from dicom_graph.store.private_files import make_folder, mend, open_new, open_or_make
+from dicom_graph.store.private_files import make_folder, open_new, open_or_make, restrict_to_owner
 from tests.commands import Run
 from tests.make import make_file, make_series
 
@@ -165,7 +165,7 @@ def test_what_was_stored_when_others_could_read_it_is_mended(
     for path in [root, *root.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
     caplog.set_level(logging.INFO)
-    StorageMender(database, root).run()
+    StoragePermissionsRepair(database, root).run()
     stored = [path for path in root.rglob("*.dcm") if path not in (mine, flat)]
     assert len(stored) == 3
     assert {mode(path) for path in stored} == {0o600}
@@ -176,7 +176,7 @@ def test_what_was_stored_when_others_could_read_it_is_mended(
     assert "3 stored files" in caplog.text
     assert "DOE" not in caplog.text
     caplog.clear()
-    StorageMender(database, root).run()
+    StoragePermissionsRepair(database, root).run()
     assert caplog.text == ""
 
 
@@ -217,20 +217,20 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     other.touch()
     other.chmod(0o644)
     (tmp_path / "link").symlink_to(other)
-    assert not mend(tmp_path / "link")
-    assert not mend(tmp_path / "nothing")
+    assert not restrict_to_owner(tmp_path / "link")
+    assert not restrict_to_owner(tmp_path / "nothing")
     assert mode(other) == 0o644
-    assert mend(other)
+    assert restrict_to_owner(other)
     assert mode(other) == 0o600
 
 
 _LOCKS = """
 import sqlite3, sys
-from dicom_graph.store.private_files import mend
+from dicom_graph.store.private_files import restrict_to_owner
 path = sys.argv[1]
 connection = sqlite3.connect(path, isolation_level=None)
 connection.execute("BEGIN EXCLUSIVE")
-mend(path)
+restrict_to_owner(path)
 print("locked", flush=True)
 sys.stdin.read()
 """
@@ -290,5 +290,5 @@ def test_what_is_not_ours_keeps_its_rights(tmp_path: Path, run: Run) -> None:
     assert done.returncode == 2
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     before = os.stat("/dev/null").st_mode
-    assert not mend("/dev/null")
+    assert not restrict_to_owner("/dev/null")
     assert os.stat("/dev/null").st_mode == before

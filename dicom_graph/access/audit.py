@@ -17,7 +17,7 @@ from dicom_graph.access.principal import EVERYONE, Principal
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.store.audit import Action, AuditLine, AuditWriter, Outcome
 from dicom_graph.store.engine import Database
-from dicom_graph.store.private_files import mend, open_or_make
+from dicom_graph.store.private_files import open_or_make, restrict_to_owner
 from dicom_graph.store.sql.dialect import REFUSED, describe_error
 
 log = logging.getLogger(__name__)
@@ -157,7 +157,7 @@ class AuditLog:
         if self.is_off:
             return
         # A group may be let in on purpose: that of what ships the log elsewhere.
-        if self._file is not None and mend(self._file, keeps_group=True):
+        if self._file is not None and restrict_to_owner(self._file, keeps_group=True):
             log.warning("everybody could read %s, the audit log: now they cannot", self._file)
         self._thread.start()
 
@@ -210,7 +210,7 @@ class AuditLog:
         return batch
 
     def _write(self, batch: Sequence[_Waiting]) -> Sequence[_Waiting]:
-        """Write lines; gives those that are still to be written."""
+        """Write lines; returns those that are still to be written."""
         if not batch:
             return ()
         lines = [waiting.line for waiting in batch]

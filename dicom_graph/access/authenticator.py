@@ -140,7 +140,7 @@ class Authenticator:
                 return await self._by_proxy(name)
 
     async def log_in(self, given: Basic) -> str | None:
-        """Open a session; gives its cookie, or None for a wrong name or password.
+        """Open a session; returns its cookie, or None for a wrong name or password.
 
         Raises TooManyFailures.
         """

@@ -1,4 +1,4 @@
-"""Slowing down who guesses passwords."""
+"""Slowing down clients that guess passwords."""
 
 import time
 from collections import OrderedDict

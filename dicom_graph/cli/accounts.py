@@ -1,4 +1,4 @@
-"""The commands for who may: `dicom-graph user`, `token` and `group`."""
+"""The commands for access rights: `dicom-graph user`, `token` and `group`."""
 
 import datetime as dt
 import getpass

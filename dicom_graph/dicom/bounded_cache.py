@@ -7,7 +7,7 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
-class Recent(Generic[Key, Value]):
+class BoundedCache(Generic[Key, Value]):
     """A bounded mapping in two generations: what a whole generation did not use is dropped."""
 
     def __init__(self, generation_size: int) -> None:

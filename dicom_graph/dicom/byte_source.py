@@ -23,7 +23,7 @@ class ByteSource(Protocol):
 
     position: int
 
-    def peek(self, count: int, ahead: int = 0) -> bytes:
+    def peek(self, count: int, offset: int = 0) -> bytes:
         """The next bytes, or those so far ahead, which stay where they are; fewer at the end, and
         none where that is too far ahead to be known.
         """
@@ -41,7 +41,7 @@ def take(source: ByteSource, count: int) -> bytes:
 
 
 def skip(source: ByteSource, count: int) -> int:
-    """Pass bytes over; gives how many there were."""
+    """Pass bytes over; returns how many there were."""
     if isinstance(source, FileBytes):
         return source.skip(count)
     return sum(map(len, source.chunks(count)))
@@ -57,14 +57,14 @@ class FileBytes:
         self._window = b""
         self._start = 0
 
-    def peek(self, count: int, ahead: int = 0) -> bytes:
-        start = self.position + ahead
+    def peek(self, count: int, offset: int = 0) -> bytes:
+        start = self.position + offset
         offset = start - self._start
         if offset < 0 or offset + count > len(self._window):
             if start >= self.size:
                 return b""
             window = os.pread(self._descriptor, max(count, _WINDOW), start)
-            if ahead:
+            if offset:
                 return window[:count]
             self._window, self._start, offset = window, start, 0
         return self._window[offset : offset + count]
@@ -86,7 +86,7 @@ class FileBytes:
             yield chunk
 
     def skip(self, count: int) -> int:
-        """Pass bytes over without reading them; gives how many there were."""
+        """Pass bytes over without reading them; returns how many there were."""
         passed = max(min(count, self.size - self.position), 0)
         self.position += passed
         return passed
@@ -110,12 +110,12 @@ class InflatedBytes:
         self._window = b""
         self._offset = 0
 
-    def peek(self, count: int, ahead: int = 0) -> bytes:
-        if ahead + count > CHUNK:
+    def peek(self, count: int, offset: int = 0) -> bytes:
+        if offset + count > CHUNK:
             return b""
-        while len(self._window) - self._offset < ahead + count and (more := self._inflate()):
+        while len(self._window) - self._offset < offset + count and (more := self._inflate()):
             self._window, self._offset = self._window[self._offset :] + more, 0
-        start = self._offset + ahead
+        start = self._offset + offset
         return self._window[start : start + count]
 
     def chunks(self, count: int) -> Iterator[bytes]:

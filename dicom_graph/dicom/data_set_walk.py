@@ -45,7 +45,7 @@ Chunks = Iterator[bytes]
 Take = Callable[[RawDataSet, RawElement, Chunks], object]
 """Takes a long value in pieces; what it gives is kept as `taken`, and None says not to."""
 Finish = Callable[[RawDataSet], tuple[object, int]]
-"""Makes of an item what is kept of it; gives this, and about how many bytes it takes."""
+"""Makes of an item what is kept of it; returns this, and about how many bytes it takes."""
 
 
 class DataSetWalk:
@@ -319,7 +319,7 @@ class DataSetWalk:
         self._hold(size)
 
     def _read_fragments(self, data_set: RawDataSet, element: RawElement, is_wanted: bool) -> bool:
-        """Read a value that a delimiter ends, as compressed pixels; gives whether it is kept."""
+        """Read a value that a delimiter ends, as compressed pixels; returns whether it is kept."""
         chunks = fragments(self._source, element.is_little)
         if not is_wanted:
             for _ in chunks:

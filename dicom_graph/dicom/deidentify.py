@@ -27,7 +27,7 @@ from dicom_graph.dicom.confidentiality import (
     treatment,
 )
 from dicom_graph.dicom.errors import CorruptPixelsError, PixelError
-from dicom_graph.dicom.image_file import blamed_on, syntax_of
+from dicom_graph.dicom.image_file import as_pixel_errors_of, syntax_of
 from dicom_graph.dicom.plausible import is_plausible, most_values
 from dicom_graph.dicom.stored_file import opened_source
 from dicom_graph.dicom.through_pydicom import quiet_pydicom, read_header, read_whole
@@ -45,7 +45,7 @@ class BurnedInError(PixelError):
 
 def identifiers_of(path: str | os.PathLike[str]) -> Identifiers:
     """The UIDs and PatientIDs in a file that are to be replaced. Raises PixelError."""
-    with blamed_on(path), opened_source(path) as file, quiet_pydicom():
+    with as_pixel_errors_of(path), opened_source(path) as file, quiet_pydicom():
         found = list(_identifiers(_read(file, pixels=False)))
     return Identifiers(
         {text for tag, text in found if tag != PATIENT_ID},
@@ -58,7 +58,7 @@ def write_deidentified(path: str | os.PathLike[str], target: str, names: Replace
 
     Raises PixelError, of which BurnedInError where pixels may show a name.
     """
-    with blamed_on(path), opened_source(path) as file, quiet_pydicom():
+    with as_pixel_errors_of(path), opened_source(path) as file, quiet_pydicom():
         whole = _read(file, pixels=True)
         if may_show_text(whole):
             raise BurnedInError("the pixels may show text that names somebody")

@@ -1,6 +1,6 @@
 """A fast walk over explicit VR little endian data sets (PS3.5 7.1.2, A.2).
 
-It takes only what it fully understands; for anything else it raises `NotUnderstood`, and pydicom
+It takes only what it fully understands; for anything else it raises `NeedsPydicom`, and pydicom
 reads the file. What it gives is the same as pydicom's, which a test compares over every file.
 """
 
@@ -33,7 +33,7 @@ _LARGE = 4 << 20
 _REMEMBERED = 4096
 
 
-class NotUnderstood(Exception):
+class NeedsPydicom(Exception):
     """This data set needs pydicom."""
 
 
@@ -84,30 +84,30 @@ class DataSet:
         rest.blocks = self.blocks
         return rest
 
-    def alike(self) -> "DataSet":
+    def fork(self) -> "DataSet":
         """An empty data set of the same character set and private blocks."""
-        alike = DataSet(self.interner, self.encodings)
-        alike.blocks = self.blocks.copy()
-        return alike
+        fork = DataSet(self.interner, self.encodings)
+        fork.blocks = self.blocks.copy()
+        return fork
 
     def use_character_set(self, element: Element) -> None:
         names = list(element.texts)
         # pydicom knows some misspelled names, and refuses others.
         is_clean = element.definition.vr == "CS" and element.packed is None
         if not is_clean or not python_encoding.keys() >= set(names):
-            raise NotUnderstood
+            raise NeedsPydicom
         self.encodings = resolve_character_set(names)[0]
         self.context = self.interner.context(self.encodings, "")
 
     def reserve_block(self, element: Element) -> None:
         if element.vm != 1 or element.definition.vr not in ("LO", "SH"):
-            raise NotUnderstood
+            raise NeedsPydicom
         tag = element.tag
         block = (tag & 0xFFFF0000 | (tag & 0xFF) << 8) >> 8
         self.blocks[block] = self.interner.context(self.encodings, element.text or "")
 
 
-def walk_on(
+def continue_walk(
     buffer: bytes,
     position: int,
     end: int,
@@ -116,10 +116,10 @@ def walk_on(
     *,
     until: int | None = None,
 ) -> int:
-    """Fill `data_set`, which ends at `end`, from `position`; gives the position after it, which is
-    where its pixel data begin if it has any. `last` is the tag before.
+    """Fill `data_set`, which ends at `end`, from `position`; returns the position after it, which
+    is where its pixel data begin if it has any. `last` is the tag before.
 
-    With `until` only the elements that begin before it. Raises NotUnderstood where pydicom has to
+    With `until` only the elements that begin before it. Raises NeedsPydicom where pydicom has to
     read it, NeedMore where `buffer` is cut, LargeValue at bytes over 4 MiB.
     """
     return _walk(buffer, position, end, data_set, False, 0, last, end if until is None else until)
@@ -151,12 +151,12 @@ def _walk(
             if delimited and tag == _ITEM_DELIMITER and code == b"\0\0":
                 return position + 8
             if code != b"SQ":
-                raise NotUnderstood
+                raise NeedsPydicom
             value_start = 12
         else:
             value_start = kind[0]
         if not last < tag < _FIRST_ITEM_TAG or group < 8:
-            raise NotUnderstood
+            raise NeedsPydicom
         last = tag
         if tag in PIXEL_DATA_TAGS:
             if depth == 0:
@@ -184,7 +184,7 @@ def _walk(
             position = _sequence(buffer, position, end, length, data_set, context, depth)
             continue
         if length == _UNDEFINED:
-            raise NotUnderstood
+            raise NeedsPydicom
         stop = position + value_start + length
         if length > _LARGE and depth == 0 and kind[1] in BYTES_VRS:
             raise LargeValue(tag, kind[1], position + value_start, length, data_set)
@@ -213,7 +213,7 @@ def _skip(buffer: bytes, position: int, end: int, value_start: int, length: int)
             raise NeedMore
         (length,) = _LENGTH(buffer, position + 8)
     if length == _UNDEFINED:
-        raise NotUnderstood
+        raise NeedsPydicom
     if position + value_start + length > end:
         raise NeedMore
     return position + value_start + length
@@ -228,9 +228,9 @@ def _sequence(
     context: Context,
     depth: int,
 ) -> int:
-    """Append the sequence element at `start` to `parent`; gives the position after it."""
+    """Append the sequence element at `start` to `parent`; returns the position after it."""
     if depth >= _MAX_DEPTH:
-        raise NotUnderstood
+        raise NeedsPydicom
     position = start + 12
     if length != _UNDEFINED:
         stop = position + length
@@ -269,7 +269,7 @@ def _items(
         if delimited and group == 0xFFFE and number == 0xE0DD:
             return tuple(items), position
         if group != 0xFFFE or number != 0xE000:
-            raise NotUnderstood
+            raise NeedsPydicom
         item = DataSet(parent.interner, parent.encodings)
         if length == _UNDEFINED:
             position = _walk(buffer, position, end, item, True, depth + 1, -1, end)

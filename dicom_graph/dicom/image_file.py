@@ -241,7 +241,7 @@ def open_image(
     Of a `FileState` only the file that was imported, as everywhere where pixels are read. Raises
     FileGoneError, and CorruptPixelsError where it is not DICOM.
     """
-    with blamed_on(path), opened_source(path) as file:
+    with as_pixel_errors_of(path), opened_source(path) as file:
         try:
             with quiet_pydicom():
                 image = ImageFile(os.fspath(path), file, _read_header(file, tags))
@@ -251,7 +251,7 @@ def open_image(
 
 
 @contextmanager
-def blamed_on(path: str | os.PathLike[str]) -> Iterator[None]:
+def as_pixel_errors_of(path: str | os.PathLike[str]) -> Iterator[None]:
     """What goes wrong inside is a PixelError with this path.
 
     pydicom decodes on access, and raises what it likes for what it cannot: CorruptPixelsError.

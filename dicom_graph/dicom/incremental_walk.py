@@ -20,7 +20,7 @@ from dicom_graph.dicom.explicit import (
     DataSet,
     LargeValue,
     NeedMore,
-    walk_on,
+    continue_walk,
 )
 from dicom_graph.dicom.interning import LARGE, Context, Interner
 
@@ -41,13 +41,13 @@ def walk(
     """The elements of the data set at `start`, up to the pixel data or the end of the file.
 
     `at_end` says that `buffer` reaches the end of the file; `after`, that the data set began
-    before a large value. Raises NotUnderstood where pydicom has to read it, NeedMore where
+    before a large value. Raises NeedsPydicom where pydicom has to read it, NeedMore where
     `buffer` is cut, LargeValue at bytes over 4 MiB.
     """
     before, interner.before = interner.before, None
     walked = None
     if isinstance(before, Walked) and after is None:
-        walked = before.walk_alike(buffer, start)
+        walked = before.walk_similar(buffer, start)
     if walked is None:
         walked = _walk_all(buffer, start, interner, after)
     if walked.end == len(buffer) and not at_end:
@@ -69,13 +69,13 @@ def _walk_all(buffer: bytes, start: int, interner: Interner, after: LargeValue |
         data_set, last = DataSet(interner, [default_encoding]), -1
     else:
         data_set, last = after.data_set.rest(), after.tag
-    end = walk_on(buffer, start, len(buffer), data_set, last)
+    end = continue_walk(buffer, start, len(buffer), data_set, last)
     starts = [*data_set.starts, end]
     lengths = [stop - start for start, stop in pairwise(starts)]
     return Walked(buffer, start, end, data_set, lengths, [])
 
 
-class Restless(NamedTuple):
+class VolatileElement(NamedTuple):
     """An element that differed lately, and for how many more headers it is expected to.
 
     `context` is what decides its meaning; None where it decides that of others.
@@ -89,7 +89,7 @@ class Restless(NamedTuple):
 class Walked:
     """A header that was walked: where it lies in its buffer, and the lengths of its elements."""
 
-    __slots__ = ("buffer", "changes", "data_set", "end", "item", "lengths", "restless", "start")
+    __slots__ = ("buffer", "changes", "data_set", "end", "item", "lengths", "start", "volatile")
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Walked:
         end: int,
         data_set: DataSet,
         lengths: list[int],
-        restless: list[Restless],
+        volatile: list[VolatileElement],
         changes: Changes | None = None,
     ) -> None:
         self.buffer = buffer
@@ -106,17 +106,17 @@ class Walked:
         self.end = end
         self.data_set = data_set
         self.lengths = lengths
-        self.restless = restless
+        self.volatile = volatile
         self.changes = changes
         self.item: Item = ()
 
-    def walk_alike(self, buffer: bytes, start: int) -> "Walked | None":
+    def walk_similar(self, buffer: bytes, start: int) -> "Walked | None":
         """The header at `start`; None where it is too unlike this one, or means other things."""
         walk = _Walk(self, buffer, start)
-        for restless in self.restless:
-            if walk.index > restless.place:
+        for volatile in self.volatile:
+            if walk.index > volatile.place:
                 continue
-            if not walk.go_on(restless.place) or not (walk.look_up(restless) or walk.step()):
+            if not walk.go_on(volatile.place) or not (walk.look_up(volatile) or walk.step()):
                 return walk.ended()
         if walk.go_on(len(self.lengths)):
             while walk.step():
@@ -128,8 +128,21 @@ class _Walk:
     """One walk: `position` in the new buffer, `index` and `old_position` in the header before."""
 
     __slots__ = (
-        "before", "buffer", "came", "data_set", "elements", "index", "is_alike", "lengths", "old",
-        "old_position", "position", "restless", "start", "surprises", "went",
+        "before",
+        "buffer",
+        "came",
+        "data_set",
+        "elements",
+        "index",
+        "is_alike",
+        "lengths",
+        "old",
+        "old_position",
+        "position",
+        "start",
+        "surprises",
+        "volatile",
+        "went",
     )  # fmt: skip
 
     def __init__(self, before: Walked, buffer: bytes, start: int) -> None:
@@ -137,10 +150,10 @@ class _Walk:
         self.old = before.data_set.elements
         self.buffer = buffer
         self.start = self.position = start
-        self.data_set = before.data_set.alike()
+        self.data_set = before.data_set.fork()
         self.elements = self.data_set.elements
         self.lengths: list[int] = []
-        self.restless: list[Restless] = []
+        self.volatile: list[VolatileElement] = []
         self.came: list[Element] = []
         self.went: list[Element] = []
         self.index = 0
@@ -157,7 +170,7 @@ class _Walk:
         return True
 
     def _take_equal(self, place: int) -> bool:
-        """Take the elements before `place` as far as they are equal; gives whether all are."""
+        """Take the elements before `place` as far as they are equal; returns whether all are."""
         lengths = self.before.lengths[self.index : place]
         length = sum(lengths)
         if not self._is_equal(length):
@@ -177,9 +190,9 @@ class _Walk:
         old = self.before.buffer[self.old_position : self.old_position + length]
         return self.buffer.startswith(old, self.position)
 
-    def look_up(self, restless: Restless) -> bool:
+    def look_up(self, volatile: VolatileElement) -> bool:
         """Take the element at a restless place, if one of the same tag and length is known."""
-        place, patience, context = restless
+        place, patience, context = volatile
         length = self.before.lengths[place]
         if context is None or place != self.index:
             return False
@@ -197,9 +210,9 @@ class _Walk:
         if element is not old:
             self.came.append(element)
             self.went.append(old)
-            self.restless.append(Restless(len(self.lengths) - 1, _PATIENCE, context))
+            self.volatile.append(VolatileElement(len(self.lengths) - 1, _PATIENCE, context))
         elif patience > 1:
-            self.restless.append(Restless(len(self.lengths) - 1, patience - 1, context))
+            self.volatile.append(VolatileElement(len(self.lengths) - 1, patience - 1, context))
         return True
 
     def step(self) -> bool:
@@ -208,7 +221,7 @@ class _Walk:
         last = elements[-1].tag if elements else -1
         position, end = self.position, len(self.buffer)
         until = min(position + 1, end)
-        stop = walk_on(self.buffer, position, end, self.data_set, last, until=until)
+        stop = continue_walk(self.buffer, position, end, self.data_set, last, until=until)
         if stop == position:
             self._pass(len(self.old), None)
             return False
@@ -221,11 +234,11 @@ class _Walk:
             index = bisect_right(self.old, element.tag, self.index, key=_tag)
         if not self._pass(index, element):
             context = None if _decides(element) else self.data_set.context_of(element.tag)
-            self.restless.append(Restless(len(elements) - 1, _PATIENCE, context))
+            self.volatile.append(VolatileElement(len(elements) - 1, _PATIENCE, context))
         return self.is_alike
 
     def _pass(self, index: int, element: Element | None) -> bool:
-        """Go on to an index of the header before; gives whether it holds the element too."""
+        """Go on to an index of the header before; returns whether it holds the element too."""
         passed = self.old[self.index : index]
         self.old_position += sum(self.before.lengths[self.index : index])
         self.index = index
@@ -246,7 +259,7 @@ class _Walk:
             return None
         changes = Changes(self.before.item, self.came, self.went)
         return Walked(
-            self.buffer, self.start, self.position, self.data_set, self.lengths, self.restless,
+            self.buffer, self.start, self.position, self.data_set, self.lengths, self.volatile,
             changes,
         )  # fmt: skip
 

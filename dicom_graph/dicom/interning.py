@@ -1,6 +1,6 @@
 """Each distinct element is made once; the 98 % that repeat cost a dictionary look-up."""
 
-from dicom_graph.dicom.bounded_cache import Recent
+from dicom_graph.dicom.bounded_cache import BoundedCache
 from dicom_graph.dicom.elements import MAX_RAW, Element, Item, make_element, make_sequence
 from dicom_graph.dicom.time_zone import TimeZones
 
@@ -50,7 +50,7 @@ class Interner:
     `max_raw`: the most bytes of a binary value that an element keeps. `grown`: about how many
     bytes the present generation takes. `n_made`: how many elements were not known, but for those of
     the fast walk. `before`: the header that the fast walk read last (see
-    `alike`). `zones`: what turns local times into moments.
+    `fork`). `zones`: what turns local times into moments.
     """
 
     def __init__(self, max_raw: int = MAX_RAW) -> None:
@@ -60,8 +60,8 @@ class Interner:
         self.before: object = None
         self.zones = TimeZones()
         self._contexts: dict[tuple[str, ...], Context] = {}
-        self._raw: Recent[tuple[object, ...], Element] = Recent(_GENERATION_SIZE)
-        self._sequences: Recent[bytes, Element] = Recent(_GENERATION_SIZE)
+        self._raw: BoundedCache[tuple[object, ...], Element] = BoundedCache(_GENERATION_SIZE)
+        self._sequences: BoundedCache[bytes, Element] = BoundedCache(_GENERATION_SIZE)
 
     def context(self, encodings: list[str], creator: str) -> Context:
         """The context of explicit little endian elements under a character set and creator."""

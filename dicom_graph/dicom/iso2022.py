@@ -128,7 +128,7 @@ class _Reader:
             self.text.append(raw[end:].decode("ascii"))
 
     def _read_pairs(self, raw: bytes) -> bytes:
-        """Read characters of two bytes, up to a delimiter; gives the bytes from there."""
+        """Read characters of two bytes, up to a delimiter; returns the bytes from there."""
         end = 0
         for word in _WORDS.findall(raw):
             if word[0] not in range(0x21, 0x7F):

@@ -130,7 +130,7 @@ def _expanded(words: list[int], length: int, width: int) -> list[int]:
 
 
 def _segment(words: list[int], position: int, length: int, values: list[int]) -> int:
-    """Add the entries of a discrete or linear segment; gives the place after it."""
+    """Add the entries of a discrete or linear segment; returns the place after it."""
     if position + 2 >= len(words):
         raise CorruptPixelsError("a segment of the palette lies beyond its end")
     kind, count = words[position], words[position + 1]

@@ -13,7 +13,7 @@ from dicom_graph.dicom.byte_source import FileBytes
 from dicom_graph.dicom.dictionary import element_label
 from dicom_graph.dicom.elements import Changes, Element, Item, make_streamed_element
 from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
-from dicom_graph.dicom.explicit import LargeValue, NeedMore, NotUnderstood
+from dicom_graph.dicom.explicit import LargeValue, NeedMore, NeedsPydicom
 from dicom_graph.dicom.file_data_set import open_data_set
 from dicom_graph.dicom.file_meta import file_meta
 from dicom_graph.dicom.incremental_walk import changes, walk
@@ -118,7 +118,7 @@ def _walk_file(
             if before:
                 return Instance(before + elements, syntax, weight=len(buffer))
             return Instance(elements, syntax, len(buffer), changes(interner, elements))
-        except NotUnderstood:
+        except NeedsPydicom:
             return None
         except LargeValue as large:
             value_start = offset + large.start

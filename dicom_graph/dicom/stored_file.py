@@ -34,9 +34,9 @@ _local = threading.local()
 class FileState(NamedTuple):
     """A file as it was when it was imported: size in bytes, modification time in ns.
 
-    `digest`: of its header (`header_digest`). `stamp`: see `Moment.stamp`; None where it is not
-    known. `place`: its path without links at that time, where it was another one. By now it may lie
-    there, or inside one of the `roots`, but nowhere else.
+    `digest`: of its header (`header_digest`). `stamp`: see `FileVersion.stamp`; None where it is
+    not known. `place`: its path without links at that time, where it was another one. By now it may
+    lie there, or inside one of the `roots`, but nowhere else.
     """
 
     path: str
@@ -56,7 +56,7 @@ class FileState(NamedTuple):
         return f"FileState({self.path!r}, {self.size}, {self.modified_ns}, {digest})"
 
 
-class Moment(NamedTuple):
+class FileVersion(NamedTuple):
     """Which file it is, and in which state: another one after each change."""
 
     device: int
@@ -66,7 +66,7 @@ class Moment(NamedTuple):
     changed_ns: int
 
     @classmethod
-    def of(cls, descriptor: int) -> "Moment":
+    def of(cls, descriptor: int) -> "FileVersion":
         """That of an open file."""
         status = os.fstat(descriptor)
         return cls(
@@ -101,7 +101,7 @@ class StoredFile:
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
-        self.moment = Moment.of(file.fileno())
+        self.moment = FileVersion.of(file.fileno())
 
     def __enter__(self) -> "StoredFile":
         return self
@@ -133,7 +133,7 @@ class StoredFile:
         self.file.close()
 
 
-def look(file: FileState) -> tuple[StoredFile, bool]:
+def open_stored_file(file: FileState) -> tuple[StoredFile, bool]:
     """The file, open, and whether it surely is the one; else its header is to be read.
 
     Raises FileGoneError where it is not there, outside the roots, or not of that size and time.
@@ -150,7 +150,7 @@ def look(file: FileState) -> tuple[StoredFile, bool]:
     return opened, file.stamp is not None and moment.stamp == file.stamp
 
 
-def read_again(opened: StoredFile) -> Instance:
+def reread_header(opened: StoredFile) -> Instance:
     """The header of an open file, which nobody changed meanwhile. Raises FileGoneError."""
     opened.moment.settle()
     if not hasattr(_local, "interner"):
@@ -163,9 +163,9 @@ def read_again(opened: StoredFile) -> Instance:
     return instance
 
 
-def require_unchanged(file: BinaryIO | StoredFile, moment: Moment) -> None:
+def require_unchanged(file: BinaryIO | StoredFile, moment: FileVersion) -> None:
     """Raises FileGoneError where an open file is no longer as it was at a moment."""
-    if Moment.of(file.fileno()) != moment:
+    if FileVersion.of(file.fileno()) != moment:
         raise FileGoneError("the file changed while it was read")
 
 
@@ -183,9 +183,9 @@ def opened_source(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         with file:
             yield file
         return
-    opened, is_same = look(path)
+    opened, is_same = open_stored_file(path)
     with opened:
-        if not is_same and header_digest(read_again(opened).elements) != path.digest:
+        if not is_same and header_digest(reread_header(opened).elements) != path.digest:
             raise FileGoneError(_GONE)
         opened.seek(0)
         yield opened.file

@@ -15,7 +15,7 @@ from hashlib import blake2b
 from operator import attrgetter
 from typing import NamedTuple
 
-from dicom_graph.dicom.bounded_cache import Recent
+from dicom_graph.dicom.bounded_cache import BoundedCache
 from dicom_graph.dicom.elements import (
     DIGEST_SIZE,
     TIMEZONE_OFFSET,
@@ -42,7 +42,7 @@ class TimeZones:
     """Elements in the zones of their headers; the same element and zone give the same object."""
 
     def __init__(self) -> None:
-        self._known: Recent[tuple[bytes, str], Element] = Recent(_REMEMBERED)
+        self._known: BoundedCache[tuple[bytes, str], Element] = BoundedCache(_REMEMBERED)
         self._last: _Last | None = None
 
     def of_items(self, items: tuple[Item, ...]) -> tuple[Item, ...]:

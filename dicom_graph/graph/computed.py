@@ -17,7 +17,7 @@ def computed(description: str) -> Callable[[Resolver], Resolver]:
     return decorate
 
 
-def followed(description: str) -> Callable[[Resolver], Resolver]:
+def subscription_field(description: str) -> Callable[[Resolver], Resolver]:
     """A subscription field that a method yields."""
 
     def decorate(resolver: Resolver) -> Resolver:

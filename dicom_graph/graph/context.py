@@ -13,7 +13,7 @@ from strawberry.dataloader import DataLoader
 from dicom_graph.access.audit import AuditLog
 from dicom_graph.access.principal import Principal
 from dicom_graph.graph.limits.limits import Limits
-from dicom_graph.graph.prepared import Prepared
+from dicom_graph.graph.prepared import PreparedDocument
 from dicom_graph.graph.subjects import Resolver, SubjectPatient, subjects_of
 from dicom_graph.imaging.deidentified import DeidentifiedImaging
 from dicom_graph.imaging.service import Imaging
@@ -32,7 +32,7 @@ from dicom_graph.store.read import (
     Store,
 )
 from dicom_graph.store.read.deidentified import DeidentifiedStore
-from dicom_graph.store.work import Held, Memory, Work, current_work
+from dicom_graph.store.work import MemoryBudget, PendingAnswers, Work, current_work
 
 DEFAULT_MEMORY = 256 << 20
 Key = TypeVar("Key")
@@ -55,7 +55,7 @@ class Service:
     subjects: Resolver | None = None
     imaging: Imaging = field(default_factory=Imaging)
     audit: AuditLog | None = None
-    memory: Memory = field(default_factory=lambda: Memory(DEFAULT_MEMORY))
+    memory: MemoryBudget = field(default_factory=lambda: MemoryBudget(DEFAULT_MEMORY))
     import_mode: Mode = Mode.NORMAL
     import_storage: Storage = Storage.IN_PLACE
 
@@ -80,7 +80,7 @@ class Service:
         return Upload(required_root(self.storage_root), self.max_upload_bytes)
 
     def submit_upload(self, upload: Upload, mode: Mode) -> int:
-        """Import an upload that is complete; gives the job's id. Raises UploadError."""
+        """Import an upload that is complete; returns the job's id. Raises UploadError."""
         upload.finish()
         return self.runner.submit(JobRequest((upload.path,), mode, storage=Storage.MOVE))
 
@@ -115,7 +115,7 @@ class _Loader(DataLoader[Any, Any]):
     async def _in_turn(self, loading: Awaitable[Any]) -> Any:
         loaded = await loading
         if self._work.is_over():
-            await self._work.following()
+            await self._work.next_turn()
         return loaded
 
 
@@ -295,12 +295,12 @@ class Context:
     identify: Callable[[], Awaitable[Principal]] | None = None
     connection_params: dict[str, Any] | None = None
     admit: Admit = _admit_all
-    prepared: Prepared | None = None
-    held: Held | None = None
+    prepared: PreparedDocument | None = None
+    held: PendingAnswers | None = None
 
     @property
     def imaging(self) -> Imaging:
-        """What decodes for who asks."""
+        """What decodes for the user of the request."""
         return self.service.imaging_for(self.principal)
 
     @classmethod

@@ -26,7 +26,7 @@ from dicom_graph.store.read import (
     PageRequest,
 )
 from dicom_graph.store.read.relations import RELATIONS
-from dicom_graph.store.read.rows import each_made
+from dicom_graph.store.read.rows import made_in_turns
 
 Search = Annotated[
     str | None,
@@ -93,7 +93,7 @@ async def _connection(listing: Listing, origin: Any) -> Connection[Any]:
     if entity.by_id_only:
         rows = await entity.rows(listing.context.loaders).load_many([row.id for row in rows])
     make = entity.type.from_row
-    nodes = await each_made(rows, lambda row: make(row, origin))
+    nodes = await made_in_turns(rows, lambda row: make(row, origin))
     return Connection(nodes=nodes, page=page, listing=listing)
 
 

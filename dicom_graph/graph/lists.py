@@ -64,11 +64,11 @@ class ListCompletion:
         try:
             with self._work.busy():
                 while not self.go_on():
-                    await self._work.following()
+                    await self._work.next_turn()
                 for place in self.awaited:
                     futures.append(asyncio.ensure_future(self.completed[place]))
                     if not len(futures) & _LOOKED_AT and self._work.is_over():
-                        await self._work.following()
+                        await self._work.next_turn()
             found = await asyncio.gather(*futures)
         except BaseException as error:
             self._drop(futures)

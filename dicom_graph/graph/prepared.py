@@ -32,7 +32,7 @@ from graphql.validation.validate import ValidationAbortedError
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.given import MAX_NESTING, NestedTooDeeply
 from dicom_graph.graph.limits.cost import Measured, measure
-from dicom_graph.graph.limits.limits import Limits, TooMuch
+from dicom_graph.graph.limits.limits import Limits, OperationLimitExceeded
 
 T = TypeVar("T")
 _NEW_LINE = re.compile(r"\r\n|[\n\r]")
@@ -63,7 +63,7 @@ class _Text(Source):
         return SourceLocation(line, position + 1 - self._line_starts[line - 1])
 
 
-class Prepared:
+class PreparedDocument:
     """A document of a schema: `document` where it could be parsed, else `error`."""
 
     def __init__(self, schema: GraphQLSchema, query: str, max_tokens: int) -> None:
@@ -80,10 +80,12 @@ class Prepared:
             self.measured = measure(schema, document)
             self.document = document
         except RecursionError:
-            self.error = TooMuch("the operation is nested too deeply", ErrorCode.MAX_DEPTH)
+            self.error = OperationLimitExceeded(
+                "the operation is nested too deeply", ErrorCode.MAX_DEPTH
+            )
         except NestedTooDeeply:
             message = f"an input is nested too deeply: more than {MAX_NESTING} levels"
-            self.error = TooMuch(message, ErrorCode.BAD_FILTER)
+            self.error = OperationLimitExceeded(message, ErrorCode.BAD_FILTER)
         except GraphQLError as error:
             self.error = error
 
@@ -101,7 +103,11 @@ class Prepared:
             try:
                 self._invalid = validate(self._schema, self.document, _RULES)
             except RecursionError:
-                self._invalid = [TooMuch("the operation is nested too deeply", ErrorCode.MAX_DEPTH)]
+                self._invalid = [
+                    OperationLimitExceeded(
+                        "the operation is nested too deeply", ErrorCode.MAX_DEPTH
+                    )
+                ]
         return list(map(_copy, self._invalid))
 
 
@@ -116,21 +122,23 @@ def _copy(error: GraphQLError) -> GraphQLError:
     return made
 
 
-class _Kept:
+class _DocumentCache:
     """The documents that were used lately, as far as their texts are short together."""
 
     def __init__(self) -> None:
-        self._documents: OrderedDict[tuple[int, str, int], Prepared] = OrderedDict()
+        self._documents: OrderedDict[tuple[int, str, int], PreparedDocument] = OrderedDict()
         self._characters = 0
 
-    def get(self, schema: GraphQLSchema, query: str, max_tokens: int) -> Prepared | None:
+    def get(self, schema: GraphQLSchema, query: str, max_tokens: int) -> PreparedDocument | None:
         key = (id(schema), query, max_tokens)
         found = self._documents.get(key)
         if found is not None:
             self._documents.move_to_end(key)
         return found
 
-    def put(self, schema: GraphQLSchema, query: str, max_tokens: int, made: Prepared) -> None:
+    def put(
+        self, schema: GraphQLSchema, query: str, max_tokens: int, made: PreparedDocument
+    ) -> None:
         key = (id(schema), query, max_tokens)
         if len(query) > _KEPT_CHARACTERS or key in self._documents:
             return
@@ -141,23 +149,23 @@ class _Kept:
             self._characters -= len(oldest)
 
 
-_KEPT = _Kept()
+_KEPT = _DocumentCache()
 
 
-async def prepare(schema: GraphQLSchema, query: str, limits: Limits) -> Prepared:
-    """The document of a text. Raises TooMuch for one that is not even to be parsed."""
+async def prepare(schema: GraphQLSchema, query: str, limits: Limits) -> PreparedDocument:
+    """A text's document. Raises OperationLimitExceeded for one that is not even to be parsed."""
     known = _KEPT.get(schema, query, limits.tokens)
     if known is not None:
         return known
     refused = limits.refusal_of_document(query)
     if refused is not None:
         raise refused
-    made = await _in_turn(query, lambda: Prepared(schema, query, limits.tokens))
+    made = await _in_turn(query, lambda: PreparedDocument(schema, query, limits.tokens))
     _KEPT.put(schema, query, limits.tokens, made)
     return made
 
 
-async def errors_of(query: str, prepared: Prepared) -> list[GraphQLError]:
+async def errors_of(query: str, prepared: PreparedDocument) -> list[GraphQLError]:
     """Why a document is not valid."""
     if prepared.is_validated:
         return prepared.errors()

@@ -5,8 +5,8 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types.scalar import ScalarDefinition
 
 from dicom_graph.graph.execution.errors import MaskedSchema
-from dicom_graph.graph.execution.executor import OnceExecutor
-from dicom_graph.graph.execution.validation import Checked
+from dicom_graph.graph.execution.executor import MemoizingExecutor
+from dicom_graph.graph.execution.validation import LimitsExtension
 from dicom_graph.graph.mutation import Mutation
 from dicom_graph.graph.permissions import guard
 from dicom_graph.graph.query import Query
@@ -21,12 +21,12 @@ def _make_schema() -> strawberry.Schema:
     scalars: dict[object, ScalarDefinition] = dict(SCALARS)
     made = MaskedSchema(
         query=Query,
-        execution_context_class=OnceExecutor,
+        execution_context_class=MemoizingExecutor,
         mutation=Mutation,
         subscription=Subscription,
         types=[*VALUE_TYPES.values(), CsaHeaderValue],
         config=StrawberryConfig(scalar_map=scalars),
-        extensions=[Checked],
+        extensions=[LimitsExtension],
     )
     guard(made._schema)
     return made

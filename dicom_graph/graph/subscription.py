@@ -5,7 +5,7 @@ from typing import Annotated
 
 import strawberry
 
-from dicom_graph.graph.computed import followed
+from dicom_graph.graph.computed import subscription_field
 from dicom_graph.graph.context import Info, Loaders
 from dicom_graph.graph.errors import BadInput
 from dicom_graph.graph.node import split_global_id
@@ -15,7 +15,7 @@ from dicom_graph.store.jobs.jobs import JobStatus
 
 @strawberry.type(description="Everything that can be followed.")
 class Subscription:
-    @followed("An import each time it has moved on, first as it is now; ends with it.")
+    @subscription_field("An import each time it has moved on, first as it is now; ends with it.")
     async def import_progress(
         self,
         info: Info,

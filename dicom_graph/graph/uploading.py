@@ -22,7 +22,7 @@ from graphql import (
 )
 
 from dicom_graph.graph.limits.limits import Limits
-from dicom_graph.graph.prepared import Prepared
+from dicom_graph.graph.prepared import PreparedDocument
 
 FIELD = "uploadImages"
 """The mutation that takes files."""
@@ -43,7 +43,7 @@ def file_variables(
         return frozenset()
     if limits.refusal_of_document(query) is not None:
         return frozenset()
-    document = Prepared(schema, query, limits.tokens).document
+    document = PreparedDocument(schema, query, limits.tokens).document
     operation = _operation(document, operation_name) if document is not None else None
     if document is None or operation is None:
         return frozenset()

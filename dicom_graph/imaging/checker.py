@@ -10,10 +10,10 @@ import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from dicom_graph.dicom.bounded_cache import Recent
+from dicom_graph.dicom.bounded_cache import BoundedCache
 from dicom_graph.dicom.errors import FileGoneError
 from dicom_graph.dicom.regular_file import resolved_roots
-from dicom_graph.dicom.stored_file import FileState, Moment, StoredFile, look
+from dicom_graph.dicom.stored_file import FileState, FileVersion, StoredFile, open_stored_file
 from dicom_graph.imaging.headers import HeaderOnDisk
 from dicom_graph.store.read import Store
 
@@ -30,11 +30,11 @@ class StoredImage(NamedTuple):
     id: int
 
 
-class Chosen(NamedTuple):
+class ChosenFile(NamedTuple):
     """A file that is the one, and the moment at which that was so."""
 
     file: FileState
-    moment: Moment
+    moment: FileVersion
 
 
 class FileChecker:
@@ -43,7 +43,9 @@ class FileChecker:
     def __init__(self, roots: Iterable[str | os.PathLike[str]], read: ReadHeaders) -> None:
         self.roots = resolved_roots(roots)
         self._read = read
-        self._checked: Recent[tuple[int, FileState, Moment], Chosen] = Recent(_REMEMBERED)
+        self._checked: BoundedCache[tuple[int, FileState, FileVersion], ChosenFile] = BoundedCache(
+            _REMEMBERED
+        )
 
     async def chosen(self, store: Store, images: Sequence[StoredImage]) -> list[FileState | None]:
         """A file of each image, None where there is none. Raises ImagingError, TimeoutError."""
@@ -58,10 +60,10 @@ class FileChecker:
         opened = await asyncio.to_thread(_open, chosen)
         return None if opened is None else (chosen.file, opened)
 
-    async def _choose(self, store: Store, images: Sequence[StoredImage]) -> list[Chosen | None]:
+    async def _choose(self, store: Store, images: Sequence[StoredImage]) -> list[ChosenFile | None]:
         seen = await asyncio.to_thread(lambda: [_look_at(image) for image in images])
-        chosen: list[Chosen | None] = []
-        doubtful: list[tuple[int, Chosen]] = []
+        chosen: list[ChosenFile | None] = []
+        doubtful: list[tuple[int, ChosenFile]] = []
         for index, (image, (sure, others)) in enumerate(zip(images, seen, strict=True)):
             known = (self._checked.get((image.id, *other)) for other in others)
             chosen.append(sure or next(filter(None, known), None))
@@ -76,8 +78,8 @@ class FileChecker:
         return chosen
 
     async def _checked_by(
-        self, store: Store, image: StoredImage, other: Chosen, header: HeaderOnDisk
-    ) -> Chosen | None:
+        self, store: Store, image: StoredImage, other: ChosenFile, header: HeaderOnDisk
+    ) -> ChosenFile | None:
         if header.content is not None:
             is_same = await asyncio.to_thread(store.is_as_stored, image.id, *header.content)
         else:
@@ -85,30 +87,30 @@ class FileChecker:
         if not is_same:
             return None
         file = other.file._replace(digest=header.digest, stamp=header.moment.stamp)
-        found = Chosen(file, header.moment)
+        found = ChosenFile(file, header.moment)
         self._checked[(image.id, other.file, header.moment)] = found
         return found
 
 
-def _look_at(image: StoredImage) -> tuple[Chosen | None, list[Chosen]]:
+def _look_at(image: StoredImage) -> tuple[ChosenFile | None, list[ChosenFile]]:
     """The first file that surely is the one, and before it those that may be."""
-    others: list[Chosen] = []
+    others: list[ChosenFile] = []
     for file in image.files:
         try:
-            opened, is_same = look(file)
+            opened, is_same = open_stored_file(file)
         except FileGoneError:
             continue
         opened.close()
-        seen = Chosen(file, opened.moment)
+        seen = ChosenFile(file, opened.moment)
         if is_same:
             return seen, others
         others.append(seen)
     return None, others
 
 
-def _open(chosen: Chosen) -> StoredFile | None:
+def _open(chosen: ChosenFile) -> StoredFile | None:
     try:
-        opened, _ = look(chosen.file)
+        opened, _ = open_stored_file(chosen.file)
     except FileGoneError:
         return None
     if opened.moment == chosen.moment:

@@ -1,4 +1,5 @@
-"""Pictures and files for who sees no identities: none that may show a name, and no telling errors.
+"""Pictures and files for users who see no identities: none that may show a name, and no telling
+errors.
 
 A worker looks at the header of each file before anything is made of its pixels.
 """
@@ -25,7 +26,9 @@ from dicom_graph.store.read.deidentified import DeidentifiedStore
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
-WITHHELD = "the pixels may show text that names somebody: they are not for who sees no identities"
+WITHHELD = (
+    "the pixels may show text that names somebody: they are not for users who see no identities"
+)
 _TOLD = {
     ErrorCode.OUT_OF_RANGE: "there is no such frame, slice or volume",
     ErrorCode.FILE_GONE: "a file is gone or has changed since it was imported",

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from dicom_graph.dicom.elements import Item, header_digest
 from dicom_graph.dicom.entities import Entities, EntityReader
 from dicom_graph.dicom.errors import FileGoneError
-from dicom_graph.dicom.stored_file import FileState, Moment, look, read_again
+from dicom_graph.dicom.stored_file import FileState, FileVersion, open_stored_file, reread_header
 
 
 class HeaderOnDisk(NamedTuple):
@@ -15,7 +15,7 @@ class HeaderOnDisk(NamedTuple):
     `content`: all of it, where there is no digest to compare it with.
     """
 
-    moment: Moment
+    moment: FileVersion
     digest: bytes
     content: tuple[Entities, Item] | None
 
@@ -27,9 +27,9 @@ def read_headers(files: Sequence[FileState]) -> list[HeaderOnDisk | None]:
 
 def _header(file: FileState) -> HeaderOnDisk | None:
     try:
-        opened, _ = look(file)
+        opened, _ = open_stored_file(file)
         with opened:
-            elements = read_again(opened).elements
+            elements = reread_header(opened).elements
     except FileGoneError:
         return None
     content = (EntityReader().read(elements), elements) if file.digest is None else None

@@ -14,14 +14,14 @@ _DATA, _RESIDENT = 5, 1
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class ProcessMemory:
     """In bytes: what a process may write to, and what of all its memory is in use."""
 
     data: int
     resident: int
 
 
-def memory_of(pid: int) -> Memory | None:
+def memory_of(pid: int) -> ProcessMemory | None:
     """The memory of a process; None where the system does not tell it, or it has ended."""
     try:
         import resource
@@ -29,7 +29,7 @@ def memory_of(pid: int) -> Memory | None:
         page = resource.getpagesize()
         with open(f"/proc/{pid}/statm") as file:
             pages = [int(word) for word in file.read().split()]
-        return Memory(pages[_DATA] * page, pages[_RESIDENT] * page)
+        return ProcessMemory(pages[_DATA] * page, pages[_RESIDENT] * page)
     except (ImportError, OSError, ValueError, IndexError):
         return None
 

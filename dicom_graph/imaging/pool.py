@@ -24,7 +24,7 @@ from typing import ParamSpec, TypeVar
 from dicom_graph.dicom.errors import PixelError
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.imaging.errors import ImagingError, imaging_error
-from dicom_graph.imaging.memory import Memory, bound_memory, memory_of
+from dicom_graph.imaging.memory import ProcessMemory, bound_memory, memory_of
 from dicom_graph.signals import ending_signals
 from dicom_graph.store.deadline import DEADLINE
 from dicom_graph.telemetry import metrics
@@ -162,7 +162,7 @@ class _Worker:
             1, mp_context=_context(), initializer=_prepare, initargs=(memory_bytes,)
         )
         self._pid: int | None = None
-        self._at_start: Memory | None = None
+        self._at_start: ProcessMemory | None = None
 
     async def start(self) -> None:
         """Returns when the process is there."""

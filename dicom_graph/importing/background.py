@@ -7,7 +7,7 @@ from pathlib import Path
 from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.importing.child_process import kill_children
 from dicom_graph.importing.job import JobRun
-from dicom_graph.importing.private_storage import StorageMender
+from dicom_graph.importing.private_storage import StoragePermissionsRepair
 from dicom_graph.importing.timeouts import FILE_SECONDS
 from dicom_graph.importing.uploads import discard_abandoned_uploads, discard_upload
 from dicom_graph.store.engine import Database
@@ -15,14 +15,14 @@ from dicom_graph.store.jobs.control import cancel_job, create_retry
 from dicom_graph.store.jobs.jobs import (
     JobOrigin,
     JobRequest,
-    bury_dead_jobs,
     claim_job,
     claimable_jobs,
     create_job,
+    fail_dead_jobs,
     give_back_job,
 )
 from dicom_graph.store.sql.dialect import DRIVER_ERRORS, describe_error
-from dicom_graph.store.sql.unavailable import DatabaseUnavailable, trouble_of
+from dicom_graph.store.sql.unavailable import DatabaseUnavailable, unavailable_message
 
 log = logging.getLogger(__name__)
 _LOOK_SECONDS = 5.0
@@ -56,14 +56,14 @@ class JobRunner:
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._n_troubles = 0
-        self._mender: StorageMender | None = None
+        self._permissions_repair: StoragePermissionsRepair | None = None
         self._thread = threading.Thread(target=self._work, name="importer", daemon=True)
 
     def start(self) -> None:
         """Begin to take jobs."""
         if self._storage_root is not None:
-            self._mender = StorageMender(self._database, self._storage_root)
-            self._mender.start()
+            self._permissions_repair = StoragePermissionsRepair(self._database, self._storage_root)
+            self._permissions_repair.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -74,8 +74,8 @@ class JobRunner:
         """
         self._stop.set()
         self._wake.set()
-        if self._mender is not None:
-            self._mender.stop()
+        if self._permissions_repair is not None:
+            self._permissions_repair.stop()
         if self._thread.is_alive():
             self._thread.join(_STOP_SECONDS)
         if self._thread.is_alive():
@@ -83,7 +83,7 @@ class JobRunner:
             kill_children()
 
     def submit(self, request: JobRequest) -> int:
-        """Record a job to be run soon; gives its id."""
+        """Record a job to be run soon; returns its id."""
         with self._database.writer.begin() as connection:
             job_id = create_job(connection, request)
         self.wake()
@@ -95,7 +95,7 @@ class JobRunner:
             cancel_job(connection, job_id)
 
     def retry(self, job_id: int) -> int:
-        """Record a job that reads again what this one failed on; gives its id.
+        """Record a job that reads again what this one failed on; returns its id.
 
         Raises JobControlError.
         """
@@ -116,7 +116,7 @@ class JobRunner:
             except _FAILURES as error:
                 log.error(
                     "the import queue cannot be read: %s",
-                    trouble_of(error) or describe_error(error),
+                    unavailable_message(error) or describe_error(error),
                 )
             self._wake.wait(min(_LOOK_SECONDS * 2**self._n_troubles, _MAX_PAUSE_SECONDS))
             self._wake.clear()
@@ -131,7 +131,7 @@ class JobRunner:
 
     def _run_waiting(self) -> None:
         with self._database.writer.begin() as connection:
-            bury_dead_jobs(connection)
+            fail_dead_jobs(connection)
         with self._database.read_sync() as connection:
             can_store = self._storage_root is not None
             waiting = claimable_jobs(connection, JobOrigin.API, can_store=can_store)
@@ -159,16 +159,16 @@ class JobRunner:
         try:
             status = run.run()
         except Exception as error:
-            trouble = trouble_of(error)
-            if trouble is not None:
-                self._give_back(job_id, trouble)
+            problem = unavailable_message(error)
+            if problem is not None:
+                self._give_back(job_id, problem)
             return
         self._n_troubles = 0
         if status.is_final and self._storage_root is not None:
             discard_upload(job.request.paths, self._storage_root)
         log.info("import %s: %s", job_id, status)
 
-    def _give_back(self, job_id: int, trouble: str) -> None:
+    def _give_back(self, job_id: int, problem: str) -> None:
         """As soon as the database takes that; a later run goes on where this one stopped.
 
         Who ends before leaves a job whose owner is dead, which is as good.
@@ -176,7 +176,7 @@ class JobRunner:
         while not self._stop.wait(_RETRY_SECONDS):
             try:
                 with self._database.writer.begin() as connection:
-                    give_back_job(connection, job_id, f"{trouble}; it goes on by itself")
+                    give_back_job(connection, job_id, f"{problem}; it goes on by itself")
                 break
             except _FAILURES:
                 continue

@@ -18,7 +18,7 @@ from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.mode import Mode
 from dicom_graph.dicom.reading import Instance, read_instance
 from dicom_graph.dicom.regular_file import FolderFiles, Opened, Roots
-from dicom_graph.dicom.stored_file import Moment
+from dicom_graph.dicom.stored_file import FileVersion
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +29,8 @@ class Content:
 
     `size` in bytes and `mtime_ns` are those of the file as it was read. `changes`: what differs
     from the content that the same reader gave before, where that is known. `digest` is the whole
-    header's, whatever the mode. `stamp`: see `Moment.stamp`. `link`: where the file lies, if its
-    name is a symbolic link; `real_folder`: else its folder without links, where that is another
+    header's, whatever the mode. `stamp`: see `FileVersion.stamp`. `link`: where the file lies, if
+    its name is a symbolic link; `real_folder`: else its folder without links, where that is another
     path.
     """
 
@@ -87,10 +87,10 @@ class ContentReader:
         self._files.close()
 
     def _read(self, path: str, mode: Mode, opened: Opened) -> Content:
-        before = Moment.of(opened.descriptor)
+        before = FileVersion.of(opened.descriptor)
         stamp = before.stamp
         instance = read_instance(path, self._interner, opened.descriptor)
-        after = Moment.of(opened.descriptor)
+        after = FileVersion.of(opened.descriptor)
         if (before.size, before.modified_ns) != (after.size, after.modified_ns):
             raise UnreadableFileError("it changed while it was read: import it again")
         kept = self._kept(instance, mode)

@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from dicom_graph.importing.listing import Folder, Listing, Names, failure_of, printable
-from dicom_graph.importing.timeouts import Calls, CallTimeout, DirectCalls, LateFailure, beat
+from dicom_graph.importing.timeouts import (
+    Calls,
+    CallTimeout,
+    DirectCalls,
+    TimeoutFailure,
+    heartbeat,
+)
 from dicom_graph.importing.work_folder import WORK_FOLDER
 from dicom_graph.store.ingest import FileRecord
 from dicom_graph.store.jobs.jobs import Failure
@@ -139,7 +145,7 @@ class Discovery:
         try:
             with os.scandir(path) as entries:
                 for entry in sorted(entries, key=lambda entry: entry.name):
-                    beat()
+                    heartbeat()
                     if entry.name == WORK_FOLDER:
                         continue
                     if self._is_to_be_walked(entry, visited):
@@ -189,7 +195,7 @@ class Discovery:
         try:
             listing.read_names()
             for entry in listing.entries():
-                beat()
+                heartbeat()
                 if self._visit(entry, listing.folder, listing.base, visited):
                     listing.below.append(entry.path)
         except OSError as error:
@@ -241,7 +247,7 @@ class Discovery:
     def _visit(
         self, entry: os.DirEntry[str], folder: Folder, base: str, visited: set[_Key]
     ) -> bool:
-        """Take an entry into its folder; gives whether it is a folder to walk."""
+        """Take an entry into its folder; returns whether it is a folder to walk."""
         if entry.name == WORK_FOLDER:
             return False
         try:
@@ -319,7 +325,7 @@ def _not_looked_at(listing: Listing) -> Failure:
         f"the last {len(listing)} names in it were not looked at, since {_LATE_ENTRIES} before "
         "them gave no answer"
     )
-    return LateFailure(printable(listing.path), message)
+    return TimeoutFailure(printable(listing.path), message)
 
 
 class _Start(NamedTuple):

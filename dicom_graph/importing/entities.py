@@ -6,8 +6,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from dicom_graph.importing.removal import FileRemoval, Removal
-from dicom_graph.store.edit.delete import Deletion, DoomedFile
+from dicom_graph.importing.removal import FileRemoval, RemovalResult
+from dicom_graph.store.edit.delete import DeletedFile, Deletion
 from dicom_graph.store.edit.files import EntityFile, deciding_image, files_of_entity
 from dicom_graph.store.edit.update import discard_edits, entity_exists
 from dicom_graph.store.engine import Database
@@ -41,7 +41,7 @@ def request_refresh(
     discard: bool = False,
     columns: Collection[str] | None = None,
 ) -> int:
-    """Record a job that reads the entity's files again; gives its id.
+    """Record a job that reads the entity's files again; returns its id.
 
     Edits are kept, unless `discard`: then those of `columns`, or all, are no longer edits, and the
     job writes what the file says. Raises NoSuchEntityError and NoFilesError.
@@ -78,7 +78,7 @@ def delete_entity(
     *,
     delete_files: bool = False,
     storage_root: Path | None = None,
-) -> Removal:
+) -> RemovalResult:
     """Delete an entity with all below it, in one transaction; see `store.edit.delete`.
 
     `delete_files` deletes its files too, after that, if all lie inside the storage root. A file of
@@ -90,11 +90,11 @@ def delete_entity(
         if not deletion.exists:
             raise NoSuchEntityError(f"there is no such {entity}")
         files = _inside(deletion.files(), storage_root) if delete_files else []
-        removal = Removal(deletion.run())
+        removal = RemovalResult(deletion.run())
     return FileRemoval(database, storage_root, removal).run(files)
 
 
-def _inside(files: Iterable[DoomedFile], storage_root: Path | None) -> list[DoomedFile]:
+def _inside(files: Iterable[DeletedFile], storage_root: Path | None) -> list[DeletedFile]:
     """The files, if all that are to be deleted are inside the root once links are resolved."""
     if storage_root is None:
         raise OutsideStorageError(
@@ -111,7 +111,7 @@ def _inside(files: Iterable[DoomedFile], storage_root: Path | None) -> list[Doom
     return found
 
 
-def _path(file: DoomedFile) -> str:
+def _path(file: DeletedFile) -> str:
     return os.path.join(file.directory, file.name)
 
 

@@ -22,9 +22,9 @@ from dicom_graph.store.jobs.jobs import (
     JobRequest,
     JobStatus,
     Storage,
-    bury_dead_jobs,
     claim_job,
     create_job,
+    fail_dead_jobs,
 )
 from dicom_graph.store.tables.archive import ImportFailure, ImportJob
 
@@ -62,7 +62,7 @@ def run_import(
     if request.storage is not Storage.IN_PLACE:
         required_root(storage_root)
     with database.writer.begin() as connection:
-        bury_dead_jobs(connection)
+        fail_dead_jobs(connection)
         job = _claimed(connection, create_job(connection, request))
     run = JobRun(
         database,
@@ -98,7 +98,7 @@ def retry_import(
     Raises JobControlError; StorageError where the import kept files and there is no storage root.
     """
     with database.writer.begin() as connection:
-        bury_dead_jobs(connection)
+        fail_dead_jobs(connection)
         job = _claimed(connection, create_retry(connection, job_id, origin))
         if job.request.storage is not Storage.IN_PLACE:
             required_root(storage_root)

@@ -16,10 +16,10 @@ from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.dicom.regular_file import lies_inside, resolved_roots
 from dicom_graph.importing.discover import Discovery, Leave, Walk, outside_roots
 from dicom_graph.importing.garbage_collection import rare_collections
-from dicom_graph.importing.known_files import with_known
+from dicom_graph.importing.known_files import with_known_files
 from dicom_graph.importing.ledger import JobLedger, Ledger
 from dicom_graph.importing.listing import Folder
-from dicom_graph.importing.read_ahead import WAITING, ReadAhead, Waiting
+from dicom_graph.importing.read_ahead import PENDING, PendingResult, ReadAhead
 from dicom_graph.importing.reader import Result
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.storage import FileStorage, in_parts, required_root
@@ -29,8 +29,8 @@ from dicom_graph.importing.timeouts import (
     Calls,
     CallTimeout,
     DirectCalls,
-    LateFailure,
     TimedCalls,
+    TimeoutFailure,
     each,
 )
 from dicom_graph.importing.uploads import uploaded_names
@@ -55,7 +55,7 @@ from dicom_graph.store.jobs.jobs import (
     status_of,
 )
 from dicom_graph.store.sql.dialect import DRIVER_ERRORS, REFUSED, is_deadlock
-from dicom_graph.store.sql.unavailable import DatabaseUnavailable, trouble_of
+from dicom_graph.store.sql.unavailable import DatabaseUnavailable, unavailable_message
 
 log = logging.getLogger(__name__)
 Progress = Callable[[JobCounts], None]
@@ -166,7 +166,7 @@ class JobRun:
         return self._counts
 
     def run(self) -> JobStatus:
-        """Run to the end; gives how it ended. Errors of the database are raised, after marking."""
+        """Run to the end; returns its status. Errors of the database are raised, after marking."""
         try:
             if self._storage:
                 self._last_calls.run(self._storage.prepare)
@@ -197,7 +197,7 @@ class JobRun:
         try:
             if self._sync is not None:
                 self._calls.run(self._sync.check_mounts)
-            for folder, known in with_known(self._database, self._discovery.folders()):
+            for folder, known in with_known_files(self._database, self._discovery.folders()):
                 self._take(folder, known)
             self._take_results(self._ahead.rest())
             self._save()
@@ -213,9 +213,9 @@ class JobRun:
         except JobLostError:
             raise
         except Exception as error:
-            trouble = trouble_of(error)
-            if trouble is not None:
-                self._leave(trouble)
+            problem = unavailable_message(error)
+            if problem is not None:
+                self._leave(problem)
                 raise
             # Not the message: a database's may quote patient data.
             place = "".join(traceback.format_tb(error.__traceback__))
@@ -224,12 +224,12 @@ class JobRun:
                 self._finish(JobStatus.FAILED, f"unexpected {type(error).__name__}; see the log")
             raise
 
-    def _leave(self, trouble: str) -> None:
+    def _leave(self, problem: str) -> None:
         """The database cannot be used: what was written holds, and who runs the job goes on."""
-        log.error("import %s stops: %s", self._job.id, trouble)
+        log.error("import %s stops: %s", self._job.id, problem)
         if self._job.request.origin is not JobOrigin.API and not self._ledger.is_tried_again:
             with suppress(*DRIVER_ERRORS, DatabaseUnavailable):
-                self._finish(JobStatus.FAILED, f"{trouble}; the same import again completes it")
+                self._finish(JobStatus.FAILED, f"{problem}; the same import again completes it")
 
     def _end(self, stopped: _Stopped | UnmountedError) -> JobStatus:
         """Write what was read before the stop, which may fail and so stop it another way."""
@@ -325,9 +325,9 @@ class JobRun:
             changed = True
         self._ahead.put(file, replaces=known.mode if known and changed else None)
 
-    def _take_results(self, results: Iterator[Result | Waiting]) -> None:
+    def _take_results(self, results: Iterator[Result | PendingResult]) -> None:
         for result in results:
-            if result is WAITING:
+            if result is PENDING:
                 self._check_stop()
             else:
                 self._take_result(result)
@@ -336,7 +336,7 @@ class JobRun:
 
     def _take_result(self, result: Result) -> None:
         self._unsaved += 1
-        if isinstance(result, LateFailure):
+        if isinstance(result, TimeoutFailure):
             self._n_late += 1
         elif not isinstance(result, Outcome):
             self._n_late = 0
@@ -462,7 +462,7 @@ class JobRun:
         self._stop_if(self._commit(work))
 
     def _commit(self, work: Step) -> bool:
-        """The same; gives whether the job is asked to end."""
+        """The same; returns whether the job is asked to end."""
         counts = replace(self._counts, found=self._found)
         with self._database.writer.begin() as connection:
             work(connection, counts)

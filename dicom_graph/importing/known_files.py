@@ -14,7 +14,9 @@ _MAX_SECONDS = 1.0
 Known = Mapping[str, KnownFile]
 
 
-def with_known(database: Database, folders: Iterable[Folder]) -> Iterator[tuple[Folder, Known]]:
+def with_known_files(
+    database: Database, folders: Iterable[Folder]
+) -> Iterator[tuple[Folder, Known]]:
     """Each folder with its known files, by name; in the order of the folders."""
     waiting: list[Folder] = []
     n_files = 0

@@ -17,7 +17,7 @@ class Ledger(Protocol):
     is_tried_again: bool
 
     def save(self, connection: Connection, counts: JobCounts, failures: Sequence[Failure]) -> bool:
-        """Record the counts so far, and further failures; gives whether it is asked to end.
+        """Record the counts so far, and further failures; returns whether it is asked to end.
 
         Raises JobLostError.
         """

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from dicom_graph.importing.timeouts import CallTimeout, LateFailure, beat
+from dicom_graph.importing.timeouts import CallTimeout, TimeoutFailure, heartbeat
 from dicom_graph.store.ingest import FileRecord
 from dicom_graph.store.jobs.jobs import Failure
 
@@ -67,7 +67,7 @@ class Listing:
             self._entries = sorted(chosen, key=lambda entry: entry.name)
 
     def _is_chosen(self, name: str) -> bool:
-        beat()
+        heartbeat()
         return name > self._after and (self._until is None or name <= self._until)
 
     def entries(self) -> Iterator[os.DirEntry[str]]:
@@ -104,5 +104,5 @@ def printable(path: str) -> str:
 
 def failure_of(path: str, error: OSError) -> Failure:
     """Why something at a path cannot be taken."""
-    kind = LateFailure if isinstance(error, CallTimeout) else Failure
+    kind = TimeoutFailure if isinstance(error, CallTimeout) else Failure
     return kind(printable(path), error.strerror or type(error).__name__)

@@ -14,7 +14,7 @@ from dicom_graph.importing.child_process import ChildProcess
 from dicom_graph.importing.reader import FileReader, Result, path_of, result_of
 from dicom_graph.importing.reading_process import READY, InProgress
 from dicom_graph.importing.serialization import Unpacker
-from dicom_graph.importing.timeouts import CallTimeout, LateFailure, TimedCalls
+from dicom_graph.importing.timeouts import CallTimeout, TimedCalls, TimeoutFailure
 from dicom_graph.store.ingest import FileRecord
 from dicom_graph.store.jobs.jobs import Failure
 
@@ -143,7 +143,7 @@ class ReaderPool:
         if number is not None:
             chunk = late.orders[0].chunk
             path = path_of(chunk.files[number][0])
-            chunk.give_up(number, LateFailure(path, str(CallTimeout(self._seconds).strerror)))
+            chunk.give_up(number, TimeoutFailure(path, str(CallTimeout(self._seconds).strerror)))
             # Of the process that is killed now there is nothing else to blame.
             late.orders[0].alone = False
         self._replace(late, has_blamed=number is not None)
@@ -183,7 +183,7 @@ class ReaderPool:
             except CallTimeout as error:
                 # The thread that was left has the other one.
                 self._own = FileReader(self._mode, self._max_inline_bytes)
-                chunk.add(LateFailure(path_of(file), str(error.strerror)))
+                chunk.add(TimeoutFailure(path_of(file), str(error.strerror)))
 
 
 class _Order:

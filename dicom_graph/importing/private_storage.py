@@ -11,7 +11,7 @@ from dicom_graph.dicom.default_path import default_path
 from dicom_graph.importing.work_folder import WORK_FOLDER
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest.missing_files import directories_below
-from dicom_graph.store.private_files import mend
+from dicom_graph.store.private_files import restrict_to_owner
 from dicom_graph.store.sql.dialect import DRIVER_ERRORS, describe_error
 from dicom_graph.store.sql.unavailable import DatabaseUnavailable
 from dicom_graph.store.tables.archive import File, Image
@@ -22,7 +22,7 @@ _LEVELS = 3
 """Of folders between a storage root and a file: its patient's, its study's and its series'."""
 
 
-class StorageMender:
+class StoragePermissionsRepair:
     """A thread that looks once at all that is stored below a root.
 
     What lies there under another name than an import that stores gives is not ours: it stays as it
@@ -33,7 +33,7 @@ class StorageMender:
         self._database = database
         self._root = os.path.realpath(root)
         self._stop = threading.Event()
-        self._mended: set[str] = set()
+        self._repaired: set[str] = set()
         self._n_files = 0
         self._n_folders = 0
         self._thread = threading.Thread(target=self._work, name="mender", daemon=True)
@@ -58,7 +58,7 @@ class StorageMender:
         """Look at everything; a line in the log says what others could read."""
         work = os.path.join(self._root, WORK_FOLDER)
         for folder in (work, *(os.path.join(work, name) for name in ("copying", "uploads"))):
-            self._n_folders += mend(folder)
+            self._n_folders += restrict_to_owner(folder)
         after = ""
         while not self._stop.is_set():
             with self._database.read_sync() as connection:
@@ -88,15 +88,15 @@ class StorageMender:
             if self._stop.is_set():
                 return
             if name == os.path.basename(default_path(None, None, None, uid)):
-                self._n_files += mend(os.path.join(inside[id], name))
-                self._mend_folders(inside[id])
+                self._n_files += restrict_to_owner(os.path.join(inside[id], name))
+                self._repair_folders(inside[id])
 
     def _is_in_place(self, folder: str) -> bool:
         relative = os.path.relpath(folder, self._root)
         return not relative.startswith(os.pardir) and relative.count(os.sep) == _LEVELS - 1
 
-    def _mend_folders(self, folder: str) -> None:
-        while folder != self._root and folder not in self._mended:
-            self._mended.add(folder)
-            self._n_folders += mend(folder)
+    def _repair_folders(self, folder: str) -> None:
+        while folder != self._root and folder not in self._repaired:
+            self._repaired.add(folder)
+            self._n_folders += restrict_to_owner(folder)
             folder = os.path.dirname(folder)

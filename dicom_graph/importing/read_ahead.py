@@ -8,7 +8,7 @@ from enum import Enum
 from dicom_graph.dicom.mode import Mode
 from dicom_graph.importing.pool import Chunk, ReaderPool
 from dicom_graph.importing.reader import FileReader, Result, path_of
-from dicom_graph.importing.timeouts import FILE_SECONDS, CallTimeout, LateFailure, TimedCalls
+from dicom_graph.importing.timeouts import FILE_SECONDS, CallTimeout, TimedCalls, TimeoutFailure
 from dicom_graph.store.ingest import FileRecord
 
 _MANY = 20
@@ -18,13 +18,13 @@ _CHUNKS_PER_PROCESS = 6
 _PATIENCE_S = 0.5
 
 
-class Waiting(Enum):
+class PendingResult(Enum):
     """What stands for a result that is not there yet."""
 
-    WAITING = "waiting"
+    PENDING = "waiting"
 
 
-WAITING = Waiting.WAITING
+PENDING = PendingResult.PENDING
 
 
 class ReadAhead:
@@ -92,30 +92,30 @@ class ReadAhead:
         except CallTimeout as error:
             self._start_pool()
             self._is_pooled = self._is_stuck = True
-            return LateFailure(path_of(file), str(error.strerror))
+            return TimeoutFailure(path_of(file), str(error.strerror))
 
     def pass_on(self, result: Result) -> None:
         """A result that is known already takes its place in the line."""
         self._open.passed.setdefault(len(self._open.files), []).append(result)
 
-    def ready(self) -> Iterator[Result | Waiting]:
+    def ready(self) -> Iterator[Result | PendingResult]:
         """The results that are there; where too many files wait, also some that are not yet."""
         limit = self._processes * _CHUNKS_PER_PROCESS
         yield from self._results(limit)
 
-    def rest(self) -> Iterator[Result | Waiting]:
+    def rest(self) -> Iterator[Result | PendingResult]:
         """All results that are left."""
         self._close_chunk()
         yield from self._results(0)
 
-    def _results(self, limit: int) -> Iterator[Result | Waiting]:
+    def _results(self, limit: int) -> Iterator[Result | PendingResult]:
         while self._line:
             if self._line[0].is_read:
                 yield from self._line.popleft().all_results()
             elif len(self._line) <= limit:
                 return
             elif not self._receive(_PATIENCE_S):
-                yield WAITING
+                yield PENDING
         if not self._open.files:
             known, self._open = self._open, Chunk()
             yield from known.all_results()

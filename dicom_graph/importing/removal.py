@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from dicom_graph.dicom.elements import header_digest
 from dicom_graph.dicom.errors import FileGoneError
-from dicom_graph.dicom.stored_file import FileState, look, read_again
+from dicom_graph.dicom.stored_file import FileState, open_stored_file, reread_header
 from dicom_graph.importing.safe_files import in_folder
-from dicom_graph.store.edit.delete import Deleted, DoomedFile
+from dicom_graph.store.edit.delete import Deleted, DeletedFile
 from dicom_graph.store.edit.files import claimed_files
 from dicom_graph.store.engine import Database
 from dicom_graph.store.generation import write_alone
@@ -28,7 +28,7 @@ _CHANGED = "it has changed since it was imported"
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
+class RemovalResult:
     """What was deleted; `kept`: the files that could not be, with the reasons."""
 
     rows: Deleted
@@ -39,7 +39,7 @@ class Removal:
 class _Name(NamedTuple):
     """A name that may go, and what it must still be: device and inode."""
 
-    file: DoomedFile
+    file: DeletedFile
     path: str
     device: int
     inode: int
@@ -48,12 +48,14 @@ class _Name(NamedTuple):
 class FileRemoval:
     """Deletes files below a storage root after their rows are gone."""
 
-    def __init__(self, database: Database, storage_root: Path | None, removal: Removal) -> None:
+    def __init__(
+        self, database: Database, storage_root: Path | None, removal: RemovalResult
+    ) -> None:
         self._database = database
         self._roots = (os.path.realpath(storage_root),) if storage_root is not None else ()
         self._rows, self._kept = removal.rows, removal.kept
 
-    def run(self, files: Sequence[DoomedFile]) -> Removal:
+    def run(self, files: Sequence[DeletedFile]) -> RemovalResult:
         """Delete files, but for those that are not what they were, and those that an import has
         listed again by now.
         """
@@ -61,9 +63,9 @@ class FileRemoval:
         for start in range(0, len(files), _CHUNK):
             names = [self._seen(file) for file in sorted(files[start : start + _CHUNK])]
             deleted += self._delete([name for name in names if name is not None])
-        return Removal(self._rows, deleted, self._kept)
+        return RemovalResult(self._rows, deleted, self._kept)
 
-    def _seen(self, file: DoomedFile) -> _Name | None:
+    def _seen(self, file: DeletedFile) -> _Name | None:
         """The file as it is, if it may go."""
         path = os.path.join(file.directory, file.name)
         if not file.is_own:
@@ -80,16 +82,16 @@ class FileRemoval:
             self._kept.append((path, error.strerror or type(error).__name__))
         return None
 
-    def _is_as_it_was(self, file: DoomedFile, path: str) -> bool:
+    def _is_as_it_was(self, file: DeletedFile, path: str) -> bool:
         state = FileState(
             path, file.size, file.mtime_ns, file.digest, file.stamp, roots=self._roots
         )
         try:
-            opened, is_same = look(state)
+            opened, is_same = open_stored_file(state)
             with opened:
                 if is_same or file.digest is None:
                     return True
-                return header_digest(read_again(opened).elements) == file.digest
+                return header_digest(reread_header(opened).elements) == file.digest
         except FileGoneError:
             return False
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class ForbiddenPathError(ValueError):
-    """The path does not exist or may not be imported; the message is for the one who asked."""
+    """The path does not exist or may not be imported; the message is for the user who asked."""
 
 
 def resolve_roots(roots: Sequence[Path]) -> tuple[Path, ...]:

@@ -19,9 +19,9 @@ from dicom_graph.dicom.regular_file import (
     open_folder,
     open_regular_file,
 )
-from dicom_graph.importing.timeouts import beat
+from dicom_graph.importing.timeouts import heartbeat
 from dicom_graph.store.ingest import FileRecord
-from dicom_graph.store.private_files import mend, open_new
+from dicom_graph.store.private_files import open_new, restrict_to_owner
 
 _CHUNK = 1 << 20
 _UNSYNCED = 256 << 20
@@ -93,7 +93,7 @@ def _write_copy(source: str, record: FileRecord, temporary: str) -> bytes:
         require_unchanged(os.fstat(file.fileno()), record)
         unsynced = 0
         for chunk in iter(lambda: file.read(_CHUNK), b""):
-            beat()
+            heartbeat()
             digest.update(chunk)
             left = memoryview(chunk)
             while left:
@@ -120,7 +120,7 @@ def _digest_on_disk(path: str) -> bytes:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         digest = hashlib.sha256()
         for chunk in iter(lambda: file.read(_CHUNK), b""):
-            beat()
+            heartbeat()
             digest.update(chunk)
         return digest.digest()
 
@@ -180,7 +180,7 @@ def is_same(source: str, target: str, roots: Roots | None = None) -> bool:
         if os.path.samestat(here, there):
             return True
         while chunk := mine.read(_CHUNK):
-            beat()
+            heartbeat()
             if theirs.read(_CHUNK) != chunk:
                 return False
         return not theirs.read(1)
@@ -216,7 +216,7 @@ def remove_original(
             raise StorageError(f"it is {target} itself")
         os.unlink(name, dir_fd=folder)
     # Not before: until now it may have been the original, under another name.
-    mend(target)
+    restrict_to_owner(target)
 
 
 @contextmanager

@@ -111,7 +111,7 @@ class Unpacker:
         )  # fmt: skip
 
     def _header(self, numbered: Numbered) -> Changes | None:
-        """Keep a header as the last one; gives how it differs from the one before, if known."""
+        """Keep a header as the last one; returns how it differs from the one before, if known."""
         if isinstance(numbered, bytes):
             self._last = self._item(numbered)
             self._by_tag = {element.tag: element for element in self._last}

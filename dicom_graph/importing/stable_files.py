@@ -12,7 +12,7 @@ _Signature = tuple[int, ...]
 _SILENT = (-1,)
 
 
-class Settling:
+class StablePaths:
     """Paths that have changed, until their size and modification time stay for `seconds`.
 
     `calls`: how the file system is asked. What gives no answer counts as settled: an import tells.

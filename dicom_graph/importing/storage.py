@@ -22,13 +22,13 @@ from dicom_graph.importing.safe_files import (
     remove_original,
     sync_folder,
 )
-from dicom_graph.importing.timeouts import Calls, CallTimeout, LateFailure, TimedThreads
+from dicom_graph.importing.timeouts import Calls, CallTimeout, TimedThreads, TimeoutFailure
 from dicom_graph.importing.work_folder import (
     WORK_FOLDER,
     copying_folder,
     is_upload,
-    own_name,
     remove_abandoned,
+    unique_name,
 )
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import FileRecord, ImageFile, Outcome, ReadFile, files_of_images
@@ -113,10 +113,10 @@ class FileStorage:
         """Let the threads go; a copy that is being made has some seconds to end."""
         self._threads.close(_END_SECONDS)
 
-    def store(self, files: Sequence[ReadFile], beat: Callable[[], None]) -> Stored:
+    def store(self, files: Sequence[ReadFile], heartbeat: Callable[[], None]) -> Stored:
         """Put files at their targets; those that cannot be stay where they are.
 
-        `beat` is called every few seconds while that lasts. Raises OSError where a folder that
+        `heartbeat` is called every few seconds while that lasts. Raises OSError where a folder that
         holds new files cannot be synced: then none of them may be written.
         """
         uids = sorted({file.entities.image.uid for file in files})
@@ -130,7 +130,7 @@ class FileStorage:
             (same, self._threads.submit(self._place_all, same, known.get(uid, [])))
             for uid, same in by_image.items()
         ]
-        self._await([future for _, future in begun], beat)
+        self._await([future for _, future in begun], heartbeat)
         result = Stored()
         for same, future in begun:
             # Of one that gave no answer, the thread may still write into the list.
@@ -144,17 +144,17 @@ class FileStorage:
                 self._collect(file, same.target, place, known, result)
         folders = {file.file.directory for file in result.files}
         synced = self._threads.submit(self._sync_folders, folders)
-        self._await([synced], beat)
+        self._await([synced], heartbeat)
         synced.result()
         return result
 
-    def _await(self, futures: Sequence[Future[None]], beat: Callable[[], None]) -> None:
+    def _await(self, futures: Sequence[Future[None]], heartbeat: Callable[[], None]) -> None:
         """Return when the calls have ended, or are given up."""
         waiting = set(futures)
         while waiting:
             waiting = wait(waiting, _BEAT_SECONDS).not_done
             self._threads.give_up_late()
-            beat()
+            heartbeat()
 
     def _collect(
         self,
@@ -172,7 +172,7 @@ class FileStorage:
                 result.full = f"{place.strerror} in the storage root {self._root}"
             else:
                 reason = place.strerror or type(place).__name__
-                kind = LateFailure if isinstance(place, CallTimeout) else Failure
+                kind = TimeoutFailure if isinstance(place, CallTimeout) else Failure
                 result.failures.append(kind(source, f"cannot be stored: {reason}"))
         else:
             record = place
@@ -242,7 +242,7 @@ class FileStorage:
     def _bring(self, record: FileRecord, target: str) -> bool:
         """False where another process was faster."""
         make_folder(os.path.dirname(target))
-        temporary = os.path.join(self._copying, own_name())
+        temporary = os.path.join(self._copying, unique_name())
         is_linked = link_to(record, temporary, target) if self._moves else None
         return copy_to(record, temporary, target) if is_linked is None else is_linked
 

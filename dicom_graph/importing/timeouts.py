@@ -37,7 +37,7 @@ class CallTimeout(TimeoutError):
 
 
 @dataclass(slots=True)
-class LateFailure(Failure):
+class TimeoutFailure(Failure):
     """A file or folder that gave no answer in time."""
 
 
@@ -172,7 +172,7 @@ class _Thread(threading.Thread):
             # What it refers to may be large, and the next call may be long in coming.
             del call, future, function
 
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         running = self._running
         if running is not None:
             self._running = running[0], time.monotonic()
@@ -190,11 +190,11 @@ def _settle(tell: Callable[[Any], None], outcome: object) -> None:
         tell(outcome)
 
 
-def beat() -> None:
+def heartbeat() -> None:
     """A sign of life of a call that takes long, from within; elsewhere it does nothing."""
     thread = threading.current_thread()
     if isinstance(thread, _Thread):
-        thread.beat()
+        thread.heartbeat()
 
 
 def each(calls: Calls, items: Iterator[Result]) -> Iterator[Result]:

@@ -19,9 +19,9 @@ from sqlalchemy import select
 from dicom_graph.importing.safe_files import FULL
 from dicom_graph.importing.work_folder import (
     is_upload,
-    own_name,
     remove,
     remove_abandoned,
+    unique_name,
     uploads_folder,
 )
 from dicom_graph.store.engine import Database
@@ -46,7 +46,7 @@ _ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 
 
 class UploadError(Exception):
-    """An upload cannot be taken; the message is for the one who sent it."""
+    """An upload cannot be taken; the message is for the user who sent it."""
 
 
 class UploadTooLarge(UploadError):
@@ -67,7 +67,7 @@ class Upload:
         self._number = 0
         self._names: dict[str, str] = {}
         with _no_space():
-            self._folder = Path(os.path.realpath(uploads_folder(root)), own_name())
+            self._folder = Path(os.path.realpath(uploads_folder(root)), unique_name())
             make_folder(self._folder / _FILES)
 
     @property

@@ -12,7 +12,7 @@ from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.importing.discover import is_at_or_below
 from dicom_graph.importing.file_events import Listener
 from dicom_graph.importing.foreground import Report, run_import
-from dicom_graph.importing.stable_files import Settling
+from dicom_graph.importing.stable_files import StablePaths
 from dicom_graph.importing.timeouts import FILE_SECONDS, CallTimeout, TimedCalls
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest.missing_files import knows_files_at
@@ -70,7 +70,7 @@ class Watch:
         self._stop = stop
         self._on_report = on_report
         self._calls = TimedCalls(options.file_seconds, self._check_stop)
-        self._settling = Settling(options.settle, self._calls)
+        self._settling = StablePaths(options.settle, self._calls)
 
     def run(self) -> None:
         """Watch until stopped. Raises ListenError where nothing can be watched."""
@@ -96,7 +96,7 @@ class Watch:
                 self._stop.wait(_RETRY_SECONDS)
 
     def _wait_for_roots(self) -> bool:
-        """Wait until all roots are there; gives whether they are, or false when stopped."""
+        """Wait until all roots are there; returns whether they are, or false when stopped."""
         has_told = False
         while not self._stop.is_set():
             absent = [path for path in self._roots if not self._is_there(path)]
@@ -121,7 +121,7 @@ class Watch:
             self._settling.add([path for path in listener.changed() if self._concerns(path)])
             settled = self._settling.take()
             if settled:
-                paths = together(settled, self._roots)
+                paths = merged_paths(settled, self._roots)
                 relevant = [path for path in paths if self._is_relevant(path)]
                 if relevant:
                     self._import(relevant)
@@ -169,7 +169,7 @@ class Watch:
             return []
 
 
-def together(paths: Collection[str], roots: Sequence[str]) -> list[str]:
+def merged_paths(paths: Collection[str], roots: Sequence[str]) -> list[str]:
     """The same paths, without those inside others; if they are many, the folders they lie in."""
     chosen: list[str] = []
     for path in sorted(paths, key=lambda path: path.split(os.sep)):
@@ -178,7 +178,7 @@ def together(paths: Collection[str], roots: Sequence[str]) -> list[str]:
     if len(chosen) <= _MAX_PATHS:
         return chosen
     folders = {path if path in roots else os.path.dirname(path) for path in chosen}
-    return together(folders, roots) if len(folders) < len(chosen) else list(roots)
+    return merged_paths(folders, roots) if len(folders) < len(chosen) else list(roots)
 
 
 def _identity(path: str) -> _Identity:

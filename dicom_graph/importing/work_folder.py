@@ -44,7 +44,7 @@ def _made(root: Path, name: str) -> Path:
     return folder
 
 
-def own_name() -> str:
+def unique_name() -> str:
     """A name that no other process gives, and that tells which one gave it."""
     return f"{_HOST}+{os.getpid()}+{_RUN}+{next(_numbers)}"
 

@@ -19,7 +19,7 @@ class AccountError(ValueError):
 
 
 class UserRow(NamedTuple):
-    """A user, and the ids of the groups that limit it: None for one who sees everything."""
+    """A user, and the ids of the groups that limit it: None for a user who sees everything."""
 
     id: int
     name: str
@@ -97,7 +97,7 @@ def _enabled(user: UserRow | None) -> UserRow | None:
 
 
 def add_user(connection: Connection, name: str, **values: Any) -> int:
-    """Insert a user; gives its id. Raises AccountError where the name is taken."""
+    """Insert a user; returns its id. Raises AccountError where the name is taken."""
     return _insert(connection, User.__table__, f"there is a user {name} already", values, name)  # type: ignore[arg-type]
 
 
@@ -126,7 +126,7 @@ def users(connection: Connection) -> list[Row[Any]]:
 
 
 def add_token(connection: Connection, user_name: str, digest: bytes, **values: Any) -> int:
-    """Insert a token of a user; gives its id. Raises AccountError where there is no such user."""
+    """Insert a token of a user; returns its id. Raises AccountError where there is no such user."""
     user = require_user(connection, user_name)
     statement = insert(Token).values(account_id=user.id, digest=digest, **values)
     return int(connection.execute(statement.returning(Token.id)).scalar_one())
@@ -173,7 +173,7 @@ def _insert(connection: Connection, table: Table, taken: str, values: Any, name:
 
 
 def add_group(connection: Connection, name: str) -> int:
-    """Insert a group; gives its id. Raises AccountError where the name is taken."""
+    """Insert a group; returns its id. Raises AccountError where the name is taken."""
     taken = f"there is a group {name} already"
     return _insert(connection, Group.__table__, taken, {}, name)  # type: ignore[arg-type]
 

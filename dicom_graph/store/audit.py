@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, delete, insert, select
 
-from dicom_graph.store.audit_subjects import Seen
+from dicom_graph.store.audit_subjects import AuditSubjects
 from dicom_graph.store.sql.bulk_statements import insert_rows
 from dicom_graph.store.sql.dialect import among, is_sqlite
 from dicom_graph.store.sql.types import utc_now
@@ -58,7 +58,7 @@ class Outcome(StrEnum):
 
 @dataclass(slots=True)
 class AuditLine:
-    """A row of the log. What `seen` holds is listed and counted when the line is written."""
+    """A row of the log. What `subjects` holds is listed and counted when the line is written."""
 
     action: Action
     outcome: Outcome
@@ -76,7 +76,7 @@ class AuditLine:
     seconds: float | None = None
     detail: str | None = None
     pruned_before: dt.datetime | None = None
-    seen: Seen | None = None
+    subjects: AuditSubjects | None = None
     created: dt.datetime = field(default_factory=utc_now)
 
 
@@ -88,12 +88,14 @@ class AuditWriter:
         self._studies: dict[int, str] = {}
 
     def write(self, connection: Connection, lines: Sequence[AuditLine]) -> list[dict[str, Any]]:
-        """Insert lines, inside the caller's transaction; gives their columns."""
-        seens = [line.seen for line in lines if line.seen is not None]
-        if seens:
-            _place_loose(connection, seens)
-            self._name(connection, Patient.__table__, self._patients, [s.patients for s in seens])  # type: ignore[arg-type]
-            self._name(connection, Study.__table__, self._studies, [s.studies for s in seens])  # type: ignore[arg-type]
+        """Insert lines, inside the caller's transaction; returns their columns."""
+        all_subjects = [line.subjects for line in lines if line.subjects is not None]
+        if all_subjects:
+            _place_loose(connection, all_subjects)
+            patients = [subjects.patients for subjects in all_subjects]
+            self._name(connection, Patient.__table__, self._patients, patients)  # type: ignore[arg-type]
+            studies = [subjects.studies for subjects in all_subjects]
+            self._name(connection, Study.__table__, self._studies, studies)  # type: ignore[arg-type]
         rows = [_columns(line) for line in lines]
         insert_rows(
             connection, _TABLE, _COLUMNS, [[row[name] for name in _COLUMNS] for row in rows]
@@ -124,19 +126,19 @@ class AuditWriter:
                     ids[id] = known.get(id, f"row {id}")
 
 
-def _place_loose(connection: Connection, seens: Iterable[Seen]) -> None:
+def _place_loose(connection: Connection, all_subjects: Iterable[AuditSubjects]) -> None:
     """Find what images and series belong to that were given without it."""
-    seens = list(seens)
-    images = _rows_of(connection, Image, [seen.loose_images for seen in seens])
-    for seen in seens:
-        seen.add("image", [images[id] for id in seen.loose_images if id in images])
+    all_subjects = list(all_subjects)
+    images = _rows_of(connection, Image, [subjects.loose_images for subjects in all_subjects])
+    for subjects in all_subjects:
+        subjects.add("image", [images[id] for id in subjects.loose_images if id in images])
         # Deleted meanwhile.
-        seen.images |= seen.loose_images
-    series = _rows_of(connection, Series, [seen.loose_series for seen in seens])
-    for seen in seens:
-        loose = set(seen.loose_series)
-        seen.add("series", [series[id] for id in loose if id in series])
-        seen.series |= loose
+        subjects.images |= subjects.loose_images
+    series = _rows_of(connection, Series, [subjects.loose_series for subjects in all_subjects])
+    for subjects in all_subjects:
+        loose = set(subjects.loose_series)
+        subjects.add("series", [series[id] for id in loose if id in series])
+        subjects.series |= loose
 
 
 def _rows_of(
@@ -153,7 +155,7 @@ def _rows_of(
 
 
 def _columns(line: AuditLine) -> dict[str, Any]:
-    seen = line.seen or _NOTHING
+    subjects = line.subjects or _NOTHING
     return {
         "created": line.created,
         "action": str(line.action),
@@ -170,19 +172,19 @@ def _columns(line: AuditLine) -> dict[str, Any]:
         "root_fields": line.root_fields,
         "document_digest": line.document_digest,
         "seconds": line.seconds,
-        "patients": _listed(seen.patients),
-        "studies": _listed(seen.studies),
-        "import_jobs": sorted(seen.jobs)[-MAX_LISTED:] or None,
-        "n_patients": len(seen.patients),
-        "n_studies": len(seen.studies),
-        "n_series": len(seen.series),
-        "n_images": len(seen.images),
+        "patients": _listed(subjects.patients),
+        "studies": _listed(subjects.studies),
+        "import_jobs": sorted(subjects.jobs)[-MAX_LISTED:] or None,
+        "n_patients": len(subjects.patients),
+        "n_studies": len(subjects.studies),
+        "n_series": len(subjects.series),
+        "n_images": len(subjects.images),
         "detail": _text(line.detail),
         "pruned_before": line.pruned_before,
     }
 
 
-_NOTHING = Seen()
+_NOTHING = AuditSubjects()
 
 
 def _listed(found: dict[int, str | None]) -> list[str] | None:
@@ -222,7 +224,7 @@ def latest_lines(
 
 
 def prune_lines(connection: Connection, before: dt.datetime, line: AuditLine) -> int:
-    """Delete the lines before a moment, and write one that says so; gives how many were deleted.
+    """Delete the lines before a moment, and write one that says so; returns how many were deleted.
 
     The line is what the triggers let the others go for, so it comes first.
     """

@@ -1,7 +1,8 @@
 """Which patients, studies, series and images an answer was made of.
 
-Whoever wants to know puts a `Seen` into `SEEN`; every question that the store answers from then on,
-in that task and what it starts, notes the rows that it gives. So no way to a row can be forgotten.
+A caller puts an `AuditSubjects` into `AUDIT_SUBJECTS`; every question that the store answers from
+then on, in that task and what it starts, notes the rows that it gives. So no way to a row can be
+forgotten.
 """
 
 from collections.abc import Iterable
@@ -9,7 +10,7 @@ from contextvars import ContextVar
 from typing import Any
 
 
-class Seen:
+class AuditSubjects:
     """The keys of rows that were given. Patients and studies with their uid, where it is known.
 
     `loose_series` and `loose_images` are those of which it is not known yet what they belong to.
@@ -26,9 +27,9 @@ class Seen:
         self.loose_series: set[int] = set()
         self.loose_images: set[int] = set()
 
-    def copy(self) -> "Seen":
+    def copy(self) -> "AuditSubjects":
         """What is noted so far."""
-        other = Seen()
+        other = AuditSubjects()
         other.patients, other.studies = dict(self.patients), dict(self.studies)
         for name in ("series", "images", "jobs", "loose_series", "loose_images"):
             setattr(other, name, set(getattr(self, name)))
@@ -43,55 +44,55 @@ class Seen:
 
 def note(entity: str, rows: Iterable[Any]) -> None:
     """Note rows that are given, for whoever wants to know."""
-    seen = SEEN.get()
-    if seen is not None:
-        seen.add(entity, rows)
+    subjects = AUDIT_SUBJECTS.get()
+    if subjects is not None:
+        subjects.add(entity, rows)
 
 
 def note_pseudonymous(entity: str, rows: Iterable[Any]) -> None:
     """The same of rows whose `uid` is not their own: the log finds that by their keys."""
-    seen = SEEN.get()
-    if seen is not None and entity in ("patient", "study"):
-        known = seen.patients if entity == "patient" else seen.studies
+    subjects = AUDIT_SUBJECTS.get()
+    if subjects is not None and entity in ("patient", "study"):
+        known = subjects.patients if entity == "patient" else subjects.studies
         for row in rows:
             known.setdefault(row.id)
     else:
         note(entity, rows)
 
 
-def _note_patients(seen: Seen, rows: Iterable[Any]) -> None:
-    seen.patients.update((row.id, row.uid) for row in rows)
+def _note_patients(subjects: AuditSubjects, rows: Iterable[Any]) -> None:
+    subjects.patients.update((row.id, row.uid) for row in rows)
 
 
-def _note_studies(seen: Seen, rows: Iterable[Any]) -> None:
-    seen.studies.update((row.id, row.uid) for row in rows)
+def _note_studies(subjects: AuditSubjects, rows: Iterable[Any]) -> None:
+    subjects.studies.update((row.id, row.uid) for row in rows)
 
 
-def _note_series(seen: Seen, rows: Iterable[Any]) -> None:
+def _note_series(subjects: AuditSubjects, rows: Iterable[Any]) -> None:
     for row in rows:
-        seen.series.add(row.id)
+        subjects.series.add(row.id)
         if row.patient_id is not None:
-            seen.patients.setdefault(row.patient_id)
+            subjects.patients.setdefault(row.patient_id)
         if row.study_id is not None:
-            seen.studies.setdefault(row.study_id)
-    seen.loose_series -= seen.series
+            subjects.studies.setdefault(row.study_id)
+    subjects.loose_series -= subjects.series
 
 
-def _note_images(seen: Seen, rows: Iterable[Any]) -> None:
+def _note_images(subjects: AuditSubjects, rows: Iterable[Any]) -> None:
     found = [(row.id, row.series_id) for row in rows]
-    seen.images.update(id for id, _ in found)
-    seen.loose_images -= seen.images
+    subjects.images.update(id for id, _ in found)
+    subjects.loose_images -= subjects.images
     series = {series_id for _, series_id in found if series_id is not None}
-    seen.loose_series |= series - seen.series
+    subjects.loose_series |= series - subjects.series
 
 
-def _note_headers(seen: Seen, rows: Iterable[Any]) -> None:
+def _note_headers(subjects: AuditSubjects, rows: Iterable[Any]) -> None:
     images = {row.image_id for row in rows if row.image_id is not None}
-    seen.loose_images |= images - seen.images
+    subjects.loose_images |= images - subjects.images
 
 
-def _note_jobs(seen: Seen, rows: Iterable[Any]) -> None:
-    seen.jobs.update(row.id for row in rows)
+def _note_jobs(subjects: AuditSubjects, rows: Iterable[Any]) -> None:
+    subjects.jobs.update(row.id for row in rows)
 
 
 _NOTES = {
@@ -99,5 +100,5 @@ _NOTES = {
     "image": _note_images, "header": _note_headers, "import_job": _note_jobs,
 }  # fmt: skip
 
-SEEN: ContextVar[Seen | None] = ContextVar("seen", default=None)
+AUDIT_SUBJECTS: ContextVar[AuditSubjects | None] = ContextVar("audit_subjects", default=None)
 """Where the rows that the store gives are noted; None where nobody wants to know."""

@@ -12,7 +12,7 @@ from dicom_graph.store.private_files import open_new
 
 
 def back_up(database: Database, target: Path, *, force: bool = False) -> int:
-    """Copy the database to a file; gives its size in bytes.
+    """Copy the database to a file; returns its size in bytes.
 
     The copy is made beside the target, checked, flushed to disk, and only then put in its place:
     the target is whole or as it was. Readers and writers go on meanwhile. Raises DatabaseError; for

@@ -18,12 +18,12 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from dicom_graph.settings import default_folder
 from dicom_graph.store.deadline import DEADLINE, interrupted_at
-from dicom_graph.store.private_files import make_folder, mend
+from dicom_graph.store.private_files import make_folder, restrict_to_owner
 from dicom_graph.store.sql.dialect import limit_waiting, refuse_condition, tune_sqlite_connection
 from dicom_graph.store.sql.same_file import SameFile
 from dicom_graph.store.sql.unavailable import UNREACHABLE, DatabaseUnavailable
 from dicom_graph.store.storable import refuse_unstorable
-from dicom_graph.store.views.definitions import Sights
+from dicom_graph.store.views.definitions import VisibleDefinitionsCache
 from dicom_graph.store.views.narrowing import WHOLE, Groups, narrow_statement
 
 log = logging.getLogger(__name__)
@@ -55,29 +55,31 @@ class Database:
             raise DatabaseError("the database URL cannot be read") from None
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.groups: Groups | None = None
-        self.sights: Sights | None = None
+        self.visible_definitions: VisibleDefinitionsCache | None = None
         self._pool_size = pool_size
         self._places = asyncio.Semaphore(pool_size)
         self._file = SameFile(self.url.database) if self.is_sqlite else None
 
     def limited_to(self, groups: Groups) -> "Database":
-        """The same database, and the same connections, for questions of who sees only what these
-        groups are granted.
+        """The same database, and the same connections, for questions of users who see only what
+        these groups are granted.
         """
         limited = self._same()
         limited.groups = groups
         return limited
 
     def deidentified(self) -> "Database":
-        """The same database, and the same connections, for questions of who sees no identities."""
+        """The same database, and the same connections, for questions of users who see no
+        identities.
+        """
         limited = self._same()
-        limited.sights = Sights(self.is_sqlite)
+        limited.visible_definitions = VisibleDefinitionsCache(self.is_sqlite)
         return limited
 
     @property
     def is_narrowed(self) -> bool:
         """Whether questions do not see everything."""
-        return self.groups is not None or self.sights is not None
+        return self.groups is not None or self.visible_definitions is not None
 
     def _same(self) -> "Database":
         _ = self.reader, self.writer
@@ -117,9 +119,9 @@ class Database:
     def read_sync(self) -> Iterator[Connection]:
         """A short connection for questions of the importer; it takes no write lock.
 
-        Raises TypeError for who sees no identities.
+        Raises TypeError for users who see no identities.
         """
-        if self.sights is not None:
+        if self.visible_definitions is not None:
             raise TypeError("the importer's questions see identities")
         with self.writer.connect() as connection:
             yield connection.execution_options(reading=True, groups=self.groups)
@@ -189,8 +191,12 @@ class Database:
                 await stack.enter_async_context(self._places)
             connection = await stack.enter_async_context(self._connected(moment))
             stack.enter_context(interrupted_at(connection, moment))
-            sight = await self.sights.current(connection) if self.sights is not None else None
-            yield await connection.execution_options(groups=self.groups, sight=sight)
+            visible = (
+                await self.visible_definitions.current(connection)
+                if self.visible_definitions is not None
+                else None
+            )
+            yield await connection.execution_options(groups=self.groups, visible=visible)
 
     @asynccontextmanager
     async def _connected(self, moment: float | None) -> AsyncIterator[AsyncConnection]:
@@ -262,9 +268,9 @@ class Database:
             return
         # What the path is a link to is the file.
         file = os.path.realpath(self.path)
-        mended = [name for end in _ENDINGS if mend(name := f"{file}{end}")]
+        mended = [name for end in _ENDINGS if restrict_to_owner(name := f"{file}{end}")]
         folder = os.path.dirname(file)
-        if folder == os.path.realpath(default_folder()) and mend(folder):
+        if folder == os.path.realpath(default_folder()) and restrict_to_owner(folder):
             mended.append(folder)
         if mended:
             log.warning("others could read %s: now only the owner can", ", ".join(mended))

@@ -104,7 +104,7 @@ def _last_number(connection: Connection) -> int | None:
     if is_sqlite(connection):
         statement = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
         return connection.execute(statement, {"name": _TABLE}).scalar()
-    # NULL also for who may not ask.
+    # NULL also for users who may not ask.
     statement = text("SELECT pg_sequence_last_value(pg_get_serial_sequence(:name, 'id')::regclass)")
     return connection.execute(statement, {"name": _TABLE}).scalar()
 

@@ -57,7 +57,7 @@ def open_or_make(path: str, flags: int) -> int:
     return os.open(path, flags, FILE_MODE)
 
 
-def mend(path: str | os.PathLike[str], *, keeps_group: bool = False) -> bool:
+def restrict_to_owner(path: str | os.PathLike[str], *, keeps_group: bool = False) -> bool:
     """Take from all but the owner what they may do with our own file or folder; never raises.
 
     `keeps_group`: its group may go on. Returns whether others might do something. A link is not

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, ScalarSelect, Select, Table, select
 from dicom_graph.store.engine import Database
 from dicom_graph.store.migrate import head, revision
 from dicom_graph.store.sql.dialect import DRIVER_ERRORS
-from dicom_graph.store.sql.unavailable import UNREACHABLE, DatabaseUnavailable, trouble_of
+from dicom_graph.store.sql.unavailable import UNREACHABLE, DatabaseUnavailable, unavailable_message
 from dicom_graph.store.tables.accounts import User
 from dicom_graph.store.tables.archive import Base
 from dicom_graph.store.tables.audit import AuditEntry
@@ -24,12 +24,12 @@ class Readiness:
     """Looks at the database, once for all who ask at the same time."""
 
     def __init__(self, database: Database, seconds: float = 5.0) -> None:
-        """`seconds`: how long who asks waits at most."""
+        """`seconds`: how long a caller waits at most."""
         self._database = database
         self._seconds = seconds
         self._looking: asyncio.Task[str | None] | None = None
 
-    async def trouble(self) -> str | None:
+    async def problem(self) -> str | None:
         """Why questions cannot be answered; None where they can."""
         task = self._looking
         if task is None or task.done():
@@ -47,7 +47,7 @@ class Readiness:
             async with self._database.read() as connection:
                 return await connection.run_sync(_why_unreadable)
         except (*DRIVER_ERRORS, OSError, DatabaseUnavailable) as error:
-            return trouble_of(error) or UNREADABLE
+            return unavailable_message(error) or UNREADABLE
 
     def _look_at_file(self) -> str | None:
         with self._database.read_anew() as connection:

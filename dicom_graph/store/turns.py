@@ -1,6 +1,6 @@
 """Turns of the event loop: long work in it is done in slices, and others come in between.
 
-Whoever has much to do asks `is_over` from time to time, and then waits for `following`. All that
+Whoever has much to do asks `is_over` from time to time, and then waits for `next_turn`. All that
 want to go on share one slice of each round of the loop, so that it is never held for much longer,
 however many they are.
 """
@@ -14,7 +14,7 @@ _SECONDS = 0.02
 _WOKEN_AT_ONCE = 32
 
 
-class Turns:
+class EventLoopTurns:
     """The turns of one event loop."""
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Turns:
         asyncio.get_running_loop().call_soon(self._end)
         return False
 
-    async def following(self) -> None:
+    async def next_turn(self) -> None:
         """Go on in a later round, after whoever has waited longer."""
         future = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
@@ -58,13 +58,13 @@ class Turns:
             self._wake_soon()
 
 
-_TURNS: WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = WeakKeyDictionary()
+_TURNS: WeakKeyDictionary[asyncio.AbstractEventLoop, EventLoopTurns] = WeakKeyDictionary()
 
 
-def turns() -> Turns:
+def turns() -> EventLoopTurns:
     """Those of the loop that runs."""
     loop = asyncio.get_running_loop()
     found = _TURNS.get(loop)
     if found is None:
-        found = _TURNS[loop] = Turns()
+        found = _TURNS[loop] = EventLoopTurns()
     return found

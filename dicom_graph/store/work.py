@@ -10,7 +10,7 @@ from contextvars import Context, ContextVar, copy_context
 from typing import TypeVar
 
 from dicom_graph.error_codes import ErrorCode
-from dicom_graph.store.turns import Turns, turns
+from dicom_graph.store.turns import EventLoopTurns, turns
 
 T = TypeVar("T")
 _STEP = 1 << 20
@@ -20,7 +20,7 @@ _GRACE = 0.5
 """Seconds in which what has ended for want of time may still be told."""
 
 
-class Overrun(Exception):
+class ResponseLimitExceeded(Exception):
     """An answer takes too much; `code` for programs."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
@@ -28,22 +28,22 @@ class Overrun(Exception):
         self.code = code
 
 
-def out_of_time(seconds: float) -> Overrun:
+def out_of_time(seconds: float) -> ResponseLimitExceeded:
     """For an operation that took too long."""
     message = f"the request took more than {seconds:g} seconds (DICOM_GRAPH_MAX_SECONDS)"
-    return Overrun(ErrorCode.TIMEOUT, message)
+    return ResponseLimitExceeded(ErrorCode.TIMEOUT, message)
 
 
-def too_large(max_bytes: int) -> Overrun:
+def too_large(max_bytes: int) -> ResponseLimitExceeded:
     """For an answer of too many bytes."""
-    return Overrun(
+    return ResponseLimitExceeded(
         ErrorCode.MAX_ANSWER_BYTES,
         f"the answer has more than {max_bytes:,} bytes (DICOM_GRAPH_MAX_ANSWER_BYTES): ask for "
         "less at once, such as smaller pages",
     )
 
 
-class Memory:
+class MemoryBudget:
     """What all answers in the making may take together, in bytes, about."""
 
     def __init__(self, max_bytes: int) -> None:
@@ -61,9 +61,9 @@ class Memory:
         """Give some back."""
         self.taken -= n_bytes
 
-    def exhausted(self) -> Overrun:
+    def exhausted(self) -> ResponseLimitExceeded:
         """For whom nothing is left."""
-        return Overrun(
+        return ResponseLimitExceeded(
             ErrorCode.OVERLOADED,
             f"the answers that the server is making take the {self.max_bytes >> 20:,} MB that they "
             "may take together (DICOM_GRAPH_MAX_ANSWERS_MEGABYTES): ask for less at once, such as "
@@ -79,11 +79,11 @@ class Work:
         *,
         seconds: float | None = None,
         max_bytes: int | None = None,
-        memory: Memory | None = None,
+        memory: MemoryBudget | None = None,
     ) -> None:
         self.n_bytes = 0
-        self.overrun: Overrun | None = None
-        self.turns: Turns = turns()
+        self.overrun: ResponseLimitExceeded | None = None
+        self.turns: EventLoopTurns = turns()
         self._seconds = seconds
         self._max_bytes = max_bytes
         self._memory = memory
@@ -132,7 +132,7 @@ class Work:
             self._memory.give(self._taken - kept)
             self._taken = kept
 
-    def stop(self, overrun: Overrun) -> None:
+    def stop(self, overrun: ResponseLimitExceeded) -> None:
         """End the operation: what waits is cancelled."""
         if self.overrun is None:
             self.overrun = overrun
@@ -160,7 +160,7 @@ class Work:
             self._timer = None
 
     async def run(self, awaitable: Awaitable[T]) -> T:
-        """What the awaitable gives. Raises Overrun where it takes too much."""
+        """What the awaitable gives. Raises ResponseLimitExceeded where it takes too much."""
         self._task, self._is_cancelled = asyncio.current_task(), False
         try:
             result = await awaitable
@@ -188,23 +188,25 @@ class Work:
         """Whether to wait for the following turn of the event loop."""
         return self.turns.is_over()
 
-    async def following(self) -> None:
-        """Wait for it. Raises Overrun where all further work is in vain."""
+    async def next_turn(self) -> None:
+        """Wait for it. Raises ResponseLimitExceeded where all further work is in vain."""
         self._busy += 1
         try:
-            await self.turns.following()
+            await self.turns.next_turn()
         finally:
             self._unbusy()
         if self.overrun is not None:
             raise self.overrun
 
     async def hold_and_share(self, memory: int) -> None:
-        """Count memory, and let others have their turn where that is due. Raises Overrun."""
+        """Count memory, and let others have their turn where that is due. Raises
+        ResponseLimitExceeded.
+        """
         self.hold(memory)
         if self.overrun is not None:
             raise self.overrun
         if self.turns.is_over():
-            await self.following()
+            await self.next_turn()
 
     @contextmanager
     def busy(self) -> Iterator[None]:
@@ -230,7 +232,7 @@ class Work:
             asyncio.get_running_loop().call_soon(call)
 
 
-class Held:
+class PendingAnswers:
     """The work of operations whose answers are not sent yet."""
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
 """Who is let in when many come: users first, and of strangers a share.
 
-A stranger is who has not shown yet who they are. They have places of their own, so they never take
-those of users; and where theirs are taken, whoever of them waits longest for its own client must
-go. On a server that asks nobody for a name, whoever asks something is a user.
+A stranger is a client that has not shown yet whose it is. They have places of their own, so they
+never take those of users; and where theirs are taken, whoever of them waits longest for its own
+client must go. On a server that asks nobody for a name, whoever asks something is a user.
 """
 
 import hmac
@@ -21,9 +21,9 @@ from dicom_graph.telemetry import metrics
 from dicom_graph.telemetry.request import CURRENT
 from dicom_graph.web.connections import CONNECTION, Connection
 from dicom_graph.web.middleware.authentication import SESSION_COOKIE
-from dicom_graph.web.places import Place, Pool, Step
+from dicom_graph.web.slots import EvictionStep, Pool, Slot
 
-_USERS = (Step((0,), 2.0),)
+_USERS = (EvictionStep((0,), 2.0),)
 _REMEMBERED = 10_000
 _MUCH = 1024
 
@@ -62,7 +62,7 @@ class Admission:
             name = f"DICOM_GRAPH_MAX_{kind.name}"
             self.users[kind] = Pool(limit, name, _USERS)
             self.unidentified[kind] = Pool(limit, name, _USERS)
-            name = f"DICOM_GRAPH_STRANGERS_PERCENT of {name}, for who is not logged in"
+            name = f"DICOM_GRAPH_STRANGERS_PERCENT of {name}, for clients that are not logged in"
             self.strangers[kind] = Pool(max(1, int(limit * part)), name, is_shared=True)
         self._proxy_user_header = proxy_user_header
         self._key = os.urandom(32)
@@ -159,8 +159,8 @@ class Ticket:
         self._running = 0
         self._subscriptions = 0
         self._is_good = False
-        self._place = Place(address, self._evict)
-        self._operations: set[Place] = set()
+        self._place = Slot(address, self._evict)
+        self._operations: set[Slot] = set()
 
     def refusal(self) -> str:
         """Why there is no place, for a person."""
@@ -194,13 +194,13 @@ class Ticket:
             self._admission.remember(self._digest, holder)
         return self.move(self._admission.users[self.kind], holder)
 
-    def begin(self, *, is_long: bool) -> Place | None:
+    def begin(self, *, is_long: bool) -> Slot | None:
         """A place for an operation of this stream; None where there is none (`refusal`).
 
         A query or mutation counts as a request, and each subscription but the first as a stream.
         """
         kind = Kind.STREAMS if is_long else Kind.REQUESTS
-        place = Place(self._place.holder, self._evict)
+        place = Slot(self._place.holder, self._evict)
         if not is_long or self._subscriptions:
             pool = self._admission.users[kind]
             if not pool.take(place):
@@ -212,7 +212,7 @@ class Ticket:
         self._tell()
         return place
 
-    def end(self, place: Place, *, is_long: bool) -> None:
+    def end(self, place: Slot, *, is_long: bool) -> None:
         """An operation has ended."""
         place.leave()
         self._operations.discard(place)

@@ -107,7 +107,7 @@ async def answer_unstorable(request: Request, error: Exception) -> Response:
     return ErrorResponse(400, ErrorCode.BAD_INPUT, str(error))
 
 
-async def answer_nobody(request: Request, error: Exception) -> Response:
+async def answer_client_gone(request: Request, error: Exception) -> Response:
     """Nobody reads it; the status is for the log."""
     return Response(status_code=499)
 
@@ -116,7 +116,7 @@ FAILURES: Mapping[Any, Any] = {
     ImagingError: answer_imaging_error,
     BadInput: answer_bad_input,
     UnstorableText: answer_unstorable,
-    ClientGone: answer_nobody,
+    ClientGone: answer_client_gone,
     HTTPException: answer_http_error,
 }
 """The application's handlers of what downloads raise."""

@@ -30,30 +30,34 @@ from dicom_graph.store.jobs.jobs import storage_named
 from dicom_graph.store.migrate import prepare
 from dicom_graph.store.read import Store
 from dicom_graph.store.readiness import Readiness
-from dicom_graph.store.work import Memory
+from dicom_graph.store.work import MemoryBudget
 from dicom_graph.telemetry import tracing
 from dicom_graph.web import archives, images, series
 from dicom_graph.web.admission import Admission, Sizes
 from dicom_graph.web.answers import FAILURES
 from dicom_graph.web.descriptors import descriptors
 from dicom_graph.web.documents import Documents
-from dicom_graph.web.forwarded import Forwarded
+from dicom_graph.web.forwarded import ForwardedHeadersMiddleware
 from dicom_graph.web.graphiql import STATIC_DIR
 from dicom_graph.web.graphql import GraphQLView, ViewOptions
 from dicom_graph.web.health import healthz, readyz
-from dicom_graph.web.incoming import Incoming
+from dicom_graph.web.incoming import IncomingMemory
 from dicom_graph.web.login import Login
 from dicom_graph.web.metrics import sampling, show_metrics
-from dicom_graph.web.middleware.audit import Audited
-from dicom_graph.web.middleware.authentication import Authentication, Sources
-from dicom_graph.web.middleware.errors import Failures
-from dicom_graph.web.middleware.limits import BodyLimit, Capacity, Identified
-from dicom_graph.web.middleware.observability import Observed
-from dicom_graph.web.middleware.security_headers import SecurityHeaders
-from dicom_graph.web.middleware.slow_bodies import Pace
+from dicom_graph.web.middleware.audit import AuditMiddleware
+from dicom_graph.web.middleware.authentication import AuthenticationMiddleware, CredentialSources
+from dicom_graph.web.middleware.errors import UnexpectedErrorMiddleware
+from dicom_graph.web.middleware.limits import (
+    BodySizeLimitMiddleware,
+    ConcurrencyLimitMiddleware,
+    UserAdmissionMiddleware,
+)
+from dicom_graph.web.middleware.observability import ObservabilityMiddleware
+from dicom_graph.web.middleware.security_headers import SecurityHeadersMiddleware
+from dicom_graph.web.middleware.slow_bodies import BodyTimeoutMiddleware
 from dicom_graph.web.shared_answer import SharedAnswer
 from dicom_graph.web.uploads import UploadView
-from dicom_graph.web.well_formed import WellFormed
+from dicom_graph.web.well_formed import WellFormedAddressMiddleware
 
 
 def create_app(settings: Settings, *, default_query: str | None = None) -> Starlette:
@@ -86,7 +90,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         load_resolver(settings.subject_resolver) if settings.subject_resolver else None,
         imaging,
         audit,
-        Memory(settings.max_answers_megabytes << 20),
+        MemoryBudget(settings.max_answers_megabytes << 20),
         import_mode=Mode[settings.import_mode.upper()],
         import_storage=storage_named(settings.import_storage),
     )
@@ -110,7 +114,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
             await database.close()
 
     authenticator = _authenticator(database, settings)
-    sources = Sources(
+    sources = CredentialSources(
         settings.proxy_user_header,
         tuple(settings.trusted_proxies),
         frozenset(settings.allowed_origins),
@@ -118,7 +122,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
     allowed = descriptors(settings)
     sizes = Sizes(allowed.requests, allowed.streams, settings.strangers_percent)
     admission = Admission(sizes, settings.proxy_user_header)
-    incoming = Incoming(settings.max_incoming_megabytes << 20)
+    incoming = IncomingMemory(settings.max_incoming_megabytes << 20)
     login = Login(authenticator, sources)
     options = ViewOptions(
         default_query,
@@ -200,10 +204,10 @@ def _authenticator(database: Database, settings: Settings) -> Authenticator:
 def _middleware(
     settings: Settings,
     authenticator: Authenticator,
-    sources: Sources,
+    sources: CredentialSources,
     audit: AuditLog,
     admission: Admission,
-    incoming: Incoming,
+    incoming: IncomingMemory,
 ) -> list[Middleware]:
     """What each request goes through, from the outside in."""
     public = frozenset({"/metrics"} if settings.metrics == "public" else ())
@@ -212,25 +216,27 @@ def _middleware(
         TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts, www_redirect=False
     )
     return [
-        Middleware(Observed, sources),
-        Middleware(Audited, audit),
-        Middleware(SecurityHeaders),
-        Middleware(Failures),
-        Middleware(WellFormed),
+        Middleware(ObservabilityMiddleware, sources),
+        Middleware(AuditMiddleware, audit),
+        Middleware(SecurityHeadersMiddleware),
+        Middleware(UnexpectedErrorMiddleware),
+        Middleware(WellFormedAddressMiddleware),
         host,
-        Middleware(Forwarded, settings.trusted_proxies),
+        Middleware(ForwardedHeadersMiddleware, settings.trusted_proxies),
         host,  # Also the name by which the proxy was addressed.
-        Middleware(Capacity, admission),
-        Middleware(Pace, settings.request_seconds),
+        Middleware(ConcurrencyLimitMiddleware, admission),
+        Middleware(BodyTimeoutMiddleware, settings.request_seconds),
         Middleware(
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type"],
         ),
-        Middleware(Authentication, authenticator=authenticator, sources=sources, public=public),
-        Middleware(Identified),
-        Middleware(BodyLimit, settings.max_body_bytes, incoming),
+        Middleware(
+            AuthenticationMiddleware, authenticator=authenticator, sources=sources, public=public
+        ),
+        Middleware(UserAdmissionMiddleware),
+        Middleware(BodySizeLimitMiddleware, settings.max_body_bytes, incoming),
     ]
 
 

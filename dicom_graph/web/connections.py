@@ -4,12 +4,16 @@ from collections.abc import Callable, Iterable
 
 from dicom_graph.access.addresses import Network, is_within, shared_by
 from dicom_graph.telemetry import metrics
-from dicom_graph.web.places import Place, Pool, Step
+from dicom_graph.web.slots import EvictionStep, Pool, Slot
 
 CONNECTION = "dicom_graph.connection"
 """The key of a `Connection` in an ASGI scope."""
 _IDLE, _IDLE_USER, _BUSY = range(3)
-_STEPS = (Step((_IDLE,), 0.25), Step((_IDLE_USER,), 1.0), Step((_IDLE, _BUSY), 0.0))
+_STEPS = (
+    EvictionStep((_IDLE,), 0.25),
+    EvictionStep((_IDLE_USER,), 1.0),
+    EvictionStep((_IDLE, _BUSY), 0.0),
+)
 _SPARE = 16
 
 
@@ -22,7 +26,7 @@ class Connection:
     __slots__ = ("_is_trusted", "_place", "abort", "is_spare", "is_user")
 
     def __init__(
-        self, place: Place, abort: Callable[[], None], *, is_spare: bool, is_trusted: bool
+        self, place: Slot, abort: Callable[[], None], *, is_spare: bool, is_trusted: bool
     ) -> None:
         self._place = place
         self._is_trusted = is_trusted
@@ -79,7 +83,7 @@ class Connections:
 
         `abort` ends it, whatever is under way.
         """
-        place = Place(shared_by(address), lambda: _cut_off(abort))
+        place = Slot(shared_by(address), lambda: _cut_off(abort))
         is_spare = len(self) >= self._limit and not self._has_made_room(place.holder)
         if not self._open.take(place):
             return None

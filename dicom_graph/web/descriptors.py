@@ -18,7 +18,7 @@ _BACKLOG = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Descriptors:
+class FileDescriptorLimits:
     """`backlog`: connections that the system holds until they are taken, all at once then;
     `requests`: how many may each have a file open; `streams`: how many may last.
     """
@@ -45,7 +45,7 @@ def raise_limit() -> None:
         log.warning("the limit of open files stays %d: %s", soft, error)
 
 
-def descriptors(settings: Settings) -> Descriptors:
+def descriptors(settings: Settings) -> FileDescriptorLimits:
     """What the settings ask for, as far as the limit of open files allows.
 
     Databases, decoders and the log keep theirs; of the rest two thirds are for connections, one for
@@ -64,7 +64,7 @@ def descriptors(settings: Settings) -> Descriptors:
     backlog = max(16, min(_BACKLOG, limit // 8))
     rest = max(0, limit - kept - backlog)
     connections = min(settings.max_connections, max(_LEAST_CONNECTIONS, rest * 2 // 3))
-    allowed = Descriptors(
+    allowed = FileDescriptorLimits(
         connections,
         min(settings.max_requests, max(2, rest // 3)),
         min(settings.max_streams, max(2, connections // 2)),

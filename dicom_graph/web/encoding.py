@@ -24,7 +24,7 @@ async def written(value: object) -> AsyncGenerator[bytes, None]:
     for part in _parts(value):
         yield part.encode("ascii")
         if ours.is_over():
-            await ours.following()
+            await ours.next_turn()
 
 
 def is_large(value: object) -> bool:

@@ -47,7 +47,7 @@ def is_trusted(address: str, trusted: Sequence[Network]) -> bool:
     return parsed is not None and any(parsed in network for network in trusted)
 
 
-class Forwarded:
+class ForwardedHeadersMiddleware:
     """ASGI middleware: of what a trusted proxy sends, the scheme and the host are those that the
     proxy says the client used.
     """

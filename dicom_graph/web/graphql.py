@@ -39,7 +39,7 @@ from dicom_graph.graph.context import Context, Service
 from dicom_graph.graph.errors import Overloaded
 from dicom_graph.graph.schema import schema
 from dicom_graph.graph.uploading import FIELD, file_variables
-from dicom_graph.store.work import Held
+from dicom_graph.store.work import PendingAnswers
 from dicom_graph.telemetry.request import CURRENT
 from dicom_graph.web.admission import TICKET, Kind
 from dicom_graph.web.body import PREFLIGHT_NEEDED, bounded, is_preflighted, refuse_length
@@ -49,7 +49,7 @@ from dicom_graph.web.errors import ErrorResponse, code_of_status
 from dicom_graph.web.graphiql import graphiql_page
 from dicom_graph.web.graphql_form import GraphQLForm
 from dicom_graph.web.large_answers import (
-    Encoded,
+    EncodedJson,
     LargeAnswer,
     SubResponse,
     WebSocketAdapter,
@@ -57,7 +57,7 @@ from dicom_graph.web.large_answers import (
     text_of,
 )
 from dicom_graph.web.middleware.authentication import bearer, identifier
-from dicom_graph.web.operations import place_of
+from dicom_graph.web.operations import slot_of
 
 _CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -185,7 +185,7 @@ class GraphQLView(GraphQL[Context, None]):
         scope, ticket = request.scope, TICKET.get()
         context = Context.of(self._service, scope["principal"], scope.get("identify"))
         if ticket is not None and ticket.kind is Kind.STREAMS:
-            context.admit = partial(place_of, ticket)
+            context.admit = partial(slot_of, ticket)
         if scope["type"] == "http":
             context.held = held(scope)
         return context
@@ -343,18 +343,18 @@ class GraphQLView(GraphQL[Context, None]):
         if isinstance(result, PreExecutionError):
             response.pop("data", None)
         if "text/event-stream" in request.headers.get("accept", ""):
-            return cast(GraphQLHTTPResponse, Encoded(await text_of(response)))
+            return cast(GraphQLHTTPResponse, EncodedJson(await text_of(response)))
         return response
 
     def encode_json(self, data: object) -> str:
         """The JSON of an answer, which may be written already."""
-        return data.text if isinstance(data, Encoded) else dumps(data)
+        return data.text if isinstance(data, EncodedJson) else dumps(data)
 
     def create_response(
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
     ) -> Response:
         """The response of the type that was chosen."""
-        work = sub_response.work if isinstance(sub_response, SubResponse) else Held()
+        work = sub_response.work if isinstance(sub_response, SubResponse) else PendingAnswers()
         is_large = work.n_bytes > LARGE
         response = super().create_response([] if is_large else response_data, sub_response)
         response.headers["Content-Type"] = f"{sub_response.media_type}; charset=utf-8"

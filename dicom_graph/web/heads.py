@@ -5,14 +5,14 @@ RFC 9112 and RFC 6585 (431).
 
 from http import HTTPStatus
 
-from dicom_graph.web.incoming import Share
+from dicom_graph.web.incoming import IncomingShare
 
 MAX_FIELDS = 200
 """Lines of a head, or of the trailer after a chunked body."""
 _LINE_BYTES = 4
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """A request that is not taken in; the message is for a person."""
 
     def __init__(self, status: HTTPStatus, message: str) -> None:
@@ -20,14 +20,14 @@ class Refused(Exception):
         self.status = status
 
 
-class HeadMeter:
-    """Counts what comes in on one connection. Each method raises Refused for too much.
+class HeadSizeCounter:
+    """Counts what comes in on one connection. Each method raises RequestRefused for too much.
 
     `is_open`: a head is waited for, or has begun. The bytes of a head are counted as they come,
     also those that the parser keeps to itself until a line is whole, or drops.
     """
 
-    def __init__(self, max_bytes: int, share: Share) -> None:
+    def __init__(self, max_bytes: int, share: IncomingShare) -> None:
         self._max = max_bytes
         self._share = share
         self._answering = 0
@@ -53,7 +53,7 @@ class HeadMeter:
         self._seen += n_bytes + (_LINE_BYTES if is_field else 0)
         self._fields += is_field
         if self._fields > MAX_FIELDS:
-            raise Refused(
+            raise RequestRefused(
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
                 f"the request has more than {MAX_FIELDS} header fields",
             )
@@ -106,14 +106,14 @@ class HeadMeter:
 
     def _hold(self, n_bytes: int) -> None:
         if not self._share.hold(self._answering + n_bytes):
-            raise Refused(
+            raise RequestRefused(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "others are sending too much at the same time "
                 "(DICOM_GRAPH_MAX_INCOMING_MEGABYTES): try again",
             )
 
-    def _too_large(self) -> Refused:
-        return Refused(
+    def _too_large(self) -> RequestRefused:
+        return RequestRefused(
             HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
             f"the head of the request has more than {self._max:,} bytes "
             "(DICOM_GRAPH_MAX_HEAD_BYTES)",

@@ -16,7 +16,7 @@ async def healthz(request: Request) -> JSONResponse:
 async def readyz(request: Request) -> Response:
     """200 if the database's tables can be read, else 503 with the reason, within seconds."""
     readiness: Readiness = request.app.state.readiness
-    trouble = await readiness.trouble()
-    if trouble is not None:
-        return ErrorResponse(503, ErrorCode.UNAVAILABLE, trouble)
+    problem = await readiness.problem()
+    if problem is not None:
+        return ErrorResponse(503, ErrorCode.UNAVAILABLE, problem)
     return JSONResponse({"status": "ok"})

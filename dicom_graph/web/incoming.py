@@ -3,15 +3,15 @@
 _FREE = 8192
 
 
-class Incoming:
+class IncomingMemory:
     """So many bytes of heads, bodies and messages that have begun to come in."""
 
     def __init__(self, max_bytes: int) -> None:
         self._left = max_bytes
 
-    def share(self) -> "Share":
+    def share(self) -> "IncomingShare":
         """The part of one connection or request, nothing at first."""
-        return Share(self)
+        return IncomingShare(self)
 
     def take(self, n_bytes: int) -> bool:
         """Whether so many more are there; a negative number gives back."""
@@ -21,14 +21,14 @@ class Incoming:
         return True
 
 
-class Share:
+class IncomingShare:
     """What one connection or request holds. The first 8 kB are not counted: what is small always
     comes in, however much others send.
     """
 
     __slots__ = ("_incoming", "_taken")
 
-    def __init__(self, incoming: Incoming) -> None:
+    def __init__(self, incoming: IncomingMemory) -> None:
         self._incoming = incoming
         self._taken = 0
 

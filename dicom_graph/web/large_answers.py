@@ -17,7 +17,7 @@ from starlette.websockets import WebSocketDisconnect
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import WebSocketDisconnected
 
-from dicom_graph.store.work import Held, too_large
+from dicom_graph.store.work import PendingAnswers, too_large
 from dicom_graph.web.encoding import dumps, is_large, written
 
 log = logging.getLogger(__name__)
@@ -26,23 +26,23 @@ _SENT_AT_ONCE = 65_536
 _SECONDS, _BYTES_PER_SECOND = 60.0, 65_536
 
 
-def held(scope: Scope) -> Held:
+def held(scope: Scope) -> PendingAnswers:
     """The work of a request's operations, until its answer is sent."""
-    found: Held = scope.setdefault(_HELD, Held())
+    found: PendingAnswers = scope.setdefault(_HELD, PendingAnswers())
     return found
 
 
 class SubResponse(Response):
     """A response to be, and the work that its answer takes."""
 
-    def __init__(self, like: Response, work: Held) -> None:
+    def __init__(self, like: Response, work: PendingAnswers) -> None:
         super().__init__()
         self.status_code = like.status_code
         self.raw_headers = like.raw_headers
         self.work = work
 
 
-class Encoded(dict[str, Any]):
+class EncodedJson(dict[str, Any]):
     """In the place of an answer, its JSON."""
 
     def __init__(self, text: str) -> None:
@@ -53,7 +53,7 @@ class Encoded(dict[str, Any]):
 class LargeAnswer(Response):
     """A response whose body is the JSON of `content`, of up to `max_bytes`."""
 
-    def __init__(self, content: Any, like: Response, max_bytes: int, work: Held) -> None:
+    def __init__(self, content: Any, like: Response, max_bytes: int, work: PendingAnswers) -> None:
         """`like`: a response without the content, with the status and headers."""
         super().__init__(status_code=like.status_code)
         self.raw_headers = [*like.raw_headers]

@@ -11,7 +11,7 @@ from dicom_graph.access.authenticator import Authenticator, Basic, Cookie
 from dicom_graph.access.principal import NOBODY
 from dicom_graph.access.throttle import TooManyFailures
 from dicom_graph.telemetry.request import claim
-from dicom_graph.web.middleware.authentication import SESSION_COOKIE, Sources
+from dicom_graph.web.middleware.authentication import SESSION_COOKIE, CredentialSources
 
 _FORM_COOKIE = "dicom_graph_login"
 _MAX_FORM = 10_000
@@ -48,7 +48,7 @@ _LOGOUT = "<p>You are {name}, {role}.</p>\n<button>Log out</button>"
 class Login:
     """The routes `/login` and `/logout`."""
 
-    def __init__(self, authenticator: Authenticator, sources: Sources) -> None:
+    def __init__(self, authenticator: Authenticator, sources: CredentialSources) -> None:
         self._authenticator = authenticator
         self._sources = sources
 

@@ -8,7 +8,7 @@ from dicom_graph.web.admission import Ticket
 
 
 @contextmanager
-def place_of(ticket: Ticket, is_long: bool) -> Iterator[None]:
+def slot_of(ticket: Ticket, is_long: bool) -> Iterator[None]:
     """A place for an operation of a stream: a query or mutation counts as a request, each
     subscription but the first as a stream. Raises Overloaded.
     """

@@ -16,10 +16,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.web.connections import CONNECTION, Connection, Connections
-from dicom_graph.web.heads import HeadMeter, Refused
-from dicom_graph.web.incoming import Incoming
-from dicom_graph.web.stalling import Stall, StallWatch
-from dicom_graph.web.websocket import MAX_FIELDS, MAX_LINE, PatientWebSocket
+from dicom_graph.web.heads import HeadSizeCounter, RequestRefused
+from dicom_graph.web.incoming import IncomingMemory
+from dicom_graph.web.stalling import StallDetection, StallTimeout
+from dicom_graph.web.websocket import MAX_FIELDS, MAX_LINE, LimitedWebSocketProtocol
 
 _MAX_PIPELINED = 8
 _LINGER_SECONDS = 2.0
@@ -35,7 +35,7 @@ class _TooFarAhead(Exception):
     """More requests than are taken ahead of the answers."""
 
 
-class PatientHttp(StallWatch, HttpToolsProtocol):
+class LimitedHttpProtocol(StallDetection, HttpToolsProtocol):
     """Closes a connection that does not send the head of a request within `head_seconds`, and one
     whose client does not take the answer.
 
@@ -46,20 +46,20 @@ class PatientHttp(StallWatch, HttpToolsProtocol):
 
     head_seconds = 20.0
     max_head_bytes = 65_536
-    incoming = Incoming(128 << 20)
+    incoming = IncomingMemory(128 << 20)
     register = Connections(4096)
     is_known: Callable[[Scope], bool] = staticmethod(lambda scope: False)
     _connection: Connection | None = None
     _timer: TimerHandle | None = None
-    _refused: Refused | None = None
+    _refused: RequestRefused | None = None
     _is_deaf = False
     _lingers_for = _LINGER_BYTES
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """The client has to ask for something."""
         super().connection_made(transport)
-        self._stall = Stall(transport, self.stall_seconds)
-        self._meter = HeadMeter(self.max_head_bytes, self.incoming.share())
+        self._stall = StallTimeout(transport, self.stall_seconds)
+        self._meter = HeadSizeCounter(self.max_head_bytes, self.incoming.share())
         host = self.client[0] if self.client else ""
         self._connection = self.register.add(host, transport.abort)
         if self._connection is None:
@@ -93,15 +93,15 @@ class PatientHttp(StallWatch, HttpToolsProtocol):
                     self._upgrade(bytes(piece[upgrade.args[0] :]) + bytes(rest))
                     return
                 self._meter.fed(len(piece))
-        except Refused as refused:
+        except RequestRefused as refused:
             self._refuse(refused)
         except httptools.HttpParserError as error:
             told = error.__context__
             if isinstance(told, _TooFarAhead):
                 self._close_when_answered()
             else:
-                bad = Refused(HTTPStatus.BAD_REQUEST, "the request is not HTTP/1.1")
-                self._refuse(told if isinstance(told, Refused) else bad)
+                bad = RequestRefused(HTTPStatus.BAD_REQUEST, "the request is not HTTP/1.1")
+                self._refuse(told if isinstance(told, RequestRefused) else bad)
         self._await_more()
 
     def on_message_begin(self) -> None:
@@ -162,7 +162,7 @@ class PatientHttp(StallWatch, HttpToolsProtocol):
         lines = [len(name) + len(value) + 4 for name, value in self.headers]
         if len(lines) > MAX_FIELDS or max([len(self.url) + 16, *lines]) > MAX_LINE:
             status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-            raise Refused(
+            raise RequestRefused(
                 status, f"a WebSocket begins with up to {MAX_FIELDS} lines of {MAX_LINE:,} bytes"
             )
         self._stop_timer()
@@ -170,7 +170,7 @@ class PatientHttp(StallWatch, HttpToolsProtocol):
         self._meter.close()
         super().handle_websocket_upgrade()
         protocol = self.transport.get_protocol()
-        assert isinstance(protocol, PatientWebSocket)
+        assert isinstance(protocol, LimitedWebSocketProtocol)
         assert self._connection is not None
         protocol.adopt(self._connection)
 
@@ -189,17 +189,17 @@ class PatientHttp(StallWatch, HttpToolsProtocol):
             # It is answered as if it had not asked for that; what follows is not HTTP any more.
             self._close_when_answered()
         elif not self._is_free:
-            self._refuse(Refused(HTTPStatus.BAD_REQUEST, "another request is under way"))
+            self._refuse(RequestRefused(HTTPStatus.BAD_REQUEST, "another request is under way"))
         else:
             try:
                 self.handle_websocket_upgrade()
-            except Refused as refused:
+            except RequestRefused as refused:
                 self._refuse(refused)
                 return
             if rest and not self.transport.is_closing():
                 cast(asyncio.Protocol, self.transport.get_protocol()).data_received(rest)
 
-    def _refuse(self, refused: Refused) -> None:
+    def _refuse(self, refused: RequestRefused) -> None:
         """Answer, after all that came before, and take nothing more."""
         self._is_deaf = True
         self._stop_timer()
@@ -215,7 +215,7 @@ class PatientHttp(StallWatch, HttpToolsProtocol):
             self.cycle.message_event.set()
             self._tell(refused)
 
-    def _tell(self, refused: Refused) -> None:
+    def _tell(self, refused: RequestRefused) -> None:
         self.transport.write(self._answer(refused))
         # A client that still sends would lose the answer if the connection were closed at once.
         if self.transport.can_write_eof():
@@ -224,7 +224,7 @@ class PatientHttp(StallWatch, HttpToolsProtocol):
         if self._connection is not None:
             self._connection.idle()
 
-    def _answer(self, refused: Refused) -> bytes:
+    def _answer(self, refused: RequestRefused) -> bytes:
         error = {"message": str(refused), "code": _CODES[refused.status]}
         body = json.dumps({"errors": [error]}).encode()
         head = [

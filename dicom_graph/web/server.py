@@ -14,8 +14,8 @@ from uvicorn.server import HANDLED_SIGNALS
 from dicom_graph.settings import Settings
 from dicom_graph.signals import ending_signals
 from dicom_graph.web.connections import Connections
-from dicom_graph.web.protocol import PatientHttp
-from dicom_graph.web.websocket import PatientWebSocket
+from dicom_graph.web.protocol import LimitedHttpProtocol
+from dicom_graph.web.websocket import LimitedWebSocketProtocol
 
 
 class Server(uvicorn.Server):
@@ -64,8 +64,8 @@ def make_server(application: Starlette, settings: Settings) -> Server:
     }
     config = uvicorn.Config(
         application,
-        http=type("Http", (PatientHttp,), shared | head),
-        ws=type("WebSocket", (PatientWebSocket,), shared),
+        http=type("Http", (LimitedHttpProtocol,), shared | head),
+        ws=type("WebSocket", (LimitedWebSocketProtocol,), shared),
         log_config=None,
         # `web.observed` has its own, without UIDs and queries.
         access_log=False,

@@ -6,7 +6,7 @@ from asyncio import TimerHandle
 _BYTES_PER_SECOND = 1024
 
 
-class Stall:
+class StallTimeout:
     """Cuts a connection off whose client takes less than a kilobyte a second of what waits for it.
 
     That is looked at every `seconds`, while the server holds back what comes next.
@@ -42,11 +42,11 @@ class Stall:
             self.begin()
 
 
-class StallWatch(asyncio.Protocol):
+class StallDetection(asyncio.Protocol):
     """What a protocol does about a client that does not take what waits for it."""
 
     stall_seconds = 60.0
-    _stall: Stall
+    _stall: StallTimeout
 
     def pause_writing(self) -> None:
         """The client reads more slowly than the server writes."""

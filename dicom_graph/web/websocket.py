@@ -12,8 +12,8 @@ from websockets.frames import Frame
 from websockets.http11 import MAX_LINE_LENGTH, MAX_NUM_HEADERS
 
 from dicom_graph.web.connections import CONNECTION, Connection, Connections
-from dicom_graph.web.incoming import Incoming
-from dicom_graph.web.stalling import Stall, StallWatch
+from dicom_graph.web.incoming import IncomingMemory
+from dicom_graph.web.stalling import StallDetection, StallTimeout
 
 MAX_FIELDS, MAX_LINE = MAX_NUM_HEADERS, MAX_LINE_LENGTH
 _PIECE = 4096
@@ -23,20 +23,20 @@ _STRANGERS_BYTES = 16_384
 _TRY_AGAIN_LATER = 1013
 
 
-class PatientWebSocket(StallWatch, WebSocketsSansIOProtocol):
+class LimitedWebSocketProtocol(StallDetection, WebSocketsSansIOProtocol):
     """Cuts a connection off whose client does not take what it follows.
 
     Messages are read as the application takes them. Before it is known who a client is, its
     messages may be small only.
     """
 
-    incoming = Incoming(128 << 20)
+    incoming = IncomingMemory(128 << 20)
     register = Connections(4096)
     _connection: Connection | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The HTTP protocol hands the connection over."""
-        self._stall = Stall(cast(asyncio.Transport, transport), self.stall_seconds)
+        self._stall = StallTimeout(cast(asyncio.Transport, transport), self.stall_seconds)
         self._share = self.incoming.share()
         self._held = bytearray()
         self._begun = 0

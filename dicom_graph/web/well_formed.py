@@ -8,7 +8,7 @@ from dicom_graph.error_codes import ErrorCode
 from dicom_graph.web.errors import ErrorResponse
 
 
-class WellFormed:
+class WellFormedAddressMiddleware:
     """ASGI middleware: answers 400 to a path or query that is not UTF-8, or a query with NUL.
 
     A path with NUL is UTF-8: nothing is found there.

@@ -1,4 +1,4 @@
-"""Downloads of who sees no identities: pictures, volumes, tables and files that name nobody."""
+"""Downloads of users who see no identities: pictures, volumes, tables, files that name nobody."""
 
 import csv
 import gzip

@@ -33,7 +33,7 @@ def _breakable(kind: str, url: str) -> Iterator[tuple[str, Callable[[], None], C
     """A URL, what makes its database go, and what brings it back."""
     if kind == "postgresql":
         link = Link(url)
-        yield link.url, link.cut, link.mend
+        yield link.url, link.cut, link.restrict_to_owner
         link.cut()
         return
     folder = Path(str(make_url(url).database)).parent
@@ -132,7 +132,7 @@ def silent(ground: Ground) -> str:
             assert took < 2 * _FAST
             assert served.get("/readyz").status_code == 503
             link.cut()
-            link.mend()
+            link.restrict_to_owner()
             back = wait(served.is_ready, 60)
             served.data(COUNT)
         link.cut()

@@ -23,7 +23,7 @@ PIXELS = "query ($uid: String!) { imageByUid(uid: $uid) { pixels { mean } } }"
 
 
 def make_picture(path: Path, size: int = 64, **elements: object) -> str:
-    """Write an image of so many rows and columns; gives its UID."""
+    """Write an image of so many rows and columns; returns its UID."""
     pixels = np.random.default_rng(1).integers(0, 4000, (size, size)).astype(np.uint16)
     make_image(path, pixels, **elements)
     return str(dcmread(path, stop_before_pixels=True).SOPInstanceUID)
@@ -150,7 +150,7 @@ def _assert_crashes_are_told(answers: list[httpx.Response]) -> None:
 
 
 def kill_decoders() -> int:
-    """Kill the processes that decode for the servers of this process; gives their number."""
+    """Kill the processes that decode for the servers of this process; returns their number."""
     found = 0
     for parent in psutil.Process().children():
         for child in parent.children():

@@ -222,7 +222,7 @@ class Link:
         for end in list(self._ends):
             _close(end)
 
-    def mend(self) -> None:
+    def restrict_to_owner(self) -> None:
         """As it was."""
         self._is_cut = False
         self._open.set()

@@ -101,7 +101,7 @@ def _listens(process: psutil.Process, port: int) -> bool:
 
 
 def _stop(served: Served, uid: str, job: str, number: signal.Signals) -> float:
-    """Stop the server while it is asked for three things; gives how long that took."""
+    """Stop the server while it is asked for three things; returns how long that took."""
     assert served.process is not None
     seen: dict[str, Any] = {}
     began = threading.Barrier(4)

@@ -597,7 +597,7 @@ def thicknesses(data_set: Dataset, groups: str) -> set[float]:
 
 
 async def compare_thicknesses(graph: Graph, paths: list[Path]) -> int:
-    """Each thickness that occurs finds the files that pydicom finds it in; gives their number."""
+    """Each thickness that occurs finds the files that pydicom finds it in; returns their number."""
     headers = {path.stem: pydicom.dcmread(path, stop_before_pixels=True) for path in paths}
     compared = 0
     for groups in THICKNESS:

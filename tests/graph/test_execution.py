@@ -29,7 +29,7 @@ from strawberry.extensions import SchemaExtension
 from strawberry.scalars import JSON
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from dicom_graph.graph.execution.executor import OnceExecutor
+from dicom_graph.graph.execution.executor import MemoizingExecutor
 from dicom_graph.graph.schema import schema
 from dicom_graph.store.engine import Database
 from tests.conftest import Graph, filled_database
@@ -202,7 +202,7 @@ class Answers:
     async def both(self, operation: str) -> tuple[Any, Any]:
         """The answers of graphql-core's executor and of ours."""
         expected = await self.of(StrawberryGraphQLCoreExecutionContext, operation)
-        return expected, await self.of(OnceExecutor, operation)
+        return expected, await self.of(MemoizingExecutor, operation)
 
 
 @pytest.fixture
@@ -348,15 +348,15 @@ def things_schema(executor: type, *extensions: type[SchemaExtension]) -> strawbe
     )
 
 
-class ThingsOnce(OnceExecutor):
+class ThingsMemoized(MemoizingExecutor):
     """The executor for things, which here never change."""
 
     immutable = frozenset({Thing})
 
 
 STANDARD = things_schema(StrawberryGraphQLCoreExecutionContext)
-PLANNED = things_schema(OnceExecutor)
-ONCE = things_schema(ThingsOnce)
+PLANNED = things_schema(MemoizingExecutor)
+ONCE = things_schema(ThingsMemoized)
 FIELDS = ["number", "maybe", "ratio", "text", "json", "mood", "texts", "someTexts", "deep"]
 SELECTED = st.lists(st.sampled_from([*FIELDS, "__typename", "again: number"]), min_size=1)
 
@@ -404,7 +404,7 @@ def test_an_extension_that_wraps_resolvers_sees_each_call() -> None:
             seen.append(info.field_name)
             return next_(root, info, *args, **kwargs)
 
-    watched = things_schema(ThingsOnce, Watch)
+    watched = things_schema(ThingsMemoized, Watch)
     thing = dict.fromkeys(["id", *FITTING])
     watched.execute_sync("{ things { text maybe } }", context_value={"things": [thing, thing]})
     assert seen == ["things", "text", "maybe", "text", "maybe"]

@@ -27,7 +27,7 @@ Ask = Callable[..., Any]
 
 @pytest.fixture
 def ask(database: Database) -> Ask:
-    """Execute under limits; gives the whole result."""
+    """Execute under limits; returns the whole result."""
     service = Service(Store(database), JobRunner(database, roots=()), ())
 
     async def ask(query: str, limits: Limits = SMALL, **variables: Any) -> Any:

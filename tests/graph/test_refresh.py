@@ -31,7 +31,7 @@ async def ask(graph: Graph, entity: str, **options: Any) -> dict[str, Any]:
 
 
 def run_jobs(database: Database, *roots: Path) -> dict[str, Any]:
-    """Run the waiting imports as a server with these roots does; gives the last one's row."""
+    """Run the waiting imports as a server with these roots does; returns the last one's row."""
     runner = JobRunner(database, roots=tuple(roots))
     runner.start()
     try:
@@ -42,7 +42,7 @@ def run_jobs(database: Database, *roots: Path) -> dict[str, Any]:
 
 
 async def refresh(graph: Graph, entity: str, *roots: Path, **options: Any) -> dict[str, Any]:
-    """Refresh to the end; gives the job's row."""
+    """Refresh to the end; returns the job's row."""
     payload = await ask(graph, entity, **options)
     assert payload["errors"] == []
     job = run_jobs(graph.database, *roots)

@@ -185,7 +185,7 @@ def difference(ours: tuple[Shape, ...], theirs: tuple[Shape, ...]) -> object:
 async def compare(
     paths: Iterable[Path], folder: Path, import_files: Callable[..., Report], graph: Graph
 ) -> tuple[int, int]:
-    """Import in full mode, ask for everything, compare; gives the counts of files and elements."""
+    """Import in full mode, ask for all, compare; returns the counts of files and elements."""
     copies = distinct_copies(paths, folder)
     import_files(folder)
     found = await headers(graph)

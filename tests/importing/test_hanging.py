@@ -15,9 +15,9 @@ from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.dicom.mode import Mode
 from dicom_graph.importing.discover import Discovery
 from dicom_graph.importing.foreground import Report, run_import
-from dicom_graph.importing.read_ahead import WAITING, ReadAhead
+from dicom_graph.importing.read_ahead import PENDING, ReadAhead
 from dicom_graph.importing.reader import Result
-from dicom_graph.importing.timeouts import CallTimeout, LateFailure, TimedCalls, beat
+from dicom_graph.importing.timeouts import CallTimeout, TimedCalls, TimeoutFailure, beat
 from dicom_graph.importing.watch import Watch, WatchOptions
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import FileRecord, ReadFile
@@ -26,7 +26,7 @@ from tests.commands import COMMAND
 from tests.contents import assert_consistent, contents
 from tests.faults.ground import Ground
 from tests.hanging import Hang, Mount, hanging_mount, needs_fuse
-from tests.importing.test_ahead import needs_proc, readers_of, record, records
+from tests.importing.test_read_ahead import needs_proc, readers_of, record, records
 from tests.make import make_data_set, make_series, put_raw, save
 from tests.waiting import until
 
@@ -101,7 +101,7 @@ def read_by_processes(files: list[FileRecord], during: Callable[[int], None]) ->
 
     def take(results: Iterator[object]) -> None:
         for result in results:
-            if result is not WAITING:
+            if result is not PENDING:
                 during(len(found))
                 found.append(result)  # type: ignore[arg-type]
 
@@ -124,7 +124,7 @@ def test_a_process_that_hangs_is_replaced_and_reads_no_file_twice_or_never(
     bad = [record(mount.folder / f"{name}.dcm") for name in "abc"]
     files = [*good[:40], bad[0], *good[40:41], bad[1], bad[2], *good[41:]]
     found = read_by_processes(files, lambda number: None)
-    late = [number for number, result in enumerate(found) if isinstance(result, LateFailure)]
+    late = [number for number, result in enumerate(found) if isinstance(result, TimeoutFailure)]
     assert late == [40, 42]
     read = [result for result in found if isinstance(result, ReadFile)]
     assert [result.file.name for result in read] == [

@@ -17,9 +17,9 @@ from dicom_graph.store.jobs.jobs import (
     JobOrigin,
     JobRequest,
     JobStatus,
-    bury_dead_jobs,
     claim_job,
     create_job,
+    fail_dead_jobs,
 )
 from dicom_graph.store.jobs.owners import is_dead, process_name
 from dicom_graph.store.sql.types import utc_now
@@ -114,7 +114,7 @@ def test_an_import_that_was_buried_does_not_end_as_if_it_had_lived(
             with other.writer.begin() as connection:
                 owner = {"owner": "elsewhere:1:2", "heartbeat_at": utc_now().replace(year=2000)}
                 connection.execute(update(ImportJob).values(owner))
-                bury_dead_jobs(connection)
+                fail_dead_jobs(connection)
 
     request = JobRequest((str(tmp_path / "a"),), origin=JobOrigin.CLI)
     report = run_import(database, request, batch_size=2, progress=bury)

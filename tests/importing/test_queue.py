@@ -16,7 +16,7 @@ from sqlalchemy import Connection, event, func, select
 from dicom_graph.importing.background import JobRunner
 from dicom_graph.importing.foreground import Report, read_report, run_import
 from dicom_graph.importing.queue.batch import BatchLedger, BatchOptions, BatchRunner
-from dicom_graph.importing.queue.library import QUEUE, Queue, TryAgain
+from dicom_graph.importing.queue.library import QUEUE, Queue, RetryLater
 from dicom_graph.importing.queue.runner import QueueRunner
 from dicom_graph.importing.queue.schema import upgrade_queue
 from dicom_graph.store.engine import Database
@@ -248,7 +248,7 @@ def test_what_is_stopped_goes_on_where_it_was(
     job_id = submit(database, tree)
     stop = threading.Event()
     planner = BatchRunner(database, Queue(database), OPTIONS, stop)
-    with StopAfter(database, stop, n_batches=3), pytest.raises(TryAgain):
+    with StopAfter(database, stop, n_batches=3), pytest.raises(RetryLater):
         planner.run(job_id, 0, 0)
     (plan, *planned) = batches(database)
     assert plan["status"] == "PENDING"

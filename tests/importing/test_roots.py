@@ -92,7 +92,7 @@ def test_a_home_folder_is_resolved_before_it_is_checked(root: Path) -> None:
 
 @pytest.fixture
 def run_api_import(database: Database) -> Callable[..., Tables]:
-    """Import a path as the API does, within roots; gives the tables when the job has ended."""
+    """Import a path as the API does, within roots; returns the tables when the job has ended."""
 
     def run(path: Path, *roots: Path, **options: Any) -> Tables:
         runner = JobRunner(database, roots=resolve_roots(roots), batch_size=500)

@@ -435,7 +435,7 @@ def test_what_a_killed_import_left_is_removed_and_what_a_living_one_writes_is_no
     keep(Storage.COPY, make_file(tmp_path / "a" / "1.dcm"))
     dead = subprocess.Popen(["true"])
     dead.wait()
-    mine, host = work.own_name(), work.own_name().split("+")[0]
+    mine, host = work.unique_name(), work.unique_name().split("+")[0]
     names = {
         "dead": f"{host}+{dead.pid}+x+1", "elsewhere": "another-host+1+x+1", "mine": mine,
         "before-a-restart": f"{host}+{os.getpid()}+x+1", "foreign": "notes",

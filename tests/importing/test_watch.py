@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from dicom_graph.importing.foreground import Report
-from dicom_graph.importing.stable_files import Settling
-from dicom_graph.importing.watch import Watch, WatchOptions, together
+from dicom_graph.importing.stable_files import StablePaths
+from dicom_graph.importing.watch import Watch, WatchOptions, merged_paths
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobRequest
@@ -135,7 +135,7 @@ def test_a_database_inside_the_folder_is_no_change(tmp_path: Path, database: Dat
 def test_files_settle_once_they_stay_as_they_are(tmp_path: Path) -> None:
     path = tmp_path / "1"
     path.write_text("a")
-    settling = Settling(0.2)
+    settling = StablePaths(0.2)
     settling.add([str(path)])
     for text in ("ab", "abc", "abcd"):
         threading.Event().wait(0.1)
@@ -147,9 +147,9 @@ def test_files_settle_once_they_stay_as_they_are(tmp_path: Path) -> None:
 
 def test_paths_are_brought_together() -> None:
     roots = ("/r", "/q")
-    assert together(["/r/a/b", "/r/a", "/r/a-b", "/q/x"], roots) == ["/q/x", "/r/a", "/r/a-b"]
+    assert merged_paths(["/r/a/b", "/r/a", "/r/a-b", "/q/x"], roots) == ["/q/x", "/r/a", "/r/a-b"]
     many = [f"/r/{folder}/{name}" for folder in range(3) for name in range(500)]
-    assert together(many, roots) == ["/r/0", "/r/1", "/r/2"]
+    assert merged_paths(many, roots) == ["/r/0", "/r/1", "/r/2"]
     spread = [f"/r/{folder}/x/y" for folder in range(1500)]
-    assert together(spread, roots) == ["/r", "/q"]
-    assert together([*spread, "/r/0/x"], ("/r",)) == ["/r"]
+    assert merged_paths(spread, roots) == ["/r", "/q"]
+    assert merged_paths([*spread, "/r/0/x"], ("/r",)) == ["/r"]

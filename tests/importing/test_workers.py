@@ -114,7 +114,7 @@ subscription ($id: ID!) {
 
 
 async def import_and_follow(url: str, path: Path) -> list[dict[str, Any]]:
-    """Ask a server for an import; gives all that it then says of it."""
+    """Ask a server for an import; returns all that it then says of it."""
     async with Client(transport=WebsocketsTransport(url=f"{url}/graphql")) as session:
         IMPORT.variable_values = {"path": str(path)}
         payload = (await session.execute(IMPORT))["importPath"]

@@ -27,7 +27,7 @@ def endless(*parts: bytes, then: bytes) -> Iterator[bytes]:
 
 
 def send_all(end: socket.socket, chunks: Iterable[bytes]) -> int:
-    """Send until the other side closes; gives how many bytes it took."""
+    """Send until the other side closes; returns how many bytes it took."""
     sent = 0
     with suppress(OSError):
         for chunk in chunks:

@@ -13,7 +13,7 @@ import pytest
 from gql import Client, FileVar, GraphQLRequest
 from gql.transport.aiohttp import AIOHTTPTransport
 
-from dicom_graph.importing.work_folder import own_name, uploads_folder
+from dicom_graph.importing.work_folder import unique_name, uploads_folder
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs.jobs import JobRequest, Storage, create_job
@@ -431,7 +431,7 @@ def test_an_upload_outlives_its_server_and_what_nobody_waits_for_does_not(
 ) -> None:
     raw = make_file(tmp_path / "1.dcm").read_bytes()
     database = Database(database_url)
-    host = own_name().split("+")[0]
+    host = unique_name().split("+")[0]
     for name in ("waiting", "abandoned"):
         folder = uploads_folder(root) / f"{host}+{2**22 + 1}+{name}+0" / "files"
         folder.mkdir(parents=True)

@@ -18,7 +18,7 @@ from dicom_graph.dicom.errors import (
     VolumeError,
 )
 from dicom_graph.dicom.functional_groups import FUNCTIONAL_GROUP_TAGS
-from dicom_graph.dicom.image_file import blamed_on, open_image
+from dicom_graph.dicom.image_file import as_pixel_errors_of, open_image
 from dicom_graph.dicom.modality_lut import apply_transform
 from dicom_graph.dicom.pixels import PIXEL_TAGS, PixelLayout
 from dicom_graph.dicom.stored_file import opened_source
@@ -135,7 +135,7 @@ class _Reader:
     def slice(self, volume: int, index: int) -> Array:
         plane = self._geometry.grid[volume][index]
         try:
-            with blamed_on(plane.file.path):
+            with as_pixel_errors_of(plane.file.path):
                 values = self._values(plane)
         except PixelError as error:
             uid = plane.file.sop_instance_uid or "without a UID"

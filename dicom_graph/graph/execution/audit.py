@@ -23,9 +23,9 @@ from dicom_graph.access.audit import AuditLog, AuditUnavailable
 from dicom_graph.access.principal import Principal
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.context import Context
-from dicom_graph.graph.prepared import Prepared
+from dicom_graph.graph.prepared import PreparedDocument
 from dicom_graph.store.audit import Action, AuditLine, Outcome
-from dicom_graph.store.audit_subjects import SEEN, Seen
+from dicom_graph.store.audit_subjects import AUDIT_SUBJECTS, AuditSubjects
 from dicom_graph.telemetry import metrics, tracing
 from dicom_graph.telemetry.request import CURRENT
 
@@ -40,7 +40,7 @@ _MAX_FIELDS = 100
 _MAX_NAME = 200
 
 
-class Unavailable(GraphQLError):
+class AuditLogUnavailable(GraphQLError):
     """The audit log is required, and cannot be written."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Operation:
     digest: str
 
 
-def described(prepared: Prepared, name: str | None) -> Operation | None:
+def described(prepared: PreparedDocument, name: str | None) -> Operation | None:
     """The operation that is asked for; None where the document cannot be read."""
     known: Operation | None = prepared.operations.get(name)
     if known is not None:
@@ -107,14 +107,14 @@ def _fields(
 
 
 @dataclass(slots=True)
-class Watched:
+class AuditedOperation:
     """An operation that is watched, and what is known of its end."""
 
     operation: Operation | None
     audit: AuditLog | None
     principal: Principal | None
     span: tracing.Span
-    seen: Seen = field(default_factory=Seen)
+    subjects: AuditSubjects = field(default_factory=AuditSubjects)
     began: float = field(default_factory=time.perf_counter)
     outcome: Outcome = Outcome.SUCCEEDED
     codes: dict[str, None] = field(default_factory=dict)
@@ -145,7 +145,9 @@ class Watched:
             self.codes.update((code, None) for code in codes if code and _CODE.fullmatch(code))
 
     async def begin(self) -> None:
-        """Before an answer that may take long. Raises Unavailable where the log is required."""
+        """Before an answer that may take long. Raises AuditLogUnavailable where the log is
+        required.
+        """
         if self.audit is None:
             return
         try:
@@ -154,10 +156,10 @@ class Watched:
                 await self._commit(Outcome.BEGUN)
         except AuditUnavailable:
             self.has_ended = True
-            raise Unavailable from None
+            raise AuditLogUnavailable from None
 
     async def end(self) -> None:
-        """When there is an answer, the first time only. Raises Unavailable where the log is
+        """When there is an answer, the first time only. Raises AuditLogUnavailable where the log is
         required and cannot be written.
         """
         if self.has_ended:
@@ -174,7 +176,7 @@ class Watched:
         try:
             await self._commit(self.outcome, seconds)
         except AuditUnavailable:
-            raise Unavailable from None
+            raise AuditLogUnavailable from None
 
     @property
     def is_long(self) -> bool:
@@ -201,7 +203,7 @@ class Watched:
             document_digest=operation.digest,
             seconds=seconds,
             detail=", ".join(self.codes) or None,
-            seen=self.seen.copy() if outcome is Outcome.BEGUN else self.seen,
+            subjects=self.subjects.copy() if outcome is Outcome.BEGUN else self.subjects,
         )
         if outcome is Outcome.CANCELLED:
             self.audit.add(line)
@@ -210,8 +212,10 @@ class Watched:
 
 
 @asynccontextmanager
-async def watched(context: Any, prepared: Prepared | None, name: object) -> AsyncIterator[Watched]:
-    """Watch an operation that is executed within. Raises Unavailable.
+async def audited_operation(
+    context: Any, prepared: PreparedDocument | None, name: object
+) -> AsyncIterator[AuditedOperation]:
+    """Watch an operation that is executed within. Raises AuditLogUnavailable.
 
     `name`: what the client calls the operation, which may be no text.
     """
@@ -231,8 +235,8 @@ async def watched(context: Any, prepared: Prepared | None, name: object) -> Asyn
                 graphql__operation__name=operation.name,
                 dicom_graph__root_fields=list(operation.root_fields),
             )
-        watch = Watched(operation, audit, known.principal if known else None, span)
-        token = SEEN.set(watch.seen if audit is not None else None)
+        watch = AuditedOperation(operation, audit, known.principal if known else None, span)
+        token = AUDIT_SUBJECTS.set(watch.subjects if audit is not None else None)
         try:
             await watch.begin()
             yield watch
@@ -249,7 +253,7 @@ async def watched(context: Any, prepared: Prepared | None, name: object) -> Asyn
 
 def _reset(token: Any) -> None:
     try:
-        SEEN.reset(token)
+        AUDIT_SUBJECTS.reset(token)
     except ValueError:
         # The operation is closed by another task than the one that began it.
         return

@@ -17,15 +17,15 @@ from strawberry.types.graphql import OperationType
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.context import Context
 from dicom_graph.graph.errors import Overloaded
-from dicom_graph.graph.execution.audit import Unavailable, watched
+from dicom_graph.graph.execution.audit import AuditLogUnavailable, audited_operation
 from dicom_graph.graph.execution.validation import refusal
-from dicom_graph.graph.limits.limits import Limits, TooManyErrors, TooMuch
-from dicom_graph.graph.prepared import Prepared, errors_of, prepare
+from dicom_graph.graph.limits.limits import Limits, OperationLimitExceeded, TooManyErrors
+from dicom_graph.graph.prepared import PreparedDocument, errors_of, prepare
 from dicom_graph.graph.schema_names import without_schema_names
 from dicom_graph.store.sql.dialect import describe_error, is_interrupted
-from dicom_graph.store.sql.unavailable import trouble_of
+from dicom_graph.store.sql.unavailable import unavailable_message
 from dicom_graph.store.storable import UnstorableText
-from dicom_graph.store.work import WORK, Overrun, Work
+from dicom_graph.store.work import WORK, ResponseLimitExceeded, Work
 from dicom_graph.telemetry.request import current_id
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class MaskedSchema(strawberry.Schema):
         context = context_value.fresh() if isinstance(context_value, Context) else context_value
         prepared, refused = await self._begin(query, variable_values, context, operation_name)
         try:
-            async with watched(context, prepared, operation_name) as watch:
+            async with audited_operation(context, prepared, operation_name) as watch:
                 if refused is not None:
                     watch.note(refused)
                     return refused
@@ -64,7 +64,7 @@ class MaskedSchema(strawberry.Schema):
                     work.begin()
                     result: ExecutionResult = await self._limited(work, executing, context)
                 watch.note(result)
-        except Unavailable as error:
+        except AuditLogUnavailable as error:
             return PreExecutionError(data=None, errors=[error])
         return result
 
@@ -85,10 +85,10 @@ class MaskedSchema(strawberry.Schema):
             try:
                 await context.identify_again()
             except Exception as error:
-                trouble = trouble_of(error)
-                if trouble is None:
+                problem = unavailable_message(error)
+                if problem is None:
                     raise
-                return _refuse(trouble)
+                return _refuse(problem)
             context = context.fresh()
         prepared, refused = await self._begin(query, variable_values, context, operation_name)
         if refused is not None:
@@ -106,16 +106,16 @@ class MaskedSchema(strawberry.Schema):
 
     async def _begin(
         self, query: str | None, variables: Any, context: Any, operation: Any
-    ) -> tuple[Prepared | None, PreExecutionError | None]:
+    ) -> tuple[PreparedDocument | None, PreExecutionError | None]:
         """The document of an operation, and the result where it is refused."""
         if not query:
             return None, None
         limits = _limits_of(context)
-        prepared: Prepared | None = None
+        prepared: PreparedDocument | None = None
         errors: list[GraphQLError] = []
         try:
             prepared = await prepare(self._schema, query, limits)
-        except TooMuch as too_long:
+        except OperationLimitExceeded as too_long:
             errors = [too_long]
         if prepared is not None:
             if isinstance(context, Context):
@@ -136,7 +136,7 @@ class MaskedSchema(strawberry.Schema):
         """The result; an error in its place where it takes too much."""
         try:
             return await work.run(executing)
-        except Overrun as overrun:
+        except ResponseLimitExceeded as overrun:
             errors = [GraphQLError(str(overrun), extensions={"code": overrun.code})]
             if isinstance(overrun, TooManyErrors):
                 errors += overrun.errors
@@ -145,12 +145,12 @@ class MaskedSchema(strawberry.Schema):
             return ExecutionResult(data=None, errors=errors)
 
     async def _watched(
-        self, results: Any, context: Any, prepared: Prepared | None, name: Any
+        self, results: Any, context: Any, prepared: PreparedDocument | None, name: Any
     ) -> AsyncGenerator[Any, None]:
         """The same results, watched; nothing is sent that had to be written down and could not."""
         admit = context.admit if isinstance(context, Context) else nullcontext
         try:
-            async with watched(context, prepared, name) as watch, aclosing(results):
+            async with audited_operation(context, prepared, name) as watch, aclosing(results):
                 with admit(watch.is_long), _working(context) as work:
                     while True:
                         if not watch.is_long:
@@ -163,7 +163,7 @@ class MaskedSchema(strawberry.Schema):
                             await watch.end()
                         yield result
                         work.release()
-        except (Unavailable, Overloaded) as error:
+        except (AuditLogUnavailable, Overloaded) as error:
             yield PreExecutionError(data=None, errors=[error])
 
     def process_errors(
@@ -191,10 +191,10 @@ class MaskedSchema(strawberry.Schema):
             if isinstance(original, UnstorableText):
                 error.message, error.extensions = str(original), {"code": ErrorCode.BAD_INPUT}
                 continue
-            trouble = trouble_of(original)
-            if trouble is not None:
-                log.warning("%s (%s)", trouble, describe_error(original))
-                error.message, error.extensions = trouble, {"code": ErrorCode.UNAVAILABLE}
+            problem = unavailable_message(original)
+            if problem is not None:
+                log.warning("%s (%s)", problem, describe_error(original))
+                error.message, error.extensions = problem, {"code": ErrorCode.UNAVAILABLE}
                 continue
             error_id = uuid.uuid4().hex[:12]
             place = "".join(traceback.format_tb(original.__traceback__))
@@ -220,9 +220,9 @@ def _sent(context: ExecutionContext | None) -> str:
     return f"{context.query} {json.dumps(context.variables, default=str)}"
 
 
-async def _refuse(trouble: str) -> AsyncGenerator[PreExecutionError, None]:
+async def _refuse(problem: str) -> AsyncGenerator[PreExecutionError, None]:
     """The only result of an operation that cannot begin."""
-    error = GraphQLError(trouble, extensions={"code": ErrorCode.UNAVAILABLE})
+    error = GraphQLError(problem, extensions={"code": ErrorCode.UNAVAILABLE})
     yield PreExecutionError(data=None, errors=[error])
 
 

@@ -54,7 +54,7 @@ one that is in the answer already.
 _ERROR_BYTES, _ERROR_MEMORY = 300, 4000
 
 
-class OnceExecutor(StrawberryGraphQLCoreExecutionContext):
+class MemoizingExecutor(StrawberryGraphQLCoreExecutionContext):
     """Executes one operation, as this module says."""
 
     immutable: frozenset[type] = frozenset({DataElement, DataElementDefinition})
@@ -76,7 +76,7 @@ class OnceExecutor(StrawberryGraphQLCoreExecutionContext):
     def build_per_event_executor(self, payload: Any) -> Executor[Any]:
         """A copy for one event of a subscription; it shares nothing that it remembers."""
         executor = super().build_per_event_executor(payload)
-        assert isinstance(executor, OnceExecutor)
+        assert isinstance(executor, MemoizingExecutor)
         executor._forget()
         executor._n_errors = 0
         executor._work = WORK.get()

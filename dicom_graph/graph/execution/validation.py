@@ -10,8 +10,8 @@ from strawberry.types.graphql import OperationType
 
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.context import Context
-from dicom_graph.graph.limits.limits import Limits, TooMuch
-from dicom_graph.graph.prepared import Prepared
+from dicom_graph.graph.limits.limits import Limits, OperationLimitExceeded
+from dicom_graph.graph.prepared import PreparedDocument
 from dicom_graph.store.deadline import DEADLINE
 
 _DEFAULTS = Limits()
@@ -25,7 +25,7 @@ def parsed(query: str, max_tokens: int) -> DocumentNode:
     return parse(query, max_tokens=max_tokens)
 
 
-class Checked(SchemaExtension):
+class LimitsExtension(SchemaExtension):
     """Applies the limits of the request's service, and its time.
 
     `MaskedSchema` has prepared the document: see `graph.prepared`.
@@ -37,11 +37,13 @@ class Checked(SchemaExtension):
         return context.service.limits if isinstance(context, Context) else _DEFAULTS
 
     @property
-    def _prepared(self) -> Prepared:
+    def _prepared(self) -> PreparedDocument:
         context = self.execution_context
         known = context.context.prepared if isinstance(context.context, Context) else None
         if known is None:
-            known = Prepared(context.schema._schema, context.query or "", self._limits.tokens)
+            known = PreparedDocument(
+                context.schema._schema, context.query or "", self._limits.tokens
+            )
         return known
 
     def on_parse(self) -> Iterator[None]:
@@ -70,14 +72,14 @@ class Checked(SchemaExtension):
 
 
 def refusal(
-    limits: Limits, prepared: Prepared, query: str, operation: object, variables: object
+    limits: Limits, prepared: PreparedDocument, query: str, operation: object, variables: object
 ) -> GraphQLError | None:
     """What is too much in an operation, the first there is; None if nothing."""
     if limits.documents is not None and query not in limits.documents:
         message = "this server executes its trusted documents only"
-        return TooMuch(message, ErrorCode.UNTRUSTED_DOCUMENT)
+        return OperationLimitExceeded(message, ErrorCode.UNTRUSTED_DOCUMENT)
     if not isinstance(variables, dict | None):
-        return TooMuch("`variables` must be an object", ErrorCode.BAD_INPUT)
+        return OperationLimitExceeded("`variables` must be an object", ErrorCode.BAD_INPUT)
     assert prepared.measured is not None
     name = operation if isinstance(operation, str) else None
     return limits.refusal(prepared.measured, name, variables)

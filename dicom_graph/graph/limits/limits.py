@@ -9,7 +9,7 @@ from graphql import GraphQLError
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.given import MAX_NESTING, NestedTooDeeply, values
 from dicom_graph.graph.limits.cost import Measured
-from dicom_graph.store.work import Overrun
+from dicom_graph.store.work import ResponseLimitExceeded
 
 MAX_ERRORS = 1000
 """Of one answer; each takes some kilobytes."""
@@ -47,11 +47,11 @@ class Limits:
 
     def refusal(
         self, measured: Measured, operation: str | None, variables: dict[str, Any] | None
-    ) -> "TooMuch | None":
+    ) -> "OperationLimitExceeded | None":
         """What is too much in an operation of a document, the first there is; None if nothing."""
         figures = measured.figures
         if figures.has_introspection and not self.introspection:
-            return TooMuch(INTROSPECTION_OFF, ErrorCode.INTROSPECTION_OFF)
+            return OperationLimitExceeded(INTROSPECTION_OFF, ErrorCode.INTROSPECTION_OFF)
         for name, figure, limit, what in (
             ("DEPTH", figures.depth, self.depth, "the operation is {} levels deep"),
             ("ALIASES", figures.aliases, self.aliases, "the operation has {} aliases"),
@@ -59,32 +59,34 @@ class Limits:
             ("SELECTIONS", figures.selections, self.selections, "an object is asked {} fields"),
         ):
             if figure > limit:
-                return TooMuch.of(name, figure, limit, what)
+                return OperationLimitExceeded.of(name, figure, limit, what)
         try:
             return self._refusal_of_values(measured, operation, variables or {})
         except NestedTooDeeply:
             message = f"an input is nested too deeply: more than {MAX_NESTING} levels"
-            return TooMuch(message, ErrorCode.BAD_FILTER)
+            return OperationLimitExceeded(message, ErrorCode.BAD_FILTER)
 
     def _refusal_of_values(
         self, measured: Measured, operation: str | None, variables: dict[str, Any]
-    ) -> "TooMuch | None":
+    ) -> "OperationLimitExceeded | None":
         n_values = values(variables, self.values)
         if n_values > self.values:
             what = "the variables hold {} values or more"
-            return TooMuch.of("VALUES", n_values, self.values, what, "send them in parts")
+            return OperationLimitExceeded.of(
+                "VALUES", n_values, self.values, what, "send them in parts"
+            )
         if not self.counts and measured.has_counts(operation, variables):
-            return TooMuch(COUNTS_OFF, ErrorCode.COUNTS_OFF)
+            return OperationLimitExceeded(COUNTS_OFF, ErrorCode.COUNTS_OFF)
         n_conditions = measured.conditions(operation, variables)
         if n_conditions > self.conditions:
             return too_many_conditions(n_conditions, self.conditions)
         cost = measured.cost(operation, variables)
         if cost > self.cost:
             what = "the pages of the operation may hold {} objects together"
-            return TooMuch.of("COST", cost, self.cost, what, "ask for smaller pages")
+            return OperationLimitExceeded.of("COST", cost, self.cost, what, "ask for smaller pages")
         return None
 
-    def refusal_of_document(self, query: str) -> "TooMuch | None":
+    def refusal_of_document(self, query: str) -> "OperationLimitExceeded | None":
         """What is too much in a document that is not parsed yet; None if nothing."""
         # Of texts that are short enough in any case, none is encoded.
         if len(query) * 4 <= self.document_bytes:
@@ -92,34 +94,38 @@ class Limits:
         size = len(query.encode("utf-8", "surrogatepass"))
         if size > self.document_bytes:
             what, hint = "the document has {} bytes", "send values as variables"
-            return TooMuch.of("DOCUMENT_BYTES", size, self.document_bytes, what, hint)
+            return OperationLimitExceeded.of(
+                "DOCUMENT_BYTES", size, self.document_bytes, what, hint
+            )
         return None
 
 
-class TooMuch(GraphQLError):
+class OperationLimitExceeded(GraphQLError):
     """An operation that asks for more than is allowed; the message has the figure and the limit."""
 
     def __init__(self, message: str, code: ErrorCode, **extensions: int) -> None:
         super().__init__(message, extensions={"code": code, **extensions})
 
     @classmethod
-    def of(cls, name: str, figure: int, limit: int, what: str, hint: str = "") -> "TooMuch":
+    def of(
+        cls, name: str, figure: int, limit: int, what: str, hint: str = ""
+    ) -> "OperationLimitExceeded":
         """The error of a limit; `hint` says what to do."""
         message = f"{what.format(f'{figure:,}')}; at most {limit:,} are allowed"
         message += f" (DICOM_GRAPH_MAX_{name})" + (f": {hint}" if hint else "")
         return cls(message, ErrorCode[f"MAX_{name}"], figure=figure, limit=limit)
 
 
-def too_many_conditions(figure: int, limit: int) -> TooMuch:
+def too_many_conditions(figure: int, limit: int) -> OperationLimitExceeded:
     """The error of filters that hold too many conditions, wherever they come from."""
-    return TooMuch(
+    return OperationLimitExceeded(
         f"the filters hold {figure:,} conditions together; at most {limit:,} are allowed "
         "(DICOM_GRAPH_MAX_CONDITIONS): `in` takes a list of values as one for each hundred",
         ErrorCode.BAD_FILTER,
     )
 
 
-class TooManyErrors(Overrun):
+class TooManyErrors(ResponseLimitExceeded):
     """`errors`: the first of them."""
 
     def __init__(self, errors: Sequence[GraphQLError]) -> None:

@@ -19,7 +19,7 @@ from dicom_graph.importing.entities import (
     OutsideStorageError,
     delete_entity,
 )
-from dicom_graph.importing.removal import Removal
+from dicom_graph.importing.removal import RemovalResult
 
 _field = strawberry.field
 
@@ -100,7 +100,7 @@ async def _delete(info: Info, entity: str, input: DeleteInput) -> DeletePayload:
     return _payload(input.id, removal)
 
 
-def _payload(id: strawberry.ID, removal: Removal) -> DeletePayload:
+def _payload(id: strawberry.ID, removal: RemovalResult) -> DeletePayload:
     return DeletePayload(
         deleted_id=id,
         n_studies=removal.rows.studies,

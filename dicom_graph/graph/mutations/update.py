@@ -110,7 +110,7 @@ class UpdateMutations:
 
 
 async def update_fields(info: Info, entity: str, input: Any) -> tuple[Any, list[UserError]]:
-    """Change an entity; gives its row as it is in the end, and why it was not changed."""
+    """Change an entity; returns its row as it is in the end, and why it was not changed."""
     try:
         _, key = entity_and_key(input.id, entity)
     except Refused as refused:

@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.importing.discover import Discovery
 from dicom_graph.importing.job import JobRun, discovery_of
-from dicom_graph.importing.queue.library import Queue, TryAgain
-from dicom_graph.importing.queue.places import Place, PlacesWalk
+from dicom_graph.importing.queue.file_ranges import FileRange, FileRangesWalk
+from dicom_graph.importing.queue.library import Queue, RetryLater
 from dicom_graph.importing.queue.plan import Plan, StoppedAtError
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.sync import UnmountedError, check_mounts
@@ -95,7 +95,7 @@ class BatchRunner:
         self._stop = stop
 
     def run(self, job_id: int, number: int, tried: int) -> None:
-        """Run a batch, if nobody has ended it. Raises TryAgain where it must be begun again."""
+        """Run a batch, if nobody has ended it. Raises RetryLater where it must be begun again."""
         with self._database.writer.begin() as connection:
             batch, after = claim_batch(connection, job_id, number)
             if after.next is not None:
@@ -107,20 +107,20 @@ class BatchRunner:
         except JobLostError as lost:
             log.warning("%s: another worker took it over", lost)
             return
-        except (TryAgain, Exception) as error:
-            is_sent_on = isinstance(error, TryAgain)
+        except (RetryLater, Exception) as error:
+            is_sent_on = isinstance(error, RetryLater)
             with self._database.writer.begin() as connection:
                 release_batch(connection, batch, lost=not is_sent_on)
             if is_sent_on:
                 raise
             # Not the error itself: a database's message may quote patient data.
             log.error("batch %s of import %s: %s", number, job_id, type(error).__name__)
-            raise TryAgain(min(2.0 ** min(tried, 10), _MAX_WAIT)) from None
+            raise RetryLater(min(2.0 ** min(tried, 10), _MAX_WAIT)) from None
         if closed is not None:
             log.info("import %s: %s", job_id, closed)
 
     def _run(self, batch: ClaimedBatch, tried: int) -> JobStatus | None:
-        """Gives how the job ended, where this was its end."""
+        """Returns how the job ended, where this was its end."""
         ledger = BatchLedger(batch, self._queue)
         if batch.is_given_up:
             self._give_up(batch, ledger)
@@ -139,10 +139,12 @@ class BatchRunner:
         return ledger.closed
 
     def _require_here(self, batch: ClaimedBatch, tried: int) -> None:
-        """Raises TryAgain where this machine has none of the paths, but another one may."""
+        """Raises RetryLater where this machine has none of the paths, but another one may."""
         paths = set(batch.job.request.paths)
         if batch.kind is BatchKind.FILES:
-            paths = {place.base for place in map(Place.of_text, batch.places) if place.is_folder}
+            paths = {
+                place.base for place in map(FileRange.of_text, batch.places) if place.is_folder
+            }
         calls = TimedCalls(self._options.file_seconds, self._require_going_on)
         try:
             is_here = not paths or calls.run(lambda: any(map(os.path.lexists, paths)))
@@ -159,7 +161,7 @@ class BatchRunner:
             batch.job.id,
             ", ".join(sorted(paths)[:3]),
         )
-        raise TryAgain(2.0**tried)
+        raise RetryLater(2.0**tried)
 
     def _plan(self, batch: ClaimedBatch, ledger: BatchLedger) -> None:
         request = batch.job.request
@@ -178,7 +180,7 @@ class BatchRunner:
                 stop=self._stop,
             )
             if not plan.run():
-                raise TryAgain(0.0)
+                raise RetryLater(0.0)
         except UnmountedError as unmounted:
             error = str(unmounted)
         except CallTimeout as late:
@@ -194,16 +196,18 @@ class BatchRunner:
         return discovery_of(batch.job, options.roots, options.storage_root, calls=calls)
 
     def _require_going_on(self) -> None:
-        """Raises TryAgain where this worker is to end."""
+        """Raises RetryLater where this worker is to end."""
         if self._stop.is_set():
-            raise TryAgain(0.0)
+            raise RetryLater(0.0)
 
     def _read(self, batch: ClaimedBatch, ledger: BatchLedger) -> None:
         """Read files; of the batch that looks for what is gone there are none."""
         request = replace(batch.job.request, sync=batch.kind is BatchKind.GONE)
 
-        def walk(calls: Calls) -> PlacesWalk:
-            return PlacesWalk(self._discovery(batch, calls), [*map(Place.of_text, batch.places)])
+        def walk(calls: Calls) -> FileRangesWalk:
+            return FileRangesWalk(
+                self._discovery(batch, calls), [*map(FileRange.of_text, batch.places)]
+            )
 
         status = JobRun(
             self._database,
@@ -220,12 +224,12 @@ class BatchRunner:
             file_seconds=self._options.file_seconds,
         ).run()
         if status is JobStatus.INTERRUPTED:
-            raise TryAgain(0.0)
+            raise RetryLater(0.0)
 
     def _give_up(self, batch: ClaimedBatch, ledger: BatchLedger) -> None:
         reason = f"given up: {MAX_LOST} times a worker died or failed at it"
         counts = batch.job.counts
-        failures = [Failure(Place.of_text(text).path, reason) for text in batch.places]
+        failures = [Failure(FileRange.of_text(text).path, reason) for text in batch.places]
         counts.failed += len(failures)
         first = failures[0].path if failures else f"the batch {batch.kind}"
         with self._database.writer.begin() as connection:

@@ -25,10 +25,10 @@ _OPEN = ("todo", "doing")
 Work = Callable[[int, int, int], None]
 """What runs a batch: of a job, of a number, tried so often before."""
 
-__all__ = ["QUEUE", "ConnectorException", "Queue", "SchemaManager", "TryAgain", "Work"]
+__all__ = ["QUEUE", "ConnectorException", "Queue", "RetryLater", "SchemaManager", "Work"]
 
 
-class TryAgain(Exception):
+class RetryLater(Exception):
     """The batch is to be begun again after so many seconds, by any worker."""
 
     def __init__(self, seconds: float) -> None:
@@ -42,7 +42,7 @@ class _Always(BaseRetryStrategy):
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
         if not isinstance(exception, Exception):
             return None
-        seconds = exception.seconds if isinstance(exception, TryAgain) else 10.0
+        seconds = exception.seconds if isinstance(exception, RetryLater) else 10.0
         return RetryDecision(retry_in={"milliseconds": round(1000 * seconds)})
 
 
@@ -82,7 +82,7 @@ class Queue:
         return app
 
     async def retry_stalled(self, stalled_after: float) -> int:
-        """Queue again what the workers had that gave no sign for so many seconds; gives how many.
+        """Queue again what the workers had that gave no sign for so many seconds; returns how many.
 
         One process at a time.
         """

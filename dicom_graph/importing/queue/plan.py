@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from dicom_graph.importing.discover import Discovery
 from dicom_graph.importing.listing import Names
-from dicom_graph.importing.queue.places import Place, quoted, unquoted
+from dicom_graph.importing.queue.file_ranges import FileRange, quoted, unquoted
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs.batches import ClaimedBatch, add_batch, move_cursor, save_batch
 from dicom_graph.store.jobs.jobs import Failure
@@ -67,7 +67,7 @@ class Plan:
         return True
 
     def _take(self, names: Names, after: str) -> bool:
-        """Plan a folder's names after one; gives whether the job is to end."""
+        """Plan a folder's names after one; returns whether the job is to end."""
         left = [name for name in names.names if name > after]
         is_full = self._n_files + len(left) > self._batch_files
         if is_full and self._places and self._save():
@@ -82,20 +82,20 @@ class Plan:
             return self._is_due() and self._save()
         if not names.is_folder:
             path = os.path.join(names.path, names.names[0])
-            self._add(Place(names.base, path, is_folder=False), 1)
+            self._add(FileRange(names.base, path, is_folder=False), 1)
             return self._is_due() and self._save()
         while len(left) > self._batch_files:
             until = left[self._batch_files - 1]
-            self._add(Place(names.base, names.path, after, until), self._batch_files)
+            self._add(FileRange(names.base, names.path, after, until), self._batch_files)
             self._cursor = (str(names.start), quoted(names.path), quoted(until))
             if self._save():
                 return True
             left, after = left[self._batch_files :], until
         self._cursor = (str(names.start), quoted(names.path), "")
-        self._add(Place(names.base, names.path, after), len(left))
+        self._add(FileRange(names.base, names.path, after), len(left))
         return self._is_due() and self._save()
 
-    def _add(self, place: Place, n_files: int) -> None:
+    def _add(self, place: FileRange, n_files: int) -> None:
         self._places.append(place.text())
         self._n_files += n_files
 
@@ -105,7 +105,7 @@ class Plan:
         return time.monotonic() - self._last_save > _MAX_SECONDS
 
     def _save(self) -> bool:
-        """Queue what was found; gives whether the job is asked to end."""
+        """Queue what was found; returns whether the job is asked to end."""
         with self._database.writer.begin() as connection:
             is_ending = save_batch(connection, self._batch, self._counts, self._failures)
             if self._places:

@@ -14,9 +14,9 @@ from dicom_graph.store.jobs.control import create_retry
 from dicom_graph.store.jobs.jobs import (
     JobOrigin,
     JobRequest,
-    bury_dead_jobs,
     claimable_jobs,
     create_job,
+    fail_dead_jobs,
 )
 
 log = logging.getLogger(__name__)
@@ -33,14 +33,14 @@ class QueueRunner(JobRunner):
         self._stalled_after = stalled_after
 
     def submit(self, request: JobRequest) -> int:
-        """Record a job and queue it, in one transaction; gives its id."""
+        """Record a job and queue it, in one transaction; returns its id."""
         with self._database.writer.begin() as connection:
             job_id = create_job(connection, request)
             self._put(connection, job_id)
         return job_id
 
     def retry(self, job_id: int) -> int:
-        """Queue a job that reads again what this one failed on; gives its id.
+        """Queue a job that reads again what this one failed on; returns its id.
 
         Raises JobControlError.
         """
@@ -51,7 +51,7 @@ class QueueRunner(JobRunner):
 
     def _run_waiting(self) -> None:
         with self._database.writer.begin() as connection:
-            bury_dead_jobs(connection)
+            fail_dead_jobs(connection)
             for job_id in claimable_jobs(connection, JobOrigin.API):
                 self._put(connection, job_id)
         try:

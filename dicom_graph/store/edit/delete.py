@@ -41,7 +41,7 @@ class Deleted:
     images: int = 0
 
 
-class DoomedFile(NamedTuple):
+class DeletedFile(NamedTuple):
     """A file of an image that is deleted: folder, name, size, modification time in ns; where it
     lay without links; the digest of the image's header and its own stamp (see `File`).
 
@@ -77,7 +77,7 @@ class Deletion:
         images = select(Image.id).where(images_of(entity, id))
         self._images = make_temporary_ids(connection, "doomed_image", images)
 
-    def files(self) -> Iterator[DoomedFile]:
+    def files(self) -> Iterator[DeletedFile]:
         """The files of the images."""
         is_noted = Image.header_digest.is_not(None)
         own = case((is_noted, has_header()), else_=decides())
@@ -92,7 +92,7 @@ class Deletion:
                 .where(self._among(File.image_id, chunk))
             )  # fmt: skip
             for row in self._connection.execute(statement):
-                yield DoomedFile(*row)
+                yield DeletedFile(*row)
 
     def run(self) -> Deleted:
         """Delete the rows; the elements stay until they are pruned."""
@@ -116,7 +116,7 @@ class Deletion:
         delete_postings(self._connection, HeaderElement, held)
 
     def _delete_series(self) -> tuple[int, int]:
-        """Gives how many series, and studies of a patient that have none any more."""
+        """Returns how many series, and studies of a patient that have none any more."""
         mine = series_of(self._entity, self._id)
         held = select(Series.study_id).where(mine, Series.study_id.is_not(None)).distinct()
         studies = [id for id in self._connection.execute(held).scalars() if id is not None]
@@ -144,7 +144,7 @@ class Deletion:
 
 
 def delete_sets(connection: Connection, condition: ColumnElement[bool]) -> int:
-    """Delete the shared sets that fulfil the condition; gives how many."""
+    """Delete the shared sets that fulfil the condition; returns how many."""
     total = last = 0
     while True:
         statement = select(ElementSet.id, ElementSet.members).where(condition)

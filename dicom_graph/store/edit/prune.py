@@ -126,7 +126,7 @@ def _sweep_rows(
 def _sweep_elements(database: Database, pruned: Pruned) -> bool:
     """Delete elements that nothing holds, in the order of their digests.
 
-    Gives whether items were deleted, which may have held others.
+    Returns whether items were deleted, which may have held others.
     """
     items_before = pruned.items
     last = b""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Table, select
 
-from dicom_graph.dicom.bounded_cache import Recent
+from dicom_graph.dicom.bounded_cache import BoundedCache
 from dicom_graph.dicom.csa import (
     CSA_IMAGE_HEADER,
     CSA_SERIES_HEADER,
@@ -48,7 +48,7 @@ class CsaWriter:
 
     def __init__(self) -> None:
         self._entries = _EntryReader()
-        self._paths: Recent[tuple[int, str], int] = Recent(50_000)
+        self._paths: BoundedCache[tuple[int, str], int] = BoundedCache(50_000)
         self._parts = {CSA_IMAGE_HEADER: _Parts(), CSA_SERIES_HEADER: _Parts()}
 
     def forget(self) -> None:
@@ -114,7 +114,7 @@ class _EntryReader:
     """Reads entries; those of tags as small as most are, seen lately, cost a look-up."""
 
     def __init__(self) -> None:
-        self._known: Recent[bytes, list[CsaEntry]] = Recent(2_000)
+        self._known: BoundedCache[bytes, list[CsaEntry]] = BoundedCache(2_000)
 
     def read(self, raw: bytes) -> list[CsaEntry]:
         chunks = csa_chunks(raw)

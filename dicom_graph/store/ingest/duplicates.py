@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select, update
 
 from dicom_graph.dicom.dictionary import is_private
 from dicom_graph.store.ingest.batch import Mode, ReadFile
-from dicom_graph.store.ingest.entities import Place
+from dicom_graph.store.ingest.entities import EntityKeys
 from dicom_graph.store.sql.id_list import unpack_ids
 from dicom_graph.store.tables.archive import ElementSet, Header, Image, Series
 
@@ -15,7 +15,7 @@ ANOTHER_FILE = "another file of the same SOPInstanceUID has"
 
 
 @dataclass(slots=True)
-class Known:
+class KnownImage:
     """An image that the database holds. `digest` and `size`: of the file that its header is from;
     None where it was imported before they were noted.
     """
@@ -34,9 +34,9 @@ class Known:
         return is_known and (self.digest, self.size) == (file.digest, file.file.size)
 
 
-def find_images(connection: Connection, uids: list[str]) -> dict[str, Known]:
+def find_images(connection: Connection, uids: list[str]) -> dict[str, KnownImage]:
     """The images of these uids that the database holds."""
-    found: dict[str, Known] = {}
+    found: dict[str, KnownImage] = {}
     for start in range(0, len(uids), 500):
         statement = (
             select(
@@ -50,7 +50,9 @@ def find_images(connection: Connection, uids: list[str]) -> dict[str, Known]:
         for uid, id, series_id, patient_id, mode, warnings, digest, size in connection.execute(
             statement
         ):
-            found[uid] = Known(id, series_id, patient_id, mode or 0, warnings or [], digest, size)
+            found[uid] = KnownImage(
+                id, series_id, patient_id, mode or 0, warnings or [], digest, size
+            )
     return found
 
 
@@ -59,7 +61,7 @@ def warn_of_duplicates(
     firsts: dict[str, int],
     written: Collection[str],
     files: Sequence[ReadFile],
-    places: Sequence[Place],
+    places: Sequence[EntityKeys],
     element_ids: dict[bytes, int],
 ) -> None:
     """Keep a warning on an image of which another file with the same UID tells otherwise.
@@ -88,8 +90,8 @@ def warn_of_duplicates(
 
 def differences(
     file: ReadFile,
-    place: Place,
-    image: Known,
+    place: EntityKeys,
+    image: KnownImage,
     content: frozenset[int] | None,
     element_ids: dict[bytes, int],
 ) -> list[str]:
@@ -104,15 +106,15 @@ def differences(
 
 
 def _has_other_content(
-    file: ReadFile, image: Known, content: frozenset[int] | None, element_ids: dict[bytes, int]
+    file: ReadFile, image: KnownImage, content: frozenset[int] | None, element_ids: dict[bytes, int]
 ) -> bool:
     if content is not None:
-        return is_other(file, image.mode, content, element_ids)
+        return is_different_header(file, image.mode, content, element_ids)
     # No header is stored, but what it was is known.
     return None not in (file.digest, image.digest) and file.digest != image.digest
 
 
-def is_other(
+def is_different_header(
     file: ReadFile, mode: int, content: frozenset[int], element_ids: dict[bytes, int]
 ) -> bool:
     """Whether the file's header is not the one with this content, as far as both modes tell."""

@@ -17,8 +17,10 @@ NAME_PARTS = ("family_name", "given_name", "middle_name", "name_prefix", "name_s
 Row = Mapping[str, Any]
 
 
-def take_fields(connection: Connection, table: Table, id: int, fields: Mapping[str, Any]) -> bool:
-    """Write what a file says of an entity, but for what was edited; gives whether it is news."""
+def write_unedited_fields(
+    connection: Connection, table: Table, id: int, fields: Mapping[str, Any]
+) -> bool:
+    """Write what a file says of an entity, but for what was edited; returns whether it is news."""
     row = locked_row(connection, table, id)
     if row is None:
         return False

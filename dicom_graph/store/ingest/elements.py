@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, Table, select, update
 
-from dicom_graph.dicom.bounded_cache import Recent
+from dicom_graph.dicom.bounded_cache import BoundedCache
 from dicom_graph.dicom.csa_entries import csa_header_kind
 from dicom_graph.dicom.dictionary import Definition
 from dicom_graph.dicom.elements import Element
@@ -51,7 +51,7 @@ class ElementWriter:
 
     def __init__(self, generation_size: int = 100_000) -> None:
         self._definitions: dict[_Key, tuple[int, str, str]] = {}
-        self._ids: Recent[bytes, int] = Recent(generation_size)
+        self._ids: BoundedCache[bytes, int] = BoundedCache(generation_size)
         self._csa = CsaWriter()
 
     def forget(self) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, select
 
-from dicom_graph.dicom.bounded_cache import Recent
+from dicom_graph.dicom.bounded_cache import BoundedCache
 from dicom_graph.dicom.entities import Entities, PatientFields, SeriesFields, StudyFields
-from dicom_graph.store.ingest.edited import take_fields
+from dicom_graph.store.ingest.edited import write_unedited_fields
 from dicom_graph.store.sql.bulk_statements import allocate_ids, ids_by_key, insert_new
 from dicom_graph.store.sql.types import utc_now
 from dicom_graph.store.tables.archive import Image, Patient, Series, Study
@@ -42,7 +42,7 @@ class SeriesRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class EntityKeys:
     """Where an image belongs, by what its header names; all None where it names no series."""
 
     patient: PatientRow | None
@@ -59,16 +59,16 @@ class EntityWriter:
     """The ids of patients, studies and series lately written."""
 
     def __init__(self) -> None:
-        self._patients: Recent[str, PatientRow] = Recent(20_000)
-        self._studies: Recent[str, int] = Recent(20_000)
-        self._series: Recent[str, SeriesRow] = Recent(20_000)
+        self._patients: BoundedCache[str, PatientRow] = BoundedCache(20_000)
+        self._studies: BoundedCache[str, int] = BoundedCache(20_000)
+        self._series: BoundedCache[str, SeriesRow] = BoundedCache(20_000)
 
     def forget(self) -> None:
         """After a rollback: nothing remembered is sure to be in the database."""
         for known in (self._patients, self._studies, self._series):
             known.clear()
 
-    def write(self, connection: Connection, entities: list[Entities]) -> list[Place]:
+    def write(self, connection: Connection, entities: list[Entities]) -> list[EntityKeys]:
         """The places of images; what the database lacks is inserted."""
         # Patient and study hang on the series: without one there is nothing to hang on.
         linked = [e for e in reversed(entities) if e.series]
@@ -100,13 +100,13 @@ class EntityWriter:
                 continue
             if connection.execute(earlier.where(column == id)).first() is not None:
                 continue
-            if take_fields(connection, table, id, asdict(fields)):
+            if write_unedited_fields(connection, table, id, asdict(fields)):
                 self.forget()
 
-    def _place(self, entities: Entities) -> Place:
+    def _place(self, entities: Entities) -> EntityKeys:
         if entities.series is None:
-            return Place(None, None, None)
-        return Place(
+            return EntityKeys(None, None, None)
+        return EntityKeys(
             self._patients.get(entities.patient.uid) if entities.patient else None,
             self._studies.get(entities.study.uid) if entities.study else None,
             self._series.get(entities.series.uid) if entities.series else None,
@@ -171,7 +171,7 @@ def _find_patients(connection: Connection, uids: list[str]) -> dict[str, Patient
 def _insert(
     connection: Connection, table: Table, missing: dict[str, dict[str, Any]]
 ) -> dict[str, int]:
-    """Insert rows by uid; gives the ids, also of those that someone else inserted meanwhile."""
+    """Insert rows by uid; returns the ids, also of those that someone else inserted meanwhile."""
     if not missing:
         return {}
     uids = sorted(missing)

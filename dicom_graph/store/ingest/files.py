@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, select, true
 from sqlalchemy.orm import aliased
 
-from dicom_graph.dicom.bounded_cache import Recent
+from dicom_graph.dicom.bounded_cache import BoundedCache
 from dicom_graph.store.ingest.batch import DECIDING, FileRecord, Mode, Outcome
 from dicom_graph.store.ingest.missing_images import clear_marks, mark_images
 from dicom_graph.store.sql.bulk_statements import allocate_ids, ids_by_key, insert_new, update_rows
@@ -144,7 +144,7 @@ class FileWriter:
     """The ids of folders lately written."""
 
     def __init__(self) -> None:
-        self._directories: Recent[str, _Folder] = Recent(20_000)
+        self._directories: BoundedCache[str, _Folder] = BoundedCache(20_000)
         self.orphaned = 0
         """How many images lost their last file to another image, in the last `write`."""
 
@@ -193,7 +193,7 @@ class FileWriter:
     def _delete_sources(
         self, connection: Connection, sources: Sequence[FileRecord]
     ) -> dict[int, "_Row"]:
-        """Gives the images whose files they were, and of each the file that decides, if any."""
+        """Returns the images whose files they were, and of each the file that decides, if any."""
         folders = sorted({file.directory for file in sources})
         ids = ids_by_key(connection, _DIRECTORY, "path", folders)
         keys = sorted({(ids[f.directory], f.name) for f in sources if f.directory in ids})
@@ -261,7 +261,7 @@ def _row(file: WrittenFile, job_id: int | None) -> _Row:
 
 
 def _delete(connection: Connection, keys: Sequence[Key]) -> dict[Key, _Row]:
-    """Delete file rows; gives those that were there."""
+    """Delete file rows; returns those that were there."""
     if not keys:
         return {}
     columns = _FILE.c

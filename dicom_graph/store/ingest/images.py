@@ -13,14 +13,14 @@ from dicom_graph.dicom.entities import IMAGE, ImageFields
 from dicom_graph.store.ingest.batch import Mode, Outcome, ReadFile, distinct_elements
 from dicom_graph.store.ingest.duplicates import (
     ANOTHER_FILE,
-    Known,
+    KnownImage,
     differences,
     find_images,
     header_contents,
     warn_of_duplicates,
 )
 from dicom_graph.store.ingest.edited import NAME_PARTS, without_edited
-from dicom_graph.store.ingest.entities import Place
+from dicom_graph.store.ingest.entities import EntityKeys
 from dicom_graph.store.ingest.formats import Format, FormatWriter, format_of
 from dicom_graph.store.ingest.shared_sets import Ids, SharedSets
 from dicom_graph.store.postings import delete_postings, insert_postings
@@ -50,12 +50,13 @@ _COLUMNS_OF: dict[str, tuple[str, ...]] = {
 class Written:
     """What became of one file of a batch.
 
-    `is_other`: its header or its size is not that of the file that the image's header is from.
+    `is_different_header`: its header or its size is not that of the file that the image's header is
+    from.
     """
 
     image_id: int
     outcome: Outcome
-    is_other: bool
+    is_different_header: bool
 
 
 class ImageWriter:
@@ -74,7 +75,7 @@ class ImageWriter:
         self,
         connection: Connection,
         files: Sequence[ReadFile],
-        places: Sequence[Place],
+        places: Sequence[EntityKeys],
         element_ids: dict[bytes, int],
     ) -> list[Written]:
         """Insert new images, complete headers that a fuller mode or a changed file gives."""
@@ -98,7 +99,7 @@ class ImageWriter:
         connection: Connection,
         indexes: Sequence[int],
         files: Sequence[ReadFile],
-        places: Sequence[Place],
+        places: Sequence[EntityKeys],
         formats: dict[Format, int],
     ) -> dict[str, int]:
         now = utc_now()
@@ -119,9 +120,9 @@ class ImageWriter:
         self,
         connection: Connection,
         firsts: dict[str, int],
-        known: dict[str, Known],
+        known: dict[str, KnownImage],
         files: Sequence[ReadFile],
-        places: Sequence[Place],
+        places: Sequence[EntityKeys],
         element_ids: dict[bytes, int],
         formats: dict[Format, int],
     ) -> dict[str, int]:
@@ -156,7 +157,7 @@ class ImageWriter:
         connection: Connection,
         image_ids: dict[int, int],
         files: Sequence[ReadFile],
-        places: Sequence[Place],
+        places: Sequence[EntityKeys],
         element_ids: dict[bytes, int],
     ) -> None:
         by_series: dict[int | None, list[int]] = defaultdict(list)
@@ -181,7 +182,7 @@ class ImageWriter:
         insert_postings(connection, HeaderElement, zip(ids, owns, strict=True))
 
 
-def _firsts(files: Sequence[ReadFile], known: Mapping[str, Known]) -> dict[str, int]:
+def _firsts(files: Sequence[ReadFile], known: Mapping[str, KnownImage]) -> dict[str, int]:
     """Of several files of one UID the one that is taken: a changed one, the image's own, the first.
 
     By UID, the indexes of the files.
@@ -218,7 +219,7 @@ def _contents(
 
 
 def _values(
-    file: ReadFile, place: Place, warnings: list[str], formats: dict[Format, int]
+    file: ReadFile, place: EntityKeys, warnings: list[str], formats: dict[Format, int]
 ) -> dict[str, Any]:
     """What a file says of the image that it is read into."""
     values = dict(zip(_FIELDS, _fields_of(file.entities.image), strict=True))
@@ -255,7 +256,7 @@ def _written(
     firsts: dict[str, int],
     created: dict[str, int],
     rewritten: dict[str, int],
-    known: dict[str, Known],
+    known: dict[str, KnownImage],
 ) -> Written:
     file = files[index]
     uid = file.entities.image.uid
@@ -263,15 +264,15 @@ def _written(
     if uid not in created and uid not in rewritten:
         return Written(known[uid].id, Outcome.EXISTING, not known[uid].is_from(file))
     first = files[firsts[uid]]
-    is_other = (file.digest, file.file.size) != (first.digest, first.file.size)
+    is_different_header = (file.digest, file.file.size) != (first.digest, first.file.size)
     if uid in created:
         outcome = Outcome.CREATED if is_first else Outcome.EXISTING
-        return Written(created[uid], outcome, is_other)
+        return Written(created[uid], outcome, is_different_header)
     outcome = Outcome.UPDATED if is_first else Outcome.EXISTING
-    return Written(rewritten[uid], outcome, is_other)
+    return Written(rewritten[uid], outcome, is_different_header)
 
 
-def disagreements(file: ReadFile, place: Place) -> list[str]:
+def disagreements(file: ReadFile, place: EntityKeys) -> list[str]:
     """Where a header contradicts the series and the patient that it names."""
     series, fields = place.series, file.entities.series
     if series is None or fields is None:

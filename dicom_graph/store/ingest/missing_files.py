@@ -109,7 +109,7 @@ def knows_files_at(connection: Connection, path: str) -> bool:
 def mark_gone(
     connection: Connection, rows: Sequence[FileRow], job_id: int, *, prune: bool
 ) -> tuple[int, int]:
-    """Record files that are gone; gives how many images are newly missing, and how many moved.
+    """Record files that are gone; returns how many images are newly missing, and how many moved.
 
     A file moved where this job found its image at a path that was new: the old row goes, as do
     all with `prune`. Else the row stays, marked. `prune_images` deletes the images.
@@ -125,7 +125,7 @@ def mark_gone(
 
 
 def prune_images(connection: Connection, limit: int) -> int:
-    """Delete some of the missing images that no file row tells of; gives how many.
+    """Delete some of the missing images that no file row tells of; returns how many.
 
     To be called at the beginning of a transaction.
     """

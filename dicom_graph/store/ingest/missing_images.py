@@ -30,7 +30,7 @@ def clear_marks(connection: Connection, image_ids: Collection[int]) -> None:
 
 
 def mark_images(connection: Connection, image_ids: Collection[int]) -> int:
-    """Mark those images as missing that have no file any more; gives how many were not yet."""
+    """Mark those images as missing that have no file any more; returns how many were not yet."""
     unmarked = _locked(connection, image_ids, and_(Image.missing_since.is_(None), ~_has_file()))
     _set(connection, unmarked, utc_now())
     return len(unmarked)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, Table, select
 
-from dicom_graph.dicom.bounded_cache import Recent
+from dicom_graph.dicom.bounded_cache import BoundedCache
 from dicom_graph.store.postings import insert_postings
 from dicom_graph.store.sql.bulk_statements import allocate_ids, insert_rows
 from dicom_graph.store.sql.dialect import among, is_sqlite
@@ -26,7 +26,7 @@ class SharedSets:
     """The sets of the series lately written."""
 
     def __init__(self) -> None:
-        self._sets: Recent[int, dict[int, Ids]] = Recent(_REMEMBERED_SERIES)
+        self._sets: BoundedCache[int, dict[int, Ids]] = BoundedCache(_REMEMBERED_SERIES)
 
     def forget(self) -> None:
         """After a rollback: nothing remembered is sure to be in the database."""

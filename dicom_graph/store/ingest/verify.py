@@ -12,9 +12,9 @@ from dicom_graph.store.ingest.duplicates import (
     ANOTHER_FILE,
     find_images,
     header_contents,
-    is_other,
+    is_different_header,
 )
-from dicom_graph.store.ingest.entities import Place
+from dicom_graph.store.ingest.entities import EntityKeys
 from dicom_graph.store.ingest.files import is_deciding
 from dicom_graph.store.ingest.images import disagreements
 from dicom_graph.store.sql.dialect import among, is_sqlite, texts_among
@@ -74,7 +74,7 @@ def _ruled(connection: Connection, image_ids: Sequence[int]) -> set[int]:
 def verified(
     connection: Connection,
     files: Sequence[ReadFile],
-    places: Sequence[Place],
+    places: Sequence[EntityKeys],
     element_ids: dict[bytes, int],
     *,
     all_files: bool,
@@ -94,7 +94,7 @@ def verified(
     contents = header_contents(connection, [image.id for image in known.values()])
     rows = _fields(connection, list(known))
 
-    def is_same(file: ReadFile, place: Place) -> bool:
+    def is_same(file: ReadFile, place: EntityKeys) -> bool:
         image = known.get(file.entities.image.uid)
         if image is None or image.series_id != (place.series.id if place.series else None):
             return False
@@ -106,7 +106,7 @@ def verified(
         if file.mode == image.mode and warnings != [*file.warnings, *disagreements(file, place)]:
             return False
         content = contents.get(image.id)
-        return content is None or not is_other(file, image.mode, content, element_ids)
+        return content is None or not is_different_header(file, image.mode, content, element_ids)
 
     found = []
     for file, place in zip(files, places, strict=True):

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from dicom_graph.store.generation import Generations, write_beside_others
 from dicom_graph.store.ingest.batch import Outcome, ReadFile, distinct_elements
 from dicom_graph.store.ingest.elements import ElementWriter
-from dicom_graph.store.ingest.entities import EntityWriter, Place
+from dicom_graph.store.ingest.entities import EntityKeys, EntityWriter
 from dicom_graph.store.ingest.files import FileWriter, WrittenFile
 from dicom_graph.store.ingest.images import ImageWriter, Written
 from dicom_graph.store.ingest.verify import own_changes, verified
@@ -28,7 +28,7 @@ class BatchWriter:
     def write(
         self, connection: Connection, files: Sequence[ReadFile], job_id: int | None
     ) -> list[Outcome]:
-        """Write a batch inside the caller's transaction; gives what became of each file.
+        """Write a batch inside the caller's transaction; returns what became of each file.
 
         The caller calls `forget` where the transaction does not commit.
         """
@@ -62,10 +62,10 @@ class BatchWriter:
             part.forget()
 
 
-def _record(file: ReadFile, place: Place, written: Written) -> WrittenFile:
+def _record(file: ReadFile, place: EntityKeys, written: Written) -> WrittenFile:
     return WrittenFile(
         file.file, written.image_id, written.outcome, file.digest, file.stamp, file.link,
         file.real_folder,
-        patient_id=place.patient_id if written.is_other else None,
-        study_id=place.study_id if written.is_other else None,
+        patient_id=place.patient_id if written.is_different_header else None,
+        study_id=place.study_id if written.is_different_header else None,
     )  # fmt: skip

@@ -84,7 +84,7 @@ class After(NamedTuple):
 
 
 def queue_job(connection: Connection, job_id: int) -> int | None:
-    """Give a job that nobody runs to the queue; gives the batch to be queued.
+    """Give a job that nobody runs to the queue; returns the batch to be queued.
 
     None where it is the queue's already, or has ended.
     """
@@ -105,7 +105,8 @@ def claim_batch(
 ) -> tuple[ClaimedBatch | None, After]:
     """Take a batch over, from its beginning; None where it is done, or its job has ended.
 
-    Its share of the report starts anew, as with `claim_job`. Who had it before loses it.
+    Its share of the report starts anew, as with `claim_job`. The worker that had it before loses
+    it.
     """
     row = _locked_job(connection, job_id)
     batch = _batch(connection, job_id, number)
@@ -149,7 +150,7 @@ def save_batch(
 ) -> bool:
     """Record where a batch is, and add that to its job; part of the transaction that wrote it.
 
-    Gives whether the job is asked to end. Raises JobLostError.
+    Returns whether the job is asked to end. Raises JobLostError.
     """
     job_id, number = batch.job.id, batch.number
     row = _locked_job(connection, job_id)
@@ -166,7 +167,7 @@ def save_batch(
 
 
 def add_batch(connection: Connection, plan: ClaimedBatch, places: Sequence[str], found: int) -> int:
-    """Add a batch that reads so many files; gives its number. After `save_batch` of the plan."""
+    """Add a batch that reads so many files; returns its number. After `save_batch` of the plan."""
     number = _next_number(connection, plan.job.id)
     _insert(connection, plan.job.id, number, BatchKind.FILES, places)
     statement = update(ImportJob).where(ImportJob.id == plan.job.id)

@@ -53,7 +53,7 @@ def list_jobs(connection: Connection, limit: int) -> list[JobSummary]:
 def cancel_job(connection: Connection, job_id: int) -> JobStatus:
     """End a job: at once where nobody runs it, else at its next batch, in whichever process.
 
-    Gives its status afterwards. Raises JobControlError where there is none or it has ended.
+    Returns its status afterwards. Raises JobControlError where there is none or it has ended.
     """
     for _ in range(_ATTEMPTS):
         row = connection.execute(
@@ -84,7 +84,7 @@ def cancel_job(connection: Connection, job_id: int) -> JobStatus:
 
 
 def create_retry(connection: Connection, job_id: int, origin: JobOrigin) -> int:
-    """Insert a pending job that reads again what an ended one failed on; gives its id.
+    """Insert a pending job that reads again what an ended one failed on; returns its id.
 
     Raises JobControlError where there is no such job, it still runs, or nothing failed.
     """

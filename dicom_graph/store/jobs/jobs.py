@@ -122,7 +122,7 @@ class ClaimedJob:
 
 
 def create_job(connection: Connection, request: JobRequest) -> int:
-    """Insert a pending job; gives its id."""
+    """Insert a pending job; returns its id."""
     statement = insert(ImportJob).values(
         status=JobStatus.PENDING,
         origin=request.origin,
@@ -159,7 +159,7 @@ def claimable_jobs(
     ]
 
 
-def bury_dead_jobs(connection: Connection) -> None:
+def fail_dead_jobs(connection: Connection) -> None:
     """Mark as failed what no process runs and none will: dead imports of the CLI and of scripts."""
     statement = select(ImportJob.id, ImportJob.owner, ImportJob.heartbeat_at).where(
         ImportJob.origin != JobOrigin.API, ImportJob.status == JobStatus.RUNNING
@@ -238,7 +238,7 @@ def save_progress(
 ) -> bool:
     """Record where a running job is; part of the transaction that wrote the batch.
 
-    Gives whether the job is asked to end. Raises JobLostError.
+    Returns whether the job is asked to end. Raises JobLostError.
     """
     values = _count_values(counts) | {"heartbeat_at": utc_now()}
     statement = _update_own(job_id).values(values).returning(ImportJob.cancel_requested)

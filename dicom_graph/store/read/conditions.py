@@ -107,15 +107,15 @@ Condition = And | Or | Not | Field | Count | Some | Related | HasElement | HasCs
 """What a list is narrowed by."""
 
 
-def asks_of_elements(condition: Condition | None) -> bool:
+def uses_elements(condition: Condition | None) -> bool:
     """Whether the condition, or a part of it, is about elements."""
     match condition:
         case HasElement():
             return True
         case And(parts) | Or(parts):
-            return any(map(asks_of_elements, parts))
+            return any(map(uses_elements, parts))
         case Not(part) | Some(_, part) | Related(_, _, part):
-            return asks_of_elements(part)
+            return uses_elements(part)
     return False
 
 

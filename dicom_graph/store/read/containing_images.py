@@ -39,7 +39,7 @@ def enclosing_elements(elements: Select[tuple[int]]) -> CTE:
 def images_of_elements(elements: FromClause) -> CTE:
     """For each element (`id`) the images whose headers hold it, as `(root, image_id)`."""
     seeds = select(elements.c.id.label("root"), elements.c.id.label("id"))
-    start = seeds.cte("climb", recursive=True)
+    start = seeds.cte("ancestors", recursive=True)
     held = postings(HeaderElement)
     above = (
         select(start.c.root, Header.element_id)

@@ -1,4 +1,4 @@
-"""The read side for who sees no identities: pseudonyms out, and pseudonyms in.
+"""The read side for users who see no identities: pseudonyms out, and pseudonyms in.
 
 What is withheld is withheld by the statements (`store.visible`), where the UID of an entity is the
 id of its row. Here ids become pseudonyms in what is read, and pseudonyms ids in what is asked. What
@@ -139,12 +139,12 @@ class DeidentifiedStore(Store):
             return await replacements_of(connection, self.database, found)
 
     async def _pseudonyms(self) -> Pseudonyms:
-        sights = self.database.sights
-        assert sights is not None
-        if not sights.is_ready:
+        visible_definitions = self.database.visible_definitions
+        assert visible_definitions is not None
+        if not visible_definitions.is_ready:
             async with self.database.read():
                 pass
-        return sights.pseudonyms
+        return visible_definitions.pseudonyms
 
     async def _shown_page(self, entity: str, page: Page) -> Page:
         return Page(await self._shown(entity, page.rows), page.has_next, page.has_previous)

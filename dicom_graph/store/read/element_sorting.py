@@ -16,7 +16,7 @@ from dicom_graph.store.read.conditions import Condition
 from dicom_graph.store.read.element_orders import ElementOrders
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.filters import Filters
-from dicom_graph.store.read.index_ranges import beginnings
+from dicom_graph.store.read.index_ranges import growing_ranges
 from dicom_graph.store.read.orders import order_key
 from dicom_graph.store.read.pages import Keys, Page, PageRequest, make_page
 from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
@@ -75,7 +75,7 @@ class Sorter:
     async def _page_at_beginning(self) -> Page | None:
         if self._entity != "image":
             return None
-        async for near in beginnings(self._orders, self._request, self._keys):
+        async for near in growing_ranges(self._orders, self._request, self._keys):
             listed = (await self._listed(self._of_all(near.condition))).get(None, [])
             listed = [one for one in listed if near.holds(one.values[0])]
             found = cut_page(listed, self._keys, self._request)

@@ -103,7 +103,7 @@ class Placed(NamedTuple):
     definition_id: int
 
 
-class LatelyUsed(Generic[K, T]):
+class WeightedLruCache(Generic[K, T]):
     """The values used lately, up to a total weight."""
 
     def __init__(self, max_weight: int, weight: Callable[[T], int]) -> None:
@@ -143,8 +143,12 @@ class ElementCache:
     def __init__(self, max_bytes: int) -> None:
         self._prunes: int | None = None
         self._definitions: dict[int, DefinitionRow] = {}
-        self._elements: LatelyUsed[int, ElementRow] = LatelyUsed(max_bytes * 3 // 4, _weight)
-        self._placed: LatelyUsed[int, Placed] = LatelyUsed(max_bytes // 4, lambda placed: _PLACED)
+        self._elements: WeightedLruCache[int, ElementRow] = WeightedLruCache(
+            max_bytes * 3 // 4, _weight
+        )
+        self._placed: WeightedLruCache[int, Placed] = WeightedLruCache(
+            max_bytes // 4, lambda placed: _PLACED
+        )
 
     async def forget_pruned(self, connection: AsyncConnection) -> None:
         """Forget everything where elements may have been deleted since the last time."""

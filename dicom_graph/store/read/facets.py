@@ -140,7 +140,7 @@ def _holders(
 ) -> FromClause:
     """Which images (or series) hold which elements, through the sequences of the path.
 
-    Gives `(leaf, holder)`: the id of an image, or of a series.
+    Returns `(leaf, holder)`: the id of an image, or of a series.
     """
     found = (
         select(DataElementValue.element_id.label("leaf"), DataElementValue.element_id.label("at"))

@@ -18,7 +18,7 @@ from dicom_graph.store.tables.archive import DataElementValue
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class IndexRange:
     """The images that fulfil `condition` and have a first key that `holds` are the nearest ones
     to the page's start; they are all that follow it where there is no `limit`.
     """
@@ -36,9 +36,9 @@ class Beginning:
         return bool(key <= self.limit if self.ascending else key >= self.limit)
 
 
-async def beginnings(
+async def growing_ranges(
     orders: ElementOrders, request: PageRequest, keys: Keys
-) -> AsyncIterator[Beginning]:
+) -> AsyncIterator[IndexRange]:
     """Larger and larger ones; none where no index tells: of texts, and of what is not one
     standard element. Raises CursorError.
     """
@@ -63,7 +63,7 @@ async def beginnings(
             parts.append(replace(order.path[0], values=_range(column, low, high)))
         if limit is None if not ascending else start is None:
             parts += _missing(order.path[0], column)
-        yield Beginning(Or(tuple(parts)), limit, ascending)
+        yield IndexRange(Or(tuple(parts)), limit, ascending)
 
 
 def _limits(values: Sequence[Any], is_end: bool) -> list[Any]:

@@ -12,7 +12,7 @@ Look = Callable[[Sequence[int]], Awaitable[dict[int, Any]]]
 
 
 @dataclass(slots=True, eq=False)
-class Moment:
+class JobSnapshot:
     """A job's row as it was at a moment, None where there is none.
 
     `shared`: what the listeners of this moment make of it only once.
@@ -30,10 +30,10 @@ class JobFeed:
     def __init__(self, look: Look) -> None:
         """`look` gives the rows of jobs by id."""
         self._look = look
-        self._listeners: defaultdict[int, set[asyncio.Queue[Moment | Exception | None]]] = (
+        self._listeners: defaultdict[int, set[asyncio.Queue[JobSnapshot | Exception | None]]] = (
             defaultdict(set)
         )
-        self._latest: dict[int, Moment] = {}
+        self._latest: dict[int, JobSnapshot] = {}
         self._task: asyncio.Task[None] | None = None
         self._is_closed = False
 
@@ -43,13 +43,13 @@ class JobFeed:
         for key in list(self._listeners):
             self._tell(key, None)
 
-    async def follow(self, key: int) -> AsyncGenerator[Moment, None]:
+    async def follow(self, key: int) -> AsyncGenerator[JobSnapshot, None]:
         """The job as it is, and again each time that its row has changed; without end.
 
-        Who is slow gets the latest moment, not each. Raises what looking raises. Ends when the
+        A slow listener gets the latest moment, not each. Raises what looking raises. Ends when the
         feed is closed.
         """
-        queue: asyncio.Queue[Moment | Exception | None] = asyncio.Queue(maxsize=1)
+        queue: asyncio.Queue[JobSnapshot | Exception | None] = asyncio.Queue(maxsize=1)
         if self._is_closed:
             return
         listeners = self._listeners[key]
@@ -85,11 +85,11 @@ class JobFeed:
             for key in self._listeners.keys() & asked:
                 row, latest = rows.get(key), self._latest.get(key)
                 if latest is None or latest.row != row:
-                    self._latest[key] = Moment(row)
+                    self._latest[key] = JobSnapshot(row)
                     self._tell(key, self._latest[key])
             await asyncio.sleep(_LOOK_SECONDS)
 
-    def _tell(self, key: int, moment: Moment | Exception | None) -> None:
+    def _tell(self, key: int, moment: JobSnapshot | Exception | None) -> None:
         for queue in self._listeners[key]:
             if queue.full():
                 queue.get_nowait()

@@ -44,8 +44,8 @@ async def replacements_of(
 
 
 def _of_texts(database: Database, texts: Iterable[str]) -> dict[str, str]:
-    assert database.sights is not None
-    return {text: database.sights.pseudonyms.of_text(text) for text in texts}
+    assert database.visible_definitions is not None
+    return {text: database.visible_definitions.pseudonyms.of_text(text) for text in texts}
 
 
 async def _of_rows(
@@ -54,13 +54,13 @@ async def _of_rows(
     wanted = sorted(texts)
     if not wanted:
         return {}
-    assert database.sights is not None
+    assert database.visible_definitions is not None
     table = ENTITY_TABLES[entity]
     statement = select(table.c.uid, table.c.id).where(
         texts_among(database.is_sqlite, table.c.uid, wanted)
     )
     rows = await connection.execute(statement, execution_options=WHOLE)
-    return {uid: database.sights.pseudonyms.of_row(entity, id) for uid, id in rows}
+    return {uid: database.visible_definitions.pseudonyms.of_row(entity, id) for uid, id in rows}
 
 
 class PseudonymousElements(ElementCache):

@@ -15,7 +15,7 @@ ROW_MEMORY = 1500
 
 
 async def in_parts(result: CursorResult[*tuple[Any, ...]]) -> AsyncIterator[Sequence[Any]]:
-    """The rows of a statement, some hundred at a time. Raises Overrun."""
+    """The rows of a statement, some hundred at a time. Raises ResponseLimitExceeded."""
     work = current_work()
     for rows in result.partitions(_AT_ONCE):
         await work.hold_and_share(0)
@@ -23,7 +23,7 @@ async def in_parts(result: CursorResult[*tuple[Any, ...]]) -> AsyncIterator[Sequ
 
 
 async def all_rows(result: CursorResult[*tuple[Any, ...]], memory: int = ROW_MEMORY) -> list[Any]:
-    """All rows of a statement, each of which takes so many bytes. Raises Overrun."""
+    """All rows of a statement, each of which takes so many bytes. Raises ResponseLimitExceeded."""
     work = current_work()
     found: list[Any] = []
     for rows in result.partitions(_AT_ONCE):
@@ -32,12 +32,12 @@ async def all_rows(result: CursorResult[*tuple[Any, ...]], memory: int = ROW_MEM
     return found
 
 
-async def each_made(items: Iterable[T], make: Callable[[T], U]) -> list[U]:
-    """What is made of each. Raises Overrun."""
+async def made_in_turns(items: Iterable[T], make: Callable[[T], U]) -> list[U]:
+    """What is made of each. Raises ResponseLimitExceeded."""
     work = current_work()
     made: list[U] = []
     for item in items:
         made.append(make(item))
         if work.is_over():
-            await work.following()
+            await work.next_turn()
     return made

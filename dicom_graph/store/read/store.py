@@ -29,7 +29,7 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.formats import column_of, columns_of
 from dicom_graph.store.ingest.missing_images import has_header
 from dicom_graph.store.ingest.origin import is_as_stored
-from dicom_graph.store.read.conditions import Condition, HasElement, asks_of_elements
+from dicom_graph.store.read.conditions import Condition, HasElement, uses_elements
 from dicom_graph.store.read.element_sorting import Sorter
 from dicom_graph.store.read.elements import (
     DefinitionRow,
@@ -69,7 +69,7 @@ from dicom_graph.store.tables.archive import (
     ImportFailure,
     ImportJob,
 )
-from dicom_graph.store.views.narrowing import WHOLE, Groups, of_visible
+from dicom_graph.store.views.narrowing import WHOLE, Groups, visibility_conditions
 from dicom_graph.store.work import current_work
 
 _ROWS_AT_ONCE = 10_000
@@ -104,7 +104,9 @@ class Store:
         self.jobs = JobFeed(lambda ids: self.by_ids("import_job", ids))
 
     def limited_to(self, groups: Groups) -> "Store":
-        """The same store, and the same memory, for who sees only what these groups are granted."""
+        """The same store, and the same memory, for users who see only what these groups are
+        granted.
+        """
         limited = copy(self)
         limited.database = self.database.limited_to(groups)
         return limited
@@ -112,7 +114,7 @@ class Store:
     @property
     def is_deidentified(self) -> bool:
         """Whether it shows no identities."""
-        return self.database.sights is not None
+        return self.database.visible_definitions is not None
 
     async def page(
         self, entity: str, request: PageRequest, wanted: Condition | None = None
@@ -295,7 +297,7 @@ class Store:
         patient: ColumnElement[Any] | None = None,
     ) -> Filters:
         """What makes the condition into SQL; it needs the definitions only for elements."""
-        if not asks_of_elements(wanted):
+        if not uses_elements(wanted):
             return Filters(self._sqlite, {}, patient=patient)
         definitions = await self._elements.current_definitions(connection)
         matcher = ElementMatcher(self._sqlite, definitions)
@@ -331,7 +333,7 @@ class Store:
     async def _headers(self, column: Any, ids: Sequence[int], key: str) -> dict[int, Row[Any]]:
         statement = select(Header.__table__).where(among(self._sqlite, column, ids))
         if self.database.is_narrowed:
-            statement = statement.where(*of_visible("header", Header.__table__))
+            statement = statement.where(*visibility_conditions("header", Header.__table__))
         async with self.database.read() as connection:
             rows = await all_rows(await connection.execute(statement), _SMALL_ROW)
         self._note("header", rows)
@@ -502,7 +504,9 @@ class Store:
             if self.database.is_narrowed:
                 table = ENTITY_TABLES["data_element"]
                 known = among(self._sqlite, table.c.id, ids)
-                seen = select(table.c.id).where(known, *of_visible("data_element", table))
+                seen = select(table.c.id).where(
+                    known, *visibility_conditions("data_element", table)
+                )
                 ids = list((await connection.execute(seen)).scalars())
             return await self._elements.elements(connection, ids, self._sqlite)
 
@@ -598,5 +602,5 @@ class Store:
         self, filters: Filters, entity: str, table: FromClause, wanted: Condition | None
     ) -> list[ColumnElement[bool]]:
         """What narrows a list: the condition, and what may be seen at all."""
-        seen = of_visible(entity, table) if self.database.is_narrowed else []
+        seen = visibility_conditions(entity, table) if self.database.is_narrowed else []
         return seen if wanted is None else [*seen, filters.where(entity, table, wanted)]

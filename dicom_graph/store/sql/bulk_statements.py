@@ -113,7 +113,7 @@ def insert_new(
 ) -> set[Any]:
     """Insert rows whose `key`, of one column or several, may be written by somebody else now.
 
-    Gives the first column of the keys that were inserted; the others exist. They are inserted in
+    Returns the first column of the keys that were inserted; the others exist. They are inserted in
     the order of the whole key, so that two writers wait for each other in one order and never
     deadlock. Inside SQLite's write lock no one else writes, so there all are new.
     """

@@ -189,7 +189,7 @@ def lock_writers(connection: Connection, *, alone: bool) -> None:
 def compact(connection: Any) -> bool:
     """Give the space of deleted rows back to the disk, on a driver's connection to SQLite.
 
-    Gives False where others are using the database. PostgreSQL does so by itself.
+    Returns False where others are using the database. PostgreSQL does so by itself.
     """
     try:
         connection.execute("VACUUM")
@@ -263,7 +263,7 @@ def first_of_each(
     *,
     by_parent: bool = False,
 ) -> tuple[FromClause, FromClause]:
-    """Join each parent to its page of children; gives the join and the child's columns.
+    """Join each parent to its page of children; returns the join and the child's columns.
 
     `page_of_parent(child)` selects one parent's page. PostgreSQL takes it as LATERAL; SQLite,
     which has none, as a correlated IN. Both read just the page, which a window function would not.

@@ -14,7 +14,9 @@ from dicom_graph.store.sql.unavailable import GONE, DatabaseUnavailable
 
 
 class SameFile:
-    """Listens to the connections of one database. What it raises reaches who asks for one."""
+    """Listens to the connections of one database. What it raises reaches the caller that asks for
+    one.
+    """
 
     def __init__(self, path: str | None) -> None:
         self._path = path or ""

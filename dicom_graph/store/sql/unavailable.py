@@ -43,7 +43,7 @@ class DatabaseUnavailable(Exception):
     """The database cannot be used now; the message is for a client."""
 
 
-def trouble_of(error: BaseException | None) -> str | None:
+def unavailable_message(error: BaseException | None) -> str | None:
     """What a client may be told; None where the database is not to blame, or works.
 
     Of PostgreSQL by SQLSTATE: an error of a connection that was lost, or never made, has none.

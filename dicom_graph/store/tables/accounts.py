@@ -1,4 +1,4 @@
-"""The tables of who may: users, their tokens and sessions, groups with what they see, and the
+"""The tables of access rights: users, their tokens and sessions, groups with what they see, and the
 secret behind what some see instead.
 """
 

@@ -205,8 +205,8 @@ class File(Base):
 
     `missing_since`: when a sync found it gone. An image all of whose files are gone is missing.
     `digest`: of its header as read, see `header_digest`. `stamp`: what tells it from any other file
-    and from itself once it is changed, see `Moment.stamp`. `link`: where it led, if it is a link.
-    `patient_id`, `study_id`: whom and what a header names that is not the image's.
+    and from itself once it is changed, see `FileVersion.stamp`. `link`: where it led, if it is a
+    link. `patient_id`, `study_id`: whom and what a header names that is not the image's.
     """
 
     __tablename__ = "file"

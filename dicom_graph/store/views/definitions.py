@@ -10,7 +10,7 @@ from dicom_graph.dicom.plausible import TEXT_RULES
 from dicom_graph.store.plausible import is_plausible
 from dicom_graph.store.tables.accounts import Secret
 from dicom_graph.store.tables.archive import DataElement, DataElementDefinition, DataElementValue
-from dicom_graph.store.views.deidentified import FIELD_TAGS, Sight
+from dicom_graph.store.views.deidentified import FIELD_TAGS, VisibleDefinitions
 from dicom_graph.store.views.pseudonyms import Pseudonyms
 
 _LOOK_AGAIN = 10.0
@@ -18,7 +18,7 @@ _LOOK_AGAIN = 10.0
 
 
 class Defined(NamedTuple):
-    """A definition, as `Sight.of` takes it."""
+    """A definition, as `VisibleDefinitions.of` takes it."""
 
     id: int
     tag: int
@@ -26,32 +26,32 @@ class Defined(NamedTuple):
     vr: str
 
 
-class Sights:
+class VisibleDefinitionsCache:
     """The sight of one database, and its pseudonyms."""
 
     def __init__(self, sqlite: bool) -> None:
         self._sqlite = sqlite
         self._state: tuple[Any, ...] | None = None
         self._looked_at = -_LOOK_AGAIN
-        self._sight: Sight | None = None
+        self._visible: VisibleDefinitions | None = None
         self._known: tuple[list[Defined], frozenset[int]] | None = None
         self._pseudonyms: Pseudonyms | None = None
 
-    async def current(self, connection: AsyncConnection) -> Sight:
+    async def current(self, connection: AsyncConnection) -> VisibleDefinitions:
         """What is seen now; what an import has added is looked at first."""
         table, element = DataElementDefinition, DataElement
         newest = select(func.max(element.id)).scalar_subquery()
         question = select(func.max(table.id), func.count(table.id), newest)
         state = tuple((await connection.execute(question)).one())
         is_old = time.monotonic() - self._looked_at > _LOOK_AGAIN
-        if self._sight is None or state != self._state or is_old:
+        if self._visible is None or state != self._state or is_old:
             await self._look(connection)
             self._state = state
         if self._pseudonyms is None:
             secret = select(Secret.value).where(Secret.name == "pseudonyms")
             self._pseudonyms = Pseudonyms((await connection.execute(secret)).scalar_one())
-        assert self._sight is not None
-        return self._sight
+        assert self._visible is not None
+        return self._visible
 
     async def _look(self, connection: AsyncConnection) -> None:
         """Look at all definitions; the sight stays the same where nothing has changed."""
@@ -61,8 +61,8 @@ class Sights:
         found = await connection.execute(select(*columns).order_by(table.id))
         rows = [Defined(row.id, row.tag, row.private_creator, row.vr) for row in found]
         doubtful = frozenset(row.id for row in await connection.execute(_doubtful(self._sqlite)))
-        if self._sight is None or (rows, doubtful) != self._known:
-            self._sight = Sight.of(self._sqlite, rows, doubtful)
+        if self._visible is None or (rows, doubtful) != self._known:
+            self._visible = VisibleDefinitions.of(self._sqlite, rows, doubtful)
             self._known = rows, doubtful
 
     @property

@@ -65,7 +65,7 @@ Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, eq=False)
-class Sight:
+class VisibleDefinitions:
     """Which definitions of a database are seen, by their ids; a later one is not.
 
     `kept`: whose values are seen, `binary` those of bytes among them; `sequences`; `replaced`:
@@ -81,7 +81,7 @@ class Sight:
     replaced: tuple[int, ...]
     rules: Mapping[TextRule, tuple[int, ...]]
     counts: Mapping[int, tuple[int, ...]]
-    fields: Mapping[int, "FieldSight"]
+    fields: Mapping[int, "FieldDefinitions"]
 
     @property
     def definitions(self) -> tuple[int, ...]:
@@ -89,7 +89,9 @@ class Sight:
         return *self.kept, *self.sequences, *self.replaced
 
     @classmethod
-    def of(cls, sqlite: bool, definitions: Iterable[Any], doubtful: Container[int] = ()) -> "Sight":
+    def of(
+        cls, sqlite: bool, definitions: Iterable[Any], doubtful: Container[int] = ()
+    ) -> "VisibleDefinitions":
         """What is seen of a database that holds these definitions (`id`, `tag`, …); elements of
         those that are `doubtful` could not all be read, or are no such values as they say.
         """
@@ -111,7 +113,7 @@ class Sight:
             rules=_grouped((TEXT_RULES.get(d.vr), d.id) for d in values),
             counts=_grouped((most_values(d.tag), d.id) for d in (*values, *replaced)),
             fields={
-                tag: FieldSight(
+                tag: FieldDefinitions(
                     tuple(d.id for d in kept if d.tag == tag),
                     tuple(d.id for d in kept if d.tag == tag and d.id in doubtful),
                     tuple(
@@ -125,7 +127,7 @@ class Sight:
         )
 
 
-class FieldSight(NamedTuple):
+class FieldDefinitions(NamedTuple):
     """The definitions of a tag: those that are seen, those of them of which some elements are
     withheld, and those that are withheld, for their VR.
     """
@@ -152,18 +154,18 @@ def _grouped(pairs: Iterable[tuple[Key | None, int]]) -> dict[Key, tuple[int, ..
 class Shown:
     """Expressions over one table that is shown to a sight."""
 
-    def __init__(self, sight: Sight, table: Table, tables: Tables) -> None:
-        self.sight = sight
+    def __init__(self, visible: VisibleDefinitions, table: Table, tables: Tables) -> None:
+        self.visible = visible
         self.table = table
         self.tables = tables
 
     def among(self, column: ColumnElement[Any], ids: Sequence[int]) -> ColumnElement[bool]:
         """Whether a column is one of the ids."""
-        return among(self.sight.sqlite, column, ids)
+        return among(self.visible.sqlite, column, ids)
 
     def is_registered(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
         """Whether a column is a UID of the standard's registry."""
-        return texts_among(self.sight.sqlite, column, registered_uids())
+        return texts_among(self.visible.sqlite, column, registered_uids())
 
 
 Show = Callable[[Shown, ColumnElement[Any]], ColumnElement[Any]]
@@ -188,7 +190,7 @@ def _registered(shown: Shown, column: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def _of_bytes(shown: Shown, column: ColumnElement[Any]) -> ColumnElement[Any]:
-    return case((shown.among(shown.table.c.definition_id, shown.sight.binary), column))
+    return case((shown.among(shown.table.c.definition_id, shown.visible.binary), column))
 
 
 def _never(shown: Shown, column: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -207,7 +209,7 @@ def _from(keyword: str) -> Show:
     rule = TEXT_RULES.get(dictionary_vr(tag))
 
     def show(shown: Shown, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        sqlite, field = shown.sight.sqlite, shown.sight.fields[tag]
+        sqlite, field = shown.visible.sqlite, shown.visible.fields[tag]
         is_list = isinstance(column.type, JSON)
         is_text = isinstance(column.type, String) or (is_list and rule in _OF_CODES)
         conditions: list[ColumnElement[bool]] = []
@@ -228,7 +230,7 @@ def _from(keyword: str) -> Show:
 
 def _is_shown(
     shown: Shown,
-    field: FieldSight,
+    field: FieldDefinitions,
     rule: TextRule | None,
     is_text: bool,
     wanted: ColumnElement[Any],
@@ -243,7 +245,7 @@ def _is_shown(
             element = shown.tables("data_element").alias()
             of_value = select(element.c.id).where(element.c.id == value.c.element_id)
             readable = of_value.where(~element.c.has_warnings).correlate_except(element).exists()
-            fit = is_plausible(shown.sight.sqlite, value.c.text, rule) if rule else true()
+            fit = is_plausible(shown.visible.sqlite, value.c.text, rule) if rule else true()
             is_seen = and_(readable, or_(value.c.text.is_(None), fit))
             conditions.append(is_seen if seen else ~is_seen)
         return select(value.c.element_id).where(*conditions).correlate_except(value).exists()
@@ -359,20 +361,21 @@ def _all_rows(shown: Shown) -> ColumnElement[bool]:
 
 
 def _definitions(shown: Shown) -> ColumnElement[bool]:
-    return shown.among(shown.table.c.id, shown.sight.definitions)
+    return shown.among(shown.table.c.id, shown.visible.definitions)
 
 
 def _elements(shown: Shown) -> ColumnElement[bool]:
     """Those that could be read, and are what their VR and multiplicity allow: nobody knows what
     lies in the others. A sequence may hold some.
     """
-    columns, sight = shown.table.c, shown.sight
+    columns, visible = shown.table.c, shown.visible
     value = shown.tables("data_element_value").alias("of_element")
     unfit = [
         and_(
-            shown.among(value.c.definition_id, ids), ~is_plausible(sight.sqlite, value.c.text, rule)
+            shown.among(value.c.definition_id, ids),
+            ~is_plausible(visible.sqlite, value.c.text, rule),
         )
-        for rule, ids in sight.rules.items()
+        for rule, ids in visible.rules.items()
     ]
     is_fit = ~(
         select(value.c.element_id)
@@ -382,40 +385,41 @@ def _elements(shown: Shown) -> ColumnElement[bool]:
     )
     readable = or_(
         and_(_is_readable(shown, columns), is_fit),
-        shown.among(columns.definition_id, sight.sequences),
+        shown.among(columns.definition_id, visible.sequences),
     )
-    return and_(shown.among(columns.definition_id, sight.definitions), readable)
+    return and_(shown.among(columns.definition_id, visible.definitions), readable)
 
 
 def _is_readable(shown: Shown, element: Any) -> ColumnElement[bool]:
     """Of an element's columns: that it has no warning, and no more values than it may have."""
     too_many = [
         and_(shown.among(element.definition_id, ids), element.vm > most)
-        for most, ids in shown.sight.counts.items()
+        for most, ids in shown.visible.counts.items()
     ]
     return and_(~element.has_warnings, ~or_(false(), *too_many))
 
 
 def _values(shown: Shown) -> ColumnElement[bool]:
-    columns, sight = shown.table.c, shown.sight
+    columns, visible = shown.table.c, shown.visible
     element = shown.tables("data_element").alias("of_value")
     readable = select(element.c.id).where(
         element.c.id == columns.element_id, _is_readable(shown, element.c)
     )
     unfit = [
         and_(
-            shown.among(columns.definition_id, ids), ~is_plausible(sight.sqlite, columns.text, rule)
+            shown.among(columns.definition_id, ids),
+            ~is_plausible(visible.sqlite, columns.text, rule),
         )
-        for rule, ids in sight.rules.items()
+        for rule, ids in visible.rules.items()
     ]
     registered = shown.is_registered(columns.text)
     return and_(
         or_(
             and_(
-                shown.among(columns.definition_id, sight.kept),
+                shown.among(columns.definition_id, visible.kept),
                 or_(columns.text.is_(None), ~or_(false(), *unfit)),
             ),
-            and_(shown.among(columns.definition_id, sight.replaced), registered),
+            and_(shown.among(columns.definition_id, visible.replaced), registered),
         ),
         readable.correlate(shown.table).exists(),
     )
@@ -427,7 +431,7 @@ def _headers(shown: Shown) -> ColumnElement[bool]:
     element = shown.tables("data_element").alias("of_item")
     sequence = select(element.c.id).where(
         element.c.id == columns.element_id,
-        shown.among(element.c.definition_id, shown.sight.sequences),
+        shown.among(element.c.definition_id, shown.visible.sequences),
     )
     return or_(columns.element_id.is_(None), sequence.correlate(shown.table).exists())
 

@@ -1,4 +1,4 @@
-"""What somebody sees who is limited to groups, or sees no identities: every statement narrowed.
+"""What users see who are limited to groups, or see no identities: every statement narrowed.
 
 Each statement of a connection gets common table expressions that carry the names of the tables,
 and so hide them: `WITH series AS (SELECT * FROM main.series WHERE …)`. Whatever the statement does
@@ -52,27 +52,32 @@ from dicom_graph.store.tables.archive import (
     Study,
 )
 from dicom_graph.store.tables.audit import AuditEntry
-from dicom_graph.store.views.deidentified import Shown, Sight, shown_columns, shown_rows
+from dicom_graph.store.views.deidentified import (
+    Shown,
+    VisibleDefinitions,
+    shown_columns,
+    shown_rows,
+)
 
 Groups = tuple[int, ...]
-WHOLE: Mapping[str, Any] = {"groups": None, "sight": None}
+WHOLE: Mapping[str, Any] = {"groups": None, "visible": None}
 """Options of a statement that the server asks for itself: what it reads is not to be shown."""
 
 
 def narrow_statement(
     connection: Connection, statement: Any, many: Any, parameters: Any, options: Any
 ) -> tuple[Any, Any, Any]:
-    """Listens to executions: narrows a statement to what its options `groups` and `sight` see."""
-    groups, sight = options.get("groups"), options.get("sight")
-    if groups is not None or sight is not None:
+    """Listens to executions: narrows a statement to what its options `groups` and `visible` see."""
+    groups, visible = options.get("groups"), options.get("visible")
+    if groups is not None or visible is not None:
         if not isinstance(statement, SelectBase):
             raise TypeError("who does not see everything may only read")
         schema = connection.dialect.default_schema_name or ""
-        statement = statement.add_cte(*_tables(groups, sight, schema))
+        statement = statement.add_cte(*_tables(groups, visible, schema))
     return statement, many, parameters
 
 
-def of_visible(entity: str, table: FromClause) -> list[ColumnElement[bool]]:
+def visibility_conditions(entity: str, table: FromClause) -> list[ColumnElement[bool]]:
     """What rows of an entity's table need beyond that, where they are asked for themselves.
 
     A data element, and a header that is an item of one, is not of a series: it is seen if an image
@@ -88,35 +93,37 @@ def of_visible(entity: str, table: FromClause) -> list[ColumnElement[bool]]:
 def _is_held(element_id: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether an image that is seen holds the element of a column of the statement around."""
     start = select(element_id.label("id")).correlate_except()
-    climb = start.cte("climb_visible", recursive=True, nesting=True)
+    ancestors = start.cte("visible_ancestors", recursive=True, nesting=True)
     held = postings(HeaderElement)
     above = (
         select(Header.element_id)
-        .select_from(held.up_to(Header.id, climb.c.id))
+        .select_from(held.up_to(Header.id, ancestors.c.id))
         .where(Header.element_id.is_not(None))
     )
-    climb = climb.union(above)
+    ancestors = ancestors.union(above)
     held, member = postings(HeaderElement), postings(ElementSetMember)
     sharing = member.up_to(Header.shared_set_id)
     own = (
         select(Image.id)
         .select_from(join_in_order(held.up_to(Header.id), Image.id, Header.image_id.expression))
-        .where(held.element_id == climb.c.id)
+        .where(held.element_id == ancestors.c.id)
     )
     shared = (
         select(Image.id)
         .select_from(join_in_order(sharing, Image.id, Header.image_id.expression))
-        .where(member.element_id == climb.c.id)
+        .where(member.element_id == ancestors.c.id)
     )
-    is_held = or_(own.correlate(climb).exists(), shared.correlate(climb).exists())
-    return select(climb.c.id).where(is_held).exists()
+    is_held = or_(own.correlate(ancestors).exists(), shared.correlate(ancestors).exists())
+    return select(ancestors.c.id).where(is_held).exists()
 
 
 @lru_cache(maxsize=1000)
-def _tables(groups: Groups | None, sight: Sight | None, schema: str) -> Sequence[CTE]:
-    hidden = _Hidden(schema, sight)
+def _tables(
+    groups: Groups | None, visible: VisibleDefinitions | None, schema: str
+) -> Sequence[CTE]:
+    hidden = _Hidden(schema, visible)
     conditions = _granted(hidden, groups) if groups is not None else {}
-    if sight is not None:
+    if visible is not None:
         # After those of groups, which see each other by their short names.
         conditions |= {
             mapper.class_: true()
@@ -182,9 +189,9 @@ def _of_seen_image(
 class _Hidden:
     """The tables themselves, by their full names, behind what carries their short ones."""
 
-    def __init__(self, schema: str, sight: Sight | None) -> None:
+    def __init__(self, schema: str, visible: VisibleDefinitions | None) -> None:
         self._schema = schema
-        self._sight = sight
+        self._visible = visible
         self._metadata = MetaData()
 
     def table(self, model: type[Base]) -> Table:
@@ -198,9 +205,11 @@ class _Hidden:
     def narrow(self, model: type[Base], condition: ColumnElement[bool]) -> CTE:
         """The rows of a table that fulfil a condition, under the table's name."""
         table = self.table(model)
-        if self._sight is None:
+        if self._visible is None:
             statement = select(table).where(condition)
         else:
-            shown = Shown(self._sight, table, lambda name: self._table(Base.metadata.tables[name]))
+            shown = Shown(
+                self._visible, table, lambda name: self._table(Base.metadata.tables[name])
+            )
             statement = select(*shown_columns(shown)).where(condition, shown_rows(shown))
         return statement.correlate(None).cte(table.name).prefix_with("NOT MATERIALIZED")

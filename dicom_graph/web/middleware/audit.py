@@ -14,7 +14,7 @@ from dicom_graph.access.audit import AuditLog, AuditUnavailable
 from dicom_graph.access.principal import NOBODY, Principal
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.store.audit import Action, AuditLine, Outcome
-from dicom_graph.store.audit_subjects import SEEN, Seen
+from dicom_graph.store.audit_subjects import AUDIT_SUBJECTS, AuditSubjects
 from dicom_graph.telemetry.request import CURRENT
 from dicom_graph.web.errors import ErrorResponse
 from dicom_graph.web.middleware.observability import route_of
@@ -29,7 +29,7 @@ _DOWNLOADS = ("/images", "/series", "/studies", "/patients")
 _MAX_REFUSALS, _WINDOW_SECONDS = 100, 60.0
 
 
-class Audited:
+class AuditMiddleware:
     """ASGI middleware, around all that may refuse."""
 
     def __init__(self, app: ASGIApp, audit: AuditLog) -> None:
@@ -47,7 +47,7 @@ class Audited:
 
     async def _follow(self, answer: "_Answer", receive: Receive) -> None:
         is_watched = answer.action is not None and not self._audit.is_off
-        seen = SEEN.set(answer.seen if is_watched else None)
+        subjects = AUDIT_SUBJECTS.set(answer.subjects if is_watched else None)
         try:
             if answer.action is not None:
                 self._audit.check()
@@ -59,7 +59,7 @@ class Audited:
             answer.is_broken = True
             raise
         finally:
-            SEEN.reset(seen)
+            AUDIT_SUBJECTS.reset(subjects)
             self._end(answer)
 
     def _end(self, answer: "_Answer") -> None:
@@ -98,7 +98,7 @@ class _Answer:
     def __init__(self, scope: Scope, send: Send, audit: AuditLog) -> None:
         self.scope = scope
         self.action = _action_of(scope)
-        self.seen = Seen()
+        self.subjects = AuditSubjects()
         self.status = 0
         self.is_broken = False
         self._is_whole = False
@@ -128,7 +128,7 @@ class _Answer:
         is_wanted = self._audit.is_required and self.action is not None and status < 400
         if is_wanted and self._audit.wants(self.principal):
             line = self.line(Outcome.BEGUN)
-            line.status, line.seen = status, self.seen.copy()
+            line.status, line.subjects = status, self.subjects.copy()
             await self._audit.commit(line)
         self.status = status
 
@@ -165,7 +165,7 @@ class _Answer:
             request_id=current.id if current else None,
             seconds=time.perf_counter() - self._began,
             detail=f"as {claimed}" if claimed is not None else None,
-            seen=self.seen,
+            subjects=self.subjects,
         )
 
 

@@ -35,7 +35,7 @@ class BadCredentials(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class CredentialSources:
     """Where credentials are looked for."""
 
     proxy_user_header: str = ""
@@ -102,7 +102,7 @@ def bearer(header: str) -> Bearer | None:
     return Bearer(value.strip()) if scheme.lower() == "bearer" else None
 
 
-class Authentication:
+class AuthenticationMiddleware:
     """ASGI middleware: puts `principal` and `identify` into the scope, or refuses.
 
     `public`: paths that the settings open to everybody.
@@ -112,7 +112,7 @@ class Authentication:
         self,
         app: ASGIApp,
         authenticator: Authenticator,
-        sources: Sources,
+        sources: CredentialSources,
         public: frozenset[str] = frozenset(),
     ) -> None:
         self._app = app
@@ -140,7 +140,7 @@ class Authentication:
         return ErrorResponse(403, ErrorCode.FORBIDDEN, "another site's page may not ask for this")
 
     async def _identify(self, connection: HTTPConnection) -> Response | None:
-        """Fill the scope; gives the refusal, if the request ends here."""
+        """Fill the scope; returns the refusal, if the request ends here."""
         scope = connection.scope
         scope["principal"] = NOBODY
         if is_public(scope["path"]) or scope["path"] in self._public:

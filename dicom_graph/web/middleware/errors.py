@@ -13,14 +13,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.store.sql.dialect import describe_error
-from dicom_graph.store.sql.unavailable import trouble_of
+from dicom_graph.store.sql.unavailable import unavailable_message
 from dicom_graph.web.errors import ErrorResponse
 
 log = logging.getLogger(__name__)
 _TRY_AGAIN_LATER = 1013
 
 
-class Failures:
+class UnexpectedErrorMiddleware:
     """ASGI middleware: answers 500, or 503, where nothing was sent yet.
 
     The message of the error, which may hold patient data, goes nowhere.
@@ -48,14 +48,14 @@ class Failures:
         except ClientDisconnect:
             return
         except Exception as error:
-            trouble = trouble_of(error)
-            if trouble is not None and scope["type"] == "websocket":
-                log.warning("%s (%s)", trouble, describe_error(error))
+            problem = unavailable_message(error)
+            if problem is not None and scope["type"] == "websocket":
+                log.warning("%s (%s)", problem, describe_error(error))
                 await send({"type": "websocket.close", "code": _TRY_AGAIN_LATER})
                 return
-            if trouble is not None and scope["type"] == "http" and not has_begun:
-                log.warning("%s (%s)", trouble, describe_error(error))
-                await _unavailable(trouble)(scope, receive, send)
+            if problem is not None and scope["type"] == "http" and not has_begun:
+                log.warning("%s (%s)", problem, describe_error(error))
+                await _unavailable(problem)(scope, receive, send)
                 return
             error_id = uuid.uuid4().hex[:12]
             place = "".join(traceback.format_tb(error.__traceback__))

@@ -9,7 +9,7 @@ from dicom_graph.access.principal import NOBODY
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.web.admission import TICKET, Admission, Kind, Ticket
 from dicom_graph.web.errors import ErrorResponse
-from dicom_graph.web.incoming import Incoming
+from dicom_graph.web.incoming import IncomingMemory
 
 _TRY_AGAIN_LATER = 1013
 _STRANGERS_BYTES = 16_384
@@ -17,7 +17,7 @@ _PIECE = 1 << 18
 _ALWAYS_ANSWERED = frozenset({"/healthz", "/readyz"})
 
 
-class Capacity:
+class ConcurrencyLimitMiddleware:
     """ASGI middleware: answers 503 to a request, or refuses a WebSocket, that is one too many.
 
     Event streams are counted with WebSockets: both stay open for long and do little.
@@ -51,7 +51,7 @@ class Capacity:
             TICKET.reset(token)
 
 
-class Identified:
+class UserAdmissionMiddleware:
     """ASGI middleware within the authentication: whoever has shown who they are gets a user's place
     instead of a stranger's.
     """
@@ -124,14 +124,14 @@ def _is_spare(ticket: Ticket) -> bool:
     return ticket.connection is not None and ticket.connection.is_spare
 
 
-class BodyLimit:
+class BodySizeLimitMiddleware:
     """ASGI middleware: answers 413 to a body that is too large, as soon as that is known, and 503
     where all bodies together are.
 
     Uploads have a limit of their own, which those who take them hold (`web.body`).
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, incoming: Incoming) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, incoming: IncomingMemory) -> None:
         self._app = app
         self._max = max_bytes
         self._incoming = incoming
@@ -168,7 +168,11 @@ class BodyLimit:
             share.hold(0)
 
     def _too_large(self, length: int, most: int) -> ErrorResponse:
-        reason = "DICOM_GRAPH_MAX_BODY_BYTES" if most == self._max else "of who is not logged in"
+        reason = (
+            "DICOM_GRAPH_MAX_BODY_BYTES"
+            if most == self._max
+            else "of clients that are not logged in"
+        )
         message = f"the body has {length:,} bytes or more; at most {most:,} are taken ({reason})"
         response = ErrorResponse(413, ErrorCode.BODY_TOO_LARGE, message)
         # What is left of the body is not read.

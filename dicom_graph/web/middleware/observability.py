@@ -10,19 +10,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dicom_graph.telemetry import metrics, tracing
 from dicom_graph.telemetry.request import CURRENT, CurrentRequest, request_id
-from dicom_graph.web.middleware.authentication import Sources
+from dicom_graph.web.middleware.authentication import CredentialSources
 
 log = logging.getLogger("dicom_graph.access")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _HEADER = "X-Request-ID"
 
 
-class Observed:
+class ObservabilityMiddleware:
     """ASGI middleware, the outermost. The id is taken from `X-Request-ID`, where that is
     well-formed, and answered there. The log names the route, never the path, which has UIDs in it.
     """
 
-    def __init__(self, app: ASGIApp, sources: Sources) -> None:
+    def __init__(self, app: ASGIApp, sources: CredentialSources) -> None:
         self._app = app
         self._sources = sources
 

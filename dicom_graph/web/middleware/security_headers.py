@@ -18,7 +18,7 @@ _HEADERS = {
 _STATIC = "public, max-age=3600"
 
 
-class SecurityHeaders:
+class SecurityHeadersMiddleware:
     """ASGI middleware: adds the headers that a response does not have itself."""
 
     def __init__(self, app: ASGIApp) -> None:

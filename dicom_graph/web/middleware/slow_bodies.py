@@ -10,7 +10,7 @@ from dicom_graph.web.errors import ErrorResponse
 _BYTES_PER_SECOND = 1024
 
 
-class Pace:
+class BodyTimeoutMiddleware:
     """ASGI middleware: answers 408 where the server has waited too long for a body.
 
     It waits for `seconds`, and a second more for each kilobyte that has come. What the server needs

@@ -11,7 +11,7 @@ from dicom_graph.importing.listing import Folder
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FileRange:
     """The files of a folder whose names come after one and up to another; or one file.
 
     `base`: where the import began that found it.
@@ -24,7 +24,7 @@ class Place:
     is_folder: bool = True
 
     @classmethod
-    def of_text(cls, text: str) -> "Place":
+    def of_text(cls, text: str) -> "FileRange":
         """From what `text` gave."""
         kind, *fields = text.split(" ")
         base, path, after, until = map(unquoted, fields)
@@ -46,10 +46,10 @@ def unquoted(text: str) -> str:
     return os.fsdecode(unquote_to_bytes(text))
 
 
-class PlacesWalk:
+class FileRangesWalk:
     """Finds the files of a batch's places, as the import's own discovery would."""
 
-    def __init__(self, discovery: Discovery, places: Sequence[Place]) -> None:
+    def __init__(self, discovery: Discovery, places: Sequence[FileRange]) -> None:
         self._discovery = discovery
         self._places = places
 

@@ -16,7 +16,7 @@ import pytest
 from dicom_graph.dicom.elements import MAX_RAW, Element
 from dicom_graph.importing.discover import Discovery
 from dicom_graph.importing.foreground import Report, run_import
-from dicom_graph.importing.read_ahead import WAITING, ReadAhead
+from dicom_graph.importing.read_ahead import PENDING, ReadAhead
 from dicom_graph.importing.reader import FileReader, Result
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import BatchWriter, FileRecord, Mode, ReadFile
@@ -65,8 +65,8 @@ def read_ahead(files: Sequence[FileRecord], mode: Mode, processes: int = 2) -> I
     try:
         for file in files:
             ahead.put(file)
-            yield from (result for result in ahead.ready() if result is not WAITING)
-        yield from (result for result in ahead.rest() if result is not WAITING)
+            yield from (result for result in ahead.ready() if result is not PENDING)
+        yield from (result for result in ahead.rest() if result is not PENDING)
     finally:
         ahead.close()
 
@@ -127,7 +127,7 @@ def test_what_waits_is_bounded(tmp_path: Path) -> None:
         for _ in range(6000):
             ahead.put(file)
             waiting += 1
-            waiting -= sum(result is not WAITING for result in ahead.ready())
+            waiting -= sum(result is not PENDING for result in ahead.ready())
             most = max(most, waiting)
     finally:
         ahead.close()
@@ -162,7 +162,7 @@ def test_a_killed_process_loses_nothing(tree: Path) -> None:
 
 @contextmanager
 def deadly(path: Path) -> Iterator[list[int]]:
-    """A file that takes long to read, and whose readers are killed meanwhile; gives who was."""
+    """A file that takes long to read, and whose readers are killed meanwhile; returns who was."""
     make_file(path)
     with path.open("ab") as file:
         file.write(Struct("<HH2sHL").pack(0x7FE1, 0x1010, b"OB", 0, 2 << 30))

@@ -10,7 +10,7 @@ from dicom_graph.access.addresses import is_within, shared_by
 from dicom_graph.settings import Settings
 from dicom_graph.web.connections import Connections
 from dicom_graph.web.descriptors import descriptors
-from dicom_graph.web.places import Place, Pool, Step
+from dicom_graph.web.slots import EvictionStep, Pool, Slot
 
 
 class Clock:
@@ -23,8 +23,8 @@ class Clock:
         return self.now
 
 
-def placed(pool: Pool, holder: str, gone: list[str], name: str, *, waits: bool) -> Place | None:
-    place = Place(holder, lambda: gone.append(name))
+def placed(pool: Pool, holder: str, gone: list[str], name: str, *, waits: bool) -> Slot | None:
+    place = Slot(holder, lambda: gone.append(name))
     if not pool.take(place):
         return None
     if waits:
@@ -76,7 +76,7 @@ def test_whoever_has_most_gives() -> None:
 
 def test_patience() -> None:
     clock, gone = Clock(), list[str]()
-    pool = Pool(1, steps=(Step((0,), 2.0),), clock=clock)
+    pool = Pool(1, steps=(EvictionStep((0,), 2.0),), clock=clock)
     placed(pool, "a", gone, "first", waits=True)
     clock.now = 1.5
     assert placed(pool, "b", gone, "second", waits=True) is None
@@ -89,11 +89,11 @@ def test_patience() -> None:
 def test_a_pool_never_holds_too_many_and_counts_right(steps: list[tuple[str, str]]) -> None:
     """Whatever is taken, waits, works and leaves; of a shared pool nobody has more than 3/4."""
     pool = Pool(8, is_shared=True)
-    held: list[Place] = []
+    held: list[Slot] = []
     for holder, step in steps:
         mine = [place for place in held if place.holder == holder]
         if step == "t":
-            place = Place(holder, lambda: None)
+            place = Slot(holder, lambda: None)
             if pool.take(place):
                 held.append(place)
         elif mine and step == "w":

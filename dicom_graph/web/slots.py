@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-_Line = dict[str, dict["Place", float]]
+_Line = dict[str, dict["Slot", float]]
 
 
-class Place:
+class Slot:
     """A place in a pool. `holder`: the client that has it; `give_up` ends what the place is for."""
 
     __slots__ = ("_give_up", "holder", "pool", "rank", "waits_since")
@@ -31,12 +31,12 @@ class Place:
         """
         if self.pool is not None and self.waits_since is None:
             self.rank = rank
-            self.pool.put_in_line(self)
+            self.pool.enqueue(self)
 
     def work(self) -> None:
         """The client did what was waited for."""
         if self.pool is not None and self.waits_since is not None:
-            self.pool.take_from_line(self)
+            self.pool.dequeue(self)
 
     def evict(self) -> None:
         """Leave for somebody else."""
@@ -44,7 +44,7 @@ class Place:
         self._give_up()
 
 
-class Step(NamedTuple):
+class EvictionStep(NamedTuple):
     """Whom to look at: places of some ranks, the rank with most of them first, that have waited for
     so many seconds.
     """
@@ -65,7 +65,7 @@ class Pool:
         self,
         limit: int,
         name: str = "",
-        steps: Sequence[Step] = (Step((0,), 0.0),),
+        steps: Sequence[EvictionStep] = (EvictionStep((0,), 0.0),),
         *,
         is_shared: bool = False,
         clock: Callable[[], float] = time.monotonic,
@@ -84,7 +84,7 @@ class Pool:
     def __len__(self) -> int:
         return self._count
 
-    def take(self, place: Place) -> bool:
+    def take(self, place: Slot) -> bool:
         """Whether there is a place, or one could be made."""
         if not self._has_room(place.holder) and not self.make_room(place.holder):
             return False
@@ -103,7 +103,7 @@ class Pool:
                     return True
         return False
 
-    def _longest(self, line: _Line, holder: str, before: float) -> Place | None:
+    def _longest(self, line: _Line, holder: str, before: float) -> Slot | None:
         own = self._held[holder]
         ripe = [
             (self._held[other], -since, place)
@@ -113,23 +113,23 @@ class Pool:
         ]
         return max(ripe, key=lambda found: found[:2])[2] if ripe else None
 
-    def remove(self, place: Place) -> None:
+    def remove(self, place: Slot) -> None:
         """A place is free again."""
-        self.take_from_line(place)
+        self.dequeue(place)
         place.pool = None
         self._count -= 1
         self._held[place.holder] -= 1
         if not self._held[place.holder]:
             del self._held[place.holder]
 
-    def put_in_line(self, place: Place) -> None:
+    def enqueue(self, place: Slot) -> None:
         """A place waits for its client."""
         place.waits_since = self._clock()
         line = self._lines[place.rank]
         line.setdefault(place.holder, {})[place] = place.waits_since
         self._lengths[place.rank] += 1
 
-    def take_from_line(self, place: Place) -> None:
+    def dequeue(self, place: Slot) -> None:
         """A place waits no more."""
         if place.waits_since is None:
             return
