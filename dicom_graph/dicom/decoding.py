@@ -14,10 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.pixels.processing import convert_color_space
 
-from dicom_graph.dicom.codestream import Codestream, Coding, coding_of, read_codestream
+from dicom_graph.dicom.codestream import (
+    Codestream,
+    Coding,
+    bare_frame,
+    coding_of,
+    read_codestream,
+)
 from dicom_graph.dicom.errors import CorruptPixelsError, UnsupportedSyntaxError
 from dicom_graph.dicom.frame_format import FrameFormat
 from dicom_graph.dicom.native import native_values
+from dicom_graph.dicom.unused_bits import samples_alone
 
 Array = NDArray[Any]
 
@@ -65,6 +72,46 @@ def decode_frame(data: bytes, syntax_uid: str, layout: FrameFormat) -> tuple[Arr
         return to_rgb(layout.samples_of(native_values(data, layout)), layout.photometric)
     stream = read_codestream(data, syntax_uid, layout.samples)
     check_agreement(stream, layout)
+    decoded = _decoded(data, stream, layout)
+    return to_rgb(_stored(decoded, stream, layout), _photometric(stream, layout))
+
+
+def bare_frame_of(data: bytes, syntax_uid: str, layout: FrameFormat) -> bytes:
+    """A compressed frame that holds the samples and nothing beside them.
+
+    Raises UnsupportedSyntaxError, CorruptPixelsError where something lies in the bits beside the
+    samples (an old overlay, PS3.5 8.1.1), and MemoryError.
+    """
+    if syntax_uid in (DEFLATED_FRAMES, UNCOMPRESSED_FRAMES):
+        length = -(-layout.values * layout.allocated // 8)
+        is_deflated = syntax_uid == DEFLATED_FRAMES
+        bare = samples_alone(_inflated(data, length) if is_deflated else data[:length], layout)
+        return _deflated(bare) if is_deflated else bare
+    stream = read_codestream(data, syntax_uid, layout.samples)
+    check_agreement(stream, layout)
+    if stream.precision > layout.stored:
+        decoded = _decoded(data, stream, layout)
+        if _has_more(decoded, _stored(decoded.copy(), stream, layout), stream, layout):
+            raise CorruptPixelsError(
+                f"the {stream.coding} stream has something in the bits beside the samples"
+            )
+    return bare_frame(data, stream, layout.rows, layout.columns)
+
+
+def _has_more(decoded: Array, stored: Array, stream: Codestream, layout: FrameFormat) -> bool:
+    """Whether decoded samples have more bits than those that are stored, and their sign."""
+    kind = f"u{layout.dtype.itemsize}"
+    below = layout.bits_below if stream.precision > layout.high else 0
+    of_stream = (1 << stream.precision) - 1
+    of_sample = ((1 << layout.stored) - 1) << below
+    found = decoded.astype(kind) & np.array(of_stream, kind)
+    extended = (np.ascontiguousarray(stored).view(kind) << below) & np.array(of_stream, kind)
+    alone = extended & np.array(of_sample, kind)
+    return not (np.array_equal(found, extended) or np.array_equal(found, alone))
+
+
+def _decoded(data: bytes, stream: Codestream, layout: FrameFormat) -> Array:
+    """The samples as they come out of the decoder. Raises CorruptPixelsError, MemoryError."""
     try:
         decoded = _DECODERS[stream.coding](data, stream, layout)
     except (CorruptPixelsError, MemoryError):
@@ -76,7 +123,7 @@ def decode_frame(data: bytes, syntax_uid: str, layout: FrameFormat) -> tuple[Arr
         raise CorruptPixelsError(
             f"the {stream.coding} stream decodes to {decoded.shape}, not to {layout.shape}"
         )
-    return to_rgb(_stored(decoded, stream, layout), _photometric(stream, layout))
+    return decoded
 
 
 def check_agreement(stream: Codestream, layout: FrameFormat) -> None:
@@ -215,6 +262,12 @@ def _inflated(data: bytes, length: int) -> bytes:
         relation = "less" if len(inflated) < length else "more"
         raise CorruptPixelsError(f"the deflated frame holds {relation} than {length} bytes")
     return inflated
+
+
+def _deflated(data: bytes) -> bytes:
+    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    deflated = deflater.compress(data) + deflater.flush()
+    return deflated + bytes(len(deflated) % 2)
 
 
 _DECODERS: dict[Coding, Callable[[bytes, Codestream, FrameFormat], Array]] = {

@@ -1,18 +1,20 @@
 """A DICOM file without identities, by the Basic Application Confidentiality Profile (PS3.15 E.2).
 
 The same elements as in the view (`confidentiality`): what is withheld there is empty here where the
-profile allows Z, and else removed. Of native pixel data the samples are kept, and nothing beside
-them; compressed pixel data is copied as it is.
+profile allows Z, and else removed. Of pixel data the samples are kept, and nothing beside them:
+compressed streams lose their comments and metadata, and are refused where something lies in bits
+beyond the samples.
 """
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pydicom
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, UID
@@ -26,8 +28,11 @@ from dicom_graph.dicom.confidentiality import (
     profile,
     treatment,
 )
-from dicom_graph.dicom.errors import CorruptPixelsError, PixelError
-from dicom_graph.dicom.image_file import as_pixel_errors_of, syntax_of
+from dicom_graph.dicom.errors import CorruptPixelsError, FileGoneError, PixelError
+from dicom_graph.dicom.frame_format import read_format
+from dicom_graph.dicom.image_file import as_pixel_errors_of, is_native, open_image, syntax_of
+from dicom_graph.dicom.person_like import VOICES
+from dicom_graph.dicom.pixels import PIXEL_TAGS
 from dicom_graph.dicom.plausible import is_plausible, most_values
 from dicom_graph.dicom.stored_file import opened_source
 from dicom_graph.dicom.through_pydicom import quiet_pydicom, read_header, read_whole
@@ -37,6 +42,9 @@ from dicom_graph.dicom.values import parse_values
 METHOD = "dicom-graph: DICOM PS3.15 Annex E, Basic Profile"
 _LATIN = ["iso8859"]
 _PIXEL_GROUP = 0x7FE0
+_TABLES = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths",
+           "EncapsulatedPixelDataValueTotalLength")  # fmt: skip
+_LONGEST_TABLED = 1 << 31
 
 
 class BurnedInError(PixelError):
@@ -59,16 +67,47 @@ def write_deidentified(path: str | os.PathLike[str], target: str, names: Replace
     Raises PixelError, of which BurnedInError where pixels may show a name.
     """
     with as_pixel_errors_of(path), opened_source(path) as file, quiet_pydicom():
-        whole = _read(file, pixels=True)
-        if may_show_text(whole):
+        # Of a header of its own: what is looked at gets the VR of the dictionary for UN.
+        if may_show_text(_read(file, pixels=False)):
             raise BurnedInError("the pixels may show text that names somebody")
+        file.seek(0)
+        whole = _read(file, pixels=True)
         made = _without_identities(whole, names)
-        if not syntax_of(whole).is_encapsulated:
+        if is_native(syntax_of(whole)):
             clear_unused_bits(made)
+        else:
+            _put_bare_frames(path, made)
         _say_so(made)
         made.file_meta = _meta(made, syntax_of(whole))
         made.preamble = bytes(128)
-        pydicom.dcmwrite(target, made, enforce_file_format=False, overwrite=True)
+        encoding: dict[str, Any] = {}
+        if not is_native(made.file_meta.TransferSyntaxUID):
+            # Also those that pydicom does not know yet.
+            encoding = {"implicit_vr": False, "little_endian": True, "force_encoding": True}
+        pydicom.dcmwrite(target, made, enforce_file_format=False, overwrite=True, **encoding)
+
+
+def _put_bare_frames(path: str | os.PathLike[str], made: Dataset) -> None:
+    """Compressed pixel data again, of its frames alone. Raises BurnedInError."""
+    if "PixelData" not in made:
+        return
+    old = made["PixelData"]
+    has_table = old.value[4:8] != bytes(4)
+    old.value = b""
+    try:
+        with open_image(path, PIXEL_TAGS) as image:
+            frames = list(image.bare_frames(read_format(image.header, image.keyword)))
+    except FileGoneError:
+        raise
+    except PixelError as error:
+        raise BurnedInError("the compressed pixels may hold more than the samples") from error
+    has_table = has_table and sum(map(len, frames)) < _LONGEST_TABLED
+    made.PixelData = encapsulate(frames, has_bot=has_table)
+    made["PixelData"].VR = "OB"
+    made["PixelData"].is_undefined_length = True
+    for keyword in _TABLES:
+        if keyword in made:
+            del made[keyword]
 
 
 def _meta(made: Dataset, syntax: UID) -> FileMetaDataset:
@@ -146,8 +185,8 @@ def _without_identities(
     made = Dataset()
     made.set_original_encoding(*data_set.original_encoding)
     for tag, vr, found in _treated(data_set):
-        if is_item and tag >> 16 == _PIXEL_GROUP:
-            # Of an icon, which may show anything.
+        if (is_item and tag >> 16 == _PIXEL_GROUP) or tag in VOICES:
+            # Of an icon, which may show anything; of what somebody may say.
             continue
         if found is Treatment.WITHHOLD:
             if "Z" in profile().get(int(tag), ""):

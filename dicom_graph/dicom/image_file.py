@@ -22,7 +22,13 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from dicom_graph.dicom.decoding import NEW_SYNTAXES, can_decode, decode_frame, to_rgb
+from dicom_graph.dicom.decoding import (
+    NEW_SYNTAXES,
+    bare_frame_of,
+    can_decode,
+    decode_frame,
+    to_rgb,
+)
 from dicom_graph.dicom.encapsulation import EncapsulatedFrames
 from dicom_graph.dicom.errors import (
     CorruptPixelsError,
@@ -107,7 +113,7 @@ class ImageFile:
     @property
     def is_native(self) -> bool:
         """Whether the transfer syntax has pixel data as it is, and not in fragments."""
-        return self.syntax in _NATIVE
+        return is_native(self.syntax)
 
     def require_pixels(self) -> None:
         """Raises NoPixelDataError, UnsupportedSyntaxError, and CorruptPixelsError where pixel data
@@ -154,6 +160,16 @@ class ImageFile:
                 raise CorruptPixelsError(
                     f"frame {index} cannot be decoded as {self.syntax_name}: {_one_line(error)}"
                 ) from error
+
+    def bare_frames(self, layout: FrameFormat) -> Iterator[bytes]:
+        """The encapsulated frames, with their samples and nothing beside them.
+
+        Raises PixelError where one cannot be read so, or holds something beside its samples.
+        """
+        self.require_pixels()
+        for index in range(layout.frames):
+            data = self._frames(layout.frames).frame(index)
+            yield bare_frame_of(data, self.syntax, layout)
 
     def native_layout(self, layout: FrameFormat) -> FrameFormat:
         """The layout of frames that are not compressed.
@@ -294,6 +310,11 @@ def _drop_unreadable(header: Dataset) -> None:
             header[tag].value  # noqa: B018
         except Exception:
             del header._dict[tag]
+
+
+def is_native(syntax: UID) -> bool:
+    """Whether a transfer syntax has pixel data as it is, and not in fragments."""
+    return syntax in _NATIVE
 
 
 def syntax_of(header: Dataset) -> UID:

@@ -6,21 +6,26 @@ A worker looks at the header of each file before anything is made of its pixels.
 
 import asyncio
 import os
+import re
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import BinaryIO, ParamSpec, TypeVar
 
 from dicom_graph.dicom.burned_in import BURNED_IN_TAGS, may_show_text
 from dicom_graph.dicom.deidentify import BurnedInError, identifiers_of, write_deidentified
 from dicom_graph.dicom.image_file import open_image
+from dicom_graph.dicom.pixels import PixelDescription
+from dicom_graph.dicom.plausible import is_plausible
 from dicom_graph.dicom.stored_file import FileState
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.imaging import work
 from dicom_graph.imaging.checker import StoredImage
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.pool import DecodePool
-from dicom_graph.imaging.service import Imaging, spooled
+from dicom_graph.imaging.service import Files, Imaging, spooled
+from dicom_graph.imaging.work import VolumeSummary
 from dicom_graph.store.read.deidentified import DeidentifiedStore
 
 Given = ParamSpec("Given")
@@ -40,6 +45,8 @@ _TOLD = {
     ErrorCode.BAD_INPUT: "what is asked cannot be drawn",
 }
 """Instead of messages that may quote a header."""
+_FIGURES = re.compile(r"(?:(?:^|, )segment -?[0-9]+)?(?:(?:^|, )TE [0-9.e+-]+ ms)?\Z")
+"""What a label of a volume ends with."""
 _WITHOUT_PICTURES = (work.describe_image, work.image_statistics, work.summarise_volumes,
                      identifiers_of)  # fmt: skip
 """What may be done with any file."""
@@ -52,6 +59,19 @@ class DeidentifiedImaging(Imaging):
         self._max_bytes = imaging._max_bytes
         self._pool = _GuardedPool(imaging._pool)
         self.files = imaging.files
+
+    async def describe(self, file: FileState) -> PixelDescription:
+        """The same, without texts that are no such values."""
+        found = await super().describe(file)
+        if is_plausible("CS", found.photometric_interpretation):
+            return found
+        return replace(found, photometric_interpretation="")
+
+    async def volumes(self, files: Files) -> list[VolumeSummary]:
+        """The same, without what an image calls its kind where that is no such value."""
+        return [
+            replace(each, label=_shown_label(each.label)) for each in await super().volumes(files)
+        ]
 
     async def dicom(self, store: DeidentifiedStore, file: FileState) -> str:
         """The path of a temporary DICOM file without identities; the caller deletes it."""
@@ -71,6 +91,16 @@ class DeidentifiedImaging(Imaging):
         except ImagingError as error:
             return error.message
         return await asyncio.to_thread(_open_last, path)
+
+
+def _shown_label(label: str) -> str:
+    """Of a label the figures at its end, and the values before them, if these are codes."""
+    figures = _FIGURES.search(label)
+    assert figures is not None
+    kind = label[: figures.start()]
+    if all(is_plausible("CS", value) for value in kind.split("\\")):
+        return label
+    return figures[0].removeprefix(", ")
 
 
 def _open_last(path: str) -> BinaryIO:

@@ -2,8 +2,10 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dicom_graph.dicom.dictionary import format_tag
 from dicom_graph.dicom.elements import (
     Changes,
     Item,
@@ -12,7 +14,7 @@ from dicom_graph.dicom.elements import (
     replaced,
     standard_elements,
 )
-from dicom_graph.dicom.entities import Entities, EntityReader
+from dicom_graph.dicom.entities import Entities, EntityReader, odd_elements
 from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
 from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.mode import Mode
@@ -94,15 +96,16 @@ class ContentReader:
         if (before.size, before.modified_ns) != (after.size, after.modified_ns):
             raise UnreadableFileError("it changed while it was read: import it again")
         kept = self._kept(instance, mode)
+        entities, odd = self._entities_of(instance, mode)
         is_elsewhere = opened.place != path and not opened.is_link
         return Content(
             size=before.size,
             mtime_ns=before.modified_ns,
-            entities=self._entities.read(instance.elements, instance.changes),
+            entities=entities,
             elements=kept.elements,
             mode=mode,
             transfer_syntax_uid=instance.transfer_syntax_uid,
-            warnings=(*instance.warnings, *kept.warnings),
+            warnings=(*instance.warnings, *kept.warnings, *odd),
             weight=instance.weight,
             changes=kept.changes,
             digest=header_digest(instance.elements),
@@ -110,6 +113,23 @@ class ContentReader:
             link=opened.place if opened.is_link else None,
             real_folder=os.path.dirname(opened.place) if is_elsewhere else None,
         )
+
+    def _entities_of(self, instance: Instance, mode: Mode) -> tuple[Entities, Sequence[str]]:
+        """What the header belongs to, and warnings of fields that are left out.
+
+        Where no element is kept, nothing could tell later that a field is not as its VR says.
+        """
+        odd = odd_elements(instance.elements) if mode is Mode.MINIMAL else ()
+        if not odd:
+            return self._entities.read(instance.elements, instance.changes), ()
+        tags = {element.tag for element in odd}
+        fit = tuple(element for element in instance.elements if element.tag not in tags)
+        warnings = [
+            f"{format_tag(each.tag)} of the VR {each.definition.vr} is no such value as it should "
+            "be: without the header its field stays empty"
+            for each in odd
+        ]
+        return self._entities.read(fit), warnings
 
     def _kept(self, instance: Instance, mode: Mode) -> "_Kept":
         last = self._last

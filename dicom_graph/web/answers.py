@@ -1,11 +1,11 @@
 """What downloads have in common: where a request finds what it needs, names, caching, errors."""
 
 import asyncio
+import hmac
 import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
-from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -173,9 +173,15 @@ def _bad(message: str) -> ImagingError:
     return ImagingError(message, ErrorCode.BAD_INPUT)
 
 
-def etag_of(*parts: object) -> str:
-    """An entity tag of all that decides an answer."""
-    return f'"{sha256(repr((_VERSION, parts)).encode()).hexdigest()[:32]}"'
+async def etag_of(request: Request, *parts: object) -> str:
+    """An entity tag of all that decides an answer.
+
+    Under a key of the database, so that nobody can tell from it, or find out by guessing, what an
+    answer to others was made of: paths, digests, true UIDs.
+    """
+    store = store_of(request)
+    said = repr((_VERSION, store.is_deidentified, parts)).encode("utf-8", "surrogatepass")
+    return f'"{hmac.digest(await store.entity_tag_key(), said, "sha256").hex()[:32]}"'
 
 
 def is_known(request: Request, etag: str) -> bool:

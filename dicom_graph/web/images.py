@@ -47,7 +47,7 @@ async def _picture(request: Request, parameters: Parameters, frame: int) -> Resp
     window, size = parameters.window(), parameters.number("size")
     uid = request.path_params["uid"]
     file = await _file(request)
-    etag = etag_of("png", uid, file, frame, window, size)
+    etag = await etag_of(request, "png", uid, file, frame, window, size)
     if is_known(request, etag):
         return not_modified(etag)
     imaging = imaging_of(request)
@@ -63,7 +63,7 @@ async def dicom_file(request: Request) -> Response:
     if isinstance(store, DeidentifiedStore):
         return await _deidentified(request, store)
     file, opened = await opened_image(imaging_of(request).files, store, uid)
-    etag = etag_of("dcm", uid, file, False)
+    etag = await etag_of(request, "dcm", uid, file, False)
     if is_known(request, etag):
         opened.close()
         return not_modified(etag)
@@ -74,7 +74,7 @@ async def _deidentified(request: Request, store: DeidentifiedStore) -> Response:
     uid, imaging = request.path_params["uid"], imaging_of(request)
     assert isinstance(imaging, DeidentifiedImaging)
     file = await _file(request)
-    etag = etag_of("dcm", uid, file, True)
+    etag = await etag_of(request, "dcm", uid, file, True)
     if is_known(request, etag):
         return not_modified(etag)
     path = await while_connected(request, imaging.dicom(store, file))
@@ -93,7 +93,7 @@ async def array_npy(request: Request) -> Response:
     stored = parameters.flag("stored")
     uid = request.path_params["uid"]
     file = await _file(request)
-    etag = etag_of("npy", uid, file, stored)
+    etag = await etag_of(request, "npy", uid, file, stored)
     if is_known(request, etag):
         return not_modified(etag)
     path = await while_connected(request, imaging_of(request).npy(file, stored=stored))
@@ -112,7 +112,7 @@ async def header_json(request: Request) -> Response:
         )
     (tree,) = await store.trees([header])
     content = await asyncio.to_thread(lambda: json.dumps(dicom_json(tree), ensure_ascii=False))
-    etag = etag_of("header", content)
+    etag = await etag_of(request, "header", content)
     if is_known(request, etag):
         return not_modified(etag)
     headers = headers_of(etag, uid, ".json", inline=True)

@@ -39,7 +39,7 @@ async def _volume(request: Request, *, is_nifti: bool) -> Response:
     stack = Parameters(request, "stack").number("stack")
     uid = request.path_params["uid"]
     files = await _files(request)
-    etag = etag_of("volume", is_nifti, uid, files, stack)
+    etag = await etag_of(request, "volume", is_nifti, uid, files, stack)
     if is_known(request, etag):
         return not_modified(etag)
     work = imaging_of(request).volume(files, is_nifti=is_nifti, stack=stack)
@@ -86,7 +86,7 @@ async def _picture(
     request: Request, work: Coroutine[Any, Any, bytes], files: tuple[FileState, ...], kind: str
 ) -> Response:
     uid = request.path_params["uid"]
-    etag = etag_of(kind, uid, files, sorted(request.query_params.items()))
+    etag = await etag_of(request, kind, uid, files, sorted(request.query_params.items()))
     if is_known(request, etag):
         work.close()
         return not_modified(etag)

@@ -5,7 +5,10 @@ codestream asks for. So sizes and depths are read here first, for each syntax th
 compared with the header before a decoder sees the bytes.
 """
 
+from dicom_graph.dicom.codestream.bare import bare_frame
 from dicom_graph.dicom.codestream.description import Codestream, Coding
 from dicom_graph.dicom.codestream.reading import coding_of, frame_precision, read_codestream
 
-__all__ = ["Codestream", "Coding", "coding_of", "frame_precision", "read_codestream"]
+__all__ = [
+    "Codestream", "Coding", "bare_frame", "coding_of", "frame_precision", "read_codestream",
+]  # fmt: skip

@@ -6,6 +6,7 @@ segments, which are passed over.
 """
 
 import re
+import struct
 from dataclasses import replace
 
 from dicom_graph.dicom.codestream.description import Bytes, Codestream, Coding
@@ -18,6 +19,15 @@ _ALONE = {0x01, *range(0xD0, 0xD8), _SOI}
 """Markers without a length: TEM, RST0 to RST7, SOI."""
 _APP = range(0xE0, 0xF0)
 _OVERSIZE = 4
+_OF_PICTURE = {
+    *(code for code in range(0xC0, 0xD0) if code != 0xC8), 0xDB, _DNL, 0xDD, _SOS, _SOF_LS, _LSE,
+}  # fmt: skip
+"""Frame headers, DHT, DAC, DQT, DNL, DRI, SOS, LSE: what a decoder needs."""
+_JFIF = b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0"
+_ADOBE = re.compile(rb"Adobe\0[de]\0{4}[\0-\x02]", re.DOTALL)
+_HP_COLOURS = re.compile(rb"mrfx[\0-\x05]", re.DOTALL)
+_SPIFF, _SPIFF_END = b"SPIFF\0", b"\0\0\0\x01\xff\xd8"
+_SPIFF_LENGTH, _NO_RESOLUTION = 30, struct.pack(">BII", 0, 1, 1)
 _MAX_MARKERS = 10_000
 _NEXT_MARKER = {
     # In a scan FF 00 is a byte of data, and so is FF before any byte below 80 in JPEG-LS.
@@ -103,3 +113,47 @@ def _checked(found: Codestream | None, lines: int | None) -> Codestream:
             f"the JPEG stream tells {found.rows} lines first and {lines} lines later"
         )
     return found
+
+
+def bare_jpeg(frame: bytes, coding: Coding) -> bytes:
+    """A JPEG or JPEG-LS stream without comments, thumbnails, metadata and what is behind its end.
+
+    Of application segments those stay, without any text, that tell a decoder what colours mean.
+    The stream is one that `read_jpeg` reads. Raises CorruptPixelsError.
+    """
+    source = Bytes(frame, 2)
+    parts = [b"\xff\xd8"]
+    while (marker := _marker(source)) != _EOI:
+        if marker in _ALONE:
+            continue
+        content = source.take(source.number(2) - 2)
+        if marker in _APP:
+            parts.append(_of_colours(marker, content))
+        elif marker in _OF_PICTURE:
+            parts.append(_segment(marker, content))
+        if marker != _SOS:
+            continue
+        begin = source.position
+        if not _pass_scan(source, frame, coding):
+            parts.append(frame[begin:])
+            break
+        parts.append(frame[begin : source.position])
+    return b"".join((*parts, b"\xff\xd9"))
+
+
+def _segment(marker: int, content: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
+
+
+def _of_colours(marker: int, content: bytes) -> bytes:
+    """What is kept of an application segment; often nothing."""
+    kept = b""
+    if marker == _APP[0] and content.startswith(b"JFIF\0"):
+        kept = _JFIF
+    elif marker == _APP[14] and content.startswith(b"Adobe") and len(content) == 12:
+        kept = content if _ADOBE.fullmatch(content) else b"Adobe\0d\0\0\0\0" + content[11:]
+    elif marker == _APP[8] and content.startswith(_SPIFF) and len(content) == _SPIFF_LENGTH:
+        kept = content[:-9] + _NO_RESOLUTION
+    elif marker == _APP[8] and (content == _SPIFF_END or _HP_COLOURS.fullmatch(content)):
+        kept = content
+    return _segment(marker, kept) if kept else b""

@@ -4,12 +4,19 @@ Boxes of a JP2 file (Annex I), which DICOM does not want but some files have, ar
 decoder is given the codestream alone, so what they say of sizes and palettes cannot matter.
 """
 
+import struct
 from collections.abc import Iterator
 
 from dicom_graph.dicom.codestream.description import Bytes, Codestream, Coding
 from dicom_graph.dicom.errors import CorruptPixelsError
 
 _SOC, _SIZ, _COD, _COC = 0xFF4F, 0xFF51, 0xFF52, 0xFF53
+_TLM = 0xFF55
+_OF_PICTURE = frozenset(
+    {_SIZ, _COD, _COC, _TLM, 0xFF50, 0xFF57, 0xFF58, 0xFF59, 0xFF5C, 0xFF5D, 0xFF5E, 0xFF5F,
+     0xFF60, 0xFF61}
+)  # fmt: skip
+"""CAP, PLM, PLT, CPF, QCD, QCC, RGN, POC, PPM, PPT beside the named: what a decoder needs."""
 _FIRST_MARKER = 0xFF00
 _SOT, _SOD, _EOC = 0xFF90, 0xFF93, 0xFFD9
 _JP2 = b"\x00\x00\x00\x0cjP  "
@@ -74,6 +81,51 @@ def read_jpeg_2000(frame: bytes) -> Codestream:
         end=end,
         overhead_bytes=n_tiles * (_TILE + _TILE_COMPONENT * samples) + coding,
     )
+
+
+def bare_jpeg_2000(frame: bytes) -> bytes:
+    """A JPEG 2000 codestream without boxes around it, comments, and what is behind its end.
+
+    The stream is one that `read_jpeg_2000` reads. Raises CorruptPixelsError.
+    """
+    start, end, _ = _codestream_place(frame)
+    source = Bytes(frame, start + 2, end)
+    head = _kept_segments(source, until=_SOT)
+    tiles = []
+    is_shorter = False
+    while source.position + 12 <= source.end and source.number(2) == _SOT:
+        begin = source.position - 2
+        sot = source.take(10)
+        length = int.from_bytes(sot[4:8], "big")
+        kept = _kept_segments(source, until=_SOD)
+        source.take(2)
+        if length == 0:
+            # In packets no two bytes are above FF8F.
+            found = frame.find(b"\xff\xd9", source.position, source.end)
+            tile_end = source.end if found < 0 else found
+        else:
+            tile_end = begin + length
+        header = 14 + sum(len(segment) for _, segment in kept)
+        is_shorter = is_shorter or header != source.position - begin
+        packets = source.take(tile_end - source.position)
+        told = 0 if length == 0 else header + len(packets)
+        tile = b"".join(segment for _, segment in kept)
+        tiles.append(b"\xff\x90" + sot[:4] + told.to_bytes(4, "big") + sot[8:] + tile)
+        tiles.append(b"\xff\x93" + packets)
+    # TLM has the lengths of the tiles; nobody needs it.
+    main = [segment for marker, segment in head if marker != _TLM or not is_shorter]
+    return b"".join((b"\xff\x4f", *main, *tiles, b"\xff\xd9"))
+
+
+def _kept_segments(source: Bytes, *, until: int) -> list[tuple[int, bytes]]:
+    """The segments of a header that are of the picture, up to a marker, which is not taken."""
+    kept: list[tuple[int, bytes]] = []
+    while not source.starts_with(until.to_bytes(2, "big")):
+        marker, length = source.number(2), source.number(2)
+        content = source.take(length - 2)
+        if marker in _OF_PICTURE:
+            kept.append((marker, struct.pack(">HH", marker, length) + content))
+    return kept
 
 
 def _codestream_place(frame: bytes) -> tuple[int, int, tuple[int, int, int] | None]:

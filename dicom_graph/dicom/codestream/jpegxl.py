@@ -46,15 +46,24 @@ def read_jpeg_xl(frame: bytes) -> Codestream:
     return Codestream(Coding.JPEG_XL, rows, columns, 1 if _is_grey(bits) else 3, precision)
 
 
+def bare_jpeg_xl(frame: bytes) -> bytes:
+    """The codestream without the boxes of a container. Raises CorruptPixelsError."""
+    return _codestream(frame, len(frame))
+
+
 def _head(frame: bytes) -> bytes:
+    return _codestream(frame, _LONGEST_HEADER)
+
+
+def _codestream(frame: bytes, longest: int) -> bytes:
     """The first bytes of the codestream, which a container may hold in several boxes."""
     if not frame.startswith(_CONTAINER):
-        return frame[:_LONGEST_HEADER]
-    head = b""
+        return frame[:longest]
+    parts = b""
     start = len(_CONTAINER)
     for _ in range(_MAX_BOXES):
         # A byte of padding may follow the boxes.
-        if len(frame) - start < _BOX_HEADER or len(head) >= _LONGEST_HEADER:
+        if len(frame) - start < _BOX_HEADER or len(parts) >= longest:
             break
         source = Bytes(frame, start)
         length, kind = source.number(4), source.take(4)
@@ -66,14 +75,14 @@ def _head(frame: bytes) -> bytes:
             raise CorruptPixelsError("a box of the JPEG XL container does not lie within it")
         content = frame[source.position : start + length]
         if kind == b"jxlc":
-            return content[:_LONGEST_HEADER]
+            return content[:longest]
         if kind == b"jxlp":
             # Four bytes of number before each part.
-            head += content[4:_LONGEST_HEADER]
+            parts += content[4 : 4 + longest]
         start += length
-    if not head:
+    if not parts:
         raise CorruptPixelsError("the JPEG XL container has no codestream")
-    return head
+    return parts
 
 
 def _size(bits: "_Bits") -> tuple[int, int]:

@@ -4,10 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from pydicom._dicom_dict import DicomDictionary
+
+from dicom_graph.dicom.confidentiality import is_kept
 from dicom_graph.dicom.elements import Changes, Element, Item
 from dicom_graph.dicom.entities import patient, series, study
 from dicom_graph.dicom.entities.attribute import Elements
 from dicom_graph.dicom.entities.image import (
+    IMAGE,
     PLACES,
     READERS,
     ImageFields,
@@ -17,8 +21,15 @@ from dicom_graph.dicom.entities.image import (
 from dicom_graph.dicom.entities.patient import PatientFields, read_patient
 from dicom_graph.dicom.entities.series import SeriesFields, read_series
 from dicom_graph.dicom.entities.study import StudyFields, read_study
+from dicom_graph.dicom.plausible import most_values
 
 T = TypeVar("T")
+_SHOWN_VRS = {
+    tag: frozenset((*DicomDictionary[tag][0].split(" or "), "UN"))
+    for described in (patient.PATIENT, study.STUDY, series.SERIES, IMAGE)
+    for attribute in described.attributes
+    if (tag := attribute.tag) and attribute.keyword and is_kept(attribute.keyword)
+}
 _OWNER_TAGS = frozenset((*patient.TAGS, *study.TAGS, *series.TAGS))
 
 
@@ -30,6 +41,20 @@ class Entities:
     study: StudyFields | None
     series: SeriesFields | None
     image: ImageFields
+
+
+def odd_elements(elements: Item) -> list[Element]:
+    """Those of fields that are shown without identities, which are not as PS3.6 has them: of
+    another VR (but UN, which says nothing of it), with too many values, or not readable.
+    """
+    return [element for element in elements if element.tag in _SHOWN_VRS and _is_odd(element)]
+
+
+def _is_odd(element: Element) -> bool:
+    most = most_values(element.tag)
+    has_too_many = most is not None and element.vm > most
+    is_other = element.definition.vr not in _SHOWN_VRS[element.tag]
+    return is_other or has_too_many or element.has_warnings
 
 
 class EntityReader:

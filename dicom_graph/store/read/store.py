@@ -1,6 +1,7 @@
 """What the schema asks of the database. Every method opens its own short connection."""
 
 import asyncio
+import hmac
 import json
 import os
 from collections import Counter, defaultdict
@@ -60,6 +61,7 @@ from dicom_graph.store.read.statistics import Statistics, statistics_statement
 from dicom_graph.store.read.summary import SeriesContents, count_elements, summarise
 from dicom_graph.store.sql.dialect import among, first_of_each, parent_table, texts_among
 from dicom_graph.store.sql.id_list import unpack_ids
+from dicom_graph.store.tables.accounts import Secret
 from dicom_graph.store.tables.archive import (
     Directory,
     ElementSet,
@@ -101,6 +103,7 @@ class Store:
         self._sqlite = database.is_sqlite
         self._elements = ElementCache(element_cache_bytes)
         self._sorting = asyncio.Semaphore(_SORTING_AT_ONCE)
+        self._entity_tag_key: list[bytes] = []
         self.jobs = JobFeed(lambda ids: self.by_ids("import_job", ids))
 
     def limited_to(self, groups: Groups) -> "Store":
@@ -115,6 +118,16 @@ class Store:
     def is_deidentified(self) -> bool:
         """Whether it shows no identities."""
         return self.database.visible_definitions is not None
+
+    async def entity_tag_key(self) -> bytes:
+        """A key that this database alone knows, for the tags of answers."""
+        if not self._entity_tag_key:
+            async with self.database.read() as connection:
+                secret = select(Secret.value).where(Secret.name == "pseudonyms")
+                found = await connection.execute(secret, execution_options=WHOLE)
+                key = hmac.digest(found.scalar_one(), b"entity tags", "sha256")
+                self._entity_tag_key.append(key)
+        return self._entity_tag_key[0]
 
     async def page(
         self, entity: str, request: PageRequest, wanted: Condition | None = None

@@ -1,0 +1,56 @@
+"""Images imported without their headers: fields show nothing that an element would withhold."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dicom_graph.access.principal import EVERYONE, Principal, Role
+from dicom_graph.importing.foreground import Report
+from dicom_graph.store.ingest import Mode
+from tests.access.test_beyond_profile import FIELDS, ODD, TOLD
+from tests.conftest import Graph
+from tests.make import make_data_set, make_file, put_raw, save
+
+BLIND = Principal("blind", Role.VIEWER, deidentified=True)
+QUERY = f"""{{ series(orderBy: [{{ field: ID }}]) {{ nodes {{ {" ".join(FIELDS)} flipAngle
+    images {{ nodes {{ number warnings }} }} }} }}
+  facet(entity: SERIES, field: "manufacturer") {{ value count }} }}"""
+
+
+@pytest.fixture
+def imported(tmp_path: Path, import_files: Callable[..., Report]) -> None:
+    """Fields of other VRs than theirs, or of no such values; and an image as it should be."""
+    data_set = make_data_set(SeriesInstanceUID="1.2.1", FlipAngle="30")
+    for tag, (vr, raw) in ODD.items():
+        put_raw(data_set, tag, vr, raw)
+    save(data_set, tmp_path / "files" / "odd.dcm")
+    make_file(
+        tmp_path / "files" / "good.dcm", Manufacturer="ACME", EchoTime="2.5", FlipAngle="30",
+        RepetitionTime="2000", SeriesNumber=3, BodyPartExamined="HEAD",
+    )  # fmt: skip
+    import_files(tmp_path / "files", mode=Mode.MINIMAL)
+
+
+@pytest.mark.usefixtures("imported")
+async def test_no_field_tells_what_its_element_would_withhold(graph: Graph) -> None:
+    graph.principal = BLIND
+    data = await graph(QUERY)
+    told = str(data).casefold()
+    assert not [word for word in TOLD if word in told]
+    nodes: list[dict[str, Any]] = data["series"]["nodes"]
+    odd, good = sorted(nodes, key=lambda node: node["manufacturer"] is not None)
+    assert {name: odd[name] for name in FIELDS} == dict.fromkeys(FIELDS)
+    assert odd["flipAngle"] == 30
+    assert (good["manufacturer"], good["echoTime"], good["number"]) == ("ACME", 2.5, 3)
+    filtered = '{ series(filter: { manufacturer: { startsWith: "Beeble" } }) { totalCount } }'
+    for graph.principal in (BLIND, EVERYONE):
+        assert (await graph(filtered))["series"]["totalCount"] == 0
+
+
+@pytest.mark.usefixtures("imported")
+async def test_who_sees_all_is_told_what_was_left_out(graph: Graph) -> None:
+    data = await graph("{ images { nodes { warnings } } }")
+    warnings = [warning for node in data["images"]["nodes"] for warning in node["warnings"]]
+    assert any("(0008,0070) of the VR PN" in warning for warning in warnings)
