@@ -30,9 +30,10 @@ from benchmarks.archive import generate, read_templates
 from benchmarks.ingest import private_postgres
 from benchmarks.plans import Statement, full_scans, plan_lines
 from dicom_graph.access.principal import EVERYONE
-from dicom_graph.graph.context import Context, Service
+from dicom_graph.graph.context import Context
 from dicom_graph.graph.schema import schema
 from dicom_graph.importing.background import JobRunner
+from dicom_graph.services import Services
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import BatchWriter
 from dicom_graph.store.migrate import upgrade
@@ -248,14 +249,14 @@ def _size_of(database: Database) -> int:
 
 async def ask(database: Database) -> dict[str, Answer]:
     """The answer to each question."""
-    service = Service(Store(database), JobRunner(database, roots=()), ())
+    services = Services(store=Store(database), runner=JobRunner(database, roots=()))
     statements: list[Statement] = []
     event.listen(
         database.reader.sync_engine,
         "before_cursor_execute",
         lambda _c, _cu, statement, parameters, *_: statements.append((statement, parameters)),
     )
-    middle = await _middle_cursor(service)
+    middle = await _middle_cursor(services)
     answers = {}
     for question in QUESTIONS:
         best = float("inf")
@@ -263,7 +264,8 @@ async def ask(database: Database) -> dict[str, Answer]:
             statements.clear()
             started = time.perf_counter()
             result = await schema.execute(
-                question.text.replace("CURSOR", middle), context_value=Context.of(service, EVERYONE)
+                question.text.replace("CURSOR", middle),
+                context_value=Context.of(services, EVERYONE),
             )
             best = min(best, (time.perf_counter() - started) * 1000)
             assert not result.errors, (question.name, result.errors)
@@ -272,10 +274,10 @@ async def ask(database: Database) -> dict[str, Answer]:
     return answers
 
 
-async def _middle_cursor(service: Service) -> str:
-    count = await service.store.count("image")
+async def _middle_cursor(services: Services) -> str:
+    count = await services.store.count("image")
     question = f"{{ images(first: 1, offset: {count // 2}) {{ pageInfo {{ endCursor }} }} }}"
-    result = await schema.execute(question, context_value=Context.of(service, EVERYONE))
+    result = await schema.execute(question, context_value=Context.of(services, EVERYONE))
     assert result.data is not None
     return str(result.data["images"]["pageInfo"]["endCursor"])
 

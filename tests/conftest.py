@@ -19,10 +19,11 @@ import uvicorn
 from sqlalchemy import create_engine, event, make_url, text
 
 from dicom_graph.access.principal import EVERYONE, Principal
-from dicom_graph.graph.context import Context, Service
+from dicom_graph.graph.context import Context
 from dicom_graph.graph.schema import schema
 from dicom_graph.importing.background import JobRunner
 from dicom_graph.importing.foreground import Report, run_import
+from dicom_graph.services import Services
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
@@ -247,10 +248,10 @@ class Graph:
     async def execute(self, query: str, **variables: Any) -> Any:
         """The whole result of an operation."""
         runner = JobRunner(self.database, roots=(), batch_size=500)
-        service = Service(self.store, runner, (), storage_root=self.storage_root)
+        services = Services(store=self.store, runner=runner, storage_root=self.storage_root)
         self.statements.clear()
         return await schema.execute(
-            query, variable_values=variables, context_value=Context.of(service, self.principal)
+            query, variable_values=variables, context_value=Context.of(services, self.principal)
         )
 
 

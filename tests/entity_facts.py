@@ -31,11 +31,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from dicom_graph.access.principal import EVERYONE
-from dicom_graph.graph.context import Context, Service
+from dicom_graph.exports.series_csv import series_csv
+from dicom_graph.graph.context import Context
 from dicom_graph.graph.schema import schema
-from dicom_graph.graph.series_table import series_csv
 from dicom_graph.importing.background import JobRunner
 from dicom_graph.importing.foreground import run_import
+from dicom_graph.services import Services
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
@@ -108,7 +109,7 @@ class Asked:
 
     def __init__(self, database: Database) -> None:
         self.store = Store(database)
-        self._service = Service(self.store, JobRunner(database, roots=()), ())
+        self._services = Services(store=self.store, runner=JobRunner(database, roots=()))
         self.statements: list[str] = []
         event.listen(database.reader.sync_engine, "before_cursor_execute", self._record)
 
@@ -117,7 +118,7 @@ class Asked:
 
     async def __call__(self, query: str, **variables: Any) -> Any:
         self.statements.clear()
-        context = Context.of(self._service, EVERYONE)
+        context = Context.of(self._services, EVERYONE)
         return await schema.execute(query, variable_values=variables, context_value=context)
 
 

@@ -22,7 +22,7 @@ from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.reading import read_instance
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.connection import Connection
-from dicom_graph.graph.context import Context, Info, Service
+from dicom_graph.graph.context import Context, Info
 from dicom_graph.graph.described import described_by, plain_fields, update_input
 from dicom_graph.graph.fields import columns, edited_fields, root_list
 from dicom_graph.graph.inputs.clauses import filter_input
@@ -34,6 +34,7 @@ from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.graph.registry import Entity as Kind
 from dicom_graph.graph.scalars import SCALARS
 from dicom_graph.importing.background import JobRunner
+from dicom_graph.services import Services
 from dicom_graph.store.engine import Database
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.read import Order, Store
@@ -150,14 +151,14 @@ def fill(database: Database, paths: list[str]) -> None:
 
 async def asked(database: Database, operations: list[dict[str, Any]]) -> list[Any]:
     """The data, or the codes of errors, of operations: queries with variables and who asks."""
-    service = Service(Store(database), JobRunner(database, roots=()), ())
+    services = Services(store=Store(database), runner=JobRunner(database, roots=()))
     found = []
     for operation in operations:
         who = BLIND if operation.get("blind") else EVERYONE
         result = await SCHEMA.execute(
             operation["query"].replace("NODES", NODES),
             variable_values=operation.get("variables"),
-            context_value=Context.of(service, who),
+            context_value=Context.of(services, who),
         )
         errors = [str(error) for error in result.errors or ()]
         found.append(errors or result.data)

@@ -148,8 +148,8 @@ async def _write_zip(
 
 async def _write_csv(store: Store, uid: str, columns: list[str], target: Path) -> None:
     # Here, since other exports have no need of the schema and should not wait for it.
-    from dicom_graph.graph.errors import BadInput
-    from dicom_graph.graph.series_table import named_columns, series_csv
+    from dicom_graph.errors import BadInput
+    from dicom_graph.exports.series_csv import named_columns, series_csv
 
     try:
         await find(store, "series", uid)

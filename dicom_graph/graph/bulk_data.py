@@ -3,8 +3,8 @@
 import os
 
 from dicom_graph.error_codes import ErrorCode
+from dicom_graph.errors import BadInput
 from dicom_graph.graph.context import Info
-from dicom_graph.graph.errors import BadInput
 from dicom_graph.imaging.bulk_data import read_from_images
 from dicom_graph.store.read.elements import ElementRow
 

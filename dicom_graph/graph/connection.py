@@ -5,8 +5,8 @@ from typing import Annotated, Any, Generic, TypeVar
 
 import strawberry
 
+from dicom_graph.errors import BadInput
 from dicom_graph.graph.computed import computed
-from dicom_graph.graph.errors import BadInput
 from dicom_graph.graph.inputs.field_names import aggregate_field
 from dicom_graph.graph.limits.cost import DEFAULT_PAGE_SIZE
 from dicom_graph.graph.listing import Listing

@@ -4,24 +4,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
 import strawberry
 from strawberry.dataloader import DataLoader
 
-from dicom_graph.access.audit import AuditLog
 from dicom_graph.access.principal import Principal
-from dicom_graph.graph.limits.limits import Limits
 from dicom_graph.graph.prepared import PreparedDocument
-from dicom_graph.graph.subjects import Resolver, SubjectPatient, subjects_of
-from dicom_graph.imaging.deidentified import DeidentifiedImaging
 from dicom_graph.imaging.service import Imaging
-from dicom_graph.importing.background import JobRunner
-from dicom_graph.importing.storage import required_root
-from dicom_graph.importing.uploads import Upload
-from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs.jobs import JobRequest, Storage
+from dicom_graph.services import Services
 from dicom_graph.store.read import (
     Condition,
     ElementQuery,
@@ -31,58 +22,12 @@ from dicom_graph.store.read import (
     Statistics,
     Store,
 )
-from dicom_graph.store.read.deidentified import DeidentifiedStore
-from dicom_graph.store.work import MemoryBudget, PendingAnswers, Work, current_work
+from dicom_graph.store.work import PendingAnswers, Work, current_work
+from dicom_graph.subjects import Resolver, SubjectPatient, subjects_of
 
 DEFAULT_MEMORY = 256 << 20
 Key = TypeVar("Key")
 Value = TypeVar("Value")
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """What lasts as long as the server. `import_mode`, `import_storage`: of imports that do not say
-    theirs.
-    """
-
-    store: Store
-    runner: JobRunner
-    import_roots: tuple[Path, ...]
-    max_page_size: int = 10_000
-    storage_root: Path | None = None
-    max_upload_bytes: int = 2 << 30
-    limits: Limits = field(default_factory=Limits)
-    subjects: Resolver | None = None
-    imaging: Imaging = field(default_factory=Imaging)
-    audit: AuditLog | None = None
-    memory: MemoryBudget = field(default_factory=lambda: MemoryBudget(DEFAULT_MEMORY))
-    import_mode: Mode = Mode.NORMAL
-    import_storage: Storage = Storage.IN_PLACE
-
-    def work(self) -> Work:
-        """For an operation that begins: what it may take."""
-        return Work(
-            seconds=self.limits.seconds, max_bytes=self.limits.answer_bytes, memory=self.memory
-        )
-
-    def store_for(self, principal: Principal) -> Store:
-        """What of the database a principal sees."""
-        groups = principal.groups
-        store = DeidentifiedStore.of(self.store) if principal.deidentified else self.store
-        return store if groups is None else store.limited_to(groups)
-
-    def imaging_for(self, principal: Principal) -> Imaging:
-        """What decodes for a principal."""
-        return DeidentifiedImaging(self.imaging) if principal.deidentified else self.imaging
-
-    def begin_upload(self) -> Upload:
-        """A new upload. Raises StorageError without a storage root, UploadError."""
-        return Upload(required_root(self.storage_root), self.max_upload_bytes)
-
-    def submit_upload(self, upload: Upload, mode: Mode) -> int:
-        """Import an upload that is complete; returns the job's id. Raises UploadError."""
-        upload.finish()
-        return self.runner.submit(JobRequest((upload.path,), mode, storage=Storage.MOVE))
 
 
 class _Dispatching:
@@ -288,7 +233,7 @@ class Context:
     operations whose answers are not sent yet, where somebody releases it then.
     """
 
-    service: Service
+    services: Services
     principal: Principal
     store: Store
     loaders: Loaders
@@ -301,22 +246,22 @@ class Context:
     @property
     def imaging(self) -> Imaging:
         """What decodes for the user of the request."""
-        return self.service.imaging_for(self.principal)
+        return self.services.imaging_for(self.principal)
 
     @classmethod
     def of(
         cls,
-        service: Service,
+        services: Services,
         principal: Principal,
         identify: Callable[[], Awaitable[Principal]] | None = None,
     ) -> "Context":
         """A new context, with loaders that no other request shares."""
-        store = service.store_for(principal)
-        return cls(service, principal, store, Loaders(store), identify)
+        store = services.store_for(principal)
+        return cls(services, principal, store, Loaders(store), identify)
 
     def fresh(self) -> "Context":
         """A context for a further operation of the same client."""
-        made = Context.of(self.service, self.principal, self.identify)
+        made = Context.of(self.services, self.principal, self.identify)
         made.admit, made.held = self.admit, self.held
         return made
 

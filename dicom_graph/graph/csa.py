@@ -21,7 +21,7 @@ from dicom_graph.dicom.csa_paths import (
     normal_path,
 )
 from dicom_graph.dicom.dictionary import ANY_BLOCK
-from dicom_graph.graph.errors import BadInput
+from dicom_graph.errors import BadInput
 from dicom_graph.store.read.elements import ElementQuery, ElementRow
 from dicom_graph.store.storable import UnstorableText, check_text
 

@@ -7,9 +7,8 @@ from typing import Annotated, Any
 
 import strawberry
 
+from dicom_graph.errors import BadInput
 from dicom_graph.graph.context import Info
-from dicom_graph.graph.element_path import checked_keyword, parse_path
-from dicom_graph.graph.errors import BadInput
 from dicom_graph.graph.inputs.entities import (
     ImageFilter,
     PatientFilter,
@@ -17,11 +16,12 @@ from dicom_graph.graph.inputs.entities import (
     StudyFilter,
 )
 from dicom_graph.graph.inputs.field_names import facet_field
-from dicom_graph.graph.listing import answered
 from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.graph.scalars import JSON
 from dicom_graph.store.read import FacetValue as Row
+from dicom_graph.store.read.answered import answered
 from dicom_graph.store.read.conditions import Condition, HasElement
+from dicom_graph.store.read.element_path import checked_keyword, parse_path
 
 _field = strawberry.field
 _MAX_VALUES = 10_000

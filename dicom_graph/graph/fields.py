@@ -168,5 +168,5 @@ def _request(
         last=last,
         before=before,
         offset=offset,
-        max_size=info.context.service.max_page_size,
+        max_size=info.context.services.max_page_size,
     )

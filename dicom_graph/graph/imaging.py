@@ -9,8 +9,8 @@ import strawberry
 from dicom_graph.dicom.errors import RenderingError
 from dicom_graph.dicom.pixels import PixelDescription
 from dicom_graph.dicom.voi import Window
+from dicom_graph.errors import BadInput
 from dicom_graph.graph.context import Info
-from dicom_graph.graph.errors import BadInput
 from dicom_graph.graph.urls import window_text
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.files import file_of, series_files

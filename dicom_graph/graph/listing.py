@@ -1,24 +1,16 @@
 """One list of entities that was asked for: all of a kind, or those of a parent."""
 
-from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import TypeVar
 
-from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.context import Context
-from dicom_graph.graph.errors import BadInput
 from dicom_graph.store.read import (
     Condition,
-    CursorError,
-    FilterError,
     Page,
     PageRequest,
     Parent,
     Statistics,
 )
-from dicom_graph.store.storable import UnstorableText
-
-T = TypeVar("T")
+from dicom_graph.store.read.answered import answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +47,3 @@ class Listing:
     def _parent(self) -> Parent:
         assert self.parent is not None
         return self.parent
-
-
-async def answered(answer: Awaitable[T]) -> T:
-    """The store's answer; what it says of bad arguments is said to the client."""
-    try:
-        return await answer
-    except CursorError as error:
-        raise BadInput(str(error), ErrorCode.BAD_CURSOR) from None
-    except (FilterError, UnstorableText) as error:
-        raise BadInput(str(error), ErrorCode.BAD_FILTER) from None
-    except RecursionError:
-        raise BadInput("the filter is nested too deeply", ErrorCode.BAD_FILTER) from None

@@ -32,7 +32,8 @@ from graphql.validation.validate import ValidationAbortedError
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.given import MAX_NESTING, NestedTooDeeply
 from dicom_graph.graph.limits.cost import Measured, measure
-from dicom_graph.graph.limits.limits import Limits, OperationLimitExceeded
+from dicom_graph.graph.limits.limits import OperationLimitExceeded, document_limit_exceeded
+from dicom_graph.services import Limits
 
 T = TypeVar("T")
 _NEW_LINE = re.compile(r"\r\n|[\n\r]")
@@ -157,7 +158,7 @@ async def prepare(schema: GraphQLSchema, query: str, limits: Limits) -> Prepared
     known = _KEPT.get(schema, query, limits.tokens)
     if known is not None:
         return known
-    refused = limits.refusal_of_document(query)
+    refused = document_limit_exceeded(limits, query)
     if refused is not None:
         raise refused
     made = await _in_turn(query, lambda: PreparedDocument(schema, query, limits.tokens))

@@ -6,13 +6,13 @@ from typing import Annotated
 import strawberry
 
 from dicom_graph.access.policy import need_of_field
+from dicom_graph.errors import BadInput
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.connection import Connection
 from dicom_graph.graph.context import Info
-from dicom_graph.graph.errors import BadInput
 from dicom_graph.graph.facets import FacetValue, facet
 from dicom_graph.graph.fields import root_list
-from dicom_graph.graph.node import Node, split_global_id
+from dicom_graph.graph.node import Node
 from dicom_graph.graph.permissions import require
 from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.graph.types.audit_entry import AuditEntry
@@ -22,6 +22,7 @@ from dicom_graph.graph.types.import_job import ImportJob
 from dicom_graph.graph.types.patient import Patient
 from dicom_graph.graph.types.series import Series
 from dicom_graph.graph.types.study import Study
+from dicom_graph.store.global_ids import split_global_id
 
 _MAX_NODES = 10_000
 Uid = Annotated[str, strawberry.argument(description="The UID, or the PatientID of a patient.")]

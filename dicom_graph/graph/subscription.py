@@ -5,11 +5,11 @@ from typing import Annotated
 
 import strawberry
 
+from dicom_graph.errors import BadInput
 from dicom_graph.graph.computed import subscription_field
 from dicom_graph.graph.context import Info, Loaders
-from dicom_graph.graph.errors import BadInput
-from dicom_graph.graph.node import split_global_id
 from dicom_graph.graph.types.import_job import ImportJob
+from dicom_graph.store.global_ids import split_global_id
 from dicom_graph.store.jobs.jobs import JobStatus
 
 

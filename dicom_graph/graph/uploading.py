@@ -21,8 +21,9 @@ from graphql import (
     visit,
 )
 
-from dicom_graph.graph.limits.limits import Limits
+from dicom_graph.graph.limits.limits import document_limit_exceeded
 from dicom_graph.graph.prepared import PreparedDocument
+from dicom_graph.services import Limits
 
 FIELD = "uploadImages"
 """The mutation that takes files."""
@@ -41,7 +42,7 @@ def file_variables(
     """
     if not isinstance(query, str) or not (limits.documents is None or query in limits.documents):
         return frozenset()
-    if limits.refusal_of_document(query) is not None:
+    if document_limit_exceeded(limits, query) is not None:
         return frozenset()
     document = PreparedDocument(schema, query, limits.tokens).document
     operation = _operation(document, operation_name) if document is not None else None

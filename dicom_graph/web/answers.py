@@ -21,11 +21,10 @@ from dicom_graph.dicom.errors import RenderingError
 from dicom_graph.dicom.stored_file import StoredFile
 from dicom_graph.dicom.voi import Window
 from dicom_graph.error_codes import ErrorCode
-from dicom_graph.graph.context import Service
-from dicom_graph.graph.errors import BadInput
-from dicom_graph.graph.schema_names import without_schema_names
+from dicom_graph.errors import BadInput, without_schema_names
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.service import Imaging
+from dicom_graph.services import Services
 from dicom_graph.store.read import Store
 from dicom_graph.store.storable import UnstorableText
 from dicom_graph.web.errors import ErrorResponse, answer_http_error
@@ -51,15 +50,15 @@ _HEADERS = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nos
 
 def store_of(request: Request) -> Store:
     """The store, as whoever sent the request may see it."""
-    service: Service = request.app.state.service
+    services: Services = request.app.state.services
     principal: Principal = request.scope["principal"]
-    return service.store_for(principal)
+    return services.store_for(principal)
 
 
 def imaging_of(request: Request) -> Imaging:
     """What decodes."""
-    service: Service = request.app.state.service
-    return service.imaging_for(request.scope["principal"])
+    services: Services = request.app.state.services
+    return services.imaging_for(request.scope["principal"])
 
 
 class ClientGone(Exception):
@@ -95,9 +94,9 @@ async def answer_imaging_error(request: Request, error: Exception) -> Response:
 async def answer_bad_input(request: Request, error: Exception) -> Response:
     """400, for a filter or a column that cannot be right."""
     assert isinstance(error, BadInput)
-    service: Service = request.app.state.service
+    services: Services = request.app.state.services
     message = error.message
-    if not service.limits.introspection:
+    if not services.limits.introspection:
         message = without_schema_names(message, str(request.query_params.multi_items()))
     return ErrorResponse(400, error.code, message)
 

@@ -17,12 +17,11 @@ from starlette.staticfiles import StaticFiles
 from dicom_graph.access.audit import AuditLog, AuditMode
 from dicom_graph.access.authenticator import Authenticator
 from dicom_graph.access.principal import Role
-from dicom_graph.graph.context import Service
-from dicom_graph.graph.limits.limits import Limits
-from dicom_graph.graph.subjects import load_resolver
+from dicom_graph.graph.inputs.from_json import condition_from_json
 from dicom_graph.imaging.service import Imaging
 from dicom_graph.importing.factory import make_runner
 from dicom_graph.importing.roots import resolve_roots
+from dicom_graph.services import Limits, Services
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
@@ -31,6 +30,7 @@ from dicom_graph.store.migrate import prepare
 from dicom_graph.store.read import Store
 from dicom_graph.store.readiness import Readiness
 from dicom_graph.store.work import MemoryBudget
+from dicom_graph.subjects import load_resolver
 from dicom_graph.telemetry import tracing
 from dicom_graph.web import archives, images, series
 from dicom_graph.web.admission import Admission, Sizes
@@ -79,20 +79,21 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         roots=(*roots, settings.storage_root) if settings.storage_root else roots,
     )
     audit = AuditLog(database, AuditMode(settings.audit), settings.audit_file)
-    service = Service(
-        store,
-        runner,
-        roots,
-        settings.max_page_size,
-        settings.storage_root,
-        settings.max_upload_megabytes << 20,
-        _limits(settings, documents),
-        load_resolver(settings.subject_resolver) if settings.subject_resolver else None,
-        imaging,
-        audit,
-        MemoryBudget(settings.max_answers_megabytes << 20),
+    services = Services(
+        store=store,
+        runner=runner,
+        import_roots=roots,
+        max_page_size=settings.max_page_size,
+        storage_root=settings.storage_root,
+        max_upload_bytes=settings.max_upload_megabytes << 20,
+        limits=_limits(settings, documents),
+        subjects=load_resolver(settings.subject_resolver) if settings.subject_resolver else None,
+        imaging=imaging,
+        audit=audit,
+        memory=MemoryBudget(settings.max_answers_megabytes << 20),
         import_mode=Mode[settings.import_mode.upper()],
         import_storage=storage_named(settings.import_storage),
+        parse_filter=condition_from_json,
     )
 
     @asynccontextmanager
@@ -134,13 +135,13 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         settings.max_operations,
         settings.request_seconds,
     )
-    view = GraphQLView(service, authenticator, options)
+    view = GraphQLView(services, authenticator, options)
     app = Starlette(
         routes=[
             Route("/", _to_graphiql),
             Route("/graphql", view),
             WebSocketRoute("/graphql", view),
-            Route("/upload", UploadView(service).upload, methods=["POST"]),
+            Route("/upload", UploadView(services).upload, methods=["POST"]),
             Route("/login", login.form),
             Route("/login", login.log_in, methods=["POST"]),
             Route("/logout", login.account),
@@ -163,7 +164,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
     )
     app.state.database = database
     app.state.readiness = Readiness(database)
-    app.state.service = service
+    app.state.services = services
     app.state.runner = runner
     app.state.admission = admission
     app.state.incoming = incoming

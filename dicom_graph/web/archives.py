@@ -9,12 +9,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dicom_graph.error_codes import ErrorCode
-from dicom_graph.graph.inputs.from_json import condition_from_json
-from dicom_graph.graph.series_table import named_columns, series_csv
+from dicom_graph.exports.series_csv import named_columns, series_csv
 from dicom_graph.imaging.archive import series_of, zip_series
 from dicom_graph.imaging.deidentified import DeidentifiedImaging
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.files import find
+from dicom_graph.services import Services
 from dicom_graph.store.read.deidentified import DeidentifiedStore
 from dicom_graph.web.answers import Parameters, Stream, headers_of, imaging_of, store_of
 
@@ -85,8 +85,9 @@ async def series_table(request: Request) -> Response:
     if len(names) > _MAX_COLUMNS:
         raise ImagingError(f"at most {_MAX_COLUMNS} columns", ErrorCode.BAD_INPUT)
     given = parameters.text("filter")
-    counts = request.app.state.service.limits.counts
-    wanted = condition_from_json("series", given, counts=counts) if given is not None else None
+    services: Services = request.app.state.services
+    counts = services.limits.counts
+    wanted = services.parse_filter("series", given, counts=counts) if given is not None else None
     lines = series_csv(store_of(request), wanted, named_columns(names))
     # What is wrong with a filter is known only when the database is asked: before the answer.
     head = [await anext(lines), await anext(lines)]

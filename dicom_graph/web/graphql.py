@@ -35,10 +35,11 @@ from dicom_graph.access.authenticator import Authenticator
 from dicom_graph.access.policy import need_of_field, refusal
 from dicom_graph.access.principal import NOBODY, Principal
 from dicom_graph.error_codes import ErrorCode
-from dicom_graph.graph.context import Context, Service
+from dicom_graph.graph.context import Context
 from dicom_graph.graph.errors import Overloaded
 from dicom_graph.graph.schema import schema
 from dicom_graph.graph.uploading import FIELD, file_variables
+from dicom_graph.services import Services
 from dicom_graph.store.work import PendingAnswers
 from dicom_graph.telemetry.request import CURRENT
 from dicom_graph.web.admission import TICKET, Kind
@@ -163,7 +164,7 @@ class GraphQLView(GraphQL[Context, None]):
     stream_transport_classes_by_protocol = {GRAPHQL_SSE_PROTOCOL: _EventStream}  # noqa: RUF012
 
     def __init__(
-        self, service: Service, authenticator: Authenticator, options: ViewOptions
+        self, services: Services, authenticator: Authenticator, options: ViewOptions
     ) -> None:
         super().__init__(
             schema,
@@ -174,7 +175,7 @@ class GraphQLView(GraphQL[Context, None]):
             connection_init_wait_timeout=timedelta(seconds=options.init_seconds),
             max_subscriptions_per_connection=options.max_operations,
         )
-        self._service = service
+        self._services = services
         self._authenticator = authenticator
         self._options = options
 
@@ -183,7 +184,7 @@ class GraphQLView(GraphQL[Context, None]):
     ) -> Context:
         """A context of its own for each request."""
         scope, ticket = request.scope, TICKET.get()
-        context = Context.of(self._service, scope["principal"], scope.get("identify"))
+        context = Context.of(self._services, scope["principal"], scope.get("identify"))
         if ticket is not None and ticket.kind is Kind.STREAMS:
             context.admit = partial(slot_of, ticket)
         if scope["type"] == "http":
@@ -235,7 +236,7 @@ class GraphQLView(GraphQL[Context, None]):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        receive = bounded(receive, self._service.max_upload_bytes)
+        receive = bounded(receive, self._services.max_upload_bytes)
         try:
             response = await self._answer(Request(scope, receive))
             await response(scope, receive, _closing(scope, send))
@@ -260,12 +261,12 @@ class GraphQLView(GraphQL[Context, None]):
         assert isinstance(request, _Adapter)
         if not is_preflighted(request.headers):
             raise HTTPException(400, PREFLIGHT_NEEDED)
-        refuse_length(request.headers, self._service.max_upload_bytes)
+        refuse_length(request.headers, self._services.max_upload_bytes)
         _, options = parse_options_header(request.content_type)
         principal: Principal = request.scope["principal"]
         form = request.scope[_FORM] = GraphQLForm(
             options.get(b"boundary", b""),
-            self._service.storage_root,
+            self._services.storage_root,
             self._options.max_body_bytes,
             self._requests,
             lambda given, variable: self._require_upload(principal, given, variable),
@@ -289,7 +290,7 @@ class GraphQLView(GraphQL[Context, None]):
             raise _Refused(403, ErrorCode.FORBIDDEN, reason)
         variables = file_variables(
             schema._schema, given.get("query"), given.get("operationName"), given["variables"],
-            self._service.limits,
+            self._services.limits,
         )  # fmt: skip
         if variable not in variables:
             reason = f"the operation takes no file in its variable {variable[:40]!r}"
@@ -361,7 +362,7 @@ class GraphQLView(GraphQL[Context, None]):
         if not is_large:
             return response
         n_operations = len(response_data) if isinstance(response_data, list) else 1
-        max_bytes = self._service.limits.answer_bytes * n_operations
+        max_bytes = self._services.limits.answer_bytes * n_operations
         return LargeAnswer(response_data, response, max_bytes, work)
 
     def should_render_graphql_ide(self, request: Any) -> bool:

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from dicom_graph.dicom.stored_file import FileState
 from dicom_graph.error_codes import ErrorCode
-from dicom_graph.graph.types.header_json import dicom_json
+from dicom_graph.exports.header_json import dicom_json
 from dicom_graph.imaging.deidentified import DeidentifiedImaging
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.files import find, image_file, opened_image

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dicom_graph.graph.context import Service
+from dicom_graph.services import Services
 from dicom_graph.store.jobs.metrics import JobFigures, job_figures
 from dicom_graph.store.sql.dialect import describe_error
 from dicom_graph.telemetry import metrics
@@ -23,11 +23,11 @@ _RESULTS = ("created", "updated", "existing")
 
 async def show_metrics(request: Request) -> Response:
     """The figures of this process, or of all that share theirs; those of imports of all."""
-    service: Service = request.app.state.service
-    sample(service)
+    services: Services = request.app.state.services
+    sample(services)
     try:
         async with asyncio.timeout(_LOOK_SECONDS):
-            found = await job_figures(service.store.database)
+            found = await job_figures(services.store.database)
     except Exception as error:
         log.warning("figures of imports cannot be read: %s", describe_error(error))
         found = None
@@ -65,14 +65,14 @@ def _of_database(found: JobFigures | None) -> Iterator[Metric]:
     yield batches
 
 
-def sample(service: Service) -> None:
+def sample(services: Services) -> None:
     """Read the present states of this process."""
-    size, in_use = service.store.database.pool_state()
+    size, in_use = services.store.database.pool_state()
     metrics.POOL_SIZE.set(size)
     metrics.POOL_IN_USE.set(in_use)
-    if service.audit is not None:
-        metrics.AUDIT_WAITING.set(service.audit.waiting)
-        metrics.AUDIT_LOST.set(service.audit.lost)
+    if services.audit is not None:
+        metrics.AUDIT_WAITING.set(services.audit.waiting)
+        metrics.AUDIT_LOST.set(services.audit.lost)
 
 
 @asynccontextmanager
@@ -86,7 +86,7 @@ async def sampling(app: Starlette) -> AsyncIterator[None]:
 
     async def keep_sampling() -> None:
         while True:
-            sample(app.state.service)
+            sample(app.state.services)
             await asyncio.sleep(_LOOK_SECONDS)
 
     task = asyncio.create_task(keep_sampling())

@@ -76,4 +76,4 @@ def make_server(application: Starlette, settings: Settings) -> Server:
         ws_max_size=settings.max_body_bytes,
         backlog=allowed.backlog,
     )
-    return Server(config, application.state.service.store.jobs.close)
+    return Server(config, application.state.services.store.jobs.close)

@@ -11,8 +11,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from dicom_graph.error_codes import ErrorCode
-from dicom_graph.graph.context import Service
-from dicom_graph.graph.node import global_id
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.uploads import (
     NoSpaceError,
@@ -21,6 +19,8 @@ from dicom_graph.importing.uploads import (
     UploadError,
     UploadTooLarge,
 )
+from dicom_graph.services import Services
+from dicom_graph.store.global_ids import global_id
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobStatus
 from dicom_graph.web.body import PREFLIGHT_NEEDED, bounded, is_preflighted
@@ -39,8 +39,8 @@ _COUNTS = {
 class UploadView:
     """The endpoint, for a form of files or for one file as the whole body."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
     async def upload(self, request: Request) -> Response:
         """202 with the id of the import; with `?wait=true` 200 with its report.
@@ -49,7 +49,7 @@ class UploadView:
         """
         try:
             given = request.query_params.get("mode")
-            mode = self._service.import_mode if given is None else Mode[given.upper()]
+            mode = self._services.import_mode if given is None else Mode[given.upper()]
         except KeyError:
             return ErrorResponse(400, ErrorCode.BAD_INPUT, "mode must be minimal, normal or full")
         content_type, options = parse_options_header(request.headers.get("content-type"))
@@ -79,20 +79,20 @@ class UploadView:
     async def _receive(
         self, request: Request, boundary: bytes | None, kind: str, mode: Mode
     ) -> int:
-        upload = await asyncio.to_thread(self._service.begin_upload)
-        limited = Request(request.scope, bounded(request.receive, self._service.max_upload_bytes))
+        upload = await asyncio.to_thread(self._services.begin_upload)
+        limited = Request(request.scope, bounded(request.receive, self._services.max_upload_bytes))
         try:
             if kind == _FORM:
                 await _receive_form(limited.stream(), boundary or b"", upload)
             else:
                 await _receive_raw(limited.stream(), kind, upload)
-            return await asyncio.to_thread(self._service.submit_upload, upload, mode)
+            return await asyncio.to_thread(self._services.submit_upload, upload, mode)
         except BaseException:
             await asyncio.to_thread(upload.discard)
             raise
 
     async def _answer(self, job_id: int, *, wait: bool) -> Response:
-        store = self._service.store
+        store = self._services.store
         while True:
             row = (await store.by_ids("import_job", [job_id]))[job_id]
             status = JobStatus(row.status)

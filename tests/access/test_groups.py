@@ -11,9 +11,10 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dicom_graph.access.principal import Principal, Role, principal_of
-from dicom_graph.graph.context import Context, Service
+from dicom_graph.graph.context import Context
 from dicom_graph.graph.schema import schema
 from dicom_graph.importing.background import JobRunner
+from dicom_graph.services import Services
 from dicom_graph.store import accounts
 from dicom_graph.store.engine import Database
 from dicom_graph.store.read import Store
@@ -77,8 +78,8 @@ class Archive(NamedTuple):
     limited: Principal
 
     async def ask(self, query: str, principal: Principal, **variables: Any) -> Any:
-        service = Service(self.store, JobRunner(self.database, roots=()), ())
-        context = Context.of(service, principal)
+        services = Services(store=self.store, runner=JobRunner(self.database, roots=()))
+        context = Context.of(services, principal)
         result = await schema.execute(query, variables, context)
         assert not result.errors, result.errors
         return result.data

@@ -186,7 +186,7 @@ DERIVED = {
     "modalityDisplay": "Magnetic Resonance",
     "patientPositionDisplay": "Head First-Supine",
     "scanningSequenceDisplay": ["Gradient Recalled", "Inversion Recovery"],
-    "sequenceVariantDisplay": ["Segmented k-Space", "Spoiled", "MAG PreparedDocument"],
+    "sequenceVariantDisplay": ["Segmented k-Space", "Spoiled", "MAG Prepared"],
     "sequenceType": "MPRAGE",
     "missingRelation": False,
 }

@@ -10,11 +10,12 @@ import pytest
 from sqlalchemy import event, update
 
 from dicom_graph.access.principal import EVERYONE
-from dicom_graph.graph.context import Context, Service
+from dicom_graph.graph.context import Context
 from dicom_graph.graph.node import global_id
 from dicom_graph.graph.schema import schema
 from dicom_graph.importing.background import JobRunner
 from dicom_graph.importing.foreground import Report
+from dicom_graph.services import Services
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest, create_job
 from dicom_graph.store.read import Store
@@ -29,19 +30,19 @@ on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 
 
 @contextlib.asynccontextmanager
-async def serving(database: Database, root: Path) -> AsyncIterator[Service]:
-    """A service whose runner runs."""
+async def serving(database: Database, root: Path) -> AsyncIterator[Services]:
+    """A services whose runner runs."""
     runner = JobRunner(database, roots=(root,))
     runner.start()
     try:
-        yield Service(Store(database), runner, (root,))
+        yield Services(store=Store(database), runner=runner, import_roots=(root,))
     finally:
         await asyncio.to_thread(runner.stop)
 
 
-async def ask(service: Service, query: str, **variables: Any) -> Any:
+async def ask(services: Services, query: str, **variables: Any) -> Any:
     result = await schema.execute(
-        query, variable_values=variables, context_value=Context.of(service, EVERYONE)
+        query, variable_values=variables, context_value=Context.of(services, EVERYONE)
     )
     assert result.errors is None
     assert result.data is not None
@@ -49,13 +50,13 @@ async def ask(service: Service, query: str, **variables: Any) -> Any:
 
 
 async def follow(
-    service: Service, id: str, fields: str = "status", heard: list[Any] | None = None
+    services: Services, id: str, fields: str = "status", heard: list[Any] | None = None
 ) -> list[dict[str, Any]]:
     """All that the subscription says of a job, to its end; in `heard` as it comes."""
     results = await schema.subscribe(
         f"subscription ($id: ID!) {{ importProgress(jobId: $id) {{ {fields} }} }}",
         variable_values={"id": id},
-        context_value=Context.of(service, EVERYONE),
+        context_value=Context.of(services, EVERYONE),
     )
     found: list[Any] = [] if heard is None else heard
     async for result in results:  # type: ignore[union-attr]
@@ -86,33 +87,33 @@ async def test_sync_path_marks_and_prunes(database: Database, tmp_path: Path) ->
         make_file(tmp_path / "a" / f"{number}.dcm", SOPInstanceUID=f"1.{number}")
         for number in range(1, 4)
     ]
-    async with serving(database, tmp_path) as service:
+    async with serving(database, tmp_path) as services:
 
         async def sync(**options: Any) -> dict[str, Any]:
-            payload = (await ask(service, SYNC, path=str(tmp_path / "a"), **options))["syncPath"]
+            payload = (await ask(services, SYNC, path=str(tmp_path / "a"), **options))["syncPath"]
             assert payload["errors"] == []
-            return (await follow(service, payload["job"]["id"], REPORT))[-1]
+            return (await follow(services, payload["job"]["id"], REPORT))[-1]
 
         assert (await sync())["created"] == 3
         paths[0].unlink()
         paths[1].rename(tmp_path / "a" / "new.dcm")
         report = await sync()
         assert (report["missing"], report["moved"], report["existing"]) == (1, 1, 2)
-        data = await ask(service, MISSING)
+        data = await ask(services, MISSING)
         (image,) = data["images"]["nodes"]
         assert image["uid"] == "1.1"
         assert image["missingSince"] is not None
         assert [file["missingSince"] for file in image["files"]] != [None]
         assert data["there"]["totalCount"] == 2
         assert (await sync(prune=True))["missing"] == 1
-        data = await ask(service, MISSING)
+        data = await ask(services, MISSING)
         assert (data["images"]["nodes"], data["there"]["totalCount"]) == ([], 2)
         (tmp_path / "a").rename(tmp_path / "b")
         (tmp_path / "a").mkdir()
         report = await sync()
         assert report["status"] == "FAILED"
         assert "mounted" in report["error"]
-        refused = (await ask(service, SYNC, path="/"))["syncPath"]
+        refused = (await ask(services, SYNC, path="/"))["syncPath"]
         assert [error["code"] for error in refused["errors"]] == ["FORBIDDEN_PATH"]
 
 
@@ -151,16 +152,16 @@ async def test_retry_import_is_linked_both_ways(
     first = import_files(tmp_path / "a")
     id = global_id("ImportJob", first.job_id)
     make_file(tmp_path / "a" / "bad.dcm", SOPInstanceUID="1.2")
-    async with serving(database, tmp_path) as service:
-        payload = (await ask(service, RETRY, id=id))["retryImport"]
+    async with serving(database, tmp_path) as services:
+        payload = (await ask(services, RETRY, id=id))["retryImport"]
         assert payload["errors"] == []
         assert payload["job"]["retryOf"] == {"id": id}
-        report = (await follow(service, payload["job"]["id"], REPORT))[-1]
+        report = (await follow(services, payload["job"]["id"], REPORT))[-1]
         assert (report["status"], report["found"], report["created"]) == ("COMPLETED", 1, 1)
         query = "query ($id: ID!) { importJob(id: $id) { retries { id created } } }"
-        retries = (await ask(service, query, id=id))["importJob"]["retries"]
+        retries = (await ask(services, query, id=id))["importJob"]["retries"]
         assert retries == [{"id": payload["job"]["id"], "created": 1}]
-        payload = (await ask(service, RETRY, id=payload["job"]["id"]))["retryImport"]
+        payload = (await ask(services, RETRY, id=payload["job"]["id"]))["retryImport"]
         assert [error["code"] for error in payload["errors"]] == ["NOTHING_FAILED"]
 
 
@@ -203,7 +204,7 @@ async def test_a_thousand_followers_cost_one_statement_at_a_time(
 ) -> None:
     with database.writer.begin() as connection:
         keys = [create_job(connection, JobRequest((str(tmp_path),))) for _ in range(2)]
-    service = Service(Store(database), JobRunner(database, roots=()), ())
+    services = Services(store=Store(database), runner=JobRunner(database, roots=()))
     statements: list[str] = []
     event.listen(
         database.reader.sync_engine,
@@ -214,7 +215,7 @@ async def test_a_thousand_followers_cost_one_statement_at_a_time(
     heard: list[list[Any]] = [[] for _ in range(1000)]
     followers = [
         asyncio.create_task(
-            follow(service, ids[number % 2], "status found retries { id }", heard[number])
+            follow(services, ids[number % 2], "status found retries { id }", heard[number])
         )
         for number in range(1000)
     ]
@@ -242,29 +243,29 @@ async def eventually(condition: Callable[[], object]) -> None:
 async def test_followers_come_and_go(database: Database, tmp_path: Path) -> None:
     with database.writer.begin() as connection:
         id = global_id("ImportJob", create_job(connection, JobRequest((str(tmp_path),))))
-    service = Service(Store(database), JobRunner(database, roots=()), ())
-    leaver, stayer = (asyncio.create_task(follow(service, id)) for _ in range(2))
+    services = Services(store=Store(database), runner=JobRunner(database, roots=()))
+    leaver, stayer = (asyncio.create_task(follow(services, id)) for _ in range(2))
     await asyncio.sleep(0.1)
     leaver.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await leaver
-    late = asyncio.create_task(follow(service, id))
+    late = asyncio.create_task(follow(services, id))
     await asyncio.sleep(0.1)
     with database.writer.begin() as connection:
         connection.execute(update(ImportJob).values(status="CANCELLED"))
     for follower in (stayer, late):
         moments = await asyncio.wait_for(follower, 30)
         assert [moment["status"] for moment in moments] == ["PENDING", "CANCELLED"]
-    assert (await follow(service, id))[-1] == {"status": "CANCELLED"}
+    assert (await follow(services, id))[-1] == {"status": "CANCELLED"}
 
 
 @on_sqlite
 async def test_a_job_that_is_not_there_cannot_be_followed(database: Database) -> None:
-    service = Service(Store(database), JobRunner(database, roots=()), ())
+    services = Services(store=Store(database), runner=JobRunner(database, roots=()))
     results = await schema.subscribe(
         "subscription ($id: ID!) { importProgress(jobId: $id) { status } }",
         variable_values={"id": global_id("ImportJob", 5)},
-        context_value=Context.of(service, EVERYONE),
+        context_value=Context.of(services, EVERYONE),
     )
     errors = [result.errors async for result in results]  # type: ignore[union-attr]
     assert len(errors) == 1

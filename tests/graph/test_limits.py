@@ -12,10 +12,10 @@ from graphql import get_introspection_query
 
 from dicom_graph.access.principal import EVERYONE
 from dicom_graph.cli.demo import QUERY
-from dicom_graph.graph.context import Context, Service
-from dicom_graph.graph.limits.limits import Limits
+from dicom_graph.graph.context import Context
 from dicom_graph.graph.schema import schema
 from dicom_graph.importing.background import JobRunner
+from dicom_graph.services import Limits, Services
 from dicom_graph.store.engine import Database
 from dicom_graph.store.read import Store
 from tests.make import make_series
@@ -28,10 +28,10 @@ Ask = Callable[..., Any]
 @pytest.fixture
 def ask(database: Database) -> Ask:
     """Execute under limits; returns the whole result."""
-    service = Service(Store(database), JobRunner(database, roots=()), ())
+    services = Services(store=Store(database), runner=JobRunner(database, roots=()))
 
     async def ask(query: str, limits: Limits = SMALL, **variables: Any) -> Any:
-        context = Context.of(replace(service, limits=limits), EVERYONE)
+        context = Context.of(replace(services, limits=limits), EVERYONE)
         return await schema.execute(query, variables, context)
 
     return ask

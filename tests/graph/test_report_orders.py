@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import String, insert, select
 from sqlalchemy.types import JSON
 
-from dicom_graph.graph.node import split_global_id
 from dicom_graph.graph.schema import schema
 from dicom_graph.graph.types.audit_entry import AuditAction, AuditOutcome
 from dicom_graph.graph.types.import_job import (
@@ -18,6 +17,7 @@ from dicom_graph.graph.types.import_job import (
     ImportStorage,
 )
 from dicom_graph.store.engine import Database
+from dicom_graph.store.global_ids import split_global_id
 from dicom_graph.store.read.relations import ENTITY_TABLES
 from dicom_graph.store.sql.types import UtcDateTime
 from tests.conftest import Graph

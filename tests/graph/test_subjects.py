@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from dicom_graph.access.principal import EVERYONE
-from dicom_graph.graph.context import Context, Service
+from dicom_graph.graph.context import Context
 from dicom_graph.graph.schema import schema
-from dicom_graph.graph.subjects import SubjectPatient, load_resolver
 from dicom_graph.importing.background import JobRunner
+from dicom_graph.services import Services
 from dicom_graph.settings import SettingsError
 from dicom_graph.store.engine import Database
 from dicom_graph.store.read import Store
+from dicom_graph.subjects import SubjectPatient, load_resolver
 from tests.make import make_file
 
 CALLS: list[list[str]] = []
@@ -35,10 +36,10 @@ def too_few(patients: Sequence[SubjectPatient]) -> list[str | None]:
 
 
 async def ask(database: Database, resolver: str | None) -> Any:
-    service = Service(Store(database), JobRunner(database, roots=()), ())
+    services = Services(store=Store(database), runner=JobRunner(database, roots=()))
     if resolver is not None:
-        service = replace(service, subjects=load_resolver(f"{__name__}:{resolver}"))
-    return await schema.execute(QUERY, context_value=Context.of(service, EVERYONE))
+        services = replace(services, subjects=load_resolver(f"{__name__}:{resolver}"))
+    return await schema.execute(QUERY, context_value=Context.of(services, EVERYONE))
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])

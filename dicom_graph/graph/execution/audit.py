@@ -223,7 +223,7 @@ async def audited_operation(
     operation = None
     if prepared is not None and isinstance(name, str | None):
         operation = described(prepared, name)
-    audit = known.service.audit if known is not None else None
+    audit = known.services.audit if known is not None else None
     if audit is None or known is None or not audit.wants(known.principal):
         audit = None
     with tracing.span("GraphQL") as span:

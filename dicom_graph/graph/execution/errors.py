@@ -15,13 +15,14 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from dicom_graph.error_codes import ErrorCode
+from dicom_graph.errors import BadInput, without_schema_names
 from dicom_graph.graph.context import Context
 from dicom_graph.graph.errors import Overloaded
 from dicom_graph.graph.execution.audit import AuditLogUnavailable, audited_operation
 from dicom_graph.graph.execution.validation import refusal
-from dicom_graph.graph.limits.limits import Limits, OperationLimitExceeded, TooManyErrors
+from dicom_graph.graph.limits.limits import OperationLimitExceeded, TooManyErrors
 from dicom_graph.graph.prepared import PreparedDocument, errors_of, prepare
-from dicom_graph.graph.schema_names import without_schema_names
+from dicom_graph.services import Limits
 from dicom_graph.store.sql.dialect import describe_error, is_interrupted
 from dicom_graph.store.sql.unavailable import unavailable_message
 from dicom_graph.store.storable import UnstorableText
@@ -185,7 +186,7 @@ class MaskedSchema(strawberry.Schema):
                 )
                 error.extensions = {"code": ErrorCode.TIMEOUT}
                 continue
-            if original is None or isinstance(original, GraphQLError):
+            if original is None or isinstance(original, GraphQLError | BadInput):
                 error.extensions = {"code": _code_of(error)} | (error.extensions or {})
                 continue
             if isinstance(original, UnstorableText):
@@ -206,7 +207,7 @@ class MaskedSchema(strawberry.Schema):
 
 
 def _limits_of(context: Any) -> Limits:
-    return context.service.limits if isinstance(context, Context) else Limits()
+    return context.services.limits if isinstance(context, Context) else Limits()
 
 
 async def _only(result: PreExecutionError) -> AsyncGenerator[PreExecutionError, None]:
@@ -236,7 +237,7 @@ def _code_of(error: GraphQLError) -> str:
 @contextmanager
 def _working(context: Any) -> Iterator[Work]:
     """The work of an operation that is executed within."""
-    work = context.service.work() if isinstance(context, Context) else Work()
+    work = context.services.work() if isinstance(context, Context) else Work()
     token = WORK.set(work)
     try:
         yield work

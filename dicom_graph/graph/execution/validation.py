@@ -10,8 +10,9 @@ from strawberry.types.graphql import OperationType
 
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.context import Context
-from dicom_graph.graph.limits.limits import Limits, OperationLimitExceeded
+from dicom_graph.graph.limits.limits import OperationLimitExceeded, limit_exceeded
 from dicom_graph.graph.prepared import PreparedDocument
+from dicom_graph.services import Limits
 from dicom_graph.store.deadline import DEADLINE
 
 _DEFAULTS = Limits()
@@ -26,7 +27,7 @@ def parsed(query: str, max_tokens: int) -> DocumentNode:
 
 
 class LimitsExtension(SchemaExtension):
-    """Applies the limits of the request's service, and its time.
+    """Applies the limits of the request's services, and its time.
 
     `MaskedSchema` has prepared the document: see `graph.prepared`.
     """
@@ -34,7 +35,7 @@ class LimitsExtension(SchemaExtension):
     @property
     def _limits(self) -> Limits:
         context = self.execution_context.context
-        return context.service.limits if isinstance(context, Context) else _DEFAULTS
+        return context.services.limits if isinstance(context, Context) else _DEFAULTS
 
     @property
     def _prepared(self) -> PreparedDocument:
@@ -82,4 +83,4 @@ def refusal(
         return OperationLimitExceeded("`variables` must be an object", ErrorCode.BAD_INPUT)
     assert prepared.measured is not None
     name = operation if isinstance(operation, str) else None
-    return limits.refusal(prepared.measured, name, variables)
+    return limit_exceeded(limits, prepared.measured, name, variables)

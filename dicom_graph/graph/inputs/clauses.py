@@ -11,9 +11,9 @@ from typing import Annotated, Any, ForwardRef, TypeVar
 import strawberry
 
 from dicom_graph.dicom.entities import Description
-from dicom_graph.graph.errors import BadInput
+from dicom_graph.errors import BadInput
 from dicom_graph.graph.inputs.operators import filter_of, tests_of
-from dicom_graph.graph.node import split_global_id
+from dicom_graph.store.global_ids import split_global_id
 from dicom_graph.store.read.conditions import (
     And,
     Condition,

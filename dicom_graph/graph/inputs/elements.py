@@ -6,9 +6,8 @@ from typing import Annotated, Any
 
 import strawberry
 
+from dicom_graph.errors import BadInput
 from dicom_graph.graph import csa
-from dicom_graph.graph.element_path import Step, checked_keyword, checked_tag, parse_path
-from dicom_graph.graph.errors import BadInput
 from dicom_graph.graph.inputs.operators import (
     DateFilter,
     DateTimeFilter,
@@ -29,6 +28,7 @@ from dicom_graph.store.read.conditions import (
     Or,
     Test,
 )
+from dicom_graph.store.read.element_path import Step, checked_keyword, checked_tag, parse_path
 
 _VALUE_COLUMNS = ("text", "number", "date", "time", "datetime")
 _Header = Annotated["HeaderFilter", strawberry.lazy("dicom_graph.graph.inputs.elements")]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection
 
-from dicom_graph.graph.errors import BadInput, nearest
+from dicom_graph.errors import BadInput, nearest
 from dicom_graph.store.read.fields import listed_fields, measurable_fields
 
 

@@ -7,7 +7,7 @@ from graphql import GraphQLError, coerce_input_value, validate_input_value
 from strawberry.types.arguments import convert_argument
 
 from dicom_graph.error_codes import ErrorCode
-from dicom_graph.graph.errors import BadInput
+from dicom_graph.errors import BadInput
 from dicom_graph.graph.given import NestedTooDeeply, names_counts
 from dicom_graph.graph.limits.limits import COUNTS_OFF
 from dicom_graph.graph.registry import ENTITIES

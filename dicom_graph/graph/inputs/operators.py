@@ -9,7 +9,7 @@ import strawberry
 
 from dicom_graph.dicom import sequence_type
 from dicom_graph.dicom.entities import Attribute
-from dicom_graph.graph.errors import BadInput
+from dicom_graph.errors import BadInput
 from dicom_graph.graph.types.audit_entry import AuditAction, AuditOutcome
 from dicom_graph.graph.types.import_job import ImportOrigin, ImportStatus
 from dicom_graph.graph.types.sequence_type import SequenceType

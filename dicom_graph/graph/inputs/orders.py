@@ -9,12 +9,12 @@ from typing import Any
 import strawberry
 
 from dicom_graph.dicom.entities import IMAGE, PATIENT, SERIES, STUDY, Description
-from dicom_graph.graph.element_path import Step, checked_keyword, checked_tag, parse_path
-from dicom_graph.graph.errors import BadInput
+from dicom_graph.errors import BadInput
 from dicom_graph.graph.inputs.clauses import input_class
 from dicom_graph.graph.inputs.operators import checked_text
 from dicom_graph.store.read import Order
 from dicom_graph.store.read.conditions import HasElement
+from dicom_graph.store.read.element_path import Step, checked_keyword, checked_tag, parse_path
 from dicom_graph.store.read.relations import DEFAULT_ORDERS
 from dicom_graph.store.tables.archive import ROW_ATTRIBUTES
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dicom_graph.graph.errors import BadInput
+from dicom_graph.errors import BadInput
 from dicom_graph.graph.inputs.operators import checked_text
 from dicom_graph.store.read.conditions import And, Condition, Field, Or, Test
 

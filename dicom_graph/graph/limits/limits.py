@@ -1,7 +1,6 @@
 """How much one request may ask for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from graphql import GraphQLError
@@ -9,6 +8,7 @@ from graphql import GraphQLError
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.given import MAX_NESTING, NestedTooDeeply, values
 from dicom_graph.graph.limits.cost import Measured
+from dicom_graph.services import Limits
 from dicom_graph.store.work import ResponseLimitExceeded
 
 MAX_ERRORS = 1000
@@ -20,84 +20,6 @@ COUNTS_OFF = (
     "counts are turned off on this server (DICOM_GRAPH_COUNTS): ask without nPatients, nStudies, "
     "nSeries, nImages and totalCount, also in filters, orders and aggregates"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The largest figures of an operation, and how many seconds it may take.
-
-    `documents`: the only ones that are executed; None for any. `introspection`: whether the
-    schema may be asked for. `counts`: whether `nImages` and the like and `totalCount` may.
-    """
-
-    depth: int = 25
-    aliases: int = 100
-    tokens: int = 5000
-    directives: int = 5
-    selections: int = 200
-    document_bytes: int = 131_072
-    conditions: int = 250
-    values: int = 20_000
-    cost: int = 1_000_000
-    seconds: float = 30
-    answer_bytes: int = 64 << 20
-    introspection: bool = True
-    counts: bool = True
-    documents: frozenset[str] | None = None
-
-    def refusal(
-        self, measured: Measured, operation: str | None, variables: dict[str, Any] | None
-    ) -> "OperationLimitExceeded | None":
-        """What is too much in an operation of a document, the first there is; None if nothing."""
-        figures = measured.figures
-        if figures.has_introspection and not self.introspection:
-            return OperationLimitExceeded(INTROSPECTION_OFF, ErrorCode.INTROSPECTION_OFF)
-        for name, figure, limit, what in (
-            ("DEPTH", figures.depth, self.depth, "the operation is {} levels deep"),
-            ("ALIASES", figures.aliases, self.aliases, "the operation has {} aliases"),
-            ("DIRECTIVES", figures.directives, self.directives, "a field has {} directives"),
-            ("SELECTIONS", figures.selections, self.selections, "an object is asked {} fields"),
-        ):
-            if figure > limit:
-                return OperationLimitExceeded.of(name, figure, limit, what)
-        try:
-            return self._refusal_of_values(measured, operation, variables or {})
-        except NestedTooDeeply:
-            message = f"an input is nested too deeply: more than {MAX_NESTING} levels"
-            return OperationLimitExceeded(message, ErrorCode.BAD_FILTER)
-
-    def _refusal_of_values(
-        self, measured: Measured, operation: str | None, variables: dict[str, Any]
-    ) -> "OperationLimitExceeded | None":
-        n_values = values(variables, self.values)
-        if n_values > self.values:
-            what = "the variables hold {} values or more"
-            return OperationLimitExceeded.of(
-                "VALUES", n_values, self.values, what, "send them in parts"
-            )
-        if not self.counts and measured.has_counts(operation, variables):
-            return OperationLimitExceeded(COUNTS_OFF, ErrorCode.COUNTS_OFF)
-        n_conditions = measured.conditions(operation, variables)
-        if n_conditions > self.conditions:
-            return too_many_conditions(n_conditions, self.conditions)
-        cost = measured.cost(operation, variables)
-        if cost > self.cost:
-            what = "the pages of the operation may hold {} objects together"
-            return OperationLimitExceeded.of("COST", cost, self.cost, what, "ask for smaller pages")
-        return None
-
-    def refusal_of_document(self, query: str) -> "OperationLimitExceeded | None":
-        """What is too much in a document that is not parsed yet; None if nothing."""
-        # Of texts that are short enough in any case, none is encoded.
-        if len(query) * 4 <= self.document_bytes:
-            return None
-        size = len(query.encode("utf-8", "surrogatepass"))
-        if size > self.document_bytes:
-            what, hint = "the document has {} bytes", "send values as variables"
-            return OperationLimitExceeded.of(
-                "DOCUMENT_BYTES", size, self.document_bytes, what, hint
-            )
-        return None
 
 
 class OperationLimitExceeded(GraphQLError):
@@ -123,6 +45,61 @@ def too_many_conditions(figure: int, limit: int) -> OperationLimitExceeded:
         "(DICOM_GRAPH_MAX_CONDITIONS): `in` takes a list of values as one for each hundred",
         ErrorCode.BAD_FILTER,
     )
+
+
+def limit_exceeded(
+    limits: Limits, measured: Measured, operation: str | None, variables: dict[str, Any] | None
+) -> OperationLimitExceeded | None:
+    """What is too much in an operation of a document, the first there is; None if nothing."""
+    figures = measured.figures
+    if figures.has_introspection and not limits.introspection:
+        return OperationLimitExceeded(INTROSPECTION_OFF, ErrorCode.INTROSPECTION_OFF)
+    for name, figure, limit, what in (
+        ("DEPTH", figures.depth, limits.depth, "the operation is {} levels deep"),
+        ("ALIASES", figures.aliases, limits.aliases, "the operation has {} aliases"),
+        ("DIRECTIVES", figures.directives, limits.directives, "a field has {} directives"),
+        ("SELECTIONS", figures.selections, limits.selections, "an object is asked {} fields"),
+    ):
+        if figure > limit:
+            return OperationLimitExceeded.of(name, figure, limit, what)
+    try:
+        return _value_limit_exceeded(limits, measured, operation, variables or {})
+    except NestedTooDeeply:
+        message = f"an input is nested too deeply: more than {MAX_NESTING} levels"
+        return OperationLimitExceeded(message, ErrorCode.BAD_FILTER)
+
+
+def _value_limit_exceeded(
+    limits: Limits, measured: Measured, operation: str | None, variables: dict[str, Any]
+) -> OperationLimitExceeded | None:
+    n_values = values(variables, limits.values)
+    if n_values > limits.values:
+        what = "the variables hold {} values or more"
+        return OperationLimitExceeded.of(
+            "VALUES", n_values, limits.values, what, "send them in parts"
+        )
+    if not limits.counts and measured.has_counts(operation, variables):
+        return OperationLimitExceeded(COUNTS_OFF, ErrorCode.COUNTS_OFF)
+    n_conditions = measured.conditions(operation, variables)
+    if n_conditions > limits.conditions:
+        return too_many_conditions(n_conditions, limits.conditions)
+    cost = measured.cost(operation, variables)
+    if cost > limits.cost:
+        what = "the pages of the operation may hold {} objects together"
+        return OperationLimitExceeded.of("COST", cost, limits.cost, what, "ask for smaller pages")
+    return None
+
+
+def document_limit_exceeded(limits: Limits, query: str) -> OperationLimitExceeded | None:
+    """What is too much in a document that is not parsed yet; None if nothing."""
+    # Of texts that are short enough in any case, none is encoded.
+    if len(query) * 4 <= limits.document_bytes:
+        return None
+    size = len(query.encode("utf-8", "surrogatepass"))
+    if size > limits.document_bytes:
+        what, hint = "the document has {} bytes", "send values as variables"
+        return OperationLimitExceeded.of("DOCUMENT_BYTES", size, limits.document_bytes, what, hint)
+    return None
 
 
 class TooManyErrors(ResponseLimitExceeded):

@@ -79,16 +79,16 @@ class DeleteMutations:
 
 
 async def _delete(info: Info, entity: str, input: DeleteInput) -> DeletePayload:
-    service = info.context.service
+    services = info.context.services
     try:
         _, key = entity_and_key(input.id, entity)
         removal = await asyncio.to_thread(
             delete_entity,
-            service.store.database,
+            services.store.database,
             entity,
             key,
             delete_files=input.delete_files,
-            storage_root=service.storage_root,
+            storage_root=services.storage_root,
         )
     except Refused as refused:
         return _refused(refused)

@@ -7,14 +7,15 @@ from typing import Annotated, TypeVar
 import strawberry
 
 from dicom_graph.error_codes import ErrorCode
+from dicom_graph.errors import BadInput
 from dicom_graph.graph.computed import computed
-from dicom_graph.graph.context import Info, Service
-from dicom_graph.graph.errors import BadInput
+from dicom_graph.graph.context import Info
 from dicom_graph.graph.mutations.import_path import MODE, PATTERN, VERIFY, check_pattern, mode_of
 from dicom_graph.graph.mutations.payload import Refused, UserError
-from dicom_graph.graph.node import split_global_id
 from dicom_graph.graph.types.import_job import ImportJob, ImportMode
 from dicom_graph.importing.roots import ForbiddenPathError, check_path
+from dicom_graph.services import Services
+from dicom_graph.store.global_ids import split_global_id
 from dicom_graph.store.jobs.control import JobControlError
 from dicom_graph.store.jobs.jobs import JobRequest
 
@@ -86,12 +87,12 @@ class JobMutations:
             SyncPathInput, strawberry.argument(description="What is to be synced, and how.")
         ],
     ) -> SyncPathPayload:
-        def start(service: Service) -> int:
+        def start(services: Services) -> int:
             request = JobRequest(
-                (_checked(service, input.path, input.pattern),), mode_of(input.mode, service),
+                (_checked(services, input.path, input.pattern),), mode_of(input.mode, services),
                 input.pattern, verify=input.verify, sync=True, prune=input.prune,
             )  # fmt: skip
-            return service.runner.submit(request)
+            return services.runner.submit(request)
 
         return await _answer(info, SyncPathPayload, start)
 
@@ -104,9 +105,9 @@ class JobMutations:
         info: Info,
         input: Annotated[CancelImportInput, strawberry.argument(description="Which import.")],
     ) -> CancelImportPayload:
-        def cancel(service: Service) -> int:
+        def cancel(services: Services) -> int:
             key = _job_key(input.id)
-            service.runner.cancel(key)
+            services.runner.cancel(key)
             return key
 
         return await _answer(info, CancelImportPayload, cancel)
@@ -118,14 +119,14 @@ class JobMutations:
         input: Annotated[RetryImportInput, strawberry.argument(description="Which import.")],
     ) -> RetryImportPayload:
         return await _answer(
-            info, RetryImportPayload, lambda service: service.runner.retry(_job_key(input.id))
+            info, RetryImportPayload, lambda services: services.runner.retry(_job_key(input.id))
         )
 
 
-async def _answer(info: Info, payload: type[Payload], act: Callable[[Service], int]) -> Payload:
+async def _answer(info: Info, payload: type[Payload], act: Callable[[Services], int]) -> Payload:
     """Act beside the event loop; answer with the job whose key that gives, or with why not."""
     try:
-        key = await asyncio.to_thread(act, info.context.service)
+        key = await asyncio.to_thread(act, info.context.services)
     except Refused as refused:
         return payload(errors=[refused.error])
     except JobControlError as error:
@@ -134,12 +135,12 @@ async def _answer(info: Info, payload: type[Payload], act: Callable[[Service], i
     return payload(job=ImportJob.from_row(rows[key]))
 
 
-def _checked(service: Service, path: str, pattern: str | None) -> str:
+def _checked(services: Services, path: str, pattern: str | None) -> str:
     """The path without symbolic links. Raises Refused."""
     if pattern is not None:
         check_pattern(pattern)
     try:
-        return check_path(path, service.import_roots)
+        return check_path(path, services.import_roots)
     except ForbiddenPathError as error:
         raise Refused(str(error), "path", ErrorCode.FORBIDDEN_PATH) from None
 

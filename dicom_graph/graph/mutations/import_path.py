@@ -8,12 +8,13 @@ import strawberry
 
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.computed import computed
-from dicom_graph.graph.context import Info, Service
+from dicom_graph.graph.context import Info
 from dicom_graph.graph.mutations.payload import Refused, UserError
 from dicom_graph.graph.types.import_job import ImportJob, ImportMode, ImportStorage
 from dicom_graph.importing.roots import ForbiddenPathError, check_path
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.storage import paths_to_store
+from dicom_graph.services import Services
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobRequest, Storage
 
@@ -64,29 +65,29 @@ class ImportMutations:
         "`importProgress`. Importing again creates nothing twice."
     )
     async def import_path(self, info: Info, input: _Input) -> ImportPathPayload:
-        service = info.context.service
+        services = info.context.services
         try:
             if input.pattern is not None:
                 check_pattern(input.pattern)
-            path = await asyncio.to_thread(_allowed_path, input, service)
+            path = await asyncio.to_thread(_allowed_path, input, services)
         except Refused as refused:
             return ImportPathPayload(job=None, errors=[refused.error])
         request = JobRequest(
-            (path,), mode_of(input.mode, service), input.pattern, input.stop_on_error,
-            verify=input.verify, storage=_storage_of(input, service),
+            (path,), mode_of(input.mode, services), input.pattern, input.stop_on_error,
+            verify=input.verify, storage=_storage_of(input, services),
         )  # fmt: skip
-        job_id = await asyncio.to_thread(service.runner.submit, request)
+        job_id = await asyncio.to_thread(services.runner.submit, request)
         row = await info.context.loaders.entity("import_job").load(job_id)
         return ImportPathPayload(job=ImportJob.from_row(row), errors=[])
 
 
-def _allowed_path(input: ImportPathInput, service: Service) -> str:
+def _allowed_path(input: ImportPathInput, services: Services) -> str:
     """The path without symbolic links. Raises Refused."""
     try:
-        path = check_path(input.path, service.import_roots)
+        path = check_path(input.path, services.import_roots)
         # As it was given: a link that would be moved is refused, and not what it leads to moved.
         given = os.path.expanduser(input.path)
-        paths_to_store(_storage_of(input, service), [given], service.storage_root)
+        paths_to_store(_storage_of(input, services), [given], services.storage_root)
     except ForbiddenPathError as error:
         raise Refused(str(error), "path", ErrorCode.FORBIDDEN_PATH) from None
     except StorageError as error:
@@ -94,13 +95,13 @@ def _allowed_path(input: ImportPathInput, service: Service) -> str:
     return path
 
 
-def mode_of(given: ImportMode | None, service: Service) -> Mode:
+def mode_of(given: ImportMode | None, services: Services) -> Mode:
     """Returns the mode of an import, the server's where none is given."""
-    return service.import_mode if given is None else Mode[given.name]
+    return services.import_mode if given is None else Mode[given.name]
 
 
-def _storage_of(input: ImportPathInput, service: Service) -> Storage:
-    return service.import_storage if input.storage is None else Storage[input.storage.name]
+def _storage_of(input: ImportPathInput, services: Services) -> Storage:
+    return services.import_storage if input.storage is None else Storage[input.storage.name]
 
 
 def check_pattern(pattern: str) -> None:

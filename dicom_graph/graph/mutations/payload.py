@@ -3,9 +3,9 @@
 import strawberry
 
 from dicom_graph.error_codes import ErrorCode
-from dicom_graph.graph.errors import BadInput
-from dicom_graph.graph.node import split_global_id
+from dicom_graph.errors import BadInput
 from dicom_graph.graph.registry import ENTITIES
+from dicom_graph.store.global_ids import split_global_id
 
 _field = strawberry.field
 

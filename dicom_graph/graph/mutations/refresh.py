@@ -8,9 +8,9 @@ import strawberry
 
 from dicom_graph.dicom.entities import DESCRIBED
 from dicom_graph.error_codes import ErrorCode
+from dicom_graph.errors import nearest, without_schema_names
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
-from dicom_graph.graph.errors import nearest
 from dicom_graph.graph.inputs.field_names import camel_case
 from dicom_graph.graph.mutations.payload import (
     Refused,
@@ -18,7 +18,6 @@ from dicom_graph.graph.mutations.payload import (
     entity_and_key,
     gone,
 )
-from dicom_graph.graph.schema_names import without_schema_names
 from dicom_graph.graph.types.import_job import ImportJob
 from dicom_graph.importing.entities import NoFilesError, NoSuchEntityError, request_refresh
 
@@ -60,21 +59,21 @@ class RefreshMutations:
         "has set stays, unless `discardEdits`."
     )
     async def refresh(self, info: Info, input: _Input) -> RefreshPayload:
-        service = info.context.service
+        services = info.context.services
         try:
             entity, key = entity_and_key(input.id, *DESCRIBED)
             # For the audit log: whom it is about.
             await info.context.store.by_ids(entity, [key])
             job_id = await asyncio.to_thread(
                 request_refresh,
-                service.store.database,
+                services.store.database,
                 entity,
                 key,
                 discard=input.discard_edits,
                 columns=_columns(entity, input.fields, input.discard_edits),
             )
         except Refused as refused:
-            if not service.limits.introspection:
+            if not services.limits.introspection:
                 sent = str(input.fields)
                 refused.error.message = without_schema_names(refused.error.message, sent)
             return RefreshPayload(job=None, errors=[refused.error])
@@ -84,7 +83,7 @@ class RefreshMutations:
             return RefreshPayload(
                 job=None, errors=[Refused(str(error), "id", ErrorCode.NO_FILES).error]
             )
-        service.runner.wake()
+        services.runner.wake()
         info.context.loaders.forget()
         row = await info.context.loaders.entity("import_job").load(job_id)
         return RefreshPayload(job=ImportJob.from_row(row), errors=[])

@@ -8,12 +8,13 @@ from strawberry.file_uploads import Upload
 
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.computed import computed
-from dicom_graph.graph.context import Info, Service
+from dicom_graph.graph.context import Info
 from dicom_graph.graph.mutations.import_path import MODE, mode_of
 from dicom_graph.graph.mutations.payload import UserError
 from dicom_graph.graph.types.import_job import ImportJob, ImportMode
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.uploads import UploadError, UploadTooLarge
+from dicom_graph.services import Services
 
 _field = strawberry.field
 _CHUNK = 1 << 20
@@ -47,9 +48,9 @@ class UploadMutations:
         "ones are better sent by `POST /upload`."
     )
     async def upload_images(self, info: Info, input: _Input) -> UploadImagesPayload:
-        service = info.context.service
+        services = info.context.services
         try:
-            job_id = await _receive(service, input)
+            job_id = await _receive(services, input)
         except (StorageError, UploadError) as error:
             return UploadImagesPayload(
                 job=None,
@@ -67,8 +68,8 @@ class _ReceivedFile(Protocol):
     async def read(self, size: int) -> bytes: ...
 
 
-async def _receive(service: Service, input: UploadImagesInput) -> int:
-    upload = await asyncio.to_thread(service.begin_upload)
+async def _receive(services: Services, input: UploadImagesInput) -> int:
+    upload = await asyncio.to_thread(services.begin_upload)
     try:
         for received in cast(list[_ReceivedFile], input.files):
             if not hasattr(received, "read"):
@@ -76,7 +77,9 @@ async def _receive(service: Service, input: UploadImagesInput) -> int:
             with upload.file(received.filename or "") as file:
                 while chunk := await received.read(_CHUNK):
                     await asyncio.to_thread(file.write, chunk)
-        return await asyncio.to_thread(service.submit_upload, upload, mode_of(input.mode, service))
+        return await asyncio.to_thread(
+            services.submit_upload, upload, mode_of(input.mode, services)
+        )
     except BaseException:
         await asyncio.to_thread(upload.discard)
         raise

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 import strawberry
 
 from dicom_graph.dicom.dictionary import format_tag
+from dicom_graph.errors import BadInput
+from dicom_graph.exports.header_json import dicom_json
 from dicom_graph.graph import csa
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
-from dicom_graph.graph.element_path import Step, checked_keyword, checked_tag, parse_path
-from dicom_graph.graph.errors import BadInput
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.scalars import JSON
 from dicom_graph.graph.types.element import DataElement
-from dicom_graph.graph.types.header_json import dicom_json
 from dicom_graph.graph.types.header_table import TableRow, header_html, table_rows
 from dicom_graph.store.read import ElementQuery
+from dicom_graph.store.read.element_path import Step, checked_keyword, checked_tag, parse_path
 from dicom_graph.store.read.elements import ElementNode
 from dicom_graph.store.work import current_work
 

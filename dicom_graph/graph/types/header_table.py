@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from dicom_graph.dicom.dictionary import format_tag, keyword_tag
 from dicom_graph.dicom.values import BYTES_VRS
-from dicom_graph.graph.types.values import raw_text
 from dicom_graph.store.read.elements import ElementNode, ElementRow
+from dicom_graph.store.read.plain_values import raw_text
 
 _PEEK = 100
 

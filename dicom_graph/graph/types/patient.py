@@ -13,10 +13,10 @@ from dicom_graph.graph.context import Info
 from dicom_graph.graph.described import described_by, plain_fields
 from dicom_graph.graph.fields import columns, combined, edited_fields, related_count, related_list
 from dicom_graph.graph.node import Node, global_id
-from dicom_graph.graph.subjects import SubjectPatient
 from dicom_graph.graph.urls import file_url
 from dicom_graph.store.read import PageRequest, Parent
 from dicom_graph.store.read.relations import DEFAULT_ORDERS
+from dicom_graph.subjects import SubjectPatient
 
 if TYPE_CHECKING:
     from dicom_graph.graph.types.image import Image
@@ -68,7 +68,7 @@ class Patient(PatientFields, Node):
 
     @computed("The research subject, from the server's DICOM_GRAPH_SUBJECT_RESOLVER; else null.")
     async def subject(self, info: Info) -> str | None:
-        resolver = info.context.service.subjects
+        resolver = info.context.services.subjects
         if resolver is None or info.context.store.is_deidentified:
             return None
         patient = SubjectPatient(

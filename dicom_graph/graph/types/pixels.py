@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import strawberry
 
+from dicom_graph.errors import BadInput
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
-from dicom_graph.graph.errors import BadInput
 from dicom_graph.graph.imaging import (
     SizeArgument,
     WindowArgument,

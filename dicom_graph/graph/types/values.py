@@ -29,6 +29,7 @@ from dicom_graph.graph.types.value import (
     value_kind,
 )
 from dicom_graph.store.read.elements import ElementRow, ValueRow
+from dicom_graph.store.read.plain_values import exact_integer, raw_text, tidy
 
 Typed = Callable[[ValueRow], Any]
 
@@ -70,21 +71,6 @@ def plain_value(row: ElementRow) -> Any:
     return values[0] if len(values) == 1 else values or None
 
 
-def raw_text(value: ValueRow) -> str | None:
-    """The characters of a value, or the decimal digits of a binary number."""
-    if value.text is not None or value.number is None:
-        return value.text
-    return str(_tidy(value.number))
-
-
-def exact_integer(value: ValueRow) -> int | None:
-    """The integer of a value; None where it cannot be read."""
-    if value.warning is not None or value.number is None:
-        return None
-    # Beyond 53 bits the text is the exact number.
-    return int(value.text) if value.text and abs(value.number) >= 2**53 else int(value.number)
-
-
 def _text(value: ValueRow) -> str | None:
     return value.text
 
@@ -100,12 +86,7 @@ def _safe_integer(value: ValueRow) -> int | str | None:
 
 def _tidy_number(value: ValueRow) -> float | int | None:
     number = _number(value)
-    return _tidy(number) if number is not None else None
-
-
-def _tidy(number: float) -> float | int:
-    """A whole number as an integer, unless it has more digits than a double tells."""
-    return int(number) if number.is_integer() and abs(number) < 2**53 else number
+    return tidy(number) if number is not None else None
 
 
 def _moment(value: ValueRow) -> dt.datetime | None:

@@ -8,12 +8,12 @@ from typing import Any
 
 from dicom_graph.dicom.entities import SERIES, STUDY
 from dicom_graph.dicom.values import BYTES_VRS
-from dicom_graph.graph.element_path import Step, parse_path
-from dicom_graph.graph.listing import answered
-from dicom_graph.graph.node import global_id
-from dicom_graph.graph.types.values import raw_text
+from dicom_graph.store.global_ids import global_id
 from dicom_graph.store.read import Condition, PageRequest, Parent, Store
+from dicom_graph.store.read.answered import answered
+from dicom_graph.store.read.element_path import Step, parse_path
 from dicom_graph.store.read.elements import ElementRow
+from dicom_graph.store.read.plain_values import raw_text
 from dicom_graph.store.read.relations import DEFAULT_ORDERS
 
 COLUMNS = (

@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 from dicom_graph.dicom.dictionary import keywords, parse_tag
-from dicom_graph.graph.errors import BadInput, nearest
+from dicom_graph.errors import BadInput, nearest
 from dicom_graph.store.read import ElementQuery
 
 _STEP = re.compile(r"(?P<name>[^\[\].]+)(?:\[(?P<index>\d{1,9})\])?")

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from dicom_graph.dicom.values import BYTES_VRS
-from dicom_graph.graph.types.values import exact_integer, raw_text
 from dicom_graph.store.read.elements import ElementNode, ElementRow, ValueRow
+from dicom_graph.store.read.plain_values import exact_integer, raw_text
 
 _INTEGER_VRS = frozenset({"IS", "SL", "SS", "SV", "UL", "US", "UV"})
 _FLOAT_VRS = frozenset({"DS", "FD", "FL"})

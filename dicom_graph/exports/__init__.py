@@ -1,0 +1,1 @@
+"""What the database tells in other forms than GraphQL: CSV, and the DICOM JSON Model."""

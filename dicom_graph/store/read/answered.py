@@ -1,0 +1,24 @@
+"""What the store has against a question, as an error of whoever asked."""
+
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from dicom_graph.error_codes import ErrorCode
+from dicom_graph.errors import BadInput
+from dicom_graph.store.read.pages import CursorError
+from dicom_graph.store.sql.dialect import FilterError
+from dicom_graph.store.storable import UnstorableText
+
+T = TypeVar("T")
+
+
+async def answered(answer: Awaitable[T]) -> T:
+    """The store's answer. Raises BadInput for arguments that cannot be right."""
+    try:
+        return await answer
+    except CursorError as error:
+        raise BadInput(str(error), ErrorCode.BAD_CURSOR) from None
+    except (FilterError, UnstorableText) as error:
+        raise BadInput(str(error), ErrorCode.BAD_FILTER) from None
+    except RecursionError:
+        raise BadInput("the filter is nested too deeply", ErrorCode.BAD_FILTER) from None

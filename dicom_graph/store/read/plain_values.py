@@ -1,0 +1,23 @@
+"""A value of an element as text or as a whole number."""
+
+from dicom_graph.store.read.elements import ValueRow
+
+
+def raw_text(value: ValueRow) -> str | None:
+    """The characters of a value, or the decimal digits of a binary number."""
+    if value.text is not None or value.number is None:
+        return value.text
+    return str(tidy(value.number))
+
+
+def exact_integer(value: ValueRow) -> int | None:
+    """The integer of a value; None where it cannot be read."""
+    if value.warning is not None or value.number is None:
+        return None
+    # Beyond 53 bits the text is the exact number.
+    return int(value.text) if value.text and abs(value.number) >= 2**53 else int(value.number)
+
+
+def tidy(number: float) -> float | int:
+    """A whole number as an integer, unless it has more digits than a double tells."""
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
