@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dicom_graph.dicom.stored_file import FileState, Moment
+from dicom_graph.dicom.stored_file import FileState, FileVersion
 from dicom_graph.imaging.deidentified import DeidentifiedImaging
 from dicom_graph.imaging.service import Imaging
 from tests.dicom.slices import make_image
@@ -31,8 +31,8 @@ def stored(path: Path, **elements: Any) -> FileState:
 
 def _stamp(path: Path) -> bytes:
     with path.open("rb") as file:
-        Moment.of(file.fileno()).settle()
-        stamp = Moment.of(file.fileno()).stamp
+        FileVersion.of(file.fileno()).settle()
+        stamp = FileVersion.of(file.fileno()).stamp
     assert stamp is not None
     return stamp
 
