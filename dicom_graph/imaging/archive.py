@@ -31,6 +31,7 @@ from dicom_graph.store.read import Order, Parent, Store
 MISSING = "MISSING.txt"
 """The entry that names the images whose files could not be read, where there are any."""
 GONE = "the file is gone or has changed since it was imported"
+OF_ANOTHER = "its header names another patient: it is in the archive of its series"
 _CHUNK = 1 << 20
 Entry = BinaryIO | StoredFile
 """What an entry is read from."""
@@ -61,11 +62,14 @@ async def zip_series(
     series: AsyncIterator[Sequence[Any]],
     progress: Callable[[int], None] | None = None,
     opened: Callable[[StoredImage], Awaitable[Entry | str]] | None = None,
+    *,
+    is_of_patient: bool = False,
 ) -> AsyncGenerator[bytes, None]:
     """The bytes of a zip of all images of series (rows); `progress` is told of each image.
 
     A file that is gone or has changed is no error: the entry `MISSING.txt` lists its image.
     `opened` gives what goes into the archive for an image, or why nothing does; else its file does.
+    `is_of_patient`: the archive is one patient's: images whose headers name another are left out.
     """
     archive = _Archive()
     opened = opened or partial(_file, checker, store)
@@ -75,7 +79,9 @@ async def zip_series(
             folder = await _folder(store, row)
             async for images in images_of_series(checker, store, row.id):
                 for image in images:
-                    given = await opened(image)
+                    names_other = image.names not in (None, row.patient_id)
+                    is_anothers = is_of_patient and names_other
+                    given = OF_ANOTHER if is_anothers else await opened(image)
                     added = archive.add(default_path(*folder, image.uid), given)
                     async with aclosing(_in_thread(added)) as chunks:
                         async for chunk in chunks:

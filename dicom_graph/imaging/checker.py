@@ -23,11 +23,15 @@ ReadHeaders = Callable[[Sequence[FileState]], Awaitable[list[HeaderOnDisk | None
 
 
 class StoredImage(NamedTuple):
-    """An image by its UID and its key, and those files that may be given for it."""
+    """An image by its UID and its key, and those files that may be given for it.
+
+    `names`: the key of the patient that its header names, where that contradicts its series.
+    """
 
     uid: str
     files: Sequence[FileState]
     id: int
+    names: int | None = None
 
 
 class ChosenFile(NamedTuple):

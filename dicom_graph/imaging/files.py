@@ -97,7 +97,12 @@ async def images_of_series(
     async for rows in pages(store, "series.images", Parent(series_id), order):
         files = await store.files_to_read([row.id for row in rows])
         yield [
-            StoredImage(row.uid, [_state(f, checker.roots) for f in files.get(row.id, ())], row.id)
+            StoredImage(
+                row.uid,
+                [_state(f, checker.roots) for f in files.get(row.id, ())],
+                row.id,
+                row.header_patient_id,
+            )
             for row in rows
         ]
 

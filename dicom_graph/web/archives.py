@@ -43,7 +43,9 @@ async def _zip(request: Request, entity: str, *known: str) -> Response:
     await find(store, entity, uid)
     if patient is not None:
         await find(store, "patient", patient)
-    return _archive(_zipped(request, series_of(store, entity, uid, patient)), uid)
+    series = series_of(store, entity, uid, patient)
+    is_of_patient = entity == "patient" or patient is not None
+    return _archive(_zipped(request, series, is_of_patient=is_of_patient), uid)
 
 
 async def listed_zip(request: Request) -> Response:
@@ -63,14 +65,16 @@ async def listed_zip(request: Request) -> Response:
     return _archive(_zipped(request, rows()), "series")
 
 
-def _zipped(request: Request, series: AsyncIterator[Sequence[Any]]) -> AsyncGenerator[bytes, None]:
+def _zipped(
+    request: Request, series: AsyncIterator[Sequence[Any]], *, is_of_patient: bool = False
+) -> AsyncGenerator[bytes, None]:
     """The archive of series, as whoever sent the request may see their files."""
     store, imaging = store_of(request), imaging_of(request)
     if isinstance(store, DeidentifiedStore):
         assert isinstance(imaging, DeidentifiedImaging)
         opened = partial(imaging.opened, store)
-        return zip_series(imaging.files, store, series, opened=opened)
-    return zip_series(imaging.files, store, series)
+        return zip_series(imaging.files, store, series, opened=opened, is_of_patient=is_of_patient)
+    return zip_series(imaging.files, store, series, is_of_patient=is_of_patient)
 
 
 def _archive(chunks: AsyncGenerator[bytes, None], name: str) -> Response:

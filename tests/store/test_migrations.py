@@ -1,5 +1,6 @@
 """The migrations make the tables that the code knows, whoever runs them and however often."""
 
+import json
 import re
 import subprocess
 import sys
@@ -293,3 +294,65 @@ def test_formats_of_images_survive_their_table(empty: Database) -> None:
     with empty.read_sync() as connection:
         kept = connection.execute(text("SELECT uid, sop_class_uid, transfer_syntax_uid FROM image"))
         assert {row[0]: tuple(row[1:]) for row in kept} == formats
+
+
+IMAGES = {
+    "1.1": None,
+    "1.2": ["PatientID differs from that of the image's series"],
+    "1.3": ["StudyInstanceUID differs from that of the image's series", "another"],
+    "1.4": ["Modality differs from that of the image's series"],
+}
+_OF_FILES = (
+    ("image", "header_digest"), ("image", "file_size"), ("directory", "real_path"),
+    ("file", "digest"), ("file", "stamp"), ("file", "link"), ("file", "patient_id"),
+    ("file", "study_id"),
+)  # fmt: skip
+
+
+def test_files_of_images_survive_what_tells_them_apart(empty: Database) -> None:
+    """0011 and 0012, up and down: images and their files stay, and nothing is made up of them."""
+    migrate(empty, "0010")
+    with empty.writer.begin() as connection:
+        moment = "0" if empty.is_sqlite else "now()"
+        insert = text(
+            "INSERT INTO image (uid, created, modified, warnings) "
+            f"VALUES (:uid, {moment}, {moment}, {'' if empty.is_sqlite else 'CAST('}:warnings"
+            f"{'' if empty.is_sqlite else ' AS JSONB)'})"
+        )
+        told = {uid: None if given is None else json.dumps(given) for uid, given in IMAGES.items()}
+        connection.execute(insert, [{"uid": uid, "warnings": w} for uid, w in told.items()])
+        connection.execute(text("INSERT INTO directory (id, path) VALUES (7, '/a')"))
+        rows = [{"name": uid, "image": id} for id, uid in connection.execute(
+            text("SELECT id, uid FROM image"))]  # fmt: skip
+        connection.execute(
+            text("INSERT INTO file (directory_id, name, size, mtime_ns, image_id, outcome) "
+                 "VALUES (7, :name, 100, 1, :image, 0)"), rows,
+        )  # fmt: skip
+    upgrade(empty)
+    with empty.read_sync() as connection:
+        for table, column in _OF_FILES:
+            found = connection.execute(text(f"SELECT {column} FROM {table}")).scalars()
+            assert set(found) == {None}, column
+        named = connection.execute(
+            text("SELECT uid, header_patient_id, header_study_id FROM image ORDER BY uid")
+        )
+        assert [tuple(row) for row in named] == [
+            ("1.1", None, None), ("1.2", 0, None), ("1.3", None, 0), ("1.4", None, None),
+        ]  # fmt: skip
+    with empty.writer.begin() as connection:
+        connection.execute(text("UPDATE image SET file_size = 100"))
+        connection.execute(text("UPDATE file SET patient_id = 5"))
+    migrate(empty, "0010")
+    names = {column for _, column in _OF_FILES} | {"header_patient_id", "header_study_id"}
+    for table in ("image", "directory", "file"):
+        assert not names & {each["name"] for each in inspect(empty.writer).get_columns(table)}
+    with empty.read_sync() as connection:
+        joined = text("SELECT i.uid, f.name FROM file f JOIN image i ON i.id = f.image_id")
+        assert {(uid, uid) for uid in IMAGES} == {tuple(r) for r in connection.execute(joined)}
+    with empty.writer.begin() as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    with empty.read_sync() as connection:
+        require_current(empty)
+        assert _count(connection, "file") == len(IMAGES)

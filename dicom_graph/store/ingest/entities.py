@@ -54,6 +54,19 @@ class EntityKeys:
         """The id of the patient that the header names."""
         return self.patient.id if self.patient is not None else None
 
+    @property
+    def contradicting(self) -> tuple[int | None, int | None]:
+        """The ids of the patient and the study that the header names, where one of them is not
+        that of its series; else None and None.
+        """
+        series = self.series
+        if series is None:
+            return None, None
+        named = self.patient_id, self.study_id
+        pairs = zip(named, (series.patient_id, series.study_id), strict=True)
+        is_other = any(mine is not None and mine != theirs for mine, theirs in pairs)
+        return named if is_other else (None, None)
+
 
 class EntityWriter:
     """The ids of patients, studies and series lately written."""

@@ -36,7 +36,7 @@ _FIELDS = tuple(each.name for each in IMAGE.columns)
 _fields_of: Callable[[ImageFields], tuple[Any, ...]] = attrgetter(*_FIELDS)
 _COLUMNS = (
     "id", "created", "modified", "series_id", "format_id", "warnings", "header_digest", "file_size",
-    *_FIELDS,
+    "header_patient_id", "header_study_id", *_FIELDS,
 )  # fmt: skip
 _COLUMNS_OF: dict[str, tuple[str, ...]] = {
     "Modality": ("modality",),
@@ -110,7 +110,7 @@ class ImageWriter:
             warnings = [*file.warnings, *disagreements(file, place)] or None
             rows.append(
                 (id, now, now, series_id, formats[format_of(file)], warnings, file.digest,
-                 file.file.size, *_fields_of(file.entities.image))
+                 file.file.size, *place.contradicting, *_fields_of(file.entities.image))
             )  # fmt: skip
         inserted = insert_new(connection, _IMAGE, _COLUMNS, rows, "uid")
         place_of_uid = _COLUMNS.index("uid")
@@ -226,6 +226,7 @@ def _values(
     values["format_id"] = formats[format_of(file)]
     values["warnings"] = warnings or None
     values["header_digest"], values["file_size"] = file.digest, file.file.size
+    values["header_patient_id"], values["header_study_id"] = place.contradicting
     if file.changed:
         values["series_id"] = place.series.id if place.series else None
     return values

@@ -152,6 +152,9 @@ class Series(Entity, described=SERIES):
 class Image(Entity, described=IMAGE):
     """`header_digest` and `file_size` are those of the file that the stored header came from: only
     files that have both are ever given for the image. NULL: imported before they were noted.
+
+    `header_patient_id`, `header_study_id`: whom and what its header names, where that is not what
+    its series belongs to; no id of any row where that is not known any more.
     """
 
     __tablename__ = "image"
@@ -170,6 +173,8 @@ class Image(Entity, described=IMAGE):
     missing_since: Mapped[dt.datetime | None] = mapped_column(sort_order=101)
     header_digest: Mapped[bytes | None] = mapped_column(sort_order=110)
     file_size: Mapped[int | None] = mapped_column(Int64, sort_order=111)
+    header_patient_id: Mapped[int | None] = mapped_column(Id, sort_order=112)
+    header_study_id: Mapped[int | None] = mapped_column(Id, sort_order=113)
 
 
 class ImageFormat(Base):

@@ -302,6 +302,8 @@ COLUMNS: dict[str, dict[str, Show]] = {
         "missing_since": _nothing,
         "header_digest": _nothing,
         "file_size": _nothing,
+        "header_patient_id": _as_it_is,
+        "header_study_id": _as_it_is,
     },
     "image_format": {
         "id": _as_it_is,

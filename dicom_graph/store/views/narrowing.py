@@ -6,7 +6,8 @@ with `series` (a filter, a count, a facet, a relation), it sees no others, and n
 forgotten.
 
 A series is seen if its patient or its study is granted; an image, a header, a file through its
-series; a patient or a study if it is granted itself or one of its series is seen. A file whose
+series, but an image whose header names another patient or study only if one of these is granted
+too; a patient or a study if it is granted itself or one of its series is seen. A file whose
 header is not its image's is seen by those who see the image, if whom or what it names is granted
 too: its path may name another patient. Imports are not seen: their reports name files of all.
 
@@ -150,7 +151,7 @@ def _granted(hidden: "_Hidden", groups: Groups) -> dict[type[Base], ColumnElemen
         Series: or_(series.c.patient_id.in_(patients), series.c.study_id.in_(studies)),
         Patient: or_(patient.c.id.in_(patients), patient.c.id.in_(select(Series.patient_id))),
         Study: or_(study.c.id.in_(studies), study.c.id.in_(select(Series.study_id))),
-        Image: hidden.table(Image).c.series_id.in_(seen_series),
+        Image: _of_seen_series(hidden, patients, studies),
         ElementSet: hidden.table(ElementSet).c.series_id.in_(seen_series),
         Header: or_(header.c.element_id.is_not(None), header.c.image_id.in_(seen_images)),
         File: _of_seen_image(hidden, patients, studies),
@@ -158,6 +159,22 @@ def _granted(hidden: "_Hidden", groups: Groups) -> dict[type[Base], ColumnElemen
         ImportFailure: false(),
         AuditEntry: false(),
     }
+
+
+def _of_seen_series(
+    hidden: "_Hidden", patients: Select[Any], studies: Select[Any]
+) -> ColumnElement[bool]:
+    """Whether an image is of a series that is seen, and its header says nothing of others."""
+    image = hidden.table(Image).c
+    names_no_other = and_(image.header_patient_id.is_(None), image.header_study_id.is_(None))
+    return and_(
+        image.series_id.in_(select(Series.id)),
+        or_(
+            names_no_other,
+            image.header_patient_id.in_(patients),
+            image.header_study_id.in_(studies),
+        ),
+    )
 
 
 def _of_seen_image(
@@ -180,7 +197,7 @@ def _of_seen_image(
     is_granted = or_(file.patient_id.in_(patients), file.study_id.in_(studies))
     of_image = select(image.id).where(
         image.id == file.image_id,
-        image.series_id.in_(select(Series.id)),
+        _of_seen_series(hidden, patients, studies),
         or_(is_same, is_alone, is_granted),
     )
     return of_image.correlate(hidden.table(File)).exists()
