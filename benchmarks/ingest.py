@@ -50,6 +50,7 @@ from benchmarks.memory import PeakMemory
 from benchmarks.tree import multiply
 from dicom_graph.importing.discover import Discovery
 from dicom_graph.importing.foreground import run_import
+from dicom_graph.importing.options import ImportOptions
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobCounts, JobOrigin, JobRequest
@@ -194,7 +195,7 @@ def time_import(database: Database, request: JobRequest, processes: int | None) 
         progress.append((time.perf_counter() - start, counts.processed))
 
     with PeakMemory() as memory:
-        run_import(database, request, processes=processes, progress=record)
+        run_import(database, request, ImportOptions(processes=processes), progress=record)
         database.close_writer()
     return Import(time.perf_counter() - start, memory.peak, progress)
 

@@ -23,6 +23,7 @@ from dicom_graph.graph.context import Context
 from dicom_graph.graph.schema import schema
 from dicom_graph.importing.background import JobRunner
 from dicom_graph.importing.foreground import Report, run_import
+from dicom_graph.importing.options import ImportOptions
 from dicom_graph.services import Services
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
@@ -247,7 +248,7 @@ class Graph:
 
     async def execute(self, query: str, **variables: Any) -> Any:
         """The whole result of an operation."""
-        runner = JobRunner(self.database, roots=(), batch_size=500)
+        runner = JobRunner(self.database, roots=(), options=ImportOptions(batch_size=500))
         services = Services(store=self.store, runner=runner, storage_root=self.storage_root)
         self.statements.clear()
         return await schema.execute(

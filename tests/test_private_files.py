@@ -14,6 +14,7 @@ import pytest
 
 from dicom_graph.access.audit import AuditLog, AuditMode
 from dicom_graph.importing.foreground import run_import
+from dicom_graph.importing.options import ImportOptions
 from dicom_graph.importing.private_storage import StoragePermissionsRepair
 from dicom_graph.importing.uploads import Upload
 from dicom_graph.importing.work_folder import WORK_FOLDER
@@ -113,7 +114,7 @@ def test_a_backup(database: Database, tmp_path: Path, umask: int) -> None:
 
 def store(database: Database, storage: Storage, tree: Path, root: Path) -> None:
     request = JobRequest((str(tree),), Mode.MINIMAL, origin=JobOrigin.PYTHON, storage=storage)
-    report = run_import(database, request, storage_root=root, processes=1)
+    report = run_import(database, request, ImportOptions(storage_root=root, processes=1))
     assert not report.failures
     assert report.counts.created
 
@@ -161,7 +162,7 @@ def test_what_was_stored_when_others_could_read_it_is_mended(
     mine = make_file(root / "my" / "own" / "folder" / "scan.dcm")
     flat = make_file(root / "flat.dcm")
     request = JobRequest((str(mine), str(flat)), Mode.MINIMAL, origin=JobOrigin.PYTHON)
-    assert run_import(database, request, processes=1).counts.created == 2
+    assert run_import(database, request, ImportOptions(processes=1)).counts.created == 2
     for path in [root, *root.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
     caplog.set_level(logging.INFO)

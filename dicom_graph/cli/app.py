@@ -38,6 +38,7 @@ from dicom_graph.cli.export import export
 from dicom_graph.cli.jobs import jobs, sync, watch, worker
 from dicom_graph.importing.factory import require_queue_of, upgrade_queue_of
 from dicom_graph.importing.foreground import run_import
+from dicom_graph.importing.options import ImportOptions
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.storage import paths_to_store
 from dicom_graph.settings import Settings, SettingsError
@@ -149,11 +150,7 @@ def import_files(
         report = run_import(
             store,
             request,
-            batch_size=settings.batch_size,
-            max_inline_bytes=settings.max_inline_bytes,
-            processes=settings.import_processes,
-            storage_root=settings.storage_root,
-            file_seconds=settings.file_seconds,
+            ImportOptions.of(settings),
             stop=stop,
             progress=show,
         )

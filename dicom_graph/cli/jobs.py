@@ -23,6 +23,7 @@ from dicom_graph.cli.console import (
 from dicom_graph.importing.factory import require_queue_of
 from dicom_graph.importing.file_events import ListenError
 from dicom_graph.importing.foreground import Report, read_report, retry_import, run_import
+from dicom_graph.importing.options import ImportOptions
 from dicom_graph.importing.roots import resolve_roots
 from dicom_graph.importing.sync import UnmountedError, check_mounts, gone_paths
 from dicom_graph.importing.watch import Watch, WatchOptions
@@ -75,10 +76,7 @@ def sync(
         report = run_import(
             store,
             request,
-            batch_size=settings.batch_size,
-            max_inline_bytes=settings.max_inline_bytes,
-            processes=settings.import_processes,
-            file_seconds=settings.file_seconds,
+            ImportOptions.of(settings),
             stop=stop,
             progress=show,
         )
@@ -112,15 +110,7 @@ def watch(
     def show(report: Report) -> None:
         print(as_json(report, indent=None) if in_json else as_text(report), flush=True)  # noqa: T201
 
-    options = WatchOptions(
-        settle,
-        poll,
-        resync,
-        settings.batch_size,
-        settings.max_inline_bytes,
-        settings.import_processes,
-        settings.file_seconds,
-    )
+    options = WatchOptions(settle, poll, resync, ImportOptions.of(settings))
     request = JobRequest(absolute, mode_of(mode, settings), pattern, prune=prune)
     try:
         Watch(store, request, options=options, stop=stop, on_report=show).run()
@@ -148,12 +138,9 @@ def worker(
     from dicom_graph.importing.queue.worker import Worker
 
     options = BatchOptions(
-        resolve_roots(settings.import_roots),
-        settings.batch_size,
-        settings.queue_batch_files,
-        settings.max_inline_bytes,
-        settings.storage_root,
-        settings.file_seconds,
+        imports=ImportOptions.of(settings),
+        roots=resolve_roots(settings.import_roots),
+        files=settings.queue_batch_files,
     )
     print(f"dicom-graph works for {store.safe_url}", file=sys.stderr)  # noqa: T201
     Worker(
@@ -206,11 +193,7 @@ def retry(job_id: JobId, in_json: JsonOption = False, database: DatabaseOption =
                 store,
                 job_id,
                 JobOrigin.CLI,
-                batch_size=settings.batch_size,
-                max_inline_bytes=settings.max_inline_bytes,
-                processes=settings.import_processes,
-                storage_root=settings.storage_root,
-                file_seconds=settings.file_seconds,
+                ImportOptions.of(settings),
                 stop=stop,
                 progress=show_progress,
             )

@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 from sqlalchemy import Select, select, tuple_
 
 from dicom_graph.importing.foreground import Report, run_import
+from dicom_graph.importing.options import ImportOptions
 from dicom_graph.importing.storage import paths_to_store
 from dicom_graph.settings import load_settings
 from dicom_graph.store.engine import Database
@@ -89,11 +90,7 @@ def import_path(
         report = run_import(
             opened,
             JobRequest(paths, how, pattern, not persistent, JobOrigin.PYTHON, storage=kept),
-            batch_size=settings.batch_size,
-            max_inline_bytes=settings.max_inline_bytes,
-            processes=settings.import_processes,
-            storage_root=settings.storage_root,
-            file_seconds=settings.file_seconds,
+            ImportOptions.of(settings),
             progress=progress,
         )
     finally:

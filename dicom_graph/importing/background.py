@@ -4,11 +4,10 @@ import logging
 import threading
 from pathlib import Path
 
-from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.importing.child_process import kill_children
 from dicom_graph.importing.job import JobRun
+from dicom_graph.importing.options import DEFAULTS, ImportOptions
 from dicom_graph.importing.private_storage import StoragePermissionsRepair
-from dicom_graph.importing.timeouts import FILE_SECONDS
 from dicom_graph.importing.uploads import discard_abandoned_uploads, discard_upload
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs.control import cancel_job, create_retry
@@ -40,19 +39,12 @@ class JobRunner:
         database: Database,
         *,
         roots: tuple[Path, ...],
-        batch_size: int = 1000,
-        max_inline_bytes: int = MAX_RAW,
-        processes: int | None = None,
-        storage_root: Path | None = None,
-        file_seconds: float = FILE_SECONDS,
+        options: ImportOptions = DEFAULTS,
     ) -> None:
         self._database = database
         self._roots = roots
-        self._batch_size = batch_size
-        self._max_inline_bytes = max_inline_bytes
-        self._processes = processes
-        self._storage_root = storage_root
-        self._file_seconds = file_seconds
+        self._options = options
+        self._storage_root = options.storage_root
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._n_troubles = 0
@@ -145,17 +137,7 @@ class JobRunner:
             job = claim_job(connection, job_id)
         if job is None:
             return
-        run = JobRun(
-            self._database,
-            job,
-            batch_size=self._batch_size,
-            max_inline_bytes=self._max_inline_bytes,
-            processes=self._processes,
-            roots=self._roots,
-            storage_root=self._storage_root,
-            stop=self._stop,
-            file_seconds=self._file_seconds,
-        )
+        run = JobRun(self._database, job, self._options, roots=self._roots, stop=self._stop)
         try:
             status = run.run()
         except Exception as error:

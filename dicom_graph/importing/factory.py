@@ -3,30 +3,20 @@
 from pathlib import Path
 
 from dicom_graph.importing.background import JobRunner
+from dicom_graph.importing.options import ImportOptions
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
 
 
 def make_runner(settings: Settings, database: Database, roots: tuple[Path, ...]) -> JobRunner:
     """Runs imports, or queues them. Raises SettingsError where the queue's library is missing."""
+    options = ImportOptions.of(settings)
     if settings.queue == "procrastinate":
         # Here, since the library is optional.
         from dicom_graph.importing.queue.runner import QueueRunner
 
-        return QueueRunner(
-            database,
-            stalled_after=settings.queue_stall_seconds,
-            storage_root=settings.storage_root,
-        )
-    return JobRunner(
-        database,
-        roots=roots,
-        batch_size=settings.batch_size,
-        max_inline_bytes=settings.max_inline_bytes,
-        processes=settings.import_processes,
-        storage_root=settings.storage_root,
-        file_seconds=settings.file_seconds,
-    )
+        return QueueRunner(database, stalled_after=settings.queue_stall_seconds, options=options)
+    return JobRunner(database, roots=roots, options=options)
 
 
 def require_queue_of(settings: Settings, database: Database) -> None:

@@ -3,15 +3,13 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import Connection, select
 
-from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.importing.discover import Leave
 from dicom_graph.importing.job import JobRun, Progress
+from dicom_graph.importing.options import DEFAULTS, ImportOptions
 from dicom_graph.importing.storage import required_root
-from dicom_graph.importing.timeouts import FILE_SECONDS
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs.control import create_retry, no_such_job
 from dicom_graph.store.jobs.jobs import (
@@ -43,40 +41,24 @@ class Report:
 def run_import(
     database: Database,
     request: JobRequest,
+    options: ImportOptions = DEFAULTS,
     *,
-    batch_size: int = 1000,
-    max_inline_bytes: int = MAX_RAW,
-    processes: int | None = None,
-    storage_root: Path | None = None,
     stop: threading.Event | None = None,
     progress: Progress | None = None,
     leave: Leave | None = None,
     mounts: tuple[str, ...] | None = None,
-    file_seconds: float = FILE_SECONDS,
 ) -> Report:
     """Run an import to its end, or until `stop` is set. Bad files are failures in the report.
 
-    `leave`, `mounts` and `file_seconds`: see `JobRun`. Raises StorageError where the files are to
+    `leave` and `mounts`: see `JobRun`. Raises StorageError where the files are to
     be kept and there is no storage root.
     """
     if request.storage is not Storage.IN_PLACE:
-        required_root(storage_root)
+        required_root(options.storage_root)
     with database.writer.begin() as connection:
         fail_dead_jobs(connection)
         job = _claimed(connection, create_job(connection, request))
-    run = JobRun(
-        database,
-        job,
-        batch_size=batch_size,
-        max_inline_bytes=max_inline_bytes,
-        processes=processes,
-        storage_root=storage_root,
-        stop=stop,
-        progress=progress,
-        leave=leave,
-        mounts=mounts,
-        file_seconds=file_seconds,
-    )
+    run = JobRun(database, job, options, stop=stop, progress=progress, leave=leave, mounts=mounts)
     return _report(database, run, job.id)
 
 
@@ -84,14 +66,10 @@ def retry_import(
     database: Database,
     job_id: int,
     origin: JobOrigin,
+    options: ImportOptions = DEFAULTS,
     *,
-    batch_size: int = 1000,
-    max_inline_bytes: int = MAX_RAW,
-    processes: int | None = None,
-    storage_root: Path | None = None,
     stop: threading.Event | None = None,
     progress: Progress | None = None,
-    file_seconds: float = FILE_SECONDS,
 ) -> Report:
     """Read again what an earlier import failed on, as a new import.
 
@@ -101,18 +79,8 @@ def retry_import(
         fail_dead_jobs(connection)
         job = _claimed(connection, create_retry(connection, job_id, origin))
         if job.request.storage is not Storage.IN_PLACE:
-            required_root(storage_root)
-    run = JobRun(
-        database,
-        job,
-        batch_size=batch_size,
-        max_inline_bytes=max_inline_bytes,
-        processes=processes,
-        storage_root=storage_root,
-        stop=stop,
-        progress=progress,
-        file_seconds=file_seconds,
-    )
+            required_root(options.storage_root)
+    run = JobRun(database, job, options, stop=stop, progress=progress)
     return _report(database, run, job.id)
 
 

@@ -12,20 +12,19 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.dicom.regular_file import lies_inside, resolved_roots
 from dicom_graph.importing.discover import Discovery, Leave, Walk, outside_roots
 from dicom_graph.importing.garbage_collection import rare_collections
 from dicom_graph.importing.known_files import with_known_files
 from dicom_graph.importing.ledger import JobLedger, Ledger
 from dicom_graph.importing.listing import Folder
+from dicom_graph.importing.options import DEFAULTS, ImportOptions
 from dicom_graph.importing.read_ahead import PENDING, PendingResult, ReadAhead
 from dicom_graph.importing.reader import Result
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.storage import FileStorage, in_parts, required_root
 from dicom_graph.importing.sync import Step, SyncPass, UnmountedError
 from dicom_graph.importing.timeouts import (
-    FILE_SECONDS,
     Calls,
     CallTimeout,
     DirectCalls,
@@ -83,51 +82,45 @@ class JobRun:
     """One run of a claimed job, in the calling thread.
 
     `stop` ends it at the next file, marked as interrupted. `progress` is called after each batch.
-    `processes` read the files, by default one for each core. `leave` tells of files that are not
-    to be read now. `mounts`: folders that must be there and hold something before a file is taken
-    for gone; by default the job's paths. `walk` finds the files, `ledger` records what became of
-    them: by default all of the job's, on its own row. `file_seconds`: how long a file, or a
-    folder's names, may give no answer; then it is a failure.
+    `leave` tells of files that are not to be read now. `mounts`: folders that must be there and
+    hold something before a file is taken for gone; by default the job's paths. `walk` finds the
+    files, `ledger` records what became of them: by default all of the job's, on its own row.
     """
 
     def __init__(
         self,
         database: Database,
         job: ClaimedJob,
+        options: ImportOptions = DEFAULTS,
         *,
-        batch_size: int = 1000,
-        max_inline_bytes: int = MAX_RAW,
-        processes: int | None = None,
         roots: tuple[Path, ...] | None = None,
-        storage_root: Path | None = None,
         stop: threading.Event | None = None,
         progress: Progress | None = None,
         leave: Leave | None = None,
         mounts: tuple[str, ...] | None = None,
         walk: Callable[[Calls], Walk] | None = None,
         ledger: Ledger | None = None,
-        file_seconds: float = FILE_SECONDS,
     ) -> None:
         self._database = database
         self._job = job
         self._ledger = ledger or JobLedger(job.id)
-        self._batch_size = batch_size
+        self._batch_size = options.batch_size
         self._stop = stop or threading.Event()
         self._progress = progress or (lambda counts: None)
-        self._calls = TimedCalls(file_seconds, self._while_waiting)
-        self._last_calls = TimedCalls(file_seconds, self._show_life)
+        self._calls = TimedCalls(options.file_seconds, self._while_waiting)
+        self._last_calls = TimedCalls(options.file_seconds, self._show_life)
         self._storage: FileStorage | None = None
         if job.request.storage is not Storage.IN_PLACE:
-            root = required_root(storage_root)
-            self._storage = FileStorage(database, root, job, file_seconds)
-        self._roots = _resolved_roots(job, roots, storage_root)
+            root = required_root(options.storage_root)
+            self._storage = FileStorage(database, root, job, options.file_seconds)
+        self._roots = _resolved_roots(job, roots, options.storage_root)
         self._discovery = (
             walk(self._calls)
             if walk
             else discovery_of(
                 job,
                 roots,
-                storage_root,
+                options.storage_root,
                 leave=leave,
                 mounts=mounts,
                 calls=self._calls,
@@ -139,12 +132,12 @@ class JobRun:
             if job.request.sync
             else None
         )
-        self._names = uploaded_names(job.request.paths, storage_root)
+        self._names = uploaded_names(job.request.paths, options.storage_root)
         self._ahead = ReadAhead(
             job.request.mode,
-            max_inline_bytes,
-            processes or available_cores(),
-            seconds=file_seconds,
+            options.max_inline_bytes,
+            options.processes or available_cores(),
+            seconds=options.file_seconds,
             calls=self._calls,
         )
         self._writer = BatchWriter(verify=job.request.verify)

@@ -8,12 +8,12 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.importing.discover import is_at_or_below
 from dicom_graph.importing.file_events import Listener
 from dicom_graph.importing.foreground import Report, run_import
+from dicom_graph.importing.options import DEFAULTS, ImportOptions
 from dicom_graph.importing.stable_files import StablePaths
-from dicom_graph.importing.timeouts import FILE_SECONDS, CallTimeout, TimedCalls
+from dicom_graph.importing.timeouts import CallTimeout, TimedCalls
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest.missing_files import knows_files_at
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
@@ -39,16 +39,12 @@ class WatchOptions:
     `settle`: seconds for which a file must stay as it is before it is read. `poll`: look at all
     files again and again instead of listening to the operating system, as a network file system
     needs. `resync`: seconds after which all is synced again, for what went unheard; 0 for never.
-    `file_seconds`: see `JobRun`.
     """
 
     settle: float = 2.0
     poll: bool = False
     resync: float = 3600.0
-    batch_size: int = 1000
-    max_inline_bytes: int = MAX_RAW
-    processes: int | None = None
-    file_seconds: float = FILE_SECONDS
+    imports: ImportOptions = DEFAULTS
 
 
 class Watch:
@@ -69,7 +65,7 @@ class Watch:
         self._options = options
         self._stop = stop
         self._on_report = on_report
-        self._calls = TimedCalls(options.file_seconds, self._check_stop)
+        self._calls = TimedCalls(options.imports.file_seconds, self._check_stop)
         self._settling = StablePaths(options.settle, self._calls)
 
     def run(self) -> None:
@@ -138,10 +134,7 @@ class Watch:
         report = run_import(
             self._database,
             replace(self._request, paths=tuple(paths)),
-            batch_size=self._options.batch_size,
-            max_inline_bytes=self._options.max_inline_bytes,
-            processes=self._options.processes,
-            file_seconds=self._options.file_seconds,
+            self._options.imports,
             stop=self._stop,
             leave=leave,
             mounts=self._roots,

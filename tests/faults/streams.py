@@ -11,6 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from dicom_graph.graph.node import global_id
 from dicom_graph.importing.job import JobRun
+from dicom_graph.importing.options import ImportOptions
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import (
@@ -107,7 +108,7 @@ async def _hear(made: ClientConnection) -> str:
 
 
 def _run(database: Database, id: int) -> None:
-    JobRun(database, claimed(database, id), processes=1, batch_size=5).run()
+    JobRun(database, claimed(database, id), ImportOptions(processes=1, batch_size=5)).run()
 
 
 def claimed(database: Database, id: int) -> ClaimedJob:

@@ -15,6 +15,7 @@ from sqlalchemy import event
 from dicom_graph.dicom.csa import CSA_CREATOR
 from dicom_graph.importing.entities import delete_entity
 from dicom_graph.importing.foreground import Report, run_import
+from dicom_graph.importing.options import ImportOptions
 from dicom_graph.store.edit.prune import prune
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
@@ -278,7 +279,7 @@ async def test_each_of_a_series_is_told_apart(
         save(data_set, tmp_path / str(number // 20) / f"{number}.dcm")
     for folder in (tmp_path / "0", tmp_path / "1"):
         request = JobRequest((str(folder),), Mode.FULL, origin=JobOrigin.PYTHON)
-        assert run_import(database, request, batch_size=7).counts.created == 20
+        assert run_import(database, request, ImportOptions(batch_size=7)).counts.created == 20
     for number in (0, 6, 7, 25, 39):
         wanted = {"csa": {"path": "Own", "number": {"eq": number}}}
         assert await holders(graph, wanted) == {str(number)}

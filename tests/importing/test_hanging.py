@@ -15,6 +15,7 @@ from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.dicom.mode import Mode
 from dicom_graph.importing.discover import Discovery
 from dicom_graph.importing.foreground import Report, run_import
+from dicom_graph.importing.options import ImportOptions
 from dicom_graph.importing.read_ahead import PENDING, ReadAhead
 from dicom_graph.importing.reader import Result
 from dicom_graph.importing.timeouts import CallTimeout, TimedCalls, TimeoutFailure, beat
@@ -66,7 +67,10 @@ def run(
 ) -> Report:
     request = JobRequest(tuple(map(str, paths)), origin=JobOrigin.PYTHON, **options)  # type: ignore[arg-type]
     return run_import(
-        database, request, processes=processes, stop=stop, storage_root=root, file_seconds=SECONDS
+        database,
+        request,
+        ImportOptions(processes=processes, storage_root=root, file_seconds=SECONDS),
+        stop=stop,
     )
 
 
@@ -215,13 +219,13 @@ def test_a_mount_that_hangs_ends_the_import_with_a_reason(
         mount.add(f"{number:02}.dcm", content(tmp_path), Hang.OPEN)
     make_series(tmp_path / "z", 2)
     request = JobRequest((str(mount.folder), str(tmp_path / "z")), origin=JobOrigin.PYTHON)
-    report = run_import(database, request, processes=2, file_seconds=0.5)
+    report = run_import(database, request, ImportOptions(processes=2, file_seconds=0.5))
     assert report.status is JobStatus.FAILED
     assert "10 files one after the other gave no answer" in str(report.error)
     assert report.counts.failed == 10
     # And one file that answers makes the others go on.
     mount.change("05.dcm", Hang.NOTHING)
-    report = run_import(database, request, processes=2, file_seconds=1.5)
+    report = run_import(database, request, ImportOptions(processes=2, file_seconds=1.5))
     assert report.status is JobStatus.COMPLETED
     assert (report.counts.created, report.counts.failed) == (3, 11)
 
@@ -300,7 +304,7 @@ def test_a_watch_goes_on_past_a_file_that_hangs(
     fill(mount, tmp_path, a=Hang.NOTHING)
     reports: list[Report] = []
     stop = threading.Event()
-    options = WatchOptions(0.2, poll=True, file_seconds=SECONDS, processes=1)
+    options = WatchOptions(0.2, poll=True, imports=ImportOptions(file_seconds=SECONDS, processes=1))
     watch = Watch(
         database, JobRequest((str(mount.folder),)), options=options, stop=stop,
         on_report=reports.append,

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import event
 
 from dicom_graph.importing.foreground import Report, run_import
+from dicom_graph.importing.options import ImportOptions
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobCounts, JobOrigin, JobRequest, JobStatus
@@ -205,7 +206,10 @@ def test_a_file_that_vanishes_meanwhile_fails_and_the_rest_goes_on(
     paths = make_series(tmp_path / "a", 3)
     request = JobRequest((str(tmp_path / "a"),), origin=JobOrigin.PYTHON)
     report = run_import(
-        database, request, batch_size=1, progress=lambda counts: paths[1].unlink(missing_ok=True)
+        database,
+        request,
+        ImportOptions(batch_size=1),
+        progress=lambda counts: paths[1].unlink(missing_ok=True),
     )
     assert report.counts == JobCounts(found=3, created=2, failed=1)
     assert reasons(report) == {paths[1].name: "No such file or directory"}

@@ -9,6 +9,7 @@ from sqlalchemy import event, update
 
 from dicom_graph.importing.background import JobRunner
 from dicom_graph.importing.foreground import Report, read_report, retry_import, run_import
+from dicom_graph.importing.options import ImportOptions
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.control import JobControlError, cancel_job, create_retry
@@ -62,7 +63,7 @@ def test_a_running_job_ends_at_its_next_batch(
                 assert cancel_job(connection, 1) is JobStatus.RUNNING
 
     request = JobRequest((str(tmp_path / "a"),), origin=JobOrigin.PYTHON)
-    report = run_import(database, request, batch_size=2, progress=cancel)
+    report = run_import(database, request, ImportOptions(batch_size=2), progress=cancel)
     other.close_writer()
     assert report.status is JobStatus.CANCELLED
     assert report.counts.created == 6
@@ -94,7 +95,7 @@ def test_a_job_that_another_process_took_is_neither_written_nor_ended(
                 connection.execute(statement)
 
     request = JobRequest((str(tmp_path / "a"),), origin=JobOrigin.PYTHON)
-    report = run_import(database, request, batch_size=2, progress=take_over)
+    report = run_import(database, request, ImportOptions(batch_size=2), progress=take_over)
     other.close_writer()
     assert report.status is JobStatus.RUNNING
     job = job_of(database, 1)
@@ -117,7 +118,7 @@ def test_an_import_that_was_buried_does_not_end_as_if_it_had_lived(
                 fail_dead_jobs(connection)
 
     request = JobRequest((str(tmp_path / "a"),), origin=JobOrigin.CLI)
-    report = run_import(database, request, batch_size=2, progress=bury)
+    report = run_import(database, request, ImportOptions(batch_size=2), progress=bury)
     other.close_writer()
     assert report.status is JobStatus.FAILED
     assert "died" in str(report.error)
@@ -190,7 +191,7 @@ def test_a_retry_of_a_folder_keeps_to_the_pattern(
 
 def run_waiting(database: Database, count: int) -> None:
     """Run what waits, as a server does, until so many jobs have been completed."""
-    runner = JobRunner(database, roots=(Path("/"),), batch_size=2)
+    runner = JobRunner(database, roots=(Path("/"),), options=ImportOptions(batch_size=2))
     runner.start()
     try:
         until(

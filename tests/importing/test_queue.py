@@ -15,6 +15,7 @@ from sqlalchemy import Connection, event, func, select
 
 from dicom_graph.importing.background import JobRunner
 from dicom_graph.importing.foreground import Report, read_report, run_import
+from dicom_graph.importing.options import ImportOptions
 from dicom_graph.importing.queue.batch import BatchLedger, BatchOptions, BatchRunner
 from dicom_graph.importing.queue.library import QUEUE, Queue, RetryLater
 from dicom_graph.importing.queue.runner import QueueRunner
@@ -34,7 +35,7 @@ from tests.waiting import until
 pytestmark = pytest.mark.slow
 
 BAD = bytes(128) + b"DICM" + b"\xff" * 99
-OPTIONS = BatchOptions(batch_size=3, batch_files=7)
+OPTIONS = BatchOptions(imports=ImportOptions(batch_size=3), files=7)
 
 
 @pytest.fixture(scope="module")

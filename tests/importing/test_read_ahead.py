@@ -16,6 +16,7 @@ import pytest
 from dicom_graph.dicom.elements import MAX_RAW, Element
 from dicom_graph.importing.discover import Discovery
 from dicom_graph.importing.foreground import Report, run_import
+from dicom_graph.importing.options import ImportOptions
 from dicom_graph.importing.read_ahead import PENDING, ReadAhead
 from dicom_graph.importing.reader import FileReader, Result
 from dicom_graph.store.engine import Database
@@ -239,7 +240,7 @@ def test_an_import_that_is_cancelled_leaves_no_process(
             stop.set()
 
     request = JobRequest((str(large_tree),), origin=JobOrigin.PYTHON)
-    report = run_import(database, request, processes=2, stop=stop, progress=progress)
+    report = run_import(database, request, ImportOptions(processes=2), stop=stop, progress=progress)
     assert report.status is JobStatus.CANCELLED
     assert report.counts.processed < report.counts.found
     assert len(seen) == 2

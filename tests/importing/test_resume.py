@@ -15,6 +15,7 @@ from sqlalchemy import func, select, update
 
 from dicom_graph.importing.background import JobRunner
 from dicom_graph.importing.foreground import run_import
+from dicom_graph.importing.options import ImportOptions
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import (
@@ -115,7 +116,7 @@ def kill_import(tree: Path, database: Database, url: str, goal: int, delay: floa
 
 
 def make_runner(database: Database) -> JobRunner:
-    return JobRunner(database, roots=(Path("/"),), batch_size=2)
+    return JobRunner(database, roots=(Path("/"),), options=ImportOptions(batch_size=2))
 
 
 def run_to_the_end(database: Database) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dicom_graph.importing.background import JobRunner
+from dicom_graph.importing.options import ImportOptions
 from dicom_graph.importing.roots import ForbiddenPathError, check_path, resolve_roots
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs.jobs import JobRequest
@@ -95,7 +96,9 @@ def run_api_import(database: Database) -> Callable[..., Tables]:
     """Import a path as the API does, within roots; returns the tables when the job has ended."""
 
     def run(path: Path, *roots: Path, **options: Any) -> Tables:
-        runner = JobRunner(database, roots=resolve_roots(roots), batch_size=500)
+        runner = JobRunner(
+            database, roots=resolve_roots(roots), options=ImportOptions(batch_size=500)
+        )
         job_id = runner.submit(JobRequest((str(path),), **options))
         runner.start()
         try:

@@ -11,6 +11,7 @@ import pytest
 from pydicom import dcmread
 
 from dicom_graph.importing.foreground import Report, run_import
+from dicom_graph.importing.options import ImportOptions
 from dicom_graph.importing.safe_files import (
     Identity,
     StorageError,
@@ -45,7 +46,7 @@ def keep(database: Database, root: Path) -> Keep:
     def run(storage: Storage, *paths: Path, to: Path = root, **options: Any) -> Report:
         given = paths_to_store(storage, [str(path) for path in paths], to)
         request = JobRequest(given, Mode.FULL, origin=JobOrigin.PYTHON, storage=storage, **options)
-        return run_import(database, request, storage_root=to)
+        return run_import(database, request, ImportOptions(storage_root=to))
 
     return run
 
@@ -333,7 +334,7 @@ def test_a_file_that_changes_meanwhile_is_not_taken(
         if paths[-1].exists():
             os.utime(paths[-1], ns=(1, 1))
 
-    report = run_import(database, request, storage_root=root, progress=change)
+    report = run_import(database, request, ImportOptions(storage_root=root), progress=change)
     assert (report.counts.created, report.counts.failed) == (69, 1)
     assert "changed" in reasons(report)[paths[-1].name]
     assert paths[-1].exists()

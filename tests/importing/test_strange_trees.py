@@ -13,6 +13,7 @@ import pytest
 
 from dicom_graph.dicom.reading import read_instance
 from dicom_graph.importing.foreground import Report, run_import
+from dicom_graph.importing.options import ImportOptions
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs.jobs import JobCounts, JobOrigin, JobRequest
 from tests.contents import contents
@@ -101,7 +102,10 @@ def test_a_file_that_changed_since_it_was_found_is_taken_as_it_is_now(
             make_file(paths[2], ImageComments="longer than before")
 
     request = JobRequest((str(tmp_path / "a"),), origin=JobOrigin.PYTHON)
-    assert run_import(database, request, batch_size=1, progress=rewrite).counts.created == 3
+    assert (
+        run_import(database, request, ImportOptions(batch_size=1), progress=rewrite).counts.created
+        == 3
+    )
     assert import_files(tmp_path / "a", mode=request.mode).counts == JobCounts(found=3, existing=3)
 
 

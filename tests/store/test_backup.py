@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dicom_graph.importing.foreground import Report, run_import
+from dicom_graph.importing.options import ImportOptions
 from dicom_graph.store.backup import back_up
 from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.ingest import Mode
@@ -45,8 +46,12 @@ def test_a_backup_while_an_import_writes_is_of_one_moment(
     make_series(tmp_path / "files", 120)
     began = threading.Event()
     request = JobRequest((str(tmp_path / "files"),), Mode.FULL, origin=JobOrigin.PYTHON)
-    options = {"batch_size": 4, "processes": 1, "progress": lambda _: began.set()}
-    importer = threading.Thread(target=run_import, args=(database, request), kwargs=options)
+    options = ImportOptions(batch_size=4, processes=1)
+    importer = threading.Thread(
+        target=run_import,
+        args=(database, request, options),
+        kwargs={"progress": lambda _: began.set()},
+    )
     importer.start()
     began.wait(30)
     sizes = []

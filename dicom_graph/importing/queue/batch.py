@@ -9,15 +9,15 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.importing.discover import Discovery
 from dicom_graph.importing.job import JobRun, discovery_of
+from dicom_graph.importing.options import DEFAULTS, ImportOptions
 from dicom_graph.importing.queue.file_ranges import FileRange, FileRangesWalk
 from dicom_graph.importing.queue.library import Queue, RetryLater
 from dicom_graph.importing.queue.plan import Plan, StoppedAtError
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.sync import UnmountedError, check_mounts
-from dicom_graph.importing.timeouts import FILE_SECONDS, Calls, CallTimeout, TimedCalls
+from dicom_graph.importing.timeouts import Calls, CallTimeout, TimedCalls
 from dicom_graph.importing.uploads import discard_upload
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs.batches import (
@@ -38,16 +38,13 @@ _SENT_ON = 5
 _MAX_WAIT = 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchOptions:
-    """How batches are cut and read; see the settings of the same names."""
+    """How batches are cut, and how their files are read. `files`: so many to a batch."""
 
+    imports: ImportOptions = DEFAULTS
     roots: tuple[Path, ...] | None = None
-    batch_size: int = 500
-    batch_files: int = 1000
-    max_inline_bytes: int = MAX_RAW
-    storage_root: Path | None = None
-    file_seconds: float = FILE_SECONDS
+    files: int = 1000
 
 
 class BatchLedger:
@@ -134,8 +131,8 @@ class BatchRunner:
             except StorageError as error:
                 with self._database.writer.begin() as connection:
                     ledger.follow(connection, fail_job(connection, batch, str(error)))
-        if ledger.closed is not None and self._options.storage_root is not None:
-            discard_upload(batch.job.request.paths, self._options.storage_root)
+        if ledger.closed is not None and self._options.imports.storage_root is not None:
+            discard_upload(batch.job.request.paths, self._options.imports.storage_root)
         return ledger.closed
 
     def _require_here(self, batch: ClaimedBatch, tried: int) -> None:
@@ -145,13 +142,13 @@ class BatchRunner:
             paths = {
                 place.base for place in map(FileRange.of_text, batch.places) if place.is_folder
             }
-        calls = TimedCalls(self._options.file_seconds, self._require_going_on)
+        calls = TimedCalls(self._options.imports.file_seconds, self._require_going_on)
         try:
             is_here = not paths or calls.run(lambda: any(map(os.path.lexists, paths)))
         except CallTimeout:
             is_here = False
         if batch.job.request.storage is not Storage.IN_PLACE:
-            root = self._options.storage_root
+            root = self._options.imports.storage_root
             paths.add(str(root or "the storage root"))
             is_here = is_here and root is not None and root.is_dir()
         if is_here or tried >= _SENT_ON:
@@ -166,7 +163,7 @@ class BatchRunner:
     def _plan(self, batch: ClaimedBatch, ledger: BatchLedger) -> None:
         request = batch.job.request
         error = None
-        calls = TimedCalls(self._options.file_seconds, self._require_going_on)
+        calls = TimedCalls(self._options.imports.file_seconds, self._require_going_on)
         try:
             if request.sync:
                 mounts = [os.path.abspath(path) for path in request.paths]
@@ -175,7 +172,7 @@ class BatchRunner:
                 self._database,
                 batch,
                 self._discovery(batch, calls),
-                batch_files=self._options.batch_files,
+                batch_files=self._options.files,
                 put=self._queue.put,
                 stop=self._stop,
             )
@@ -193,7 +190,7 @@ class BatchRunner:
 
     def _discovery(self, batch: ClaimedBatch, calls: Calls) -> Discovery:
         options = self._options
-        return discovery_of(batch.job, options.roots, options.storage_root, calls=calls)
+        return discovery_of(batch.job, options.roots, options.imports.storage_root, calls=calls)
 
     def _require_going_on(self) -> None:
         """Raises RetryLater where this worker is to end."""
@@ -212,16 +209,12 @@ class BatchRunner:
         status = JobRun(
             self._database,
             replace(batch.job, request=request),
-            batch_size=self._options.batch_size,
-            max_inline_bytes=self._options.max_inline_bytes,
             # A batch is over before others had started; other workers use the other cores.
-            processes=1,
+            replace(self._options.imports, processes=1),
             roots=self._options.roots,
             stop=self._stop,
-            storage_root=self._options.storage_root,
             walk=walk,
             ledger=ledger,
-            file_seconds=self._options.file_seconds,
         ).run()
         if status is JobStatus.INTERRUPTED:
             raise RetryLater(0.0)

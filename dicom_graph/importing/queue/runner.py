@@ -1,11 +1,11 @@
 """The server's side of the queue: it hands imports over, and looks after those that are there."""
 
 import logging
-from pathlib import Path
 
 from sqlalchemy import Connection
 
 from dicom_graph.importing.background import JobRunner
+from dicom_graph.importing.options import DEFAULTS, ImportOptions
 from dicom_graph.importing.queue.library import ConnectorException, Queue
 from dicom_graph.importing.queue.rescue import rescue
 from dicom_graph.store.engine import Database
@@ -26,9 +26,9 @@ class QueueRunner(JobRunner):
     """Runs no import itself: workers do. Takes over what was asked for without the queue."""
 
     def __init__(
-        self, database: Database, *, stalled_after: float, storage_root: Path | None = None
+        self, database: Database, *, stalled_after: float, options: ImportOptions = DEFAULTS
     ) -> None:
-        super().__init__(database, roots=(), storage_root=storage_root)
+        super().__init__(database, roots=(), options=options)
         self._queue = Queue(database)
         self._stalled_after = stalled_after
 
