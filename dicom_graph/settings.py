@@ -149,6 +149,11 @@ class Settings(BaseSettings):
         description="The role of users that a proxy names and the database does not know: "
         "viewer, importer, editor or admin; without it they are refused.",
     )
+    ungrouped_viewers: Literal["auto", "all", "nothing"] = Field(
+        default="auto",
+        description="What viewers see who are in no group, also those whom a proxy names: "
+        "`nothing`, `all`; `auto`, nothing once there is a group.",
+    )
     allowed_origins: Annotated[list[str], NoDecode] = Field(
         default_factory=list,
         description="Other sites whose pages may ask this server, such as "

@@ -11,7 +11,14 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from dicom_graph.access.principal import EVERYONE, Principal, Role, principal_of, principal_of_token
+from dicom_graph.access.principal import (
+    EVERYONE,
+    Principal,
+    Role,
+    Ungrouped,
+    principal_of,
+    principal_of_token,
+)
 from dicom_graph.access.secrets import PasswordChecker, digest_of, new_session
 from dicom_graph.access.throttle import Throttle
 from dicom_graph.store import accounts, had_users
@@ -71,11 +78,15 @@ class Authenticator:
         proxy_role: Role | None = None,
         session_hours: float = 12,
         always: bool = False,
+        ungrouped: Ungrouped = Ungrouped.AUTO,
     ) -> None:
-        """`always`: names are asked for even where there is neither a user nor a proxy."""
+        """`always`: names are asked for even where there is neither a user nor a proxy.
+        `ungrouped`: what viewers see who are in no group.
+        """
         self._database = database
         self._has_proxy = has_proxy
         self._always = always
+        self._ungrouped = ungrouped
         self._proxy_role = proxy_role
         self._session_time = dt.timedelta(hours=session_hours)
         self._passwords = PasswordChecker()
@@ -132,10 +143,10 @@ class Authenticator:
                 return await self._by_password(credentials)
             case Bearer(text):
                 token = await self._read(accounts.user_by_token, digest_of(text))
-                return principal_of_token(token) if token else None
+                return principal_of_token(token, self._ungrouped) if token else None
             case Cookie(text):
                 user = await self._read(accounts.user_by_session, digest_of(text))
-                return principal_of(user) if user else None
+                return principal_of(user, self._ungrouped) if user else None
             case Proxied(name):
                 return await self._by_proxy(name)
 
@@ -165,7 +176,7 @@ class Authenticator:
         user = await self._user(given.name)
         stored = user.password_hash if user is not None and not user.disabled else None
         if user is not None and self._passwords.is_known(stored, given.password):
-            return principal_of(user)
+            return principal_of(user, self._ungrouped)
         both = (given.address, given.name)
         async with self._verifying:
             self._addresses.check(given.address)
@@ -173,7 +184,7 @@ class Authenticator:
             right = await asyncio.to_thread(self._passwords.is_right, stored, given.password)
             if right and user is not None:
                 self._names.succeeded(both)
-                return principal_of(user)
+                return principal_of(user, self._ungrouped)
             self._addresses.failed(given.address)
             self._names.failed(both)
         return None
@@ -181,18 +192,23 @@ class Authenticator:
     async def _by_proxy(self, name: str) -> Principal | None:
         user = await self._user(name)
         if user is not None:
-            return None if user.disabled else principal_of(user)
+            return None if user.disabled else principal_of(user, self._ungrouped)
         if self._proxy_role is None or not is_storable(name):
             return None
-        return Principal(name, self._proxy_role)
+        has_groups = await self._ask(accounts.has_groups)
+        is_hidden = self._ungrouped.hides(self._proxy_role, has_groups=has_groups)
+        return Principal(name, self._proxy_role, () if is_hidden else None)
 
     async def _user(self, name: str) -> accounts.UserRow | None:
         """The user of a name, which may be any text."""
         return await self._read(accounts.user_by_name, name) if is_storable(name) else None
 
     async def _read(self, question: Callable[[Connection, K], T], key: K) -> T:
+        return await self._ask(lambda connection: question(connection, key))
+
+    async def _ask(self, question: Callable[[Connection], T]) -> T:
         async with self._database.read() as connection:
-            return await connection.run_sync(question, key)
+            return await connection.run_sync(question)
 
     def _open_session(self, user_id: int, cookie: str, expires_at: dt.datetime) -> None:
         with self._database.writer.begin() as connection:

@@ -1,7 +1,7 @@
 """Roles, and who a request comes from."""
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 from dicom_graph.store.accounts import TokenRow, UserRow
 
@@ -19,6 +19,21 @@ class Role(IntEnum):
     """Change, delete and refresh what is stored."""
     ADMIN = 4
     """Users, tokens, pruning and the audit log."""
+
+
+class Ungrouped(StrEnum):
+    """What viewers see who are in no group."""
+
+    AUTO = "auto"
+    """Nothing once there is a group; until then everything."""
+    ALL = "all"
+    NOTHING = "nothing"
+
+    def hides(self, role: Role, *, has_groups: bool) -> bool:
+        """Whether nothing is shown to who is in no group, and has this role."""
+        if role > Role.VIEWER or self is Ungrouped.ALL:
+            return False
+        return has_groups or self is Ungrouped.NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +64,24 @@ NOBODY = Principal("nobody", Role.NOBODY)
 """Who has not said yet who they are."""
 
 
-def principal_of(user: UserRow) -> Principal:
+def principal_of(user: UserRow, ungrouped: Ungrouped = Ungrouped.AUTO) -> Principal:
     """The principal of a user."""
-    return Principal(user.name, Role[user.role], user.groups, user.deidentified, user.id)
+    groups = _groups_of(user, ungrouped)
+    return Principal(user.name, Role[user.role], groups, user.deidentified, user.id)
 
 
-def principal_of_token(token: TokenRow) -> Principal:
+def principal_of_token(token: TokenRow, ungrouped: Ungrouped = Ungrouped.AUTO) -> Principal:
     """The principal of a token: it may what both the token and its user may."""
     user = token.user
     role = min(Role[token.role], Role[user.role])
     deidentified = token.deidentified or user.deidentified
-    return Principal(user.name, role, user.groups, deidentified, user.id, token.id)
+    groups = _groups_of(user, ungrouped)
+    return Principal(user.name, role, groups, deidentified, user.id, token.id)
+
+
+def _groups_of(user: UserRow, ungrouped: Ungrouped) -> tuple[int, ...] | None:
+    """The groups that limit a user, by its own role also where a token has a lesser one."""
+    is_outside = user.groups is None and not user.in_group
+    if is_outside and ungrouped.hides(Role[user.role], has_groups=user.has_groups):
+        return ()
+    return user.groups

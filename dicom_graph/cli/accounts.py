@@ -6,14 +6,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
-from dicom_graph.access.principal import Role
+from dicom_graph.access.principal import Role, Ungrouped
 from dicom_graph.access.secrets import digest_of, hash_password, new_token
 from dicom_graph.cli.audit import write_command
 from dicom_graph.settings import load_settings
@@ -92,12 +92,13 @@ def list_users(database: Url = None) -> None:
     """List all users."""
     with _written(database) as connection:
         rows = accounts.users(connection)
+        shut_out = _shut_out(connection, database)
     _print(
         ("name", "role", "password", "sees", "created", "disabled"),
         [
             (
                 row.name, row.role.lower(), "yes" if row.password_hash else "no",
-                _sees(limited=row.limited, deidentified=row.deidentified), _day(row.created),
+                _sees(row, shut_out), _day(row.created),
                 _day(row.disabled_at),
             )
             for row in rows
@@ -163,12 +164,19 @@ def create_token(
     expires_at = utc_now() + dt.timedelta(days=days) if days else None
     done = f"token create {name} --role {_stored(role or RoleName.VIEWER).lower()} --days {days}"
     with _written(database, done) as connection:
+        own = accounts.require_user(connection, name).role
         accounts.add_token(
             connection, name, digest_of(text), name=purpose,
             role=_stored(role or RoleName.VIEWER), expires_at=expires_at,
             deidentified=bool(deidentified),
         )  # fmt: skip
     print(text)  # noqa: T201
+    if Role[_stored(role or RoleName.VIEWER)] > Role[own]:
+        print(  # noqa: T201
+            f"dicom-graph: {name} is {own.lower()}, so the token may do no more than that (until "
+            f"`dicom-graph user change {name} --role …`)",
+            file=sys.stderr,
+        )
 
 
 @token.command("list")
@@ -201,10 +209,16 @@ def revoke_token(
 
 @group.command("add")
 def add_group(name: GroupName, database: Url = None) -> None:
-    """Add a group."""
+    """Add a group. From the first one on viewers who are in none see nothing, unless
+    DICOM_GRAPH_UNGROUPED_VIEWERS says so.
+    """
     _check_name(name)
     with _written(database, f"group add {name}") as connection:
+        before = _shut_out(connection, database)
         accounts.add_group(connection, name)
+        names = sorted(_shut_out(connection, database) - before)
+    if names:
+        print(f"these viewers see nothing now, in no group: {', '.join(names)}")  # noqa: T201
 
 
 @group.command("remove")
@@ -311,8 +325,18 @@ def _stored(role: RoleName) -> str:
     return Role[role.name].name
 
 
-def _sees(*, limited: bool, deidentified: bool) -> str:
-    return ("its groups" if limited else "everything") + (", no identities" * deidentified)
+def _shut_out(connection: Connection, url: str | None) -> set[str]:
+    """The viewers who see nothing since they are in no group."""
+    ungrouped = Ungrouped(load_settings(database_url=url).ungrouped_viewers)
+    is_hidden = ungrouped.hides(Role.VIEWER, has_groups=accounts.has_groups(connection))
+    return set(accounts.viewers_outside(connection)) if is_hidden else set()
+
+
+def _sees(row: Row[Any], shut_out: set[str]) -> str:
+    if row.name in shut_out:
+        return "nothing: in no group"
+    sees = "its groups" if row.limited else "everything"
+    return f"{sees}, no identities" if row.deidentified else sees
 
 
 def _day(moment: dt.datetime | None) -> str:

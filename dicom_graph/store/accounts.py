@@ -19,7 +19,10 @@ class AccountError(ValueError):
 
 
 class UserRow(NamedTuple):
-    """A user, and the ids of the groups that limit it: None for a user who sees everything."""
+    """A user, and the ids of the groups that limit it: None for one whom none limits.
+
+    `in_group`: whether it is in a group; `has_groups`: whether there is any.
+    """
 
     id: int
     name: str
@@ -28,6 +31,8 @@ class UserRow(NamedTuple):
     deidentified: bool
     disabled: bool
     groups: tuple[int, ...] | None
+    in_group: bool = False
+    has_groups: bool = False
 
 
 class GroupRow(NamedTuple):
@@ -50,6 +55,20 @@ class TokenRow(NamedTuple):
 def has_users(connection: Connection) -> bool:
     """Whether there is any user, also a disabled one: then nobody comes in without a name."""
     return connection.execute(select(User.id).limit(1)).first() is not None
+
+
+def has_groups(connection: Connection) -> bool:
+    """Whether there is any group."""
+    return connection.execute(select(Group.id).limit(1)).first() is not None
+
+
+def viewers_outside(connection: Connection) -> list[str]:
+    """Returns the names of the viewers whom no group limits and who are in none."""
+    inside = select(GroupMember.account_id)
+    statement = select(User.name).where(
+        User.role == "VIEWER", User.limited.is_(False), User.id.not_in(inside)
+    )
+    return list(connection.execute(statement.order_by(User.name)).scalars())
 
 
 def user_by_name(connection: Connection, name: str) -> UserRow | None:
@@ -82,13 +101,12 @@ def _user(connection: Connection, condition: ColumnElement[bool]) -> UserRow | N
     row = connection.execute(select(User.__table__).where(condition)).first()
     if row is None:
         return None
-    groups = None
-    if row.limited:
-        member = select(GroupMember.group_id).where(GroupMember.account_id == row.id)
-        groups = tuple(sorted(connection.execute(member).scalars()))
+    member = select(GroupMember.group_id).where(GroupMember.account_id == row.id)
+    groups = tuple(sorted(connection.execute(member).scalars()))
     return UserRow(
         row.id, row.name, row.role, row.password_hash, row.deidentified,
-        row.disabled_at is not None, groups,
+        row.disabled_at is not None, groups if row.limited else None, bool(groups),
+        bool(groups) or has_groups(connection),
     )  # fmt: skip
 
 

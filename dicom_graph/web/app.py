@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 
 from dicom_graph.access.audit import AuditLog, AuditMode
 from dicom_graph.access.authenticator import Authenticator
-from dicom_graph.access.principal import Role
+from dicom_graph.access.principal import Role, Ungrouped
 from dicom_graph.graph.inputs.from_json import condition_from_json
 from dicom_graph.imaging.service import Imaging
 from dicom_graph.importing.factory import make_runner
@@ -199,6 +199,7 @@ def _authenticator(database: Database, settings: Settings) -> Authenticator:
         proxy_role=Role[role.upper()] if role else None,
         session_hours=settings.session_hours,
         always=settings.login == "required",
+        ungrouped=Ungrouped(settings.ungrouped_viewers),
     )
 
 

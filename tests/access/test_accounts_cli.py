@@ -157,3 +157,26 @@ def test_a_proxy_header_that_anybody_could_send_is_refused(run: Run, tmp_path: P
     assert_one_line(run("user", "list"), "DICOM_GRAPH_TRUSTED_PROXIES")
     (tmp_path / ".env").write_text("DICOM_GRAPH_TRUSTED_PROXIES=anywhere\n")
     assert_one_line(run("user", "list"), "DICOM_GRAPH_TRUSTED_PROXIES: ")
+
+
+def test_the_first_group_says_whom_it_shuts_out(run: Run) -> None:
+    for name, role in (("ann", "viewer"), ("bob", "viewer"), ("eve", "editor")):
+        done(run("user", "add", name, "--role", role, given=PASSWORD))
+    done(run("user", "change", "bob", "--limited"))
+    assert (
+        done(run("group", "add", "cohort")) == "these viewers see nothing now, in no group: ann\n"
+    )
+    assert done(run("group", "add", "other")) == ""
+    listed = {line.split()[0]: line for line in done(run("user", "list")).splitlines()}
+    assert "nothing: in no group" in listed["ann"]
+    assert "its groups" in listed["bob"]
+    assert "everything" in listed["eve"]
+
+
+def test_a_token_that_may_less_than_it_says(run: Run) -> None:
+    done(run("user", "add", "ann", given=PASSWORD))
+    made = run("token", "create", "ann", "--role", "importer")
+    assert made.returncode == 0
+    assert len(made.stdout.split()) == 1
+    assert made.stderr.startswith("dicom-graph: ann is viewer, so the token may do no more")
+    assert run("token", "create", "ann", "--role", "viewer").stderr == ""

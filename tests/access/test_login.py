@@ -11,11 +11,15 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
+from dicom_graph.importing.foreground import run_import
 from dicom_graph.settings import Settings
 from dicom_graph.store import accounts
 from dicom_graph.store.engine import Database
+from dicom_graph.store.ingest import Mode
+from dicom_graph.store.jobs.jobs import JobRequest
 from tests.access.people import PASSWORD, QUICK, add_person
 from tests.conftest import Server, running_server
+from tests.make import make_series
 from tests.waiting import until
 
 ASK = {"query": "{ __typename }"}
@@ -207,6 +211,64 @@ def test_a_trusted_proxy_names_users(database_url: str) -> None:
         answer = httpx.post(url, json=change, headers=headers).json()
         assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
         assert "stranger is viewer" in answer["errors"][0]["message"]
+    database.close_writer()
+
+
+def test_viewers_in_no_group_see_nothing_once_there_is_a_group(
+    database_url: str, tmp_path: Path
+) -> None:
+    for patient in "AB":
+        make_series(tmp_path / patient, 1, PatientID=patient)
+    database = Database(database_url)
+    run_import(database, JobRequest((str(tmp_path),), Mode.NORMAL))
+    for name, role in (
+        ("alone", "VIEWER"),
+        ("member", "VIEWER"),
+        ("free", "VIEWER"),
+        ("carrier", "IMPORTER"),
+        ("chief", "ADMIN"),
+    ):
+        add_person(database, name, role)
+    editor = add_person(database, "reader", "EDITOR", token_role="VIEWER")
+    token = add_person(database, "robot", "VIEWER", token_role="ADMIN")
+    query = {"query": "{ patients { nodes { uid } } images { totalCount } }"}
+
+    def seen(server: Server, headers: dict[str, str]) -> list[str]:
+        answer = httpx.post(f"{server.url}/graphql", json=query, headers=headers).json()["data"]
+        assert answer["images"]["totalCount"] == len(answer["patients"]["nodes"])
+        return sorted(each["uid"] for each in answer["patients"]["nodes"])
+
+    def all_seen(ungrouped: str) -> dict[str, list[str]]:
+        given = proxied(
+            database_url,
+            trusted_proxies="127.0.0.1",
+            proxy_role="viewer",
+            ungrouped_viewers=ungrouped,
+        )
+        with running_server(given) as server:
+            names = ("alone", "stranger", "member", "free", "carrier", "chief")
+            found = {name: seen(server, {"X-Remote-User": name}) for name in names}
+            alone = httpx.BasicAuth("alone", PASSWORD)
+            answer = httpx.post(f"{server.url}/graphql", json=query, auth=alone).json()["data"]
+            assert sorted(p["uid"] for p in answer["patients"]["nodes"]) == found["alone"]
+            assert seen(server, editor.bearer) == ["A", "B"]
+            assert seen(server, token.bearer) == seen(server, token.cookie) == found["alone"]
+        return found
+
+    everything = {
+        name: ["A", "B"] for name in ("alone", "stranger", "member", "free", "carrier", "chief")
+    }
+    outside: dict[str, list[str]] = {"alone": [], "stranger": []}
+    assert all_seen("auto") == everything
+    assert all_seen("nothing") == everything | outside | {"member": [], "free": []}
+    with database.writer.begin() as connection:
+        accounts.add_group(connection, "cohort")
+        accounts.add_grant(connection, "cohort", "patient", "A")
+        for name in ("member", "free"):
+            accounts.add_member(connection, "cohort", name)
+        accounts.change_user(connection, "free", limited=False)
+    assert all_seen("auto") == everything | outside | {"member": ["A"]}
+    assert all_seen("all") == everything | {"member": ["A"]}
     database.close_writer()
 
 
