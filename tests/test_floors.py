@@ -11,7 +11,7 @@ import dicom_graph
 PACKAGE = Path(dicom_graph.__file__).parent
 FLOORS = {
     "settings_names": -1,
-    "error_codes": 0, "settings": 0, "client": 0, "signals": 0, "telemetry": 0,
+    "error_codes": 0, "json_text": 0, "settings": 0, "client": 0, "signals": 0, "telemetry": 0,
     "errors": 1, "subjects": 1, "dicom": 1, "store": 2,
     "access": 3, "importing": 3, "imaging": 3, "exports": 4, "services": 4,
     "graph": 5, "web": 6, "cli": 7, "__main__": 7,

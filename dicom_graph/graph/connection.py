@@ -1,7 +1,8 @@
 """Relay connections over keyset pages."""
 
 import datetime as dt
-from typing import Annotated, Any, Generic, TypeVar
+from collections.abc import Sequence
+from typing import Annotated, Any, Generic, TypeVar, cast
 
 import strawberry
 
@@ -10,8 +11,10 @@ from dicom_graph.graph.computed import computed
 from dicom_graph.graph.inputs.field_names import aggregate_field
 from dicom_graph.graph.limits.cost import DEFAULT_PAGE_SIZE
 from dicom_graph.graph.listing import Listing
+from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.graph.scalars import JSON
 from dicom_graph.store.read import Order, Page, PageRequest, Statistics
+from dicom_graph.store.read.rows import made_in_turns
 
 T = TypeVar("T")
 
@@ -81,9 +84,21 @@ def _json(value: Any) -> Any:
 
 @strawberry.type(description="A page of a list.")
 class Connection(Generic[T]):
-    nodes: list[T] = strawberry.field(description="The objects of the page, in order.")
-    page: strawberry.Private[Page]
+    """`page` and `nodes` are read by `graph.execution`, which knows what is asked of them."""
+
+    nodes: list[T] = strawberry.field(
+        description="The objects of the page, in order.", default_factory=list
+    )
     listing: strawberry.Private[Listing]
+    origin: strawberry.Private[object] = None
+    page: strawberry.Private[Page] = Page((), False, False)
+
+    async def fill(self) -> None:
+        """Read the page, and make its objects. Raises BadInput."""
+        self.page = await self.listing.page()
+        make = ENTITIES[self.listing.entity].type.from_row
+        rows = await whole_rows(self.listing, self.page.rows)
+        self.nodes = await made_in_turns(rows, lambda row: make(row, self.origin))
 
     @computed("The objects of the page with their cursors.")
     def edges(self) -> list[Edge[T]]:
@@ -118,6 +133,15 @@ class Connection(Generic[T]):
     ) -> Aggregate:
         name = aggregate_field(self.listing.entity, field)
         return Aggregate.of(await self.listing.statistics(name))
+
+
+async def whole_rows(listing: Listing, rows: Sequence[Any]) -> Sequence[Any]:
+    """The rows of a page as its objects are made of them."""
+    entity = ENTITIES[listing.entity]
+    if not entity.by_id_only:
+        return rows
+    found = await entity.rows(listing.context.loaders).load_many([row.id for row in rows])
+    return cast(Sequence[Any], found)
 
 
 def page_request(

@@ -2,11 +2,11 @@
 
 import datetime as dt
 import inspect
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import strawberry
 
+from dicom_graph.graph import together
 from dicom_graph.graph.connection import (
     After,
     Before,
@@ -26,7 +26,6 @@ from dicom_graph.store.read import (
     PageRequest,
 )
 from dicom_graph.store.read.relations import RELATIONS
-from dicom_graph.store.read.rows import made_in_turns
 
 Search = Annotated[
     str | None,
@@ -53,7 +52,7 @@ def root_list(entity: str, description: str) -> Any:
         order = order_of(entity, order_by)
         request = _request(info, order, first, after, last, before, offset)
         wanted = ENTITIES[entity].wanted(filter, search)
-        return await _connection(Listing(info.context, entity, request, wanted), None)
+        return Connection(listing=Listing(info.context, entity, request, wanted))
 
     return strawberry.field(resolver=_with_inputs(resolve, entity), description=description)
 
@@ -81,20 +80,10 @@ def related_list(relation: str, description: str) -> Any:
         request = _request(info, order, first, after, last, before, offset)
         wanted = ENTITIES[child].wanted(filter, search)
         listing = Listing(info.context, child, request, wanted, relation, self.as_parent())
-        return await _connection(listing, self)
+        return Connection(listing=listing, origin=self)
 
+    together.mark(resolve, together.Listed(relation))
     return strawberry.field(resolver=_with_inputs(resolve, child), description=description)
-
-
-async def _connection(listing: Listing, origin: Any) -> Connection[Any]:
-    page = await listing.page()
-    entity = ENTITIES[listing.entity]
-    rows: Sequence[Any] = page.rows
-    if entity.by_id_only:
-        rows = await entity.rows(listing.context.loaders).load_many([row.id for row in rows])
-    make = entity.type.from_row
-    nodes = await made_in_turns(rows, lambda row: make(row, origin))
-    return Connection(nodes=nodes, page=page, listing=listing)
 
 
 def _with_inputs(resolver: Any, entity: str) -> Any:
@@ -133,6 +122,7 @@ def related_count(relation: str, description: str) -> Any:
     async def resolve(self: Any, info: Info) -> int:
         return await info.context.loaders.counts(relation).load(self.as_parent())
 
+    together.mark(resolve, together.Counted(relation))
     return strawberry.field(resolver=resolve, description=description)
 
 

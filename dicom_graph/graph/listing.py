@@ -1,8 +1,10 @@
 """One list of entities that was asked for: all of a kind, or those of a parent."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dicom_graph.graph.context import Context
+from dicom_graph.store.formats import Columns
 from dicom_graph.store.read import (
     Condition,
     Page,
@@ -24,12 +26,23 @@ class Listing:
     relation: str | None = None
     parent: Parent | None = None
 
-    async def page(self) -> Page:
-        """The page that was asked for. Raises BadInput."""
+    async def page(self, columns: Columns = None) -> Page:
+        """The page that was asked for, with these columns of a list of all. Raises BadInput."""
         if self.relation is None:
-            return await answered(self.context.store.page(self.entity, self.request, self.wanted))
+            store = self.context.store
+            return await answered(store.page(self.entity, self.request, self.wanted, columns))
         loader = self.context.loaders.pages(self.relation, self.request, self.wanted)
         return await answered(loader.load(self._parent))
+
+    async def pages(self, parents: Sequence[Parent], columns: Columns = None) -> list[Page]:
+        """The same page of each parent's list, with these columns. Raises BadInput."""
+        assert self.relation is not None
+        given = list(dict.fromkeys(parents))
+        store = self.context.store
+        found = await answered(
+            store.pages_of(self.relation, given, self.request, self.wanted, columns)
+        )
+        return [found[parent] for parent in parents]
 
     async def count(self) -> int:
         """The length of the whole list."""

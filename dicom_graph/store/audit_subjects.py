@@ -42,6 +42,11 @@ class AuditSubjects:
             note(self, rows)
 
 
+def noted(entity: str, columns: frozenset[str] | None) -> frozenset[str] | None:
+    """These columns of an entity, and those that tell what a row is of; None for all."""
+    return None if columns is None else columns | _TELLING.get(entity, frozenset())
+
+
 def note(entity: str, rows: Iterable[Any]) -> None:
     """Note rows that are given, for whoever wants to know."""
     subjects = AUDIT_SUBJECTS.get()
@@ -98,6 +103,12 @@ def _note_jobs(subjects: AuditSubjects, rows: Iterable[Any]) -> None:
 _NOTES = {
     "patient": _note_patients, "study": _note_studies, "series": _note_series,
     "image": _note_images, "header": _note_headers, "import_job": _note_jobs,
+}  # fmt: skip
+
+_TELLING = {
+    "patient": frozenset({"id", "uid"}), "study": frozenset({"id", "uid"}),
+    "series": frozenset({"id", "patient_id", "study_id"}), "image": frozenset({"id", "series_id"}),
+    "header": frozenset({"id", "image_id"}), "import_job": frozenset({"id"}),
 }  # fmt: skip
 
 AUDIT_SUBJECTS: ContextVar[AuditSubjects | None] = ContextVar("audit_subjects", default=None)

@@ -20,6 +20,8 @@ from dicom_graph.settings import default_folder
 from dicom_graph.store.deadline import DEADLINE, interrupted_at
 from dicom_graph.store.private_files import make_folder, restrict_to_owner
 from dicom_graph.store.sql.dialect import limit_waiting, refuse_condition, tune_sqlite_connection
+from dicom_graph.store.sql.one_hop import OneHopModule
+from dicom_graph.store.sql.pings import ping_rested
 from dicom_graph.store.sql.same_file import SameFile
 from dicom_graph.store.sql.unavailable import UNREACHABLE, DatabaseUnavailable
 from dicom_graph.store.storable import refuse_unstorable
@@ -157,16 +159,22 @@ class Database:
                 self.url.set(drivername="postgresql+psycopg"),
                 pool_size=self._pool_size,
                 max_overflow=0,
-                pool_pre_ping=True,
                 hide_parameters=True,
                 isolation_level="AUTOCOMMIT",
+                skip_autocommit_rollback=True,
                 connect_args=self._link(),
             )
             _listen_to_reader(engine)
+            event.listen(engine.sync_engine, "checkout", ping_rested)
             return engine
         self._make_folder()
         engine = create_async_engine(
             self.url.set(drivername="sqlite+aiosqlite"),
+            module=OneHopModule(),
+            # Readers begin no transaction, so there is none to end.
+            pool_reset_on_return=None,
+            isolation_level="AUTOCOMMIT",
+            skip_autocommit_rollback=True,
             pool_size=self._pool_size,
             max_overflow=0,
             connect_args={"timeout": _CONNECT_SECONDS},

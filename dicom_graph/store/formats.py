@@ -13,6 +13,8 @@ from dicom_graph.dicom.entities.image import FORMAT_TABLE, IMAGE
 from dicom_graph.store.sql.types import Text
 from dicom_graph.store.tables.archive import ImageFormat
 
+Columns = frozenset[str] | None
+"""The columns of an entity that are wanted, by name; None for all."""
 FORMAT_FIELDS = tuple(each.name for each in IMAGE.attributes if each.table == FORMAT_TABLE)
 
 
@@ -37,13 +39,15 @@ def _text(formats: FromClause, name: str) -> ColumnElement[Any]:
     return func.nullif(formats.c[name], "", type_=Text)
 
 
-def columns_of(table: FromClause, of: FromClause | None = None) -> list[ColumnElement[Any]]:
+def columns_of(
+    table: FromClause, of: FromClause | None = None, only: Columns = None
+) -> list[ColumnElement[Any]]:
     """The columns of an entity's table, with those of the format of an image.
 
     `of`: the table itself, where `table` is a part of it that may have other columns beside.
     """
     names = [column.name for column in (table if of is None else of).c]
     formats = FORMAT_FIELDS if "format_id" in names else ()
-    return [table.c[name] for name in names] + [
-        column_of(table, name).label(name) for name in formats
+    return [table.c[name] for name in names if only is None or name in only] + [
+        column_of(table, name).label(name) for name in formats if only is None or name in only
     ]

@@ -1,28 +1,23 @@
 """JSON of large answers, written in turns of the event loop."""
 
-import json
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from typing import Any
 
+from dicom_graph.json_text import JsonList, dumps
 from dicom_graph.store.turns import turns
 
 LARGE = 262_144
-"""Bytes; less is written at once, in a few milliseconds."""
-_AT_ONCE = 2000
+"""Bytes; more is sent piece by piece, as its client takes it."""
+_AT_ONCE = 20_000
 """Values that are written at once."""
-_CHARACTERS_IN_ONE = 64
-
-
-def dumps(value: object) -> str:
-    """The JSON of a value that is not large, in ASCII."""
-    return json.dumps(value, separators=(",", ":"))
+_BYTES_IN_ONE = 64
 
 
 async def written(value: object) -> AsyncGenerator[bytes, None]:
     """The JSON of a value, the same as `dumps` gives it, in parts."""
     ours = turns()
     for part in _parts(value):
-        yield part.encode("ascii")
+        yield part
         if ours.is_over():
             await ours.next_turn()
 
@@ -32,23 +27,23 @@ def is_large(value: object) -> bool:
     return _count(value) > _AT_ONCE
 
 
-def _parts(value: object) -> Iterator[str]:
-    if not isinstance(value, dict | list) or not is_large(value):
+def _parts(value: object) -> Iterator[bytes]:
+    if type(value) is JsonList or not isinstance(value, dict | list) or not is_large(value):
         yield dumps(value)
     elif isinstance(value, dict):
-        comma = "{"
+        comma = b"{"
         for name, each in value.items():
-            yield f"{comma}{dumps(name)}:"
+            yield b"%b%b:" % (comma, dumps(name))
             yield from _parts(each)
-            comma = ","
-        yield "}"
+            comma = b","
+        yield b"}"
     else:
-        comma = "["
+        comma = b"["
         for some in _together(value):
             yield comma
             yield from _parts(some[0]) if len(some) == 1 else [dumps(some)[1:-1]]
-            comma = ","
-        yield "]"
+            comma = b","
+        yield b"]"
 
 
 def _together(items: Iterable[Any]) -> Iterator[list[Any]]:
@@ -72,10 +67,12 @@ def _count(value: object) -> int:
     while waiting and count <= _AT_ONCE:
         each = waiting.pop()
         count += 1
-        if isinstance(each, dict):
+        if type(each) is JsonList:
+            count += each.n_bytes // _BYTES_IN_ONE
+        elif isinstance(each, dict):
             waiting.extend(each.values())
         elif isinstance(each, list):
             waiting.extend(each)
         elif isinstance(each, str):
-            count += len(each) // _CHARACTERS_IN_ONE
+            count += len(each) // _BYTES_IN_ONE
     return count

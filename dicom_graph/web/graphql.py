@@ -39,13 +39,14 @@ from dicom_graph.graph.context import Context
 from dicom_graph.graph.errors import Overloaded
 from dicom_graph.graph.schema import schema
 from dicom_graph.graph.uploading import FIELD, file_variables
+from dicom_graph.json_text import dumps
 from dicom_graph.services import Services
 from dicom_graph.store.work import PendingAnswers
 from dicom_graph.telemetry.request import CURRENT
 from dicom_graph.web.admission import TICKET, Kind
 from dicom_graph.web.body import PREFLIGHT_NEEDED, bounded, is_preflighted, refuse_length
 from dicom_graph.web.documents import DocumentMissing, Documents, require_document
-from dicom_graph.web.encoding import LARGE, dumps
+from dicom_graph.web.encoding import LARGE
 from dicom_graph.web.errors import ErrorResponse, code_of_status
 from dicom_graph.web.graphiql import graphiql_page
 from dicom_graph.web.graphql_form import GraphQLForm
@@ -347,7 +348,7 @@ class GraphQLView(GraphQL[Context, None]):
             return cast(GraphQLHTTPResponse, EncodedJson(await text_of(response)))
         return response
 
-    def encode_json(self, data: object) -> str:
+    def encode_json(self, data: object) -> str | bytes:
         """The JSON of an answer, which may be written already."""
         return data.text if isinstance(data, EncodedJson) else dumps(data)
 

@@ -17,8 +17,9 @@ from starlette.websockets import WebSocketDisconnect
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import WebSocketDisconnected
 
+from dicom_graph.json_text import dumps
 from dicom_graph.store.work import PendingAnswers, too_large
-from dicom_graph.web.encoding import dumps, is_large, written
+from dicom_graph.web.encoding import is_large, written
 
 log = logging.getLogger(__name__)
 _HELD = "dicom_graph.held"
@@ -92,7 +93,7 @@ class LargeAnswer(Response):
 def _refused(max_bytes: int) -> bytes:
     overrun = too_large(max_bytes)
     error = {"message": str(overrun), "extensions": {"code": overrun.code}}
-    return dumps({"data": None, "errors": [error]}).encode()
+    return dumps({"data": None, "errors": [error]})
 
 
 async def _send_all(parts: list[bytes], send: Send) -> None:
@@ -109,9 +110,9 @@ async def _send_all(parts: list[bytes], send: Send) -> None:
 async def text_of(content: object) -> str:
     """The JSON of a value, where it is sent in one piece."""
     if not is_large(content):
-        return dumps(content)
+        return dumps(content).decode()
     async with aclosing(written(content)) as encoded:
-        return b"".join([part async for part in encoded]).decode("ascii")
+        return b"".join([part async for part in encoded]).decode()
 
 
 class WebSocketAdapter(ASGIWebSocketAdapter):

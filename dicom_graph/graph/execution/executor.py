@@ -1,7 +1,8 @@
 """The executor: graphql-core's, without doing the same work again for each of many objects.
 
-Two things are done once. Both give the bytes and the errors of graphql-core's own way, as whatever
-is not plain goes that way:
+Lists of entities are answered level by level: see `levels`. Elsewhere two things are done once.
+Both give the values and the errors of graphql-core's own way, as whatever is not plain goes that
+way:
 
 - **An immutable object is completed once under one selection.** A `DataElement` never changes, and
   100 headers of a series hold nearly the same 340 of them. What it was completed to, a dictionary,
@@ -18,7 +19,6 @@ What is remembered lives as long as one operation, or one event of a subscriptio
 extension wraps resolvers, nothing is remembered: it has to see each call.
 """
 
-import json
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -27,25 +27,22 @@ from graphql import (
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
-    Undefined,
-    is_leaf_type,
-    is_list_type,
-    is_non_null_type,
 )
 from graphql.execution import Executor
 from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
 from graphql.pyutils import Path
-from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
-from strawberry.schema.schema_converter import GraphQLCoreConverter
 
+from dicom_graph.graph.connection import Connection
+from dicom_graph.graph.context import Context
+from dicom_graph.graph.execution.levels import Levels
+from dicom_graph.graph.execution.plain import reader, size_of
 from dicom_graph.graph.limits.limits import MAX_ERRORS, TooManyErrors
 from dicom_graph.graph.lists import ListCompletion
 from dicom_graph.graph.types.element import DataElement, DataElementDefinition
-from dicom_graph.store.work import WORK
+from dicom_graph.store.work import WORK, ResponseLimitExceeded
 
-Read = Callable[[Any], Any]
-Plan = list[tuple[str, Read]]
+Plan = list[tuple[str, Callable[[Any], Any]]]
 """The names of a selection's fields in the response, and how to read each off an object."""
 _OBJECT, _FIELD, _PLACE = 300, 50, 16
 """About the bytes of memory of an object in an answer, of each of its fields beside a text, and of
@@ -54,7 +51,31 @@ one that is in the answer already.
 _ERROR_BYTES, _ERROR_MEMORY = 300, 4000
 
 
-class MemoizingExecutor(StrawberryGraphQLCoreExecutionContext):
+class PlainExecutor(StrawberryGraphQLCoreExecutionContext):
+    """graphql-core's own way: each field of each object. A list is read before it is completed."""
+
+    def complete_value(
+        self,
+        return_type: GraphQLOutputType,
+        field_details_list: FieldDetailsList,
+        info: GraphQLResolveInfo[Any],
+        path: Path,
+        result: Any,
+        position_context: Any,
+    ) -> Any:
+        """Completes a value."""
+        given = (return_type, field_details_list, info, path, result, position_context)
+        if type(result) is Connection:
+            return self._complete_connection(result, *given)
+        return super().complete_value(*given)
+
+    async def _complete_connection(self, found: Connection[Any], *given: Any) -> Any:
+        await found.fill()
+        completed = super().complete_value(*given)
+        return await completed if self.is_awaitable(completed) else completed
+
+
+class MemoizingExecutor(PlainExecutor):
     """Executes one operation, as this module says."""
 
     immutable: frozenset[type] = frozenset({DataElement, DataElementDefinition})
@@ -132,6 +153,32 @@ class MemoizingExecutor(StrawberryGraphQLCoreExecutionContext):
             known[result.id] = _Completed(completed, self._n_bytes - n_bytes)
         return completed
 
+    async def _complete_connection(self, found: Connection[Any], *given: Any) -> Any:
+        """Completes a list level by level; where that does not do, as graphql-core does."""
+        return_type, details, info, path, _, _ = given
+        if self._remembers and self._work is not None and isinstance(info.context, Context):
+            levels = Levels(self, info.context, self._work)
+            needed = levels.needed(return_type, details, found.listing.entity)
+            found.page = await found.listing.page(needed)
+            try:
+                return await levels.root(return_type, details, path, found)
+            except ResponseLimitExceeded:
+                raise
+            except Exception:
+                self._forget_errors(path)  # Found again below, each with its path.
+        return await super()._complete_connection(found, *given)
+
+    def _forget_errors(self, path: Path) -> None:
+        """Forget the errors that were found below a path."""
+        place = path.as_list()
+        found = self.collected_errors
+        found._errors[:] = [
+            error for error in found._errors if (error.path or [])[: len(place)] != place
+        ]
+        found._error_positions -= {
+            at for at in found._error_positions if at and at.as_list()[: len(place)] == place
+        }
+
     @property
     def _n_bytes(self) -> int:
         return self._work.n_bytes if self._work is not None else 0
@@ -162,7 +209,7 @@ class MemoizingExecutor(StrawberryGraphQLCoreExecutionContext):
         """Completes a scalar, and counts its bytes."""
         completed = super().complete_leaf_value(return_type, result)
         if self._work is not None:
-            size = _size_of(completed)
+            size = size_of(completed)
             self._work.write(size, size)
         return completed
 
@@ -200,7 +247,7 @@ class MemoizingExecutor(StrawberryGraphQLCoreExecutionContext):
         for name, read in plan:
             value = result[name] = read(source)
             size += len(name) + 4
-            size += len(value) if type(value) is str and value.isascii() else _size_of(value)
+            size += len(value) if type(value) is str and value.isascii() else size_of(value)
         if self._work is not None:
             self._work.write(size, _OBJECT + _FIELD * len(plan) + size)
         return result
@@ -215,16 +262,11 @@ class MemoizingExecutor(StrawberryGraphQLCoreExecutionContext):
             plan.append((response_name, read))
         return plan if self._remembers else None
 
-    def _reader(self, parent: GraphQLObjectType, name: str) -> Read | None:
+    def _reader(self, parent: GraphQLObjectType, name: str) -> Callable[[Any], Any] | None:
         if name == "__typename":
             return lambda source: parent.name
         field = self.schema.get_field(parent, name)
-        defined = field and field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
-        complete = _completer(field.type) if field else None
-        if not defined or not defined.is_basic_field or complete is None:
-            return None
-        attribute: str = defined.python_name
-        return lambda source: complete(getattr(source, attribute))
+        return reader(field) if field is not None else None
 
 
 class _Completed(NamedTuple):
@@ -232,65 +274,3 @@ class _Completed(NamedTuple):
 
     value: dict[str, Any]
     n_bytes: int
-
-
-def _size_of(value: Any) -> int:
-    """About the bytes of a scalar in JSON."""
-    if type(value) is str:
-        return len(value) + 2 if value.isascii() else 6 * len(value) + 2
-    if isinstance(value, list | dict):
-        return len(json.dumps(value, default=str))
-    return 8
-
-
-class _Unfit(Exception):
-    """A value that a plan cannot complete."""
-
-
-def _completer(output: GraphQLOutputType) -> Read | None:
-    """What turns a value of a scalar type, or a list of such, into its output; may raise."""
-    if is_leaf_type(output):
-        return _coercing(output)
-    if not is_non_null_type(output) and not is_list_type(output):
-        return None
-    inner = _completer(output.of_type)
-    if inner is None:
-        return None
-    return _refusing_none(inner) if is_non_null_type(output) else _each(inner)
-
-
-def _coercing(output: GraphQLLeafType) -> Read:
-    coerce = output.coerce_output_value
-
-    def complete(value: Any) -> Any:
-        if value is None:
-            return None
-        if isinstance(value, Exception) or optimized_is_awaitable(value):
-            raise _Unfit
-        coerced = coerce(value)
-        if coerced is None or coerced is Undefined:
-            raise _Unfit
-        return coerced
-
-    return complete
-
-
-def _refusing_none(inner: Read) -> Read:
-    def complete(value: Any) -> Any:
-        completed = inner(value)
-        if completed is None:
-            raise _Unfit
-        return completed
-
-    return complete
-
-
-def _each(inner: Read) -> Read:
-    def complete(values: Any) -> Any:
-        if values is None:
-            return None
-        if not isinstance(values, list | tuple):
-            raise _Unfit
-        return [inner(value) for value in values]
-
-    return complete

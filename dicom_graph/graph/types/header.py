@@ -14,6 +14,7 @@ from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.scalars import JSON
+from dicom_graph.graph.together import elements_of
 from dicom_graph.graph.types.element import DataElement
 from dicom_graph.graph.types.header_table import TableRow, header_html, table_rows
 from dicom_graph.store.read import ElementQuery
@@ -30,6 +31,21 @@ _LARGE = 2000
 """Elements of a header, nested ones too."""
 _WRITTEN = 450
 """About the bytes of memory that an element takes as JSON."""
+
+
+def query_of(
+    keywords: Sequence[str] | None = None,
+    tags: Sequence[str] | None = None,
+    private: bool | None = None,
+    has_warnings: bool | None = None,
+) -> ElementQuery:
+    """The query of the arguments of `elements`. Raises BadInput for no keyword, or no tag."""
+    return ElementQuery(
+        keywords=frozenset(map(checked_keyword, keywords)) if keywords is not None else None,
+        tags=frozenset(map(checked_tag, tags)) if tags is not None else None,
+        private=private,
+        has_warnings=has_warnings,
+    )
 
 
 @strawberry.type(description="One element in the flat list of a header.")
@@ -97,6 +113,7 @@ class Header(Node):
         return DataElement.made_once(info, row) if row is not None else None
 
     @computed("Its elements in the order of their tags; all arguments narrow.")
+    @elements_of(query_of)
     async def elements(
         self,
         info: Info,
@@ -120,12 +137,7 @@ class Header(Node):
             strawberry.argument(description="Only elements with warnings, or only those without."),
         ] = None,
     ) -> list[DataElement]:
-        query = ElementQuery(
-            keywords=frozenset(map(checked_keyword, keywords)) if keywords is not None else None,
-            tags=frozenset(map(checked_tag, tags)) if tags is not None else None,
-            private=private,
-            has_warnings=has_warnings,
-        )
+        query = query_of(keywords, tags, private, has_warnings)
         rows = await info.context.loaders.elements_of(query).load(self.row)
         return [DataElement.made_once(info, row) for row in rows]
 

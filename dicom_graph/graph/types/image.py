@@ -14,6 +14,7 @@ from dicom_graph.graph.described import described_by, plain_fields
 from dicom_graph.graph.fields import columns, combined, edited_fields
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.scalars import BigInt
+from dicom_graph.graph.together import leads_to
 from dicom_graph.graph.types.header import Header
 from dicom_graph.graph.types.patient import Patient
 from dicom_graph.graph.types.pixels import Pixels
@@ -101,6 +102,7 @@ class Image(ImageFields, Node):
         return await info.context.loaders.entity("series").load(self.series_key)
 
     @computed("Its series; null where the header names none.")
+    @leads_to("series", by="series_id")
     async def series(self, info: Info) -> Series | None:
         row = await self._series(info)
         return Series.from_row(row) if row is not None else None
@@ -118,6 +120,7 @@ class Image(ImageFields, Node):
         return file_url("images", self.uid, "/header.json")
 
     @computed("Its header; null if it was imported in minimal mode.")
+    @leads_to("header", by="id", loader="header_of_image")
     async def header(self, info: Info) -> Header | None:
         row = await info.context.loaders.header_of_image.load(self.key)
         return Header.from_row(row) if row is not None else None

@@ -16,6 +16,7 @@ from dicom_graph.graph.described import described_by, plain_fields
 from dicom_graph.graph.fields import columns, combined, edited_fields, related_count, related_list
 from dicom_graph.graph.imaging import volumes_of
 from dicom_graph.graph.node import Node, global_id
+from dicom_graph.graph.together import leads_to
 from dicom_graph.graph.types.patient import Patient
 from dicom_graph.graph.types.sequence_type import SequenceType
 from dicom_graph.graph.types.study import Study
@@ -153,6 +154,7 @@ class Series(SeriesFields, Node):
         return [VaryingElement.from_row(row, contents.n_headers) for row in contents.varying]
 
     @computed("The study it belongs to; null where the header names none.")
+    @leads_to("study", by="study_id")
     async def study(self, info: Info) -> Study | None:
         if self.study_key is None:
             return None
@@ -160,6 +162,7 @@ class Series(SeriesFields, Node):
         return Study.from_row(row) if row is not None else None
 
     @computed("The patient; null where the header has no PatientID.")
+    @leads_to("patient", by="patient_id")
     async def patient(self, info: Info) -> Patient | None:
         if self.patient_key is None:
             return None

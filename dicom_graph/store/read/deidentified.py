@@ -10,6 +10,7 @@ from typing import Any
 
 from dicom_graph.dicom.confidentiality import Identifiers, Replacements, is_pseudonymous
 from dicom_graph.store.audit_subjects import note_pseudonymous
+from dicom_graph.store.formats import Columns
 from dicom_graph.store.read.conditions import (
     And,
     Condition,
@@ -70,10 +71,14 @@ class DeidentifiedStore(Store):
         return store.deidentified
 
     async def page(
-        self, entity: str, request: PageRequest, wanted: Condition | None = None
+        self,
+        entity: str,
+        request: PageRequest,
+        wanted: Condition | None = None,
+        columns: Columns = None,
     ) -> Page:
-        found = await super().page(entity, request, await self._asked(entity, wanted))
-        return await self._shown_page(entity, found)
+        asked = await self._asked(entity, wanted)
+        return await self._shown_page(entity, await super().page(entity, request, asked, columns))
 
     async def count(self, entity: str, wanted: Condition | None = None) -> int:
         return await super().count(entity, await self._asked(entity, wanted))
@@ -84,10 +89,11 @@ class DeidentifiedStore(Store):
         parents: Sequence[Parent],
         request: PageRequest,
         wanted: Condition | None = None,
+        columns: Columns = None,
     ) -> dict[Parent, Page]:
         entity = RELATIONS[relation].child
         asked = await self._asked(entity, wanted)
-        found = await super().pages_of(relation, parents, request, asked)
+        found = await super().pages_of(relation, parents, request, asked, columns)
         return {parent: await self._shown_page(entity, page) for parent, page in found.items()}
 
     async def counts_of(

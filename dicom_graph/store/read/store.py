@@ -25,9 +25,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dicom_graph.dicom.elements import Item
 from dicom_graph.dicom.entities import Entities
-from dicom_graph.store.audit_subjects import note
+from dicom_graph.store.audit_subjects import note, noted
 from dicom_graph.store.engine import Database
-from dicom_graph.store.formats import column_of, columns_of
+from dicom_graph.store.formats import Columns, column_of, columns_of
 from dicom_graph.store.ingest.missing_images import has_header
 from dicom_graph.store.ingest.origin import is_as_stored
 from dicom_graph.store.read.conditions import Condition, HasElement, uses_elements
@@ -59,6 +59,7 @@ from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
 from dicom_graph.store.read.rows import all_rows, in_parts
 from dicom_graph.store.read.statistics import Statistics, statistics_statement
 from dicom_graph.store.read.summary import SeriesContents, count_elements, summarise
+from dicom_graph.store.read.written import WrittenElements
 from dicom_graph.store.sql.dialect import among, first_of_each, parent_table, texts_among
 from dicom_graph.store.sql.id_list import unpack_ids
 from dicom_graph.store.tables.accounts import Secret
@@ -102,6 +103,7 @@ class Store:
         self.many_images = many_images
         self._sqlite = database.is_sqlite
         self._elements = ElementCache(element_cache_bytes)
+        self.written = WrittenElements(element_cache_bytes // 4)
         self._sorting = asyncio.Semaphore(_SORTING_AT_ONCE)
         self._entity_tag_key: list[bytes] = []
         self.jobs = JobFeed(lambda ids: self.by_ids("import_job", ids))
@@ -130,16 +132,20 @@ class Store:
         return self._entity_tag_key[0]
 
     async def page(
-        self, entity: str, request: PageRequest, wanted: Condition | None = None
+        self,
+        entity: str,
+        request: PageRequest,
+        wanted: Condition | None = None,
+        columns: Columns = None,
     ) -> Page:
-        """One page of the entities of a kind. Raises CursorError."""
+        """One page of the entities of a kind, with these columns. Raises CursorError."""
         table = ENTITY_TABLES[entity]
         async with self._room(request), self.database.read() as connection:
             if request.has_elements:
                 page = await (await self._sorter(connection, entity, request)).page(wanted)
             else:
                 filters = await self._filters(connection, wanted)
-                narrowed = select(*columns_of(table)).where(
+                narrowed = select(*columns_of(table, only=noted(entity, columns))).where(
                     *self._where(filters, entity, table, wanted)
                 )
                 statement = page_statement(narrowed, self._keys(entity, table, request), request)
@@ -162,6 +168,7 @@ class Store:
         parents: Sequence[Parent],
         request: PageRequest,
         wanted: Condition | None = None,
+        columns: Columns = None,
     ) -> dict[Parent, Page]:
         """The same page of each parent's list, in one statement for some thousand rows.
 
@@ -171,7 +178,7 @@ class Store:
         pages: dict[Parent, Page] = {}
         for start in range(0, len(parents), at_once):
             some = parents[start : start + at_once]
-            pages |= await self._pages_of(relation, some, request, wanted)
+            pages |= await self._pages_of(relation, some, request, wanted, columns)
         return pages
 
     async def _pages_of(
@@ -180,6 +187,7 @@ class Store:
         parents: Sequence[Parent],
         request: PageRequest,
         wanted: Condition | None,
+        columns: Columns,
     ) -> dict[Parent, Page]:
         child_name, condition, _ = RELATIONS[relation]
         keys = parent_table(self._sqlite, parents)
@@ -209,7 +217,9 @@ class Store:
             sort_keys = self._keys(child_name, child, request, patient)
             statement = (
                 select(keys.c.id.label("parent_id"), keys.c.patient_id.label("parent_patient_id"))
-                .add_columns(*columns_of(child, of=ENTITY_TABLES[child_name]))
+                .add_columns(
+                    *columns_of(child, ENTITY_TABLES[child_name], noted(child_name, columns))
+                )
                 .add_columns(*labelled(sort_keys))
                 .select_from(joined)
                 .order_by(*order_by(sort_keys, request))

@@ -1,0 +1,108 @@
+"""Data elements as they stand in answers: made, and written, once under a selection.
+
+A data element never changes, so what it was written to is kept across requests, by the store that
+showed it: that of the de-identified view has its own. Whether a header may be seen at all, and
+which elements it has, the store has decided before.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from graphql import GraphQLObjectType, get_named_type
+from graphql.execution import Executor
+from graphql.execution.collect_fields import FieldDetailsList
+
+from dicom_graph.graph.execution.plain import reader
+from dicom_graph.graph.types.element import DataElement
+from dicom_graph.json_text import JsonList, dumps
+from dicom_graph.store.read import Store
+from dicom_graph.store.read.elements import ElementRow
+from dicom_graph.store.work import Work
+
+_PLACE = 16
+"""The bytes of memory that an object takes that is in the answer already."""
+
+
+class Selection(NamedTuple):
+    """What is asked of each element: `key` is equal for equal selections."""
+
+    key: tuple[Any, ...]
+    reads: tuple[tuple[str, Callable[[Any], Any]], ...]
+
+
+def selection_of(
+    executor: Executor[Any], type_: GraphQLObjectType, details: FieldDetailsList
+) -> Selection | None:
+    """The selection on elements; None where it is more than their own fields."""
+    grouped = executor.collect_subfields(type_, details).grouped_field_set
+    key: list[Any] = []
+    reads: list[tuple[str, Callable[[Any], Any]]] = []
+    for name, of_field in grouped.items():
+        node = of_field[0].node
+        if node.arguments:
+            return None
+        read = _reader(executor, type_, node.name.value, of_field)
+        if read is None:
+            return None
+        inner, reading = read
+        key.append((name, node.name.value, inner))
+        reads.append((name, reading))
+    return Selection(tuple(key), tuple(reads))
+
+
+def _reader(
+    executor: Executor[Any], type_: GraphQLObjectType, name: str, details: FieldDetailsList
+) -> tuple[Any, Callable[[Any], Any]] | None:
+    if name == "__typename":
+        return None, lambda source: type_.name
+    field = executor.schema.get_field(type_, name)
+    assert field is not None
+    if name == "definition":
+        below = get_named_type(field.type)
+        assert isinstance(below, GraphQLObjectType)
+        selected = selection_of(executor, below, details)
+        if selected is None:
+            return None
+        reads = selected.reads
+        return selected.key, lambda source: {n: r(source.definition()) for n, r in reads}
+    read = reader(field)
+    return (None, read) if read is not None else None
+
+
+class _Written(NamedTuple):
+    row: ElementRow
+    value: dict[str, Any]
+    json: bytes
+
+
+async def write_elements(
+    store: Store, selection: Selection, headers: Sequence[Sequence[ElementRow]], work: Work
+) -> list[JsonList]:
+    """The elements of each header. Raises ResponseLimitExceeded, or what a value that does not fit
+    does.
+    """
+    known = store.written.of(selection.key)
+    answers: list[JsonList] = []
+    for rows in headers:
+        found: list[_Written] = []
+        for row in rows:
+            written = known.get(row.id)
+            if written is None or written.row is not row:
+                written = known[row.id] = _write(selection, row)
+                store.written.add(len(written.json))
+            found.append(written)
+        answer = JsonList([each.value for each in found], [each.json for each in found])
+        answers.append(answer)
+        work.write(answer.n_bytes, _PLACE * len(found))
+        if work.overrun is not None:
+            raise work.overrun
+        if work.is_over():
+            await work.next_turn()
+    store.written.trim()
+    return answers
+
+
+def _write(selection: Selection, row: ElementRow) -> _Written:
+    element = DataElement.from_row(row)
+    value = {name: read(element) for name, read in selection.reads}
+    return _Written(row, value, dumps(value))
