@@ -21,7 +21,7 @@ from dicom_graph.store.deadline import DEADLINE, interrupted_at
 from dicom_graph.store.private_files import make_folder, restrict_to_owner
 from dicom_graph.store.sql.dialect import limit_waiting, refuse_condition, tune_sqlite_connection
 from dicom_graph.store.sql.one_hop import OneHopModule
-from dicom_graph.store.sql.pings import ping_rested
+from dicom_graph.store.sql.pings import ping_doubtful
 from dicom_graph.store.sql.same_file import SameFile
 from dicom_graph.store.sql.unavailable import UNREACHABLE, DatabaseUnavailable
 from dicom_graph.store.storable import refuse_unstorable
@@ -165,7 +165,7 @@ class Database:
                 connect_args=self._link(),
             )
             _listen_to_reader(engine)
-            event.listen(engine.sync_engine, "checkout", ping_rested)
+            event.listen(engine.sync_engine, "checkout", ping_doubtful)
             return engine
         self._make_folder()
         engine = create_async_engine(
