@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row
 from dicom_graph.access.principal import Role, Ungrouped
 from dicom_graph.access.secrets import digest_of, hash_password, new_token
 from dicom_graph.cli.audit import write_command
+from dicom_graph.cli.console import DatabaseUrl
 from dicom_graph.settings import load_settings
 from dicom_graph.store import accounts
 from dicom_graph.store.accounts import AccountError
@@ -30,7 +31,6 @@ group = typer.Typer(help="Groups of users who see only some patients.", no_args_
 COMMANDS = {"user": user, "token": token, "group": group}
 _MAX_NAME = 200
 
-Url = Annotated[str | None, typer.Option("--database", help="The database URL.")]
 Name = Annotated[str, typer.Argument(help="The user.", show_default=False)]
 GroupName = Annotated[str, typer.Argument(help="The group.", show_default=False)]
 Patients = Annotated[
@@ -74,13 +74,13 @@ def add_user(
     no_password: Annotated[
         bool, typer.Option("--no-password", help="Only tokens or a trusted proxy let it in.")
     ] = False,
-    database: Url = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Add a user. The password is asked for, or read as a line from standard input."""
     _check_name(name)
     password_hash = None if no_password else hash_password(_password())
     done = f"user add {name} --role {_stored(role or RoleName.VIEWER).lower()}"
-    with _written(database, done) as connection:
+    with _written(database_url, done) as connection:
         accounts.add_user(
             connection, name, role=_stored(role or RoleName.VIEWER), password_hash=password_hash,
             limited=bool(limited), deidentified=bool(deidentified),
@@ -88,11 +88,11 @@ def add_user(
 
 
 @user.command("list")
-def list_users(database: Url = None) -> None:
+def list_users(database_url: DatabaseUrl = None) -> None:
     """List all users."""
-    with _written(database) as connection:
+    with _written(database_url) as connection:
         rows = accounts.users(connection)
-        shut_out = _shut_out(connection, database)
+        shut_out = _shut_out(connection, database_url)
     _print(
         ("name", "role", "password", "sees", "created", "disabled"),
         [
@@ -112,7 +112,7 @@ def change_user(
     role: AnyRole = None,
     limited: Limited = None,
     deidentified: Deidentified = None,
-    database: Url = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Change what a user may."""
     given = {
@@ -122,29 +122,29 @@ def change_user(
     if not values:
         raise AccountError("say what to change: see `dicom-graph user change --help`")
     changes = " ".join(f"{column}={value}" for column, value in values.items())
-    with _written(database, f"user change {name} {changes}") as connection:
+    with _written(database_url, f"user change {name} {changes}") as connection:
         accounts.change_user(connection, name, **values)
 
 
 @user.command("password")
-def change_password(name: Name, database: Url = None) -> None:
+def change_password(name: Name, database_url: DatabaseUrl = None) -> None:
     """Give a user another password; its sessions end."""
     password_hash = hash_password(_password())
-    with _written(database, f"user password {name}") as connection:
+    with _written(database_url, f"user password {name}") as connection:
         accounts.change_user(connection, name, password_hash=password_hash)
 
 
 @user.command("disable")
-def disable_user(name: Name, database: Url = None) -> None:
+def disable_user(name: Name, database_url: DatabaseUrl = None) -> None:
     """Let a user in no longer, nor any of its tokens and sessions."""
-    with _written(database, f"user disable {name}") as connection:
+    with _written(database_url, f"user disable {name}") as connection:
         accounts.change_user(connection, name, disabled_at=utc_now())
 
 
 @user.command("enable")
-def enable_user(name: Name, database: Url = None) -> None:
+def enable_user(name: Name, database_url: DatabaseUrl = None) -> None:
     """Let a disabled user in again."""
-    with _written(database, f"user enable {name}") as connection:
+    with _written(database_url, f"user enable {name}") as connection:
         accounts.change_user(connection, name, disabled_at=None)
 
 
@@ -157,13 +157,13 @@ def create_token(
         int, typer.Option(min=0, max=36_500, help="How long it is good; 0 for ever.")
     ] = 90,
     deidentified: Deidentified = False,
-    database: Url = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Print a new token of a user, once: only its hash is kept. It may no more than its user."""
     text = new_token()
     expires_at = utc_now() + dt.timedelta(days=days) if days else None
     done = f"token create {name} --role {_stored(role or RoleName.VIEWER).lower()} --days {days}"
-    with _written(database, done) as connection:
+    with _written(database_url, done) as connection:
         own = accounts.require_user(connection, name).role
         accounts.add_token(
             connection, name, digest_of(text), name=purpose,
@@ -180,9 +180,9 @@ def create_token(
 
 
 @token.command("list")
-def list_tokens(database: Url = None) -> None:
+def list_tokens(database_url: DatabaseUrl = None) -> None:
     """List all tokens, without their texts."""
-    with _written(database) as connection:
+    with _written(database_url) as connection:
         rows = accounts.tokens(connection)
     _print(
         ("id", "user", "for", "role", "sees", "created", "expires", "revoked"),
@@ -200,38 +200,38 @@ def list_tokens(database: Url = None) -> None:
 @token.command("revoke")
 def revoke_token(
     id: Annotated[int, typer.Argument(help="Its id in `token list`.", show_default=False)],
-    database: Url = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Make a token worthless."""
-    with _written(database, f"token revoke {id}") as connection:
+    with _written(database_url, f"token revoke {id}") as connection:
         accounts.revoke_token(connection, id)
 
 
 @group.command("add")
-def add_group(name: GroupName, database: Url = None) -> None:
+def add_group(name: GroupName, database_url: DatabaseUrl = None) -> None:
     """Add a group. From the first one on viewers who are in none see nothing, unless
     DICOM_GRAPH_UNGROUPED_VIEWERS says so.
     """
     _check_name(name)
-    with _written(database, f"group add {name}") as connection:
-        before = _shut_out(connection, database)
+    with _written(database_url, f"group add {name}") as connection:
+        before = _shut_out(connection, database_url)
         accounts.add_group(connection, name)
-        names = sorted(_shut_out(connection, database) - before)
+        names = sorted(_shut_out(connection, database_url) - before)
     if names:
         print(f"these viewers see nothing now, in no group: {', '.join(names)}")  # noqa: T201
 
 
 @group.command("remove")
-def remove_group(name: GroupName, database: Url = None) -> None:
+def remove_group(name: GroupName, database_url: DatabaseUrl = None) -> None:
     """Remove a group; who was in it sees what other groups are granted, or nothing."""
-    with _written(database, f"group remove {name}") as connection:
+    with _written(database_url, f"group remove {name}") as connection:
         accounts.remove_group(connection, name)
 
 
 @group.command("list")
-def list_groups(database: Url = None) -> None:
+def list_groups(database_url: DatabaseUrl = None) -> None:
     """List all groups, who is in them and what they see."""
-    with _written(database) as connection:
+    with _written(database_url) as connection:
         rows = accounts.groups(connection)
     _print(
         ("name", "members", "sees"),
@@ -243,37 +243,43 @@ def list_groups(database: Url = None) -> None:
 
 
 @group.command("join")
-def join_group(name: GroupName, member: Name, database: Url = None) -> None:
+def join_group(name: GroupName, member: Name, database_url: DatabaseUrl = None) -> None:
     """Put a user into a group: from now on it sees only what its groups are granted."""
-    with _written(database, f"group join {name} {member}") as connection:
+    with _written(database_url, f"group join {name} {member}") as connection:
         accounts.add_member(connection, name, member)
 
 
 @group.command("leave")
-def leave_group(name: GroupName, member: Name, database: Url = None) -> None:
+def leave_group(name: GroupName, member: Name, database_url: DatabaseUrl = None) -> None:
     """Take a user out of a group; `user change --unlimited` lets it see everything again."""
-    with _written(database, f"group leave {name} {member}") as connection:
+    with _written(database_url, f"group leave {name} {member}") as connection:
         accounts.remove_member(connection, name, member)
 
 
 @group.command("grant")
 def grant(
-    name: GroupName, patient: Patients = None, study: Studies = None, database: Url = None
+    name: GroupName,
+    patient: Patients = None,
+    study: Studies = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Let a group see patients or studies, there already or still to come."""
     granted = _granted(patient, study)
-    with _written(database, _done("grant", name, granted)) as connection:
+    with _written(database_url, _done("grant", name, granted)) as connection:
         for entity, uid in granted:
             accounts.add_grant(connection, name, entity, uid)
 
 
 @group.command("revoke")
 def revoke(
-    name: GroupName, patient: Patients = None, study: Studies = None, database: Url = None
+    name: GroupName,
+    patient: Patients = None,
+    study: Studies = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Let a group no longer see patients or studies."""
     granted = _granted(patient, study)
-    with _written(database, _done("revoke", name, granted)) as connection:
+    with _written(database_url, _done("revoke", name, granted)) as connection:
         for entity, uid in granted:
             accounts.remove_grant(connection, name, entity, uid)
 

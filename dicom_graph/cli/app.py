@@ -20,6 +20,7 @@ from dicom_graph.cli import accounts as accounts_cli
 from dicom_graph.cli import demo
 from dicom_graph.cli.audit import audit, write_command
 from dicom_graph.cli.console import (
+    DatabaseUrl,
     ModeOption,
     StorageName,
     as_json,
@@ -127,14 +128,14 @@ def import_files(
         bool, typer.Option("--verify", help="Read files that are known already again, too.")
     ] = False,
     in_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-    database: Annotated[str | None, typer.Option(help="The database URL.")] = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Import DICOM files. Exit status: 0 all taken, 1 some failed, 2 wrong use, 130 interrupted."""
     check_paths(paths)
-    settings = start(database)
+    settings = start(database_url)
     kept = Storage[storage.name] if storage else storage_named(settings.import_storage)
     given = paths_to_store(kept, [str(path) for path in paths], settings.storage_root)
-    store = open_database(settings)
+    database = open_database(settings)
     request = JobRequest(
         given,
         mode_of(mode, settings),
@@ -148,7 +149,7 @@ def import_files(
     with progress_bar() as show:
         stop_on_signal(stop)
         report = run_import(
-            store,
+            database,
             request,
             ImportOptions.of(settings),
             stop=stop,
@@ -179,18 +180,20 @@ def serve(
     workers: Annotated[
         int, typer.Option(min=1, max=256, help="Server processes, each with limits of its own.")
     ] = 1,
-    database: Annotated[str | None, typer.Option(help="The database URL.")] = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Serve GraphQL and GraphiQL."""
     _exit_on_signal()
     with tempfile.TemporaryDirectory(prefix="dicom-graph-") as folder:
         if with_demo:
-            database = f"sqlite:///{folder}/demo.sqlite3"
+            database_url = f"sqlite:///{folder}/demo.sqlite3"
             import_root = [*(import_root or []), demo.sample_folder()]
-        settings = start(database, import_roots=import_root, trusted_documents=trusted_documents)
-        store = open_database(settings)
-        _require_names(settings, store, host, insecure=insecure)
-        require_queue_of(settings, store)
+        settings = start(
+            database_url, import_roots=import_root, trusted_documents=trusted_documents
+        )
+        database = open_database(settings)
+        _require_names(settings, database, host, insecure=insecure)
+        require_queue_of(settings, database)
         listener = _listen(host, port)
         if with_demo:
             _import_demo(settings)
@@ -220,33 +223,33 @@ def schema() -> None:
 
 @db.command("upgrade")
 def db_upgrade(
-    database: Annotated[str | None, typer.Option(help="The database URL.")] = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Create the tables, or bring them to those of this version; with a queue its own, too."""
-    settings = start(database)
-    store = Database(settings.database_url)
-    upgrade(store)
-    upgrade_queue_of(settings, store)
+    settings = start(database_url)
+    database = Database(settings.database_url)
+    upgrade(database)
+    upgrade_queue_of(settings, database)
 
 
 @db.command("prune")
 def db_prune(
-    database: Annotated[str | None, typer.Option(help="The database URL.")] = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Delete the elements, sets, definitions and folders that nothing holds any more.
 
     Safe beside running imports. SQLite's file becomes smaller; PostgreSQL frees space by itself.
     """
-    store = open_database(start(database))
-    pruned = prune(store)
-    with store.writer.begin() as connection:
+    database = open_database(start(database_url))
+    pruned = prune(database)
+    with database.writer.begin() as connection:
         write_command(connection, f"db prune: {pruned.elements} elements, {pruned.sets} sets")
     print(  # noqa: T201
         f"deleted {pruned.elements} elements with {pruned.values} values and {pruned.items} "
         f"sequence items, {pruned.sets} shared sets, {pruned.definitions} definitions, "
         f"{pruned.directories} folders"
     )
-    is_compact = compact_database(store)
+    is_compact = compact_database(database)
     if is_compact is None:
         print("PostgreSQL reuses the space, and gives it back by autovacuum")  # noqa: T201
     elif not is_compact:
@@ -257,26 +260,26 @@ def db_prune(
 def db_backup(
     file: Annotated[Path, typer.Argument(help="Where to put the copy.", show_default=False)],
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
-    database: Annotated[str | None, typer.Option(help="The database URL.")] = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Copy SQLite's database as it is at one moment; servers and imports may run.
 
     For PostgreSQL use pg_dump.
     """
-    store = Database(start(database).database_url)
-    size = back_up(store, file, force=force)
+    database = Database(start(database_url).database_url)
+    size = back_up(database, file, force=force)
     print(f"{file}: {size:,} bytes")  # noqa: T201
 
 
 @db.command("open-to-all")
 def db_open_to_all(
-    database: Annotated[str | None, typer.Option(help="The database URL.")] = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Say that a database that had users, and has none any more, is meant to be so.
 
     From then on a server answers everybody, until there is a user.
     """
-    open_to_all(Database(start(database).database_url))
+    open_to_all(Database(start(database_url).database_url))
 
 
 def _run_server(settings: Settings, default_query: str | None, listener: socket.socket) -> None:

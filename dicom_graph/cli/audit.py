@@ -11,7 +11,7 @@ import typer
 from sqlalchemy import Connection
 
 from dicom_graph.access.audit import as_json
-from dicom_graph.cli.console import fail, open_database, start
+from dicom_graph.cli.console import DatabaseUrl, fail, open_database, start
 from dicom_graph.store.audit import (
     Action,
     AuditLine,
@@ -24,8 +24,6 @@ from dicom_graph.store.sql.types import utc_now
 
 audit = typer.Typer(help="The audit log: who did what.", no_args_is_help=True)
 _LISTED = 3
-
-DatabaseOption = Annotated[str | None, typer.Option(help="The database URL.")]
 
 
 @audit.command("list")
@@ -41,12 +39,12 @@ def list_(
         dt.datetime | None, typer.Option(help="Only what is not older, in UTC.")
     ] = None,
     in_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
-    database: DatabaseOption = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """List what was done, the latest first."""
-    store = open_database(start(database))
+    database = open_database(start(database_url))
     moment = since.replace(tzinfo=dt.UTC) if since is not None else None
-    with store.read_sync() as connection:
+    with database.read_sync() as connection:
         rows = latest_lines(connection, last, principal=principal, patient=patient, since=moment)
     for row in rows:
         shown = json.dumps(as_json(dict(row._mapping))) if in_json else _as_text(row)
@@ -59,16 +57,16 @@ def prune(
         dt.datetime,
         typer.Option(help="Delete the lines of the days before this one, in UTC."),
     ],
-    database: DatabaseOption = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Delete old lines, which leaves a line that says so. Nothing else can delete any."""
     moment = before.replace(tzinfo=dt.UTC)
     if moment > utc_now():
         fail("the audit log can be deleted up to the present moment")
-    store = open_database(start(database))
+    database = open_database(start(database_url))
     line = command_line(f"audit prune --before {moment.isoformat()}")
     line.action = Action.PRUNE
-    with store.writer.begin() as connection:
+    with database.writer.begin() as connection:
         count = prune_lines(connection, moment, line)
     print(f"deleted {count} {'line' if count == 1 else 'lines'}")  # noqa: T201
 

@@ -37,6 +37,8 @@ from dicom_graph.telemetry.logs import configure
 _SHOWN_FAILURES = 20
 _END_SECONDS = 10.0
 
+DatabaseUrl = Annotated[str | None, typer.Option("--database", help="The database URL.")]
+
 
 class ModeName(Enum):
     """How much of a header is kept."""
@@ -63,9 +65,9 @@ class StorageName(Enum):
     MOVE = "move"
 
 
-def start(database: str | None, **overrides: object) -> Settings:
+def start(database_url: str | None, **overrides: object) -> Settings:
     """The settings, and logging as they say."""
-    settings = load_settings(database_url=database, **overrides)
+    settings = load_settings(database_url=database_url, **overrides)
     configure(settings.log_level, settings.log_format)
     return settings
 

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from dicom_graph.cli.console import fail, open_database, start
+from dicom_graph.cli.console import DatabaseUrl, fail, open_database, start
 from dicom_graph.dicom.errors import PixelError
 from dicom_graph.dicom.nifti import n_slices, write_nifti, write_npy
 from dicom_graph.dicom.stored_file import FileState
@@ -49,7 +49,7 @@ def export(
         typer.Option(help="With .csv: an element as a column, such as EchoTime; repeat."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
-    database: Annotated[str | None, typer.Option(help="The database URL.")] = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Write a series as NIfTI, numpy array, zip or CSV. Exit status: 0 written, 1 failed, 2 wrong
     use.
@@ -65,7 +65,7 @@ def export(
         fail(f"{to} exists; --force overwrites it")
     if not to.parent.is_dir():
         fail(f"{to.parent} is not a folder")
-    settings = start(database)
+    settings = start(database_url)
     store = Store(open_database(settings))
     checker = _checker(settings)
     try:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dicom_graph.cli.console import (
+    DatabaseUrl,
     ModeOption,
     as_json,
     as_text,
@@ -41,7 +42,6 @@ PruneOption = Annotated[
     bool, typer.Option("--prune", help="Delete the images whose files are gone.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
-DatabaseOption = Annotated[str | None, typer.Option(help="The database URL.")]
 JobId = Annotated[int, typer.Argument(help="The import's number.", show_default=False)]
 
 
@@ -57,14 +57,14 @@ def sync(
         bool, typer.Option("--dry-run", help="Only list the files that are gone.")
     ] = False,
     in_json: JsonOption = False,
-    database: DatabaseOption = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Import folders, and mark images whose files are gone. Exit status as of `import`."""
     absolute = check_paths(paths)
-    settings = start(database)
-    store = open_database(settings)
+    settings = start(database_url)
+    database = open_database(settings)
     if dry_run:
-        _show_gone(store, absolute, prune)
+        _show_gone(database, absolute, prune)
         return
     request = JobRequest(
         absolute, mode_of(mode, settings), pattern, origin=JobOrigin.CLI, verify=verify, sync=True,
@@ -74,7 +74,7 @@ def sync(
     with progress_bar() as show:
         stop_on_signal(stop)
         report = run_import(
-            store,
+            database,
             request,
             ImportOptions.of(settings),
             stop=stop,
@@ -98,12 +98,12 @@ def watch(
         float, typer.Option(min=0, help="Sync all again after these seconds; 0 for never.")
     ] = 3600.0,
     in_json: JsonOption = False,
-    database: DatabaseOption = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Keep the database in step with folders until Ctrl+C: a sync, then what changes."""
     absolute = check_paths(paths)
-    settings = start(database)
-    store = open_database(settings)
+    settings = start(database_url)
+    database = open_database(settings)
     stop = threading.Event()
     stop_on_signal(stop)
 
@@ -113,7 +113,7 @@ def watch(
     options = WatchOptions(settle, poll, resync, ImportOptions.of(settings))
     request = JobRequest(absolute, mode_of(mode, settings), pattern, prune=prune)
     try:
-        Watch(store, request, options=options, stop=stop, on_report=show).run()
+        Watch(database, request, options=options, stop=stop, on_report=show).run()
     except ListenError as error:
         fail(str(error))
 
@@ -122,17 +122,17 @@ def worker(
     concurrency: Annotated[
         int, typer.Option(min=1, max=64, help="How many batches to run at once, each in a thread.")
     ] = 1,
-    database: DatabaseOption = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Run the imports that servers hand to the queue, until SIGTERM or Ctrl+C.
 
     The first signal lets running batches end; what takes longer is handed to other workers.
     """
-    settings = start(database)
+    settings = start(database_url)
     if settings.queue != "procrastinate":
         fail("there is no queue to work for: set DICOM_GRAPH_QUEUE=procrastinate")
-    store = open_database(settings)
-    require_queue_of(settings, store)
+    database = open_database(settings)
+    require_queue_of(settings, database)
     # Here, since the library is optional.
     from dicom_graph.importing.queue.batch import BatchOptions
     from dicom_graph.importing.queue.worker import Worker
@@ -142,38 +142,38 @@ def worker(
         roots=resolve_roots(settings.import_roots),
         files=settings.queue_batch_files,
     )
-    print(f"dicom-graph works for {store.safe_url}", file=sys.stderr)  # noqa: T201
+    print(f"dicom-graph works for {database.safe_url}", file=sys.stderr)  # noqa: T201
     Worker(
-        store, options, concurrency=concurrency, stalled_after=settings.queue_stall_seconds
+        database, options, concurrency=concurrency, stalled_after=settings.queue_stall_seconds
     ).run()
 
 
 @jobs.command("list")
 def list_(
     last: Annotated[int, typer.Option(min=1, help="How many, the latest first.")] = 20,
-    database: DatabaseOption = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """List imports, the latest first."""
-    store = open_database(start(database))
-    with store.read_sync() as connection:
+    database = open_database(start(database_url))
+    with database.read_sync() as connection:
         for job in list_jobs(connection, last):
             print(_line(job))  # noqa: T201
 
 
 @jobs.command()
-def show(job_id: JobId, in_json: JsonOption = False, database: DatabaseOption = None) -> None:
+def show(job_id: JobId, in_json: JsonOption = False, database_url: DatabaseUrl = None) -> None:
     """Print the report of an import as it is now."""
-    store = open_database(start(database))
-    report = _report_of(store, job_id)
+    database = open_database(start(database_url))
+    report = _report_of(database, job_id)
     print(as_json(report) if in_json else as_text(report))  # noqa: T201
 
 
 @jobs.command()
-def cancel(job_id: JobId, database: DatabaseOption = None) -> None:
+def cancel(job_id: JobId, database_url: DatabaseUrl = None) -> None:
     """End an import: at once if it waits, else at its next batch, wherever it runs."""
-    store = open_database(start(database))
+    database = open_database(start(database_url))
     try:
-        with store.writer.begin() as connection:
+        with database.writer.begin() as connection:
             status = cancel_job(connection, job_id)
     except JobControlError as error:
         fail(str(error))
@@ -181,16 +181,16 @@ def cancel(job_id: JobId, database: DatabaseOption = None) -> None:
 
 
 @jobs.command()
-def retry(job_id: JobId, in_json: JsonOption = False, database: DatabaseOption = None) -> None:
+def retry(job_id: JobId, in_json: JsonOption = False, database_url: DatabaseUrl = None) -> None:
     """Read again what an import failed on. Exit status as of `import`."""
-    settings = start(database)
-    store = open_database(settings)
+    settings = start(database_url)
+    database = open_database(settings)
     stop = threading.Event()
     try:
         with progress_bar() as show_progress:
             stop_on_signal(stop)
             report = retry_import(
-                store,
+                database,
                 job_id,
                 JobOrigin.CLI,
                 ImportOptions.of(settings),
@@ -207,22 +207,22 @@ def _end_with(report: Report, in_json: bool) -> None:
     sys.exit(exit_status(report))
 
 
-def _show_gone(store: Database, paths: tuple[str, ...], marked: bool) -> None:
+def _show_gone(database: Database, paths: tuple[str, ...], marked: bool) -> None:
     try:
-        check_mounts(store, paths)
+        check_mounts(database, paths)
     except UnmountedError as error:
         fail(str(error))
     count = 0
     for path in paths:
-        for gone in gone_paths(store, path, marked=marked):
+        for gone in gone_paths(database, path, marked=marked):
             print(gone)  # noqa: T201
             count += 1
     print(f"{count} known files are gone", file=sys.stderr)  # noqa: T201
 
 
-def _report_of(store: Database, job_id: int) -> Report:
+def _report_of(database: Database, job_id: int) -> Report:
     try:
-        return read_report(store, job_id)
+        return read_report(database, job_id)
     except JobControlError as error:
         fail(str(error))
 

@@ -21,6 +21,7 @@ from dicom_graph.store.jobs.jobs import (
     JobStatus,
     Storage,
     claim_job,
+    counts_of,
     create_job,
     fail_dead_jobs,
 )
@@ -102,11 +103,7 @@ def read_report(database: Database, job_id: int) -> Report:
             statement.where(ImportFailure.job_id == job_id).order_by(ImportFailure.id)
         )
         failures = [Failure(*row) for row in rows]
-    counts = JobCounts(
-        job["found"], job["images_created"], job["images_updated"], job["images_existing"],
-        job["skipped"], job["failed"], job["missing"], job["moved"],
-    )  # fmt: skip
-    return Report(job_id, JobStatus(job["status"]), counts, failures, job["error"])
+    return Report(job_id, JobStatus(job["status"]), counts_of(job), failures, job["error"])
 
 
 def _report(database: Database, run: JobRun, job_id: int) -> Report:

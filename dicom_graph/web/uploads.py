@@ -22,7 +22,7 @@ from dicom_graph.importing.uploads import (
 from dicom_graph.services import Services
 from dicom_graph.store.global_ids import global_id
 from dicom_graph.store.ingest import Mode
-from dicom_graph.store.jobs.jobs import JobStatus
+from dicom_graph.store.jobs.jobs import JobStatus, counts_of
 from dicom_graph.web.body import PREFLIGHT_NEEDED, bounded, is_preflighted
 from dicom_graph.web.errors import ErrorResponse
 from dicom_graph.web.multipart import FormParser
@@ -30,10 +30,7 @@ from dicom_graph.web.multipart import FormParser
 _FORM = "multipart/form-data"
 _RAW = ("application/dicom", "application/zip", "application/octet-stream")
 _LOOK_SECONDS = 0.25
-_COUNTS = {
-    "found": "found", "created": "images_created", "updated": "images_updated",
-    "existing": "images_existing", "skipped": "skipped", "failed": "failed",
-}  # fmt: skip
+_COUNTS = ("found", "processed", "created", "updated", "existing", "skipped", "failed")
 
 
 class UploadView:
@@ -103,8 +100,8 @@ class UploadView:
         if not status.is_final:
             return JSONResponse(report, 202)
         failures = (await store.failures([job_id])).get(job_id, [])
-        report |= {name: getattr(row, column) for name, column in _COUNTS.items()}
-        report["processed"] = sum(report[name] for name in _COUNTS if name != "found")
+        counts = counts_of(row._mapping)
+        report |= {name: getattr(counts, name) for name in _COUNTS}
         report["failures"] = [{"path": f.path, "message": f.message} for f in failures]
         report["error"] = row.error
         return JSONResponse(report)

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
 from dicom_graph.store.jobs.jobs import (
+    COUNT_COLUMNS,
+    KEPT_COUNTS,
     ClaimedJob,
     Failure,
     JobCounts,
@@ -26,21 +28,7 @@ from dicom_graph.store.tables.archive import ImportBatch, ImportFailure, ImportJ
 
 MAX_LOST = 10
 """A batch whose worker died, or failed, so often is given up."""
-_COLUMNS = {
-    "created": ImportJob.images_created,
-    "updated": ImportJob.images_updated,
-    "existing": ImportJob.images_existing,
-    "skipped": ImportJob.skipped,
-    "failed": ImportJob.failed,
-    "missing": ImportJob.missing,
-    "moved": ImportJob.moved,
-}
-_KEPT = {
-    "IN_PLACE": ("missing", "moved"),
-    "COPY": ("missing", "moved", "created", "updated"),
-    "MOVE": ("missing", "moved", "created", "updated", "existing"),
-}
-"""The counts that go on where a batch is begun again: what they tell of is not met again."""
+_COLUMNS = {name: column for name, column in COUNT_COLUMNS.items() if name != "found"}
 
 
 class BatchKind(StrEnum):
@@ -91,7 +79,7 @@ def queue_job(connection: Connection, job_id: int) -> int | None:
     row = _locked_job(connection, job_id)
     if row is None or row["owner"] == QUEUE or JobStatus(row["status"]).is_final:
         return None
-    lost = _COLUMNS.keys() - _KEPT["MOVE" if row["storage"] == "MOVE" else "IN_PLACE"]
+    lost = _COLUMNS.keys() - KEPT_COUNTS["MOVE" if row["storage"] == "MOVE" else "IN_PLACE"]
     values: dict[str, Any] = {_COLUMNS[name].key: 0 for name in lost}
     values |= {"owner": QUEUE, "status": JobStatus.PENDING, "heartbeat_at": utc_now(), "found": 0}
     connection.execute(update(ImportJob).where(ImportJob.id == job_id).values(values))
@@ -124,7 +112,7 @@ def claim_batch(
     attempt = batch["attempt"] + 1
     counts = JobCounts(**batch["counts"])
     if batch["kind"] == BatchKind.FILES:
-        kept = JobCounts(**{name: getattr(counts, name) for name in _KEPT[row["storage"]]})
+        kept = JobCounts(**{name: getattr(counts, name) for name in KEPT_COUNTS[row["storage"]]})
         _add(connection, job_id, _difference(kept, counts))
         counts = kept
         mine = (ImportFailure.job_id == job_id, ImportFailure.batch == number)

@@ -1,8 +1,9 @@
 """Import jobs: their rows from request to report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Update, delete, insert, select, update
 
@@ -97,6 +98,34 @@ class JobCounts:
     def processed(self) -> int:
         """All files dealt with."""
         return self.created + self.updated + self.existing + self.skipped + self.failed
+
+
+COUNT_COLUMNS = {
+    "found": ImportJob.found,
+    "created": ImportJob.images_created,
+    "updated": ImportJob.images_updated,
+    "existing": ImportJob.images_existing,
+    "skipped": ImportJob.skipped,
+    "failed": ImportJob.failed,
+    "missing": ImportJob.missing,
+    "moved": ImportJob.moved,
+}
+"""The columns of the counts; `created` of an entity is when it came, so three have other names."""
+
+
+KEPT_COUNTS = {
+    "IN_PLACE": ("missing", "moved"),
+    "COPY": ("missing", "moved", "created", "updated"),
+    "MOVE": ("missing", "moved", "created", "updated", "existing"),
+}
+"""The counts that go on where a job or a batch is begun again, by where its files are kept: what
+they tell of is not met again.
+"""
+
+
+def counts_of(row: Mapping[Any, Any]) -> JobCounts:
+    """Returns the counts in the row of a job, by the names of its columns."""
+    return JobCounts(**{name: row[column.key] for name, column in COUNT_COLUMNS.items()})
 
 
 @dataclass(slots=True)
@@ -203,11 +232,8 @@ def claim_job(connection: Connection, job_id: int) -> ClaimedJob | None:
         return None
     connection.execute(delete(ImportFailure).where(ImportFailure.job_id == job_id))
     request = request_of(row)
-    counts = JobCounts(missing=row["missing"], moved=row["moved"])
-    if request.storage is not Storage.IN_PLACE:
-        counts.created, counts.updated = row["images_created"], row["images_updated"]
-    if request.storage is Storage.MOVE:
-        counts.existing = row["images_existing"]
+    before = counts_of(row)
+    counts = JobCounts(**{name: getattr(before, name) for name in KEPT_COUNTS[request.storage]})
     only = None if request.retry_of is None else failed_paths(connection, request.retry_of)
     return ClaimedJob(job_id, request, row["started_at"] is not None, counts, only)
 
@@ -281,13 +307,5 @@ def _update_own(job_id: int) -> Update:
 
 
 def _count_values(counts: JobCounts) -> dict[str, object]:
-    return {
-        "found": max(counts.found, counts.processed),
-        "images_created": counts.created,
-        "images_updated": counts.updated,
-        "images_existing": counts.existing,
-        "skipped": counts.skipped,
-        "failed": counts.failed,
-        "missing": counts.missing,
-        "moved": counts.moved,
-    }
+    values = {column.key: getattr(counts, name) for name, column in COUNT_COLUMNS.items()}
+    return values | {"found": max(counts.found, counts.processed)}
