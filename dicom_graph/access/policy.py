@@ -47,6 +47,8 @@ ROUTES: dict[str, Need] = {
 
 FIELDS: dict[str, Need] = {
     "Query.auditEntries": _ADMIN,
+    "Query.importRoots": _IMPORT,
+    "Query.importFolder": _IMPORT,
     "Mutation.importPath": _IMPORT,
     "Mutation.uploadImages": _IMPORT,
     "Mutation.cancelImport": _IMPORT,

@@ -41,7 +41,8 @@ class Principal:
     """Who a request comes from.
 
     `groups`: ids of the groups whose patients and studies alone it sees; None sees everything.
-    `deidentified`: it sees no identities. `token_id`: the token that it came with, if any.
+    `group_names`: what these are called. `deidentified`: it sees no identities. `token_id`: the
+    token that it came with, if any.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Principal:
     deidentified: bool = False
     user_id: int | None = None
     token_id: int | None = None
+    group_names: tuple[str, ...] = ()
 
     @property
     def is_limited(self) -> bool:
@@ -66,8 +68,10 @@ NOBODY = Principal("nobody", Role.NOBODY)
 
 def principal_of(user: UserRow, ungrouped: Ungrouped = Ungrouped.AUTO) -> Principal:
     """The principal of a user."""
-    groups = _groups_of(user, ungrouped)
-    return Principal(user.name, Role[user.role], groups, user.deidentified, user.id)
+    return Principal(
+        user.name, Role[user.role], _groups_of(user, ungrouped), user.deidentified, user.id,
+        group_names=user.group_names,
+    )  # fmt: skip
 
 
 def principal_of_token(token: TokenRow, ungrouped: Ungrouped = Ungrouped.AUTO) -> Principal:
@@ -75,8 +79,10 @@ def principal_of_token(token: TokenRow, ungrouped: Ungrouped = Ungrouped.AUTO) -
     user = token.user
     role = min(Role[token.role], Role[user.role])
     deidentified = token.deidentified or user.deidentified
-    groups = _groups_of(user, ungrouped)
-    return Principal(user.name, role, groups, deidentified, user.id, token.id)
+    return Principal(
+        user.name, role, _groups_of(user, ungrouped), deidentified, user.id, token.id,
+        user.group_names,
+    )  # fmt: skip
 
 
 def _groups_of(user: UserRow, ungrouped: Ungrouped) -> tuple[int, ...] | None:

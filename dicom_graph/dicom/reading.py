@@ -22,6 +22,8 @@ from dicom_graph.dicom.raw_interning import intern, walk_for
 from dicom_graph.dicom.regular_file import open_regular
 
 _FIRST_READ = 65_536
+BEGINNING = 132
+"""So many bytes tell whether a file looks like DICOM."""
 _LONGEST_BUFFER = 16 << 20
 """Headers that are longer, long bytes aside, are read as they come."""
 _NOT_EXPLICIT_LITTLE = frozenset(
@@ -82,6 +84,11 @@ def _read_open(descriptor: int, interner: Interner) -> Instance:
     if elements is instance.elements:
         return instance
     return replace(instance, elements=elements, changes=changed)
+
+
+def begins_as_dicom(buffer: bytes) -> bool:
+    """Whether a file that begins so may be DICOM: with the prefix (PS3.10 7.1), or without."""
+    return buffer[128:132] == b"DICM" or _may_lack_preamble(buffer)
 
 
 def _may_lack_preamble(buffer: bytes) -> bool:

@@ -2,7 +2,6 @@
 
 import datetime as dt
 from dataclasses import fields
-from enum import Enum
 from typing import Annotated, Any
 
 import strawberry
@@ -18,6 +17,7 @@ from dicom_graph.graph.inputs.entities import (
 from dicom_graph.graph.inputs.field_names import facet_field
 from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.graph.scalars import JSON
+from dicom_graph.graph.types.entity_field import EntityType
 from dicom_graph.store.read import FacetValue as Row
 from dicom_graph.store.read.answered import answered
 from dicom_graph.store.read.conditions import Condition, HasElement
@@ -25,14 +25,6 @@ from dicom_graph.store.read.element_path import checked_keyword, parse_path
 
 _field = strawberry.field
 _MAX_VALUES = 10_000
-
-
-@strawberry.enum(description="What a facet counts.")
-class FacetEntity(Enum):
-    PATIENT = strawberry.enum_value("patient", description="Patients.")
-    STUDY = strawberry.enum_value("study", description="Studies.")
-    SERIES = strawberry.enum_value("series", description="Series.")
-    IMAGE = strawberry.enum_value("image", description="Images.")
 
 
 @strawberry.input(description="Which entities a facet counts: the filter of that entity.")
@@ -49,7 +41,7 @@ class FacetValue:
     count: int = _field(description="How many of the counted entities have it.")
 
 
-Entity = Annotated[FacetEntity, strawberry.argument(description="What to count.")]
+Entity = Annotated[EntityType, strawberry.argument(description="Which kind of objects.")]
 FieldName = Annotated[
     str | None, strawberry.argument(description="A field of the entity, such as manufacturer.")
 ]

@@ -10,18 +10,21 @@ from dicom_graph.errors import BadInput
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.connection import Connection
 from dicom_graph.graph.context import Info
-from dicom_graph.graph.facets import FacetValue, facet
+from dicom_graph.graph.facets import Entity, FacetValue, facet
 from dicom_graph.graph.fields import root_list
 from dicom_graph.graph.node import Node
 from dicom_graph.graph.permissions import require
 from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.graph.types.audit_entry import AuditEntry
 from dicom_graph.graph.types.element import DataElement, DataElementDefinition
+from dicom_graph.graph.types.entity_field import EntityField, fields_of
 from dicom_graph.graph.types.image import Image
+from dicom_graph.graph.types.import_folder import ImportFolder, import_folder
 from dicom_graph.graph.types.import_job import ImportJob
 from dicom_graph.graph.types.patient import Patient
 from dicom_graph.graph.types.series import Series
 from dicom_graph.graph.types.study import Study
+from dicom_graph.graph.types.viewer import Viewer
 from dicom_graph.store.global_ids import split_global_id
 
 _MAX_NODES = 10_000
@@ -61,6 +64,26 @@ class Query:
     audit_entries: Connection[AuditEntry] = root_list(
         "audit_entry", "The audit log, latest first; for admins."
     )
+
+    import_folder: ImportFolder = strawberry.field(
+        resolver=import_folder,
+        description="What lies in a folder on the server, inside its import roots; for importers.",
+    )
+
+    @computed("The folders that may be imported from, and all below them; for importers.")
+    def import_roots(self, info: Info) -> list[str]:
+        return [str(root) for root in info.context.services.import_roots]
+
+    @computed("Who asks, and what they may do.")
+    def viewer(self, info: Info) -> Viewer:
+        return Viewer.of(info.context.principal)
+
+    @computed(
+        "The fields of an entity: label, unit, keyword, operators, whether it can be sorted and "
+        "edited; for tables and forms."
+    )
+    def entity_fields(self, entity: Entity) -> list[EntityField]:
+        return fields_of(entity)
 
     facet: list[FacetValue] = strawberry.field(
         resolver=facet,

@@ -19,9 +19,10 @@ class AccountError(ValueError):
 
 
 class UserRow(NamedTuple):
-    """A user, and the ids of the groups that limit it: None for one whom none limits.
+    """A user, and the groups that limit it, by ids: None for one whom none limits.
 
-    `in_group`: whether it is in a group; `has_groups`: whether there is any.
+    `group_names`: what these are called. `in_group`: whether it is in a group; `has_groups`:
+    whether there is any.
     """
 
     id: int
@@ -33,6 +34,7 @@ class UserRow(NamedTuple):
     groups: tuple[int, ...] | None
     in_group: bool = False
     has_groups: bool = False
+    group_names: tuple[str, ...] = ()
 
 
 class GroupRow(NamedTuple):
@@ -101,12 +103,17 @@ def _user(connection: Connection, condition: ColumnElement[bool]) -> UserRow | N
     row = connection.execute(select(User.__table__).where(condition)).first()
     if row is None:
         return None
-    member = select(GroupMember.group_id).where(GroupMember.account_id == row.id)
-    groups = tuple(sorted(connection.execute(member).scalars()))
+    of_user = (
+        select(Group.id, Group.name)
+        .join(GroupMember, GroupMember.group_id == Group.id)
+        .where(GroupMember.account_id == row.id)
+        .order_by(Group.id)
+    )
+    groups = connection.execute(of_user).all()
     return UserRow(
         row.id, row.name, row.role, row.password_hash, row.deidentified,
-        row.disabled_at is not None, groups if row.limited else None, bool(groups),
-        bool(groups) or has_groups(connection),
+        row.disabled_at is not None, tuple(g.id for g in groups) if row.limited else None,
+        bool(groups), bool(groups) or has_groups(connection), tuple(g.name for g in groups),
     )  # fmt: skip
 
 

@@ -119,7 +119,7 @@ def fragments() -> str:
 VALUES = f"""{{ images {{ nodes {{ header {{ elements {{
     tag keyword vr vm value warnings
     values {{ __typename index raw warnings peek: rawPeek(size: 3) rawPeek
-      {fragments()} ... on CodeStringValue {{ display }} ... on OtherWordValue {{ words }}
+      {fragments()} display ... on CodeStringValue {{ meaning }} ... on OtherWordValue {{ words }}
     }} }} }} }} }} }}"""
 
 
@@ -217,7 +217,7 @@ async def test_codes_keep_the_code_and_have_a_display_name_beside_it(
     )  # fmt: skip
     found = await elements(graph)
     shown = {
-        keyword: [(value["CS"], value["display"]) for value in element["values"]]
+        keyword: [(value["CS"], value["meaning"]) for value in element["values"]]
         for keyword, element in found.items()
         if element["vr"] == "CS"
     }
@@ -229,6 +229,40 @@ async def test_codes_keep_the_code_and_have_a_display_name_beside_it(
         "SequenceVariant": [("SK", "Segmented k-Space")],
         "PatientPosition": [("HFS", "Head First-Supine")],
     }
+
+
+SHOWN = {
+    "AE": "STORE 1", "AS": "45 years", "CS": "ORIGINAL", "DA": "2020-02-29", "DS": "1.5",
+    "DT": "2020-01-02 03:04:05.678900+05:30", "IS": "-2147483648", "LO": "Grüße", "SH": "short",
+    "TM": "12:00:00", "UC": "x" * 199 + "…", "UI": "1.2.840.1", "AT": "(0018,1063)",
+    "FD": "1.1", "SV": str(-(2**63)), "UL": "0", "US": "0", "OB": "4 bytes",
+    "PN": "Yamada, Dr Tarou Mid, Jr (山田, 博士 太郎 中, 二世, やまだ, はかせ たろう なか, にせい)",
+}  # fmt: skip
+
+
+async def test_every_value_is_shown_as_people_read_it(
+    tmp_path: Path, import_files: Import, graph: Graph
+) -> None:
+    header = every_vr()
+    header.ReferencedImageSequence = Sequence([Dataset(), Dataset()])
+    header.SelectorULValue = list(range(30))
+    header.PatientPosition = "HFS"
+    put_raw(header, 0x00280030, "DS", b"0.5\\wide\\2")
+    import_files(save(header, tmp_path / "a.dcm"))
+    data = await graph("""{ images { nodes { header { elements {
+        keyword vr display values { display } } } } } }""")
+    ((image,),) = [data["images"]["nodes"]]
+    found = {element["keyword"]: element for element in image["header"]["elements"]}
+    for vr, text in SHOWN.items():
+        assert found[f"Selector{vr}Value"]["values"][0]["display"] == text
+    shown = {keyword: element["display"] for keyword, element in found.items()}
+    assert shown["SelectorISValue"] == "-2147483648\\2147483647"
+    assert shown["PixelSpacing"] == "0.5\\wide\\2"
+    assert shown["ReferencedImageSequence"] == "2 items"
+    assert shown["SOPClassUID"] == "MR Image Storage"
+    assert shown["PatientPosition"] == "Head First-Supine"
+    assert shown["SelectorULValue"].endswith("\\19\\… (30 values)")
+    assert all(shown[element["keyword"]] for element in found.values() if element["values"])
 
 
 async def test_an_empty_element_has_no_values(

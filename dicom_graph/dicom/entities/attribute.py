@@ -46,13 +46,14 @@ _READ: dict[Any, values.Read] = {
 class Attribute:
     """A field of an entity.
 
-    `keyword`: the DICOM attribute that it is. `about`: what its keyword does not tell, a phrase.
-    `unit`: a code of UCUM. `read`: how it is read from its element. `derived`: not from its element
-    alone, but by code of its own; so is what has no keyword. `search`: whether a search looks into
-    it. `edit`: what checks the value of an edit; without, it cannot be edited. `shown`: whether it
-    is shown where no identities are; where this is not said the confidentiality profile decides by
-    the keyword, and what is derived is not shown. `choices`: the values that there are. `table`:
-    the table that it is kept in, where that is not the entity's.
+    `keyword`: the DICOM attribute that it is. `group`: the module of PS3.3 that it stands in, or
+    another heading; without, the one of the field before it. `about`: what its keyword does not
+    tell, a phrase. `unit`: a code of UCUM. `read`: how it is read from its element. `derived`: not
+    from its element alone, but by code of its own; so is what has no keyword. `search`: whether a
+    search looks into it. `edit`: what checks the value of an edit; without, it cannot be edited.
+    `shown`: whether it is shown where no identities are; where this is not said the confidentiality
+    profile decides by the keyword, and what is derived is not shown. `choices`: the values that
+    there are. `table`: the table that it is kept in, where that is not the entity's.
 
     `name` and `type` (without None) are those of the field: `describe` knows them.
     """
@@ -67,6 +68,7 @@ class Attribute:
     shown: bool | None = None
     choices: type[Enum] | None = None
     table: str | None = None
+    group: str = ""
     name: str = ""
     type: Any = None
     optional: bool = True
@@ -154,15 +156,18 @@ def describe(
     TypeError for a field without an attribute.
     """
     attributes: list[Attribute] = []
+    group = ""
     elements: list[tuple[str, int, values.Read]] = []
     for field, hint in get_type_hints(fields, include_extras=True).items():
         attribute = _attribute(field, hint)
+        group = attribute.group or group
+        attribute = replace(attribute, group=group)
         attributes.append(attribute)
         if attribute.tag is not None and not attribute.derived:
             read = attribute.read or _READ[attribute.type]
             elements.append((field, attribute.tag, read))
         if field in after:
-            attributes.append(after[field])
+            attributes.append(replace(after[field], group=after[field].group or group))
     by_name = {attribute.name: attribute for attribute in attributes}
     return Description(name, fields, by_name, tuple(elements))
 

@@ -18,12 +18,16 @@ FORMAT_TABLE = "image_format"
 class ImageFields:
     """SOPInstanceUID (0008,0018) is the identity."""
 
-    uid: Annotated[str, Attribute("SOPInstanceUID", read=values.joined, search=True)]
+    uid: Annotated[
+        str, Attribute("SOPInstanceUID", read=values.joined, search=True, group="General Image")
+    ]
     number: Annotated[int | None, Attribute("InstanceNumber", edit=checks.anything)]
     date: Annotated[dt.date | None, Attribute("InstanceCreationDate", edit=checks.anything)]
     time: Annotated[dt.time | None, Attribute("InstanceCreationTime", edit=checks.local_time)]
-    sop_class_uid: Annotated[str | None, Attribute("SOPClassUID", search=True, table=FORMAT_TABLE)]
-    number_of_frames: Annotated[int | None, Attribute("NumberOfFrames")]
+    sop_class_uid: Annotated[
+        str | None, Attribute("SOPClassUID", search=True, table=FORMAT_TABLE, group="SOP Common")
+    ]
+    number_of_frames: Annotated[int | None, Attribute("NumberOfFrames", group="Image Pixel")]
     rows: Annotated[int | None, Attribute("Rows", "the height in pixels")]
     columns: Annotated[int | None, Attribute("Columns", "the width in pixels")]
 

@@ -20,7 +20,7 @@ def _part(about: str) -> Attribute:
 class PatientFields:
     """PatientID (0010,0020) is the identity; the name parts are PatientName's."""
 
-    uid: Annotated[str, Attribute("PatientID", read=values.joined, search=True)]
+    uid: Annotated[str, Attribute("PatientID", read=values.joined, search=True, group="Patient")]
     name: Annotated[str | None, Attribute("PatientName", _IN_FILE, search=True)]
     name_prefix: Annotated[str | None, _part("name prefix, the fourth part of PN")]
     given_name: Annotated[str | None, _part("given name, the second part of PN")]

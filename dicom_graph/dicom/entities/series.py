@@ -28,9 +28,9 @@ from dicom_graph.dicom.sequence_type import (
 )
 
 
-def _text(keyword: str) -> Attribute:
+def _text(keyword: str, group: str = "") -> Attribute:
     """A text that people write."""
-    return Attribute(keyword, search=True, edit=checks.text)
+    return Attribute(keyword, search=True, edit=checks.text, group=group)
 
 
 def _code(keyword: str, about: str, *, search: bool = False) -> Attribute:
@@ -38,21 +38,23 @@ def _code(keyword: str, about: str, *, search: bool = False) -> Attribute:
     return Attribute(keyword, about, search=search, edit=checks.code)
 
 
-def _codes(keyword: str) -> Attribute:
+def _codes(keyword: str, group: str = "") -> Attribute:
     """Code strings, as many as there are."""
-    return Attribute(keyword, "codes", edit=checks.codes)
+    return Attribute(keyword, "codes", edit=checks.codes, group=group)
 
 
-def _quantity(keyword: str, unit: str) -> Attribute:
+def _quantity(keyword: str, unit: str, group: str = "") -> Attribute:
     """A measured number, 0 or greater."""
-    return Attribute(keyword, unit=unit, edit=checks.not_negative)
+    return Attribute(keyword, unit=unit, edit=checks.not_negative, group=group)
 
 
 @dataclass(slots=True)
 class SeriesFields:
     """SeriesInstanceUID (0020,000E) is the identity."""
 
-    uid: Annotated[str, Attribute("SeriesInstanceUID", read=values.joined, search=True)]
+    uid: Annotated[
+        str, Attribute("SeriesInstanceUID", read=values.joined, search=True, group="General Series")
+    ]
     number: Annotated[int | None, Attribute("SeriesNumber", edit=checks.anything)]
     description: Annotated[str | None, _text("SeriesDescription")]
     date: Annotated[dt.date | None, Attribute("SeriesDate", edit=checks.anything)]
@@ -61,7 +63,7 @@ class SeriesFields:
     body_part_examined: Annotated[str | None, _code("BodyPartExamined", "a code", search=True)]
     patient_position: Annotated[str | None, _code("PatientPosition", "a code")]
     protocol_name: Annotated[str | None, _text("ProtocolName")]
-    manufacturer: Annotated[str | None, _text("Manufacturer")]
+    manufacturer: Annotated[str | None, _text("Manufacturer", "General Equipment")]
     manufacturer_model_name: Annotated[str | None, _text("ManufacturerModelName")]
     device_serial_number: Annotated[str | None, _text("DeviceSerialNumber")]
     institution_name: Annotated[str | None, _text("InstitutionName")]
@@ -69,16 +71,18 @@ class SeriesFields:
         str | None,
         Attribute(
             "OperatorsName", "several are separated by a backslash",
-            read=values.joined, search=True, edit=checks.text,
+            read=values.joined, search=True, edit=checks.text, group="General Series",
         ),
     ]  # fmt: skip
-    magnetic_field_strength: Annotated[float | None, _quantity("MagneticFieldStrength", "T")]
+    magnetic_field_strength: Annotated[
+        float | None, _quantity("MagneticFieldStrength", "T", "MR Image")
+    ]
     echo_time: Annotated[float | None, _quantity("EchoTime", "ms")]
     echo_train_length: Annotated[int | None, Attribute("EchoTrainLength", edit=checks.not_negative)]
     inversion_time: Annotated[float | None, _quantity("InversionTime", "ms")]
     repetition_time: Annotated[float | None, _quantity("RepetitionTime", "ms")]
     flip_angle: Annotated[float | None, Attribute("FlipAngle", unit="deg", edit=checks.number)]
-    slice_thickness: Annotated[float | None, _quantity("SliceThickness", "mm")]
+    slice_thickness: Annotated[float | None, _quantity("SliceThickness", "mm", "Image Plane")]
     pixel_spacing: Annotated[
         list[float] | None,
         Attribute(
@@ -86,7 +90,7 @@ class SeriesFields:
             unit="mm", edit=checks.spacing,
         ),
     ]  # fmt: skip
-    scanning_sequence: Annotated[list[str] | None, _codes("ScanningSequence")]
+    scanning_sequence: Annotated[list[str] | None, _codes("ScanningSequence", "MR Image")]
     sequence_variant: Annotated[list[str] | None, _codes("SequenceVariant")]
     sequence_name: Annotated[str | None, _text("SequenceName")]
     pulse_sequence_name: Annotated[

@@ -12,7 +12,9 @@ from dicom_graph.dicom.entities.attribute import Attribute, Elements, describe
 class StudyFields:
     """StudyInstanceUID (0020,000D) is the identity."""
 
-    uid: Annotated[str, Attribute("StudyInstanceUID", read=values.joined, search=True)]
+    uid: Annotated[
+        str, Attribute("StudyInstanceUID", read=values.joined, search=True, group="General Study")
+    ]
     description: Annotated[str | None, Attribute("StudyDescription", search=True, edit=checks.text)]
     date: Annotated[dt.date | None, Attribute("StudyDate", edit=checks.anything)]
     time: Annotated[dt.time | None, Attribute("StudyTime", edit=checks.local_time)]

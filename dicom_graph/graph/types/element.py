@@ -13,6 +13,7 @@ from dicom_graph.graph.context import Info
 from dicom_graph.graph.fields import related_list
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.scalars import JSON, BigInt
+from dicom_graph.graph.types.display import display_element
 from dicom_graph.graph.types.value import DataElementValue
 from dicom_graph.graph.types.values import make_values, plain_value
 from dicom_graph.store.read import Parent
@@ -136,6 +137,13 @@ class DataElement(Node):
     )
     def value(self) -> JSON | None:
         return cast(JSON | None, plain_value(self.row))
+
+    @computed(
+        "The values as people read them, joined by a backslash; null where there is none. Of a "
+        "sequence how many items it has. At most 200 characters."
+    )
+    def display(self) -> str | None:
+        return display_element(self.row)
 
     @computed(
         "The bytes in base64, exactly as in the file, of bytes and of texts with odd characters "

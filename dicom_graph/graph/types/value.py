@@ -11,7 +11,8 @@ from dicom_graph.graph.bulk_data import load_bytes
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.scalars import JSON, BigInt
-from dicom_graph.store.read.elements import ElementRow
+from dicom_graph.graph.types.display import display_element, display_value
+from dicom_graph.store.read.elements import ElementRow, ValueRow
 
 _field = strawberry.field
 
@@ -25,6 +26,17 @@ class DataElementValue:
         "KiB)."
     )
     warnings: list[str] = _field(description="Why there is no typed value, or what is odd.")
+    row: strawberry.Private[ElementRow]
+    value_row: strawberry.Private[ValueRow | None] = None
+
+    @computed(
+        "The value as people read it, of any VR: a name with the family name first, a date in ISO "
+        "8601, an age in words, what a code or a UID means where that is known, how many bytes. As "
+        "in the file where it cannot be read; at most 200 characters."
+    )
+    def display(self) -> str | None:
+        value = self.value_row
+        return display_element(self.row) if value is None else display_value(self.row, value)
 
     @computed("The beginning of `raw`, with … where it goes on.")
     def raw_peek(
@@ -99,7 +111,7 @@ class NameKind(DataElementValue):
 @strawberry.type
 class CodeKind(DataElementValue):
     value: str | None = _field(description="The code.")
-    display: str | None = _field(
+    meaning: str | None = _field(
         description="What the code means, of Modality, PatientPosition, PatientSex, "
         "ScanningSequence and SequenceVariant; null for other elements and unknown codes."
     )
@@ -107,7 +119,6 @@ class CodeKind(DataElementValue):
 
 @strawberry.type
 class BytesKind(DataElementValue):
-    element: strawberry.Private[ElementRow]
     value: str | None = _field(description="The bytes in base64; null beyond 64 KiB: see `bytes`.")
     length: BigInt = _field(description="How many bytes the file holds.")
     digest: str | None = _field(description="SHA-256 of the bytes, hexadecimal.")
@@ -123,7 +134,7 @@ class BytesKind(DataElementValue):
             int, strawberry.argument(description="The most bytes to give; an error beyond.")
         ] = 16_777_216,
     ) -> str:
-        return base64.b64encode(await load_bytes(info, self.element, limit)).decode()
+        return base64.b64encode(await load_bytes(info, self.row, limit)).decode()
 
 
 @strawberry.type
@@ -137,7 +148,7 @@ class UnknownKind(BytesKind):
 class WordsKind(BytesKind):
     @computed("The bytes as unsigned 16-bit integers, read as little endian; null beyond 64 KiB.")
     def words(self) -> list[int] | None:
-        raw = self.element.raw
+        raw = self.row.raw
         return [word for (word,) in iter_unpack("<H", raw[: len(raw) // 2 * 2])] if raw else None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from dicom_graph.dicom.code_meanings import display_name
 from dicom_graph.dicom.person_names import NameComponents, split_name
-from dicom_graph.dicom.values import BYTES_VRS, NUMBER_FORMATS, parse_datetime
+from dicom_graph.dicom.values import BYTES_VRS, NUMBER_FORMATS
 from dicom_graph.graph import csa
 from dicom_graph.graph.scalars import BigInt
 from dicom_graph.graph.types.value import (
@@ -29,7 +29,7 @@ from dicom_graph.graph.types.value import (
     value_kind,
 )
 from dicom_graph.store.read.elements import ElementRow, ValueRow
-from dicom_graph.store.read.plain_values import exact_integer, raw_text, tidy
+from dicom_graph.store.read.plain_values import exact_integer, moment_of, raw_text, tidy
 
 Typed = Callable[[ValueRow], Any]
 
@@ -48,9 +48,9 @@ def make_values(row: ElementRow) -> list[DataElementValue]:
     made = VALUE_TYPES[vr]
     result: list[DataElementValue] = []
     for value in row.values:
-        fields = {"value": typed(value)}
+        fields = {"value": typed(value), "row": row, "value_row": value}
         if kind is CodeKind:
-            fields["display"] = display_name(row.definition.keyword, value.text)
+            fields["meaning"] = display_name(row.definition.keyword, value.text)
         warnings = [value.warning] if value.warning else []
         raw = raw_text(value)
         if raw is None and (vr in NUMBER_FORMATS or vr == "AT"):
@@ -89,17 +89,6 @@ def _tidy_number(value: ValueRow) -> float | int | None:
     return tidy(number) if number is not None else None
 
 
-def _moment(value: ValueRow) -> dt.datetime | None:
-    if value.datetime is None or not value.text:
-        return None
-    moment = parse_datetime(value.text)
-    # What is stored is UTC. Where that is another time, the header says the offset elsewhere.
-    if moment.tzinfo is None and moment != value.datetime.replace(tzinfo=None):
-        offset = moment - value.datetime.replace(tzinfo=None)
-        return moment.replace(tzinfo=dt.timezone(offset))
-    return moment
-
-
 def _name(value: ValueRow) -> PersonName | None:
     if value.text is None:
         return None
@@ -126,7 +115,7 @@ def _bytes_value(row: ElementRow) -> DataElementValue:
         "index": 0,
         "raw": _base64(row.raw),
         "warnings": row.warnings,
-        "element": row,
+        "row": row,
         "value": _base64(row.raw),
         "length": BigInt(row.length),
         "digest": digest.hex() if digest is not None else None,
@@ -141,6 +130,7 @@ def _csa_value(row: ElementRow) -> DataElementValue:
     parsed, warning = csa.parsed(row)
     return CsaHeaderValue(
         index=0,
+        row=row,
         raw=_base64(row.raw),
         warnings=row.warnings + ([warning] if warning else []),
         value=parsed,
@@ -154,14 +144,14 @@ _TYPED: dict[type[DataElementValue], Typed] = {
     BigIntKind: exact_integer,
     DateKind: lambda value: value.date,
     TimeKind: lambda value: value.time,
-    DateTimeKind: _moment,
+    DateTimeKind: moment_of,
     NameKind: _name,
 }
 _PLAIN: dict[str, Typed] = {
     "AS": _number,
     "DA": lambda value: _iso(value.date),
     "DS": _tidy_number,
-    "DT": lambda value: _iso(_moment(value)),
+    "DT": lambda value: _iso(moment_of(value)),
     "FD": _number,
     "FL": _number,
     "TM": lambda value: _iso(value.time),

@@ -1,5 +1,8 @@
-"""A value of an element as text or as a whole number."""
+"""A value of an element as text, as a whole number or as a moment."""
 
+import datetime as dt
+
+from dicom_graph.dicom.values import parse_datetime
 from dicom_graph.store.read.elements import ValueRow
 
 
@@ -21,3 +24,15 @@ def exact_integer(value: ValueRow) -> int | None:
 def tidy(number: float) -> float | int:
     """A whole number as an integer, unless it has more digits than a double tells."""
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
+
+
+def moment_of(value: ValueRow) -> dt.datetime | None:
+    """The moment of a DT, with the offset that the header says; None where it cannot be read."""
+    if value.datetime is None or not value.text:
+        return None
+    moment = parse_datetime(value.text)
+    # What is stored is UTC. Where that is another time, the header says the offset elsewhere.
+    if moment.tzinfo is None and moment != value.datetime.replace(tzinfo=None):
+        offset = moment - value.datetime.replace(tzinfo=None)
+        return moment.replace(tzinfo=dt.timezone(offset))
+    return moment

@@ -84,10 +84,17 @@ class Base(DeclarativeBase):
     }
 
 
+_OF_DATABASE = "Database"
 ROW_ATTRIBUTES = (
-    Attribute(about="when it came into the database, UTC", name="created", type=dt.datetime),
-    Attribute(about="when its row last changed, UTC", name="modified", type=dt.datetime),
-)
+    Attribute(
+        about="when it came into the database, UTC", name="created", type=dt.datetime,
+        group=_OF_DATABASE,
+    ),
+    Attribute(
+        about="when its row last changed, UTC", name="modified", type=dt.datetime,
+        group=_OF_DATABASE,
+    ),
+)  # fmt: skip
 """What a database adds to the attributes of each entity."""
 DESCRIBED_TABLES: dict[str, Table] = {}
 """The tables of the entities that are described, by name."""

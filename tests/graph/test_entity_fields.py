@@ -1,0 +1,70 @@
+"""What the schema tells of its own fields is so: each is sorted, filtered and edited by it."""
+
+from typing import Any
+
+from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLObjectType
+from pydicom.datadict import dictionary_description, tag_for_keyword
+
+from dicom_graph.graph.schema import schema
+from tests.conftest import Graph
+
+TYPES = schema._schema.type_map
+FIELDS = """query ($entity: EntityType!) { entityFields(entity: $entity) { name enumName label type
+    unit group keyword tag choices operators sortable filterable editable nullable
+    description } }"""
+OUTPUT = {
+    "STRING": "String", "INT": "Int", "FLOAT": "Float", "DATE": "Date", "TIME": "Time",
+    "DATE_TIME": "DateTime", "STRING_LIST": "[String!]", "FLOAT_LIST": "[Float!]",
+}  # fmt: skip
+
+
+def input_type(name: str) -> GraphQLInputObjectType:
+    found = TYPES[name]
+    assert isinstance(found, GraphQLInputObjectType)
+    return found
+
+
+async def test_fields_are_told_as_the_schema_has_them(graph: Graph) -> None:
+    for entity in ("PATIENT", "STUDY", "SERIES", "IMAGE"):
+        name = entity.capitalize()
+        type_, orders = TYPES[name], TYPES[f"{name}OrderField"]
+        assert isinstance(type_, GraphQLObjectType)
+        assert isinstance(orders, GraphQLEnumType)
+        filters = input_type(f"{name}Filter").fields
+        edits = input_type(f"Update{name}Input").fields
+        told = {f["name"]: f for f in (await graph(FIELDS, entity=entity))["entityFields"]}
+        for field_name, field in told.items():
+            is_required = not field["nullable"]
+            expected = OUTPUT.get(field["type"], "SequenceType") + "!" * is_required
+            assert str(type_.fields[field_name].type) == expected
+            assert field["sortable"] == (field["enumName"] in orders.values)
+            assert field["filterable"] == (field_name in filters)
+            assert field["editable"] == (field_name in edits)
+            operators = (
+                input_type(str(filters[field_name].type)).fields if field_name in filters else {}
+            )
+            assert field["operators"] == list(operators)
+            if field["group"] != "Counts":
+                assert field["description"] == type_.fields[field_name].description
+            assert all((field["label"], field["group"]))
+            if field["keyword"] is not None:
+                tag = tag_for_keyword(field["keyword"])
+                assert tag is not None
+                assert field["tag"] == f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+                assert field["label"] == dictionary_description(tag)
+        assert set(edits) - set(told) == {"id"}
+
+
+async def test_units_headings_and_choices(graph: Graph) -> None:
+    told = {f["name"]: f for f in (await graph(FIELDS, entity="SERIES"))["entityFields"]}
+    picked: Any = {name: (f["unit"], f["group"]) for name, f in told.items()}
+    assert picked["echoTime"] == ("ms", "MR Image")
+    assert picked["flipAngle"] == ("deg", "MR Image")
+    assert picked["pixelSpacing"] == ("mm", "Image Plane")
+    assert picked["manufacturer"] == (None, "General Equipment")
+    assert picked["operatorsName"] == (None, "General Series")
+    assert picked["nImages"] == (None, "Counts")
+    assert picked["created"] == (None, "Database")
+    choices = TYPES["SequenceType"]
+    assert isinstance(choices, GraphQLEnumType)
+    assert told["sequenceType"]["choices"] == list(choices.values)
