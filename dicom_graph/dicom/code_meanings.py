@@ -54,7 +54,16 @@ _SEQUENCE_VARIANT = {
     "TRSS": "Time Reversed Steady State", "SP": "Spoiled", "MP": "MAG Prepared",
     "OSP": "Oversampling Phase", "NONE": "None",
 }  # fmt: skip
+_RETIRED_MODALITIES = frozenset({
+    "AS", "CD", "CF", "CP", "CS", "DD", "DF", "DM", "DS", "EC", "FA", "FS", "LP", "MA", "MS", "OPR",
+    "ST", "VF",
+})  # fmt: skip
+"""Those of older editions of PS3.3 C.7.3.1.1.1: files have them, and so may edits."""
+_MR_ACQUISITION_TYPE = {
+    "2D": "2D: frequency x phase", "3D": "3D: frequency x phase x phase",
+}  # fmt: skip
 _DISPLAY_NAMES = {
+    "MRAcquisitionType": _MR_ACQUISITION_TYPE,
     "Modality": _MODALITY,
     "PatientPosition": _PATIENT_POSITION,
     "PatientSex": {"M": "Male", "F": "Female", "O": "Other"},
@@ -66,3 +75,9 @@ _DISPLAY_NAMES = {
 def display_name(keyword: str, code: str | None) -> str | None:
     """The meaning of a code, None for one that the standard does not define."""
     return _DISPLAY_NAMES.get(keyword, {}).get(code or "")
+
+
+def known_codes(keyword: str) -> frozenset[str]:
+    """Returns the codes that an element may have, also retired ones; none where any may be."""
+    retired = _RETIRED_MODALITIES if keyword == "Modality" else frozenset()
+    return frozenset(_DISPLAY_NAMES.get(keyword, ())) | retired

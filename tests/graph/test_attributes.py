@@ -37,6 +37,8 @@ WITHHELD = {
 """What must not be shown, whatever the description says."""
 GIVEN: dict[str, list[Any]] = {
     "PatientSex": ["F", "M", "O"],
+    "PatientPosition": ["HFS", "FFP", "SITTING"],
+    "MRAcquisitionType": ["2D", "3D", "2D"],
     "Modality": ["MR", "MR", "MR"],
     "ScanningSequence": [["SE", "IR"], "SE", "GR"],
     "SequenceVariant": [["SK", "SP", "MP"], ["SK", "SP"], "NONE"],

@@ -181,7 +181,19 @@ BAD = [
     ("study", "description", "a\x00b", "BAD_TEXT"),
     ("study", "description", "a\ud800b", "BAD_TEXT"),
     ("study", "description", "a\nb", "BAD_TEXT"),
-    ("study", "description", "x" * 1025, "TOO_LONG"),
+    ("study", "description", "x" * 65, "TOO_LONG"),
+    ("study", "description", "a\\b", "BAD_TEXT"),
+    ("series", "sequenceName", "x" * 17, "TOO_LONG"),
+    ("series", "pulseSequenceName", "x" * 17, "TOO_LONG"),
+    ("series", "institutionName", "ä" * 65, "TOO_LONG"),
+    ("series", "operatorsName", "A\\" + "x" * 65, "TOO_LONG"),
+    ("series", "operatorsName", "Aé=" + "x" * 65, "TOO_LONG"),
+    ("series", "mrAcquisitionType", "4D", "BAD_CODE"),
+    ("series", "scanningSequence", ["NOPE"], "BAD_CODE"),
+    ("series", "scanningSequence", ["SE", "SK"], "BAD_CODE"),
+    ("series", "sequenceVariant", ["SPOILED"], "BAD_CODE"),
+    ("series", "patientPosition", "HEAD", "BAD_CODE"),
+    ("series", "modality", "MRI", "BAD_CODE"),
     ("study", "description", "", "BAD_TEXT"),
     ("study", "time", "10:00:00+02:00", "BAD_TIME"),
     ("series", "modality", "magnetic", "BAD_CODE"),
@@ -290,3 +302,33 @@ async def test_what_was_edited_says_nothing_against_a_file(
         "1.2.3.5": [],
         "1.2.3.6": ["PatientSex differs from that of the patient"],
     }
+
+
+async def test_a_name_of_all_its_parts_has_64_characters_at_most(path: Path, graph: Graph) -> None:
+    """PS3.5 table 6.2-1: 64 characters in each component group of PN, the delimiters too."""
+    parts = {"familyName": "f" * 40, "givenName": "g" * 23, "middleName": None, "namePrefix": None,
+             "nameSuffix": None}  # fmt: skip
+    payload = await update(graph, "patient", parts)
+    assert payload["errors"] == []
+    payload = await update(graph, "patient", {"givenName": "g" * 24})
+    assert [(e["field"], e["code"]) for e in payload["errors"]] == [("givenName", "TOO_LONG")]
+    assert payload["patient"]["givenName"] == "g" * 23
+
+
+async def test_known_codes_have_names(tmp_path: Path, import_files: Import, graph: Graph) -> None:
+    make_file(
+        tmp_path / "1.dcm", MRAcquisitionType="3D", ScanningSequence="SE",
+        SequenceVariant=["SK", "SP"], PatientPosition="HFS",
+    )  # fmt: skip
+    import_files(tmp_path)
+    wanted = """{ series { nodes { mrAcquisitionTypeDisplay sequenceTypeDisplay
+      sampleHeader { element(keyword: "ImageType") { vrName definition { vrName } }
+                     table { keyword vr vrName } } } } }"""
+    (found,) = (await graph(wanted))["series"]["nodes"]
+    assert found["mrAcquisitionTypeDisplay"] == "3D: frequency x phase x phase"
+    assert found["sequenceTypeDisplay"] == "T2 weighted"
+    header = found["sampleHeader"]
+    assert header["element"] == {"vrName": "Code String", "definition": {"vrName": "Code String"}}
+    names = {row["vr"]: row["vrName"] for row in header["table"]}
+    assert (names["UI"], names["PN"]) == ("Unique Identifier (UID)", "Person Name")
+    assert None not in names.values()

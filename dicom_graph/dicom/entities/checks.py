@@ -4,11 +4,18 @@ import datetime as dt
 import math
 import re
 import unicodedata
+from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Any
 
+from pydicom.datadict import dictionary_VR
+
+from dicom_graph.dicom.code_meanings import known_codes
 from dicom_graph.error_codes import ErrorCode
 
-_MAX_TEXT = 1024
+_LONGEST = {"CS": 16, "SH": 16, "LO": 64, "ST": 1024, "LT": 10_240, "UT": 100_000}
+"""Characters of a text (PS3.5 table 6.2-1); of UT, which has no such limit, what a column takes."""
+_SHOWN_CODES = 12
 _MAX_NAME_PART = 64
 _MAX_CODES = 16
 _CODE = re.compile(r"[A-Z0-9_](?:[A-Z0-9_ ]{0,14}[A-Z0-9_])?")
@@ -23,9 +30,38 @@ class BadValue(ValueError):
         self.code = code
 
 
-def text(value: str) -> str:
-    """Without blanks around it."""
-    return _checked_text(value, _MAX_TEXT)
+def text(keyword: str) -> Callable[[str], str]:
+    """Returns the check of a text: without blanks around it, as long as its VR allows, and without
+    the backslash that separates values in a VR that may have several (PS3.5 6.2).
+    """
+    vr = dictionary_VR(keyword)
+
+    def check(value: str) -> str:
+        if vr in ("LO", "SH") and "\\" in value:
+            raise BadValue("must not hold a backslash: it separates values", ErrorCode.BAD_TEXT)
+        return _checked_text(value, _LONGEST[vr])
+
+    return check
+
+
+def names(value: str) -> str:
+    """Person names, separated by backslashes; each of its groups has 64 characters at most."""
+    groups = re.split(r"[\\=]", value)
+    _checked_text(value, max(len(value), 1))
+    for group in groups:
+        if len(group.strip()) > _MAX_NAME_PART:
+            message = f"has a name of {len(group.strip())} characters; at most 64 fit"
+            raise BadValue(message, ErrorCode.TOO_LONG)
+    return value.strip()
+
+
+def whole_name(value: str) -> str:
+    """A person name that is made of its parts (PN, PS3.5 6.2): 64 characters in each group."""
+    for group in value.split("="):
+        if len(group) > _MAX_NAME_PART:
+            message = f"makes a name of {len(group)} characters in all; at most 64 fit"
+            raise BadValue(message, ErrorCode.TOO_LONG)
+    return value
 
 
 def name_part(value: str) -> str:
@@ -46,21 +82,38 @@ def _checked_text(value: str, longest: int) -> str:
     return stripped
 
 
-def code(value: str) -> str:
-    """A code string (CS, PS3.5 6.2)."""
-    if not _CODE.fullmatch(value):
-        raise BadValue(
-            "must be a code: 1 to 16 capitals, digits, underscores and inner spaces",
-            ErrorCode.BAD_CODE,
-        )
-    return value
+def code(keyword: str) -> Callable[[str], str]:
+    """Returns the check of a code string (CS, PS3.5 6.2): one of those that are known, where the
+    standard lists them.
+    """
+    known = known_codes(keyword)
+
+    def check(value: str) -> str:
+        if not _CODE.fullmatch(value):
+            raise BadValue(
+                "must be a code: 1 to 16 capitals, digits, underscores and inner spaces",
+                ErrorCode.BAD_CODE,
+            )
+        if known and value not in known:
+            near = get_close_matches(value, known, 3, 0.5) or sorted(known)
+            shown = ", ".join(near[:_SHOWN_CODES])
+            more = " …" if len(near) > _SHOWN_CODES else ""
+            raise BadValue(f"{value} is no code of {keyword}: {shown}{more}", ErrorCode.BAD_CODE)
+        return value
+
+    return check
 
 
-def codes(value: list[str]) -> list[str]:
-    """Some code strings."""
-    if not 1 <= len(value) <= _MAX_CODES:
-        raise BadValue(f"must have 1 to {_MAX_CODES} codes, or be null", ErrorCode.BAD_LENGTH)
-    return [code(each) for each in value]
+def codes(keyword: str) -> Callable[[list[str]], list[str]]:
+    """Returns the check of some code strings, each as in `code`."""
+    check_one = code(keyword)
+
+    def check(value: list[str]) -> list[str]:
+        if not 1 <= len(value) <= _MAX_CODES:
+            raise BadValue(f"must have 1 to {_MAX_CODES} codes, or be null", ErrorCode.BAD_LENGTH)
+        return [check_one(each) for each in value]
+
+    return check
 
 
 def sex(value: str) -> str:

@@ -30,17 +30,17 @@ from dicom_graph.dicom.sequence_type import (
 
 def _text(keyword: str, group: str = "") -> Attribute:
     """A text that people write."""
-    return Attribute(keyword, search=True, edit=checks.text, group=group)
+    return Attribute(keyword, search=True, edit=checks.text(keyword), group=group)
 
 
 def _code(keyword: str, about: str, *, search: bool = False) -> Attribute:
     """A code string (CS)."""
-    return Attribute(keyword, about, search=search, edit=checks.code)
+    return Attribute(keyword, about, search=search, edit=checks.code(keyword))
 
 
 def _codes(keyword: str, group: str = "") -> Attribute:
     """Code strings, as many as there are."""
-    return Attribute(keyword, "codes", edit=checks.codes, group=group)
+    return Attribute(keyword, "codes", edit=checks.codes(keyword), group=group)
 
 
 def _quantity(keyword: str, unit: str, group: str = "") -> Attribute:
@@ -71,7 +71,7 @@ class SeriesFields:
         str | None,
         Attribute(
             "OperatorsName", "several are separated by a backslash",
-            read=values.joined, search=True, edit=checks.text, group="General Series",
+            read=values.joined, search=True, edit=checks.names, group="General Series",
         ),
     ]  # fmt: skip
     magnetic_field_strength: Annotated[
@@ -97,7 +97,7 @@ class SeriesFields:
         str | None,
         Attribute(
             "PulseSequenceName", "or GE's (0019,xx9C) of GEMS_ACQU_01, where that is there",
-            derived=True, search=True, edit=checks.text,
+            derived=True, search=True, edit=checks.text("PulseSequenceName"),
         ),
     ]  # fmt: skip
     mr_acquisition_type: Annotated[str | None, _code("MRAcquisitionType", "2D or 3D")]

@@ -7,6 +7,8 @@ from typing import Annotated
 from dicom_graph.dicom.entities import checks, values
 from dicom_graph.dicom.entities.attribute import Attribute, Elements, describe
 
+_DESCRIPTION = Attribute("StudyDescription", search=True, edit=checks.text("StudyDescription"))
+
 
 @dataclass(slots=True)
 class StudyFields:
@@ -15,7 +17,7 @@ class StudyFields:
     uid: Annotated[
         str, Attribute("StudyInstanceUID", read=values.joined, search=True, group="General Study")
     ]
-    description: Annotated[str | None, Attribute("StudyDescription", search=True, edit=checks.text)]
+    description: Annotated[str | None, _DESCRIPTION]
     date: Annotated[dt.date | None, Attribute("StudyDate", edit=checks.anything)]
     time: Annotated[dt.time | None, Attribute("StudyTime", edit=checks.local_time)]
 

@@ -8,9 +8,11 @@ import strawberry
 from strawberry import UNSET
 
 from dicom_graph.dicom.entities import DESCRIBED, IMAGE, PATIENT, SERIES, STUDY
+from dicom_graph.dicom.entities.checks import BadValue
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.described import update_input
+from dicom_graph.graph.inputs.field_names import camel_case
 from dicom_graph.graph.mutations.checks import check_fields
 from dicom_graph.graph.mutations.payload import (
     Refused,
@@ -23,6 +25,7 @@ from dicom_graph.graph.types.patient import Patient
 from dicom_graph.graph.types.series import Series
 from dicom_graph.graph.types.study import Study
 from dicom_graph.store.edit.update import update_entity
+from dicom_graph.store.ingest.edited import NAME_PARTS
 
 _field = strawberry.field
 _ERRORS = "Empty where all is well; where one is there, nothing was changed."
@@ -122,7 +125,12 @@ async def update_fields(info: Info, entity: str, input: Any) -> tuple[Any, list[
     }
     values, errors = check_fields(DESCRIBED[entity], given)
     if not errors:
-        await asyncio.to_thread(_write, info, entity, key, values)
+        try:
+            await asyncio.to_thread(_write, info, entity, key, values)
+        except BadValue as error:
+            field = camel_case(next(name for name in given if name in NAME_PARTS))
+            message = f"`{field}` {error}"
+            errors = [UserError(message=message, field=field, code=error.code)]
     info.context.loaders.forget()
     row = await info.context.loaders.entity(entity).load(key)
     if row is None and not errors:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import strawberry
 
 from dicom_graph.dicom.dictionary import format_tag
+from dicom_graph.dicom.vr_names import vr_name
 from dicom_graph.graph.bulk_data import load_bytes
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.connection import Connection
@@ -58,6 +59,10 @@ class DataElementDefinition(Node):
     def as_parent(self) -> Parent:
         """As a parent of lists."""
         return Parent(self.key)
+
+    @computed("What the value representation is called, such as Code String (PS3.5 table 6.2-1).")
+    def vr_name(self) -> str | None:
+        return vr_name(self.vr)
 
     elements: Connection[Annotated["DataElement", strawberry.lazy(_HERE)]] = related_list(
         "data_element_definition.elements",
@@ -124,6 +129,10 @@ class DataElement(Node):
     series: Connection[Annotated["Series", strawberry.lazy("dicom_graph.graph.types.series")]] = (
         related_list("data_element.series", "The series of these images.")
     )
+
+    @computed("What the value representation is called, such as Code String (PS3.5 table 6.2-1).")
+    def vr_name(self) -> str | None:
+        return vr_name(self.vr)
 
     @computed("What kind of element it is.")
     def definition(self) -> DataElementDefinition:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 import strawberry
 
 from dicom_graph.dicom.dictionary import format_tag
+from dicom_graph.dicom.vr_names import vr_name
 from dicom_graph.errors import BadInput
 from dicom_graph.exports.header_json import dicom_json
 from dicom_graph.graph import csa
@@ -61,6 +62,10 @@ class HeaderRow:
     vr: str = strawberry.field(description="The value representation.")
     vm: int = strawberry.field(description="The multiplicity; of a sequence, its items.")
     value: str = strawberry.field(description="The values in one text of up to 100 characters.")
+
+    @computed("What the value representation is called, such as Code String (PS3.5 table 6.2-1).")
+    def vr_name(self) -> str | None:
+        return vr_name(self.vr)
 
     @classmethod
     def from_row(cls, row: TableRow) -> "HeaderRow":

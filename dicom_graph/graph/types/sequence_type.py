@@ -34,5 +34,12 @@ _ENUM: Any = Enum("SequenceType", _MEMBERS, module=__name__)  # type: ignore[mis
 SequenceType: Any = strawberry.enum(
     _ENUM, description="What an MR sequence is for, told from its codes (Modality MR only)."
 )
+
+
+def display_of(kind: Any) -> str | None:
+    """Returns what a SequenceType of the schema is called; None for None."""
+    return _MEANINGS[kind.name].removesuffix(".") if kind is not None else None
+
+
 ENUMS: dict[type[Enum], Any] = {sequence_type.SequenceType: SequenceType}
 """The schema's enums of the choices that attributes have."""

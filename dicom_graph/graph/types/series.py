@@ -18,7 +18,7 @@ from dicom_graph.graph.imaging import volumes_of
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.together import leads_to
 from dicom_graph.graph.types.patient import Patient
-from dicom_graph.graph.types.sequence_type import SequenceType
+from dicom_graph.graph.types.sequence_type import SequenceType, display_of
 from dicom_graph.graph.types.study import Study
 from dicom_graph.graph.types.volume import Volume
 from dicom_graph.graph.urls import file_url
@@ -115,6 +115,14 @@ class Series(SeriesFields, Node):
     @computed("What the codes of `sequenceVariant` mean; null for an unknown one.")
     def sequence_variant_display(self) -> list[str | None] | None:
         return _displays("SequenceVariant", self.sequence_variant)
+
+    @computed("What the code of `mrAcquisitionType` means.")
+    def mr_acquisition_type_display(self) -> str | None:
+        return display_name("MRAcquisitionType", self.mr_acquisition_type)
+
+    @computed("What `sequenceType` is called.")
+    def sequence_type_display(self) -> str | None:
+        return display_of(self.sequence_type)
 
     @computed("The paths of all files of its images, in order.")
     async def file_paths(self, info: Info) -> list[str]:

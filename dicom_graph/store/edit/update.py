@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
+from dicom_graph.dicom.entities import checks
 from dicom_graph.store.ingest.edited import NAME_PARTS, locked_row, whole_name
 from dicom_graph.store.tables.archive import DESCRIBED_TABLES
 
@@ -12,7 +13,8 @@ from dicom_graph.store.tables.archive import DESCRIBED_TABLES
 def update_entity(connection: Connection, entity: str, id: int, values: Mapping[str, Any]) -> bool:
     """Set columns of an entity, and remember them as edited; False where there is none.
 
-    Of a patient the parts of the name are set; the whole name follows.
+    Of a patient the parts of the name are set; the whole name follows. Raises BadValue where that
+    is too long.
     """
     table = DESCRIBED_TABLES[entity]
     row = locked_row(connection, table, id)
@@ -22,7 +24,8 @@ def update_entity(connection: Connection, entity: str, id: int, values: Mapping[
         return True
     written = dict(values)
     if not values.keys().isdisjoint(NAME_PARTS):
-        written["name"] = whole_name(row["name"], dict(row) | written)
+        name = whole_name(row["name"], dict(row) | written)
+        written["name"] = name and checks.whole_name(name)
     edited = {*(row["edited"] or ()), *values}
     written["edited"] = [column.name for column in table.c if column.name in edited]
     connection.execute(update(table).where(table.c.id == id).values(written))
