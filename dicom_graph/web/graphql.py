@@ -330,11 +330,15 @@ class GraphQLView(GraphQL[Context, None]):
         return response
 
     async def execute_single(self, *args: Any, **options: Any) -> ExecutionResult:
-        """As GraphQL over HTTP says: 400 where nothing was executed, if the client takes that."""
+        """As GraphQL over HTTP says: 400 where nothing was executed, if the client takes that, or
+        where the request itself cannot be right.
+        """
         result = await super().execute_single(*args, **options)
         response = options["sub_response"]
-        if isinstance(result, PreExecutionError) and response.media_type == _RESPONSE_JSON:
-            response.status_code = 400
+        if isinstance(result, PreExecutionError):
+            codes = {(error.extensions or {}).get("code") for error in result.errors or ()}
+            if response.media_type == _RESPONSE_JSON or ErrorCode.BAD_REQUEST in codes:
+                response.status_code = 400
         return result
 
     async def process_result(

@@ -224,6 +224,13 @@ BAD_REQUESTS: dict[str, tuple[str, dict[str, Any], str]] = {
     "unknown operation": (
         "POST", {"json": {"query": "query A { __typename }", "operationName": "B"}}, '"B"',
     ),
+    "several operations": (
+        "POST", {"json": {"query": "query A { __typename } query B { __typename }"}},
+        "2 operations",
+    ),
+    "no operation": (
+        "POST", {"json": {"query": "fragment F on Query { __typename }"}}, "no operation",
+    ),
     "an operation named by an object": (
         "POST", {"json": {"query": "query A { __typename }", "operationName": {}}}, "operation",
     ),
@@ -241,7 +248,14 @@ async def test_bad_requests_are_refused_with_a_reason(
         response = await request(server, method, **options)
         assert response.status_code == 400, name
         assert reason in response.json()["errors"][0]["message"], name
+        assert response.headers["content-type"].startswith("application/json"), name
         assert "Traceback" not in response.text
+        # As events, where a subscription is right.
+        if method == "POST" and not name.startswith("subscription"):
+            options.setdefault("headers", {})["accept"] = "text/event-stream"
+            response = await request(server, method, **options)
+            assert reason in response.text.replace('\\"', '"'), name
+            assert "INTERNAL" not in response.text, name
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
     assert (await request(server, "PUT")).status_code == 405
 

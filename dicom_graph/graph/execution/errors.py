@@ -89,8 +89,10 @@ class MaskedSchema(strawberry.Schema):
                 problem = unavailable_message(error)
                 if problem is None:
                     raise
-                return _refuse(problem)
+                return _refuse(problem, ErrorCode.UNAVAILABLE)
             context = context.fresh()
+        if not query:
+            return _refuse("No GraphQL query found in the request", ErrorCode.BAD_REQUEST)
         prepared, refused = await self._begin(query, variable_values, context, operation_name)
         if refused is not None:
             return self._watched(_only(refused), context, prepared, operation_name)
@@ -221,9 +223,9 @@ def _sent(context: ExecutionContext | None) -> str:
     return f"{context.query} {json.dumps(context.variables, default=str)}"
 
 
-async def _refuse(problem: str) -> AsyncGenerator[PreExecutionError, None]:
+async def _refuse(problem: str, code: ErrorCode) -> AsyncGenerator[PreExecutionError, None]:
     """The only result of an operation that cannot begin."""
-    error = GraphQLError(problem, extensions={"code": ErrorCode.UNAVAILABLE})
+    error = GraphQLError(problem, extensions={"code": code})
     yield PreExecutionError(data=None, errors=[error])
 
 

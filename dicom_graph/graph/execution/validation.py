@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from functools import lru_cache
 
-from graphql import DocumentNode, GraphQLError, parse
+from graphql import DocumentNode, GraphQLError, OperationDefinitionNode, parse
 from strawberry.extensions import SchemaExtension
 from strawberry.types.graphql import OperationType
 
@@ -81,6 +81,27 @@ def refusal(
         return OperationLimitExceeded(message, ErrorCode.UNTRUSTED_DOCUMENT)
     if not isinstance(variables, dict | None):
         return OperationLimitExceeded("`variables` must be an object", ErrorCode.BAD_INPUT)
+    if (wrong := _without_operation(prepared, operation)) is not None:
+        return wrong
     assert prepared.measured is not None
     name = operation if isinstance(operation, str) else None
     return limit_exceeded(limits, prepared.measured, name, variables)
+
+
+def _without_operation(prepared: PreparedDocument, name: object) -> GraphQLError | None:
+    """Why it cannot be told which operation of a document is meant (GraphQL specification 6.1)."""
+    assert prepared.document is not None
+    names = [
+        node.name.value if node.name is not None else None
+        for node in prepared.document.definitions
+        if isinstance(node, OperationDefinitionNode)
+    ]
+    if not names:
+        message = "the document has no operation, only fragments"
+    elif name is None and len(names) > 1:
+        message = f"the document has {len(names)} operations: name one of them as `operationName`"
+    elif name is not None and name not in names:
+        message = f'Unknown operation named "{str(name)[:100]}": the document has none of that name'
+    else:
+        return None
+    return GraphQLError(message, extensions={"code": ErrorCode.BAD_REQUEST})
