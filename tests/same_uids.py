@@ -30,6 +30,7 @@ from PIL import Image
 from pydicom import dcmread
 
 from dicom_graph.importing.foreground import run_import
+from dicom_graph.importing.options import ImportOptions
 from dicom_graph.settings import Settings
 from dicom_graph.store import accounts
 from dicom_graph.store.engine import Database
@@ -137,7 +138,7 @@ def site_at(url: str, folder: Path) -> Iterator[Site]:
     groups = {"of patient": "patient", "of study": "study"}
     people = {
         "whole": add_person(database, "whole", "ADMIN"),
-        "blind": add_person(database, "blind", deidentified=True),
+        "blind": add_person(database, "blind", "ADMIN", deidentified=True),
     } | {name: add_person(database, name, limited=True) for name in groups}
     with database.writer.begin() as connection:
         for name in groups:
@@ -196,7 +197,7 @@ class Example:
 
     def run_import(self, paths: Sequence[Path], **options: Any) -> None:
         request = JobRequest(tuple(map(str, paths)), Mode.FULL, origin=JobOrigin.PYTHON, **options)
-        run_import(self.site.database, request, processes=1)
+        run_import(self.site.database, request, ImportOptions(processes=1))
         for path in self.root.rglob("*.dcm"):
             if path.is_file() and any(path.is_relative_to(each) for each in paths):
                 header = dcmread(path, stop_before_pixels=True)
@@ -251,7 +252,7 @@ class Check:
                 assert self._header(image) == truth[image["id"]]
         # Whom the header names is withheld, so the ids, which are the same for all, tell.
         data = self._site.ask("blind", BLIND, ids=list(truth))
-        for image in filter(None, data["nodes"]):
+        for image in data["nodes"]:
             self._pixels("blind", image, truth[image["id"]])
             assert not image["files"]
 
