@@ -31,6 +31,47 @@ FOREIGN = {
     "web": {"sqlalchemy"},
 }
 """What a floor knows nothing of."""
+ROOMS = {
+    "graph": (
+        "computed csa enums errors limits node scalars together urls",
+        "context inputs uploading",
+        "bulk_data described imaging listing permissions registry",
+        "connection",
+        "fields",
+        "types",
+        "execution facets mutations subscription",
+        "mutation query",
+        "schema",
+        "filter_json",
+    ),
+    "store": (
+        "audit_subjects global_ids private_files storable turns",
+        "sql work",
+        "deadline plausible tables",
+        "accounts audit formats generation postings",
+        "ingest",
+        "views",
+        "engine",
+        "edit had_users jobs read",
+        "backup migrate",
+        "readiness",
+    ),
+    "importing": (
+        "child_process content garbage_collection ledger listening_process roots sync timeouts "
+        "work_folder",
+        "file_events listing options private_storage reader safe_files serialization stable_files",
+        "browse discover known_files reading_process removal storage uploads",
+        "entities pool",
+        "read_ahead",
+        "job",
+        "background foreground",
+        "api queue watch",
+        "factory",
+    ),
+}
+"""The floors inside three rooms, the lowest first: a room imports only from those below it."""
+CIRCLE = {"element", "header", "image", "patient", "series", "study"}
+"""The types of the schema that lead to each other: the one circle of modules that there is."""
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
 
@@ -90,6 +131,50 @@ def test_the_store_and_the_schema_open_no_dicom_file(floor: str) -> None:
     for path in (PACKAGE / floor).rglob("*.py"):
         found = [name for name in imported(path.read_text()) if name.startswith(readers)]
         assert found == [], path
+
+
+@pytest.mark.parametrize("top", ROOMS)
+def test_a_room_inside_imports_only_from_rooms_below_it(top: str) -> None:
+    heights = {room: n for n, floor in enumerate(ROOMS[top]) for room in floor.split()}
+    found = set()
+    for path in (PACKAGE / top).rglob("*.py"):
+        room = path.relative_to(PACKAGE / top).parts[0].removesuffix(".py")
+        if room == "__init__":
+            continue
+        assert room in heights, f"give {top}/{room} a floor in ROOMS"
+        for name in imported(path.read_text()):
+            target = name.split(".")[2] if name.startswith(f"dicom_graph.{top}.") else room
+            if target != room and heights.get(target, -1) >= heights[room]:
+                found.add(f"{path.relative_to(PACKAGE)} imports {name}")
+    assert found == set()
+
+
+def test_the_one_circle_of_modules_is_that_of_the_entities_types() -> None:
+    modules = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in MODULES}
+    arrows = {
+        module: {
+            target
+            for name in imported(path.read_text())
+            for target in (name.removeprefix("dicom_graph."), _parent(name))
+            if target in modules and target != module
+        }
+        for module, path in modules.items()
+    }
+    circles = set()
+    for module in modules:
+        reached, waiting = set(), [*arrows[module]]
+        while waiting:
+            target = waiting.pop()
+            if target not in reached:
+                reached.add(target)
+                waiting.extend(arrows[target])
+        if module in reached:
+            circles.add(module)
+    assert circles == {f"graph.types.{name}" for name in CIRCLE}
+
+
+def _parent(name: str) -> str:
+    return name.removeprefix("dicom_graph.").rpartition(".")[0]
 
 
 def test_every_module_stands_on_a_floor() -> None:

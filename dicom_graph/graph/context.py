@@ -10,7 +10,7 @@ import strawberry
 from strawberry.dataloader import DataLoader
 
 from dicom_graph.access.principal import Principal
-from dicom_graph.graph.prepared import PreparedDocument
+from dicom_graph.graph.limits.prepared import PreparedDocument
 from dicom_graph.imaging.service import Imaging
 from dicom_graph.services import Services
 from dicom_graph.store.read import (

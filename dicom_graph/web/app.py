@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 from dicom_graph.access.audit import AuditLog, AuditMode
 from dicom_graph.access.authenticator import Authenticator
 from dicom_graph.access.principal import Role, Ungrouped
-from dicom_graph.graph.inputs.from_json import condition_from_json
+from dicom_graph.graph.filter_json import condition_from_json
 from dicom_graph.imaging.service import Imaging
 from dicom_graph.importing.factory import make_runner
 from dicom_graph.importing.roots import resolve_roots

@@ -8,14 +8,9 @@ import pytest
 from sqlalchemy import String, insert, select
 from sqlalchemy.types import JSON
 
+from dicom_graph.graph.enums.audit import AuditAction, AuditOutcome
+from dicom_graph.graph.enums.imports import ImportMode, ImportOrigin, ImportStatus, ImportStorage
 from dicom_graph.graph.schema import schema
-from dicom_graph.graph.types.audit_entry import AuditAction, AuditOutcome
-from dicom_graph.graph.types.import_job import (
-    ImportMode,
-    ImportOrigin,
-    ImportStatus,
-    ImportStorage,
-)
 from dicom_graph.store.engine import Database
 from dicom_graph.store.global_ids import split_global_id
 from dicom_graph.store.read.relations import ENTITY_TABLES

@@ -21,7 +21,7 @@ from dicom_graph.graph.errors import Overloaded
 from dicom_graph.graph.execution.audit import AuditLogUnavailable, audited_operation
 from dicom_graph.graph.execution.validation import refusal
 from dicom_graph.graph.limits.limits import OperationLimitExceeded, TooManyErrors
-from dicom_graph.graph.prepared import PreparedDocument, errors_of, prepare
+from dicom_graph.graph.limits.prepared import PreparedDocument, errors_of, prepare
 from dicom_graph.services import Limits
 from dicom_graph.store.sql.dialect import describe_error, is_interrupted
 from dicom_graph.store.sql.unavailable import unavailable_message

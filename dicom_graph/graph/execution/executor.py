@@ -36,9 +36,9 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from dicom_graph.graph.connection import Connection
 from dicom_graph.graph.context import Context
 from dicom_graph.graph.execution.levels import Levels
+from dicom_graph.graph.execution.lists import ListCompletion
 from dicom_graph.graph.execution.plain import reader, size_of
 from dicom_graph.graph.limits.limits import MAX_ERRORS, TooManyErrors
-from dicom_graph.graph.lists import ListCompletion
 from dicom_graph.graph.types.element import DataElement, DataElementDefinition
 from dicom_graph.store.work import WORK, ResponseLimitExceeded
 

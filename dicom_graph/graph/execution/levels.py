@@ -34,13 +34,13 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 from dicom_graph.dicom.entities import Description
 from dicom_graph.graph.connection import Connection, whole_rows
 from dicom_graph.graph.context import Context
+from dicom_graph.graph.enums.sequence_type import ENUMS
 from dicom_graph.graph.execution.plain import Complete, Unfit, completer, reader, size_of
 from dicom_graph.graph.execution.written_elements import selection_of, write_elements
 from dicom_graph.graph.listing import Listing
 from dicom_graph.graph.node import global_id
 from dicom_graph.graph.registry import ENTITIES, Entity
 from dicom_graph.graph.together import Counted, ElementsOf, LeadsTo, Listed, Mark, mark_of
-from dicom_graph.graph.types.sequence_type import ENUMS
 from dicom_graph.store.formats import Columns
 from dicom_graph.store.read import Page, Parent
 from dicom_graph.store.read.relations import RELATIONS

@@ -10,9 +10,9 @@ import strawberry
 from dicom_graph.dicom import sequence_type
 from dicom_graph.dicom.entities import Attribute
 from dicom_graph.errors import BadInput
-from dicom_graph.graph.types.audit_entry import AuditAction, AuditOutcome
-from dicom_graph.graph.types.import_job import ImportOrigin, ImportStatus
-from dicom_graph.graph.types.sequence_type import SequenceType
+from dicom_graph.graph.enums.audit import AuditAction, AuditOutcome
+from dicom_graph.graph.enums.imports import ImportOrigin, ImportStatus
+from dicom_graph.graph.enums.sequence_type import SequenceType
 from dicom_graph.store.read.conditions import Operator, Test
 from dicom_graph.store.storable import UnstorableText, check_text
 

@@ -30,8 +30,8 @@ from graphql import (
     is_composite_type,
 )
 
-from dicom_graph.graph.given import COUNTS, Given, plain
-from dicom_graph.graph.weights import (
+from dicom_graph.graph.limits.arguments import COUNTS, ArgumentSizes, literal_as_json
+from dicom_graph.graph.limits.weights import (
     CONDITION,
     FIELD,
     FREE_FIELDS,
@@ -50,7 +50,7 @@ _AUDIT = ("auditEntries",)
 _LISTS_OF_THE_SERVER = ("AuditEntryConnection", "ImportJobConnection")
 """What is not of the archive: counting it is never turned off."""
 _ENOUGH = 10**18
-_NO_ARGUMENTS = Given()
+_NO_ARGUMENTS = ArgumentSizes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class _Part:
     default: float
     each: float = 0
     own: float = 0
-    given: Given = _NO_ARGUMENTS
+    given: ArgumentSizes = _NO_ARGUMENTS
     parts: "_Parts" = ()
 
 
@@ -124,7 +124,7 @@ class Measured:
 
     def cost(self, operation: str | None, variables: Mapping[str, Any]) -> int:
         """What an operation may cost: the objects that its pages may hold together, and what else
-        `graph.weights` has. Raises NestedTooDeeply.
+        `graph.limits.weights` has. Raises NestedTooDeeply.
         """
         values = self._values(operation, variables)
 
@@ -282,7 +282,7 @@ def _part(
     """What a field leads to; None where that is nothing but `parts`, and its arguments too."""
     if definition is None or type_ is None:
         return None
-    given = Given.of(node.arguments or (), of_archive=node.name.value not in _AUDIT)
+    given = ArgumentSizes.of(node.arguments or (), of_archive=node.name.value not in _AUDIT)
     size, default = _page_size(node, definition)
     if default is not None:
         return _Part(size, default, each=1, given=given, parts=parts)
@@ -334,7 +334,7 @@ def _default(argument: GraphQLArgument) -> int:
 
 def _default_value(value: ValueNode | None) -> Any:
     """The value of a variable that is not given; a whole number as such."""
-    return int(value.value) if isinstance(value, IntValueNode) else plain(value)
+    return int(value.value) if isinstance(value, IntValueNode) else literal_as_json(value)
 
 
 def _plain(value: ValueNode | None) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 from graphql import GraphQLError
 
 from dicom_graph.error_codes import ErrorCode
-from dicom_graph.graph.given import MAX_NESTING, NestedTooDeeply, values
+from dicom_graph.graph.limits.arguments import MAX_NESTING, NestedTooDeeply, values
 from dicom_graph.graph.limits.cost import Measured
 from dicom_graph.services import Limits
 from dicom_graph.store.work import ResponseLimitExceeded

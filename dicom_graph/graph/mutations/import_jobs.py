@@ -10,9 +10,10 @@ from dicom_graph.error_codes import ErrorCode
 from dicom_graph.errors import BadInput
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
+from dicom_graph.graph.enums.imports import ImportMode
 from dicom_graph.graph.mutations.import_path import MODE, PATTERN, VERIFY, check_pattern, mode_of
 from dicom_graph.graph.mutations.payload import Refused, UserError
-from dicom_graph.graph.types.import_job import ImportJob, ImportMode
+from dicom_graph.graph.types.import_job import ImportJob
 from dicom_graph.importing.roots import ForbiddenPathError, check_path
 from dicom_graph.services import Services
 from dicom_graph.store.global_ids import split_global_id

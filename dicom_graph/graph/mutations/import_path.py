@@ -9,8 +9,9 @@ import strawberry
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
+from dicom_graph.graph.enums.imports import ImportMode, ImportStorage
 from dicom_graph.graph.mutations.payload import Refused, UserError
-from dicom_graph.graph.types.import_job import ImportJob, ImportMode, ImportStorage
+from dicom_graph.graph.types.import_job import ImportJob
 from dicom_graph.importing.roots import ForbiddenPathError, check_path
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.storage import paths_to_store

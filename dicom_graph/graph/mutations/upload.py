@@ -9,9 +9,10 @@ from strawberry.file_uploads import Upload
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
+from dicom_graph.graph.enums.imports import ImportMode
 from dicom_graph.graph.mutations.import_path import MODE, mode_of
 from dicom_graph.graph.mutations.payload import UserError
-from dicom_graph.graph.types.import_job import ImportJob, ImportMode
+from dicom_graph.graph.types.import_job import ImportJob
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.uploads import UploadError, UploadTooLarge
 from dicom_graph.services import Services

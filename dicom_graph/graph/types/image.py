@@ -11,6 +11,7 @@ from dicom_graph.dicom.entities import IMAGE, ImageFields
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.described import described_by, plain_fields
+from dicom_graph.graph.enums.sequence_type import SequenceType
 from dicom_graph.graph.fields import columns, combined, edited_fields
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.scalars import BigInt
@@ -18,7 +19,6 @@ from dicom_graph.graph.together import leads_to
 from dicom_graph.graph.types.header import Header
 from dicom_graph.graph.types.patient import Patient
 from dicom_graph.graph.types.pixels import Pixels
-from dicom_graph.graph.types.sequence_type import SequenceType
 from dicom_graph.graph.types.series import Series
 from dicom_graph.graph.urls import file_url
 

@@ -13,12 +13,12 @@ from dicom_graph.graph.computed import computed
 from dicom_graph.graph.connection import Connection
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.described import described_by, plain_fields
+from dicom_graph.graph.enums.sequence_type import SequenceType, display_of
 from dicom_graph.graph.fields import columns, combined, edited_fields, related_count, related_list
 from dicom_graph.graph.imaging import volumes_of
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.together import leads_to
 from dicom_graph.graph.types.patient import Patient
-from dicom_graph.graph.types.sequence_type import SequenceType, display_of
 from dicom_graph.graph.types.study import Study
 from dicom_graph.graph.types.volume import Volume
 from dicom_graph.graph.urls import file_url

@@ -8,7 +8,7 @@ from strawberry.types.arguments import convert_argument
 
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.errors import BadInput
-from dicom_graph.graph.given import NestedTooDeeply, names_counts
+from dicom_graph.graph.limits.arguments import NestedTooDeeply, names_counts
 from dicom_graph.graph.limits.limits import COUNTS_OFF
 from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.store.read import Condition

@@ -60,14 +60,14 @@ class _Argument:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class ArgumentSizes:
     """What the arguments of a field hold. `of_archive`: whether counts are those of the archive."""
 
     arguments: tuple[_Argument, ...] = ()
     of_archive: bool = True
 
     @classmethod
-    def of(cls, nodes: Sequence[ArgumentNode], *, of_archive: bool = True) -> "Given":
+    def of(cls, nodes: Sequence[ArgumentNode], *, of_archive: bool = True) -> "ArgumentSizes":
         """Count what the document says. Raises NestedTooDeeply."""
         return cls(
             tuple(
@@ -98,7 +98,7 @@ class Given:
 
 
 def _argument(name: str, node: ValueNode, variables: tuple[str, ...]) -> _Argument:
-    value = plain(node)
+    value = literal_as_json(node)
     return _Argument(name, count(name, value), names_counts({name: value}), variables)
 
 
@@ -172,12 +172,12 @@ class _Variable:
     """In the place of a variable."""
 
 
-def plain(node: ValueNode | None) -> Any:
+def literal_as_json(node: ValueNode | None) -> Any:
     """A literal as the JSON that it would be as the value of a variable; numbers as text."""
     if isinstance(node, ObjectValueNode):
-        return {field.name.value: plain(field.value) for field in node.fields}
+        return {field.name.value: literal_as_json(field.value) for field in node.fields}
     if isinstance(node, ListValueNode):
-        return [plain(value) for value in node.values]
+        return [literal_as_json(value) for value in node.values]
     if isinstance(node, VariableNode):
         return _Variable
     return getattr(node, "value", None)

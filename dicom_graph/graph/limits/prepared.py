@@ -30,7 +30,7 @@ from graphql.validation.rules import overlapping_fields_can_be_merged
 from graphql.validation.validate import ValidationAbortedError
 
 from dicom_graph.error_codes import ErrorCode
-from dicom_graph.graph.given import MAX_NESTING, NestedTooDeeply
+from dicom_graph.graph.limits.arguments import MAX_NESTING, NestedTooDeeply
 from dicom_graph.graph.limits.cost import Measured, measure
 from dicom_graph.graph.limits.limits import OperationLimitExceeded, document_limit_exceeded
 from dicom_graph.services import Limits
@@ -73,7 +73,7 @@ class PreparedDocument:
         self.error: GraphQLError | None = None
         self.measured: Measured | None = None
         self.operations: dict[str | None, Any] = {}
-        """What `graph.auditing` knows of them, by name."""
+        """What `graph.execution.audit` knows of them, by name."""
         self._schema = schema
         self._invalid: list[GraphQLError] | None = None
         try:
