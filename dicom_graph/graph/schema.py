@@ -7,6 +7,7 @@ from strawberry.types.scalar import ScalarDefinition
 from dicom_graph.graph.execution.errors import MaskedSchema
 from dicom_graph.graph.execution.executor import MemoizingExecutor
 from dicom_graph.graph.execution.validation import LimitsExtension
+from dicom_graph.graph.inputs.conversion import convert_quickly
 from dicom_graph.graph.mutation import Mutation
 from dicom_graph.graph.permissions import guard
 from dicom_graph.graph.query import Query
@@ -29,6 +30,7 @@ def _make_schema() -> strawberry.Schema:
         extensions=[LimitsExtension],
     )
     guard(made._schema)
+    convert_quickly(made._schema, made.config.name_converter.from_field)
     return made
 
 

@@ -15,7 +15,7 @@ from dicom_graph.store.read.compare import compare, passes_null
 from dicom_graph.store.read.conditions import Test
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.text_prefixes import as_range, of_beginning
-from dicom_graph.store.tables.archive import DataElement, DataElementValue
+from dicom_graph.store.tables.columns import DATA_ELEMENT, DATA_ELEMENT_VALUE
 
 ValueTests = Sequence[tuple[str, Test]]
 
@@ -59,7 +59,7 @@ def elements_by_values(
 def elements_of_definitions(definitions: Sequence[DefinitionRow]) -> Select[Any]:
     """The ids, as `(id)`, of all elements of the definitions, with values or without."""
     ids = [definition.id for definition in definitions]
-    element = DataElement
+    element = DATA_ELEMENT
     return _united(
         [
             select(_ID).where(_of(definitions), *_WITH_NUMBER),
@@ -72,16 +72,16 @@ def elements_of_definitions(definitions: Sequence[DefinitionRow]) -> Select[Any]
     )
 
 
-_ID = DataElementValue.element_id.label("id")
-_NUMBER, _TEXT = DataElementValue.number.expression, DataElementValue.text.expression
+_ID = DATA_ELEMENT_VALUE.element_id.label("id")
+_NUMBER, _TEXT = DATA_ELEMENT_VALUE.number, DATA_ELEMENT_VALUE.text
 _WITH_NUMBER = [_NUMBER.is_not(None)]
 _WITH_TEXT = [_TEXT.is_not(None), _NUMBER.is_(None)]
 
 
 def _with_neither(definitions: Sequence[DefinitionRow]) -> list[ColumnElement[bool]]:
     ids = [definition.id for definition in definitions]
-    warned = select(DataElement.id).where(DataElement.definition_id.in_(ids), IS_WARNED)
-    return [_TEXT.is_(None), _NUMBER.is_(None), DataElementValue.element_id.in_(warned)]
+    warned = select(DATA_ELEMENT.id).where(DATA_ELEMENT.definition_id.in_(ids), IS_WARNED)
+    return [_TEXT.is_(None), _NUMBER.is_(None), DATA_ELEMENT_VALUE.element_id.in_(warned)]
 
 
 def _by_text(
@@ -117,12 +117,11 @@ def _united(arms: Sequence[Select[Any]]) -> Select[Any]:
 
 
 def _of(definitions: Iterable[DefinitionRow]) -> ColumnElement[bool]:
-    return DataElementValue.definition_id.in_([definition.id for definition in definitions])
+    return DATA_ELEMENT_VALUE.definition_id.in_([definition.id for definition in definitions])
 
 
 def _column(name: str) -> ColumnElement[Any]:
-    column: ColumnElement[Any] = getattr(DataElementValue, name).expression
-    return column
+    return DATA_ELEMENT_VALUE[name]
 
 
 def _asked(name: str, test: Test) -> tuple[Test, ...]:

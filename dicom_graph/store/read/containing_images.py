@@ -6,7 +6,8 @@ from sqlalchemy import FromClause, Select, select, union_all
 from sqlalchemy.sql.selectable import CTE, CompoundSelect
 
 from dicom_graph.store.postings import postings
-from dicom_graph.store.tables.archive import ElementSetMember, Header, HeaderElement
+from dicom_graph.store.tables.archive import ElementSetMember, HeaderElement
+from dicom_graph.store.tables.columns import HEADER
 
 Ids = Select[Any] | CompoundSelect[Any]
 
@@ -15,12 +16,12 @@ def images_with(elements: Ids) -> CompoundSelect[Any]:
     """The ids of images whose header holds one of the elements, at its top level."""
     held, member = postings(HeaderElement), postings(ElementSetMember)
     own = (
-        select(Header.image_id)
-        .select_from(held.up_to(Header.id))
-        .where(held.element_id.in_(elements), Header.image_id.is_not(None))
+        select(HEADER.image_id)
+        .select_from(held.up_to(HEADER.id))
+        .where(held.element_id.in_(elements), HEADER.image_id.is_not(None))
     )
     sets = member.holders().where(member.element_id.in_(elements))
-    shared = select(Header.image_id).where(Header.shared_set_id.in_(sets))
+    shared = select(HEADER.image_id).where(HEADER.shared_set_id.in_(sets))
     return union_all(own, shared)
 
 
@@ -29,9 +30,9 @@ def enclosing_elements(elements: Select[tuple[int]]) -> CTE:
     start = elements.cte(recursive=True)
     held = postings(HeaderElement)
     above = (
-        select(Header.element_id)
-        .select_from(held.up_to(Header.id, start.c.id))
-        .where(Header.element_id.is_not(None))
+        select(HEADER.element_id)
+        .select_from(held.up_to(HEADER.id, start.c.id))
+        .where(HEADER.element_id.is_not(None))
     )
     return start.union(above)
 
@@ -42,18 +43,18 @@ def images_of_elements(elements: FromClause) -> CTE:
     start = seeds.cte("ancestors", recursive=True)
     held = postings(HeaderElement)
     above = (
-        select(start.c.root, Header.element_id)
-        .select_from(held.up_to(Header.id, start.c.id))
-        .where(Header.element_id.is_not(None))
+        select(start.c.root, HEADER.element_id)
+        .select_from(held.up_to(HEADER.id, start.c.id))
+        .where(HEADER.element_id.is_not(None))
     )
     climbed = start.union(above)
     held, member = postings(HeaderElement), postings(ElementSetMember)
     own = (
-        select(climbed.c.root, Header.image_id)
-        .select_from(held.up_to(Header.id, climbed.c.id))
-        .where(Header.image_id.is_not(None))
+        select(climbed.c.root, HEADER.image_id)
+        .select_from(held.up_to(HEADER.id, climbed.c.id))
+        .where(HEADER.image_id.is_not(None))
     )
-    shared = select(climbed.c.root, Header.image_id).select_from(
-        member.up_to(Header.shared_set_id, climbed.c.id)
+    shared = select(climbed.c.root, HEADER.image_id).select_from(
+        member.up_to(HEADER.shared_set_id, climbed.c.id)
     )
     return union_all(own, shared).cte("holders")

@@ -12,13 +12,8 @@ from dicom_graph.store.read.compare import compare, passes_null
 from dicom_graph.store.read.conditions import HasCsa
 from dicom_graph.store.read.containing_images import images_with
 from dicom_graph.store.read.text_prefixes import as_range, of_beginning
-from dicom_graph.store.tables.archive import (
-    CsaNumber,
-    CsaPartElement,
-    CsaPath,
-    CsaText,
-    HeaderElement,
-)
+from dicom_graph.store.tables.archive import HeaderElement
+from dicom_graph.store.tables.columns import CSA_NUMBER, CSA_PART_ELEMENT, CSA_PATH, CSA_TEXT
 
 Ids = Select[Any] | CompoundSelect[Any]
 
@@ -49,12 +44,12 @@ def _holders(sqlite: bool, wanted: HasCsa, holding: Callable[[Ids], Ids]) -> Com
 
 def _elements(sqlite: bool, header: int, wanted: HasCsa) -> Select[Any]:
     """The ids of CSA headers of a kind that have such a value."""
-    numbers, texts = CsaNumber, CsaText
+    numbers, texts = CSA_NUMBER, CSA_TEXT
     paths = _paths(header, wanted)
     found: list[Select[Any]] = []
     if all(column == "number" or passes_null(test) for column, test in wanted.values):
         tests = [
-            compare(sqlite, numbers.number.expression, test)
+            compare(sqlite, numbers.number, test)
             for column, test in wanted.values
             if column == "number"
         ]
@@ -65,8 +60,8 @@ def _elements(sqlite: bool, header: int, wanted: HasCsa) -> Select[Any]:
     if not found:
         return select(numbers.holder_id).where(numbers.holder_id.is_(None))
     holders = union_all(*found).cte()
-    parts = select(CsaPartElement.element_id).where(
-        CsaPartElement.part_id.in_(select(-holders.c.holder_id).where(holders.c.holder_id < 0))
+    parts = select(CSA_PART_ELEMENT.element_id).where(
+        CSA_PART_ELEMENT.part_id.in_(select(-holders.c.holder_id).where(holders.c.holder_id < 0))
     )
     elements = union_all(select(holders.c.holder_id), parts).cte()
     return select(elements.c.holder_id)
@@ -74,16 +69,16 @@ def _elements(sqlite: bool, header: int, wanted: HasCsa) -> Select[Any]:
 
 def _paths(header: int, wanted: HasCsa) -> Ids:
     """The path itself; for tests on values also those of the values of a list."""
-    paths = select(CsaPath.id).where(CsaPath.header == header, CsaPath.path == wanted.path)
+    paths = select(CSA_PATH.id).where(CSA_PATH.header == header, CSA_PATH.path == wanted.path)
     if not wanted.values:
         return paths
-    listed = select(CsaPath.id).where(CsaPath.header == header, CsaPath.list_path == wanted.path)
+    listed = select(CSA_PATH.id).where(CSA_PATH.header == header, CSA_PATH.list_path == wanted.path)
     return union_all(paths, listed)
 
 
 def _text_tests(sqlite: bool, wanted: HasCsa) -> list[ColumnElement[bool]]:
     """Tests on texts; rows without one are lists and objects, whose being there alone counts."""
-    text = CsaText.text.expression
+    text = CSA_TEXT.text
     if not wanted.values:
         return []
     conditions: list[ColumnElement[bool]] = [text.is_not(None)]

@@ -25,15 +25,14 @@ from dicom_graph.store.read.holders import in_block, is_wanted
 from dicom_graph.store.read.relations import ENTITY_TABLES
 from dicom_graph.store.sql.dialect import FilterError, join_in_order
 from dicom_graph.store.sql.types import Text
-from dicom_graph.store.tables.archive import (
-    DataElement,
-    DataElementValue,
-    ElementSet,
-    ElementSetMember,
-    Header,
-    HeaderElement,
-    Image,
-    Series,
+from dicom_graph.store.tables.archive import ElementSetMember, HeaderElement
+from dicom_graph.store.tables.columns import (
+    DATA_ELEMENT,
+    DATA_ELEMENT_VALUE,
+    ELEMENT_SET,
+    HEADER,
+    IMAGE,
+    SERIES,
 )
 
 _NUMBER_VRS = frozenset({"AS", "DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"})
@@ -87,9 +86,9 @@ def element_facet(
     leaves = _named(filters.definitions, path[-1])
     column = _value_column(leaves)
     values = (
-        select(DataElementValue.element_id.label("leaf"), column.label("value"))
+        select(DATA_ELEMENT_VALUE.element_id.label("leaf"), column.label("value"))
         .where(
-            DataElementValue.definition_id.in_([leaf.id for leaf in leaves]),
+            DATA_ELEMENT_VALUE.definition_id.in_([leaf.id for leaf in leaves]),
             column.is_not(None),
             *_in_block(path[-1]),
         )
@@ -114,7 +113,9 @@ def element_facet(
 def _in_block(name: HasElement) -> list[ColumnElement[bool]]:
     """That a value's element lies in the block that the name's tag has."""
     block = in_block(name)
-    element = select(DataElement.id).where(DataElement.id == DataElementValue.element_id, *block)
+    element = select(DATA_ELEMENT.id).where(
+        DATA_ELEMENT.id == DATA_ELEMENT_VALUE.element_id, *block
+    )
     return [element.exists()] if block else []
 
 
@@ -125,10 +126,10 @@ def _named(definitions: Mapping[int, DefinitionRow], name: HasElement) -> list[D
 def _value_column(leaves: Sequence[DefinitionRow]) -> ColumnElement[Any]:
     kinds = {definition.vr in _NUMBER_VRS for definition in leaves}
     if kinds == {True}:
-        return DataElementValue.number.expression
+        return DATA_ELEMENT_VALUE.number
     if any(definition.vr == "SQ" for definition in leaves):
         raise FilterError("a sequence has no values: name an element inside it")
-    return DataElementValue.text.expression
+    return DATA_ELEMENT_VALUE.text
 
 
 def _holders(
@@ -143,40 +144,42 @@ def _holders(
     Returns `(leaf, holder)`: the id of an image, or of a series.
     """
     found = (
-        select(DataElementValue.element_id.label("leaf"), DataElementValue.element_id.label("at"))
-        .where(DataElementValue.definition_id.in_([leaf.id for leaf in leaves]))
+        select(
+            DATA_ELEMENT_VALUE.element_id.label("leaf"), DATA_ELEMENT_VALUE.element_id.label("at")
+        )
+        .where(DATA_ELEMENT_VALUE.definition_id.in_([leaf.id for leaf in leaves]))
         .distinct()
         .cte("leaves")
     )
     for place, step in enumerate(reversed(path)):
-        items = postings(HeaderElement).up_to(Header.id, found.c.at)
+        items = postings(HeaderElement).up_to(HEADER.id, found.c.at)
         ids = [definition.id for definition in _named(definitions, step)]
         above = (
-            select(found.c.leaf, Header.element_id.label("at"))
-            .select_from(join_in_order(items, DataElement.id, Header.element_id.expression))
-            .where(DataElement.definition_id.in_(ids), *in_block(step))
+            select(found.c.leaf, HEADER.element_id.label("at"))
+            .select_from(join_in_order(items, DATA_ELEMENT.id, HEADER.element_id))
+            .where(DATA_ELEMENT.definition_id.in_(ids), *in_block(step))
         )
         if step.index is not None:
-            above = above.where(Header.index == step.index)
+            above = above.where(HEADER.index == step.index)
         found = above.distinct().cte(f"step_{place}")
     held, member = postings(HeaderElement), postings(ElementSetMember)
-    headers = held.up_to(Header.id, found.c.at)
+    headers = held.up_to(HEADER.id, found.c.at)
     if images:
-        own = select(found.c.leaf, Header.image_id.label("holder")).select_from(headers)
-        shared = select(found.c.leaf, Header.image_id.label("holder")).select_from(
-            member.up_to(Header.shared_set_id, found.c.at)
+        own = select(found.c.leaf, HEADER.image_id.label("holder")).select_from(headers)
+        shared = select(found.c.leaf, HEADER.image_id.label("holder")).select_from(
+            member.up_to(HEADER.shared_set_id, found.c.at)
         )
     else:
-        of_images = join_in_order(headers, Image.id, Header.image_id.expression)
-        own = select(found.c.leaf, Image.series_id.label("holder")).select_from(of_images)
+        of_images = join_in_order(headers, IMAGE.id, HEADER.image_id)
+        own = select(found.c.leaf, IMAGE.series_id.label("holder")).select_from(of_images)
         # A set is of one series: no need to look at all headers that use it, one is enough.
-        in_use = select(Header.id).where(Header.shared_set_id == ElementSet.id).exists()
+        in_use = select(HEADER.id).where(HEADER.shared_set_id == ELEMENT_SET.id).exists()
         shared = (
-            select(found.c.leaf, ElementSet.series_id.label("holder"))
-            .select_from(member.up_to(ElementSet.id, found.c.at))
+            select(found.c.leaf, ELEMENT_SET.series_id.label("holder"))
+            .select_from(member.up_to(ELEMENT_SET.id, found.c.at))
             .where(in_use)
         )
-    return union_all(own.where(Header.image_id.is_not(None)), shared).subquery("holders")
+    return union_all(own.where(HEADER.image_id.is_not(None)), shared).subquery("holders")
 
 
 def _owners(
@@ -186,8 +189,8 @@ def _owners(
     joined: FromClause = holders
     owner: ColumnElement[Any] = holders.c.holder
     if entity in ("study", "patient"):
-        joined = holders.join(Series, Series.id == holders.c.holder)
-        owner = (Series.study_id if entity == "study" else Series.patient_id).expression
+        joined = holders.join(ENTITY_TABLES["series"], SERIES.id == holders.c.holder)
+        owner = SERIES.study_id if entity == "study" else SERIES.patient_id
     if wanted is not None:
         table = ENTITY_TABLES[entity].alias("counted")
         condition = filters.where(entity, table, wanted)

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, and_, false, func, or_, select, true
-from sqlalchemy.orm import aliased
 
 from dicom_graph.store.formats import FORMAT_FIELDS, in_format
 from dicom_graph.store.read.compare import compare
@@ -31,7 +30,7 @@ from dicom_graph.store.read.csa import images_with_csa
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.holders import ElementMatcher
 from dicom_graph.store.read.relations import ENTITY_TABLES
-from dicom_graph.store.tables.archive import Image, Series
+from dicom_graph.store.tables.columns import IMAGE, SERIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ class Filters:
         found = select(other.c.id).where(whole.where(entity, other, part)).cte()
         owners = _PARENTS[relation](select(found.c.id))
         if self.patient is not None and relation in _OF_PATIENT:
-            owners = owners.where(Series.patient_id == self.patient).correlate(self.patient.table)
+            owners = owners.where(SERIES.patient_id == self.patient).correlate(self.patient.table)
         return table.c.id.in_(owners)
 
 
@@ -128,20 +127,20 @@ def _through_images(owner: Any) -> Callable[[Ids], Ids]:
     """From ids of images to what owns their series."""
 
     def parents(ids: Ids) -> Ids:
-        series = select(Image.series_id).where(Image.id.in_(ids))
-        return select(owner).where(Series.id.in_(series), owner.is_not(None))
+        series = select(IMAGE.series_id).where(IMAGE.id.in_(ids))
+        return select(owner).where(SERIES.id.in_(series), owner.is_not(None))
 
     return parents
 
 
 _PARENTS: dict[str, Callable[[Ids], Ids]] = {
-    "patient.studies": _parents(Series.patient_id, Series.study_id),
-    "patient.series": _parents(Series.patient_id, Series.id),
-    "patient.images": _through_images(Series.patient_id),
-    "study.patients": _parents(Series.study_id, Series.patient_id),
-    "study.series": _parents(Series.study_id, Series.id),
-    "study.images": _through_images(Series.study_id),
-    "series.images": lambda ids: select(Image.series_id).where(Image.id.in_(ids)),
+    "patient.studies": _parents(SERIES.patient_id, SERIES.study_id),
+    "patient.series": _parents(SERIES.patient_id, SERIES.id),
+    "patient.images": _through_images(SERIES.patient_id),
+    "study.patients": _parents(SERIES.study_id, SERIES.patient_id),
+    "study.series": _parents(SERIES.study_id, SERIES.id),
+    "study.images": _through_images(SERIES.study_id),
+    "series.images": lambda ids: select(IMAGE.series_id).where(IMAGE.id.in_(ids)),
 }
 
 
@@ -163,13 +162,13 @@ def _count_series(key: str, distinct: str | None = None) -> Counting:
 
 def _count_images(key: str | None) -> Counting:
     def count(table: FromClause, patient: ColumnElement[Any] | None) -> Select[Any]:
-        image, series = aliased(Image), aliased(Series)
+        image, series = ENTITY_TABLES["image"].alias(), ENTITY_TABLES["series"].alias()
         counted = select(func.count()).select_from(image)
         if key is None:
-            return counted.where(image.series_id == table.c.id)
-        owner = getattr(series, key)
-        counted = counted.join(series, series.id == image.series_id).where(owner == table.c.id)
-        return counted if patient is None else counted.where(series.patient_id == patient)
+            return counted.where(image.c.series_id == table.c.id)
+        owner = series.c[key]
+        counted = counted.join(series, series.c.id == image.c.series_id).where(owner == table.c.id)
+        return counted if patient is None else counted.where(series.c.patient_id == patient)
 
     return count
 

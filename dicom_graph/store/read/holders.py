@@ -15,7 +15,6 @@ from sqlalchemy import (
     select,
     true,
 )
-from sqlalchemy.orm import aliased
 from sqlalchemy.sql.selectable import CompoundSelect
 
 from dicom_graph.dicom.dictionary import ANY_BLOCK, is_private
@@ -31,12 +30,8 @@ from dicom_graph.store.read.containing_images import enclosing_elements, images_
 from dicom_graph.store.read.csa import items_with_csa
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.sql.dialect import FilterError
-from dicom_graph.store.tables.archive import (
-    DataElement,
-    ElementSetMember,
-    Header,
-    HeaderElement,
-)
+from dicom_graph.store.tables.archive import ElementSetMember, Header, HeaderElement
+from dicom_graph.store.tables.columns import DATA_ELEMENT, HEADER
 
 
 def images_that_hold(element_id: int) -> CompoundSelect[Any]:
@@ -64,9 +59,9 @@ class ElementMatcher:
         """Whether the header of one image holds such an element: for few images to look at."""
         found = self.elements(wanted).cte()
         ids = select(found.c.id)
-        header = aliased(Header)
-        own = is_held(HeaderElement, ids, header.id.expression)
-        shared = is_held(ElementSetMember, ids, header.shared_set_id.expression)
+        header = Header.__table__.alias().c
+        own = is_held(HeaderElement, ids, header.id)
+        shared = is_held(ElementSetMember, ids, header.shared_set_id)
         held = select(header.id).where(header.image_id == image_id, or_(own, shared)).limit(1)
         # Not EXISTS, which PostgreSQL would make into a join with all images that hold it.
         return held.scalar_subquery().is_not(None)
@@ -81,32 +76,32 @@ class ElementMatcher:
             found = elements_by_values(self.sqlite, definitions, wanted.values)
         elif wanted.has_warnings:
             ids = [definition.id for definition in definitions]
-            asked.append(DataElement.definition_id.in_(ids))
-            return select(DataElement.id.label("id")).where(*asked)
+            asked.append(DATA_ELEMENT.definition_id.in_(ids))
+            return select(DATA_ELEMENT.id.label("id")).where(*asked)
         else:
             found = elements_of_definitions(definitions)
         if not asked:
             return found
-        return select(DataElement.id.label("id")).where(DataElement.id.in_(found), *asked)
+        return select(DATA_ELEMENT.id.label("id")).where(DATA_ELEMENT.id.in_(found), *asked)
 
     def _of_element(self, wanted: HasElement) -> list[ColumnElement[bool]]:
         """What is asked of the element beside its definition and its values."""
-        asked = [compare(self.sqlite, DataElement.vm.expression, test) for test in wanted.vm]
+        asked = [compare(self.sqlite, DATA_ELEMENT.vm, test) for test in wanted.vm]
         if wanted.has_warnings is not None:
-            asked.append(IS_WARNED if wanted.has_warnings else ~DataElement.has_warnings)
+            asked.append(IS_WARNED if wanted.has_warnings else ~DATA_ELEMENT.has_warnings)
         return asked + in_block(wanted)
 
     def _sequences(self, wanted: HasElement, definitions: Sequence[DefinitionRow]) -> Select[Any]:
         """Sequences that have an item which fulfils the condition."""
         assert wanted.item is not None
         ids = [definition.id for definition in definitions if definition.vr == "SQ"]
-        parents = select(Header.element_id).where(
-            Header.element_id.is_not(None), self._item(wanted.item)
+        parents = select(HEADER.element_id).where(
+            HEADER.element_id.is_not(None), self._item(wanted.item)
         )
         if wanted.index is not None:
-            parents = parents.where(Header.index == wanted.index)
-        return select(DataElement.id.label("id")).where(
-            DataElement.id.in_(parents), DataElement.definition_id.in_(ids), *in_block(wanted)
+            parents = parents.where(HEADER.index == wanted.index)
+        return select(DATA_ELEMENT.id.label("id")).where(
+            DATA_ELEMENT.id.in_(parents), DATA_ELEMENT.definition_id.in_(ids), *in_block(wanted)
         )
 
     def _item(self, condition: Condition) -> ColumnElement[bool]:
@@ -126,9 +121,9 @@ class ElementMatcher:
                 found = elements.cte()
                 held = postings(HeaderElement)
                 among = held.element_id.in_(select(found.c.id))
-                return Header.id.in_(held.holders().where(among))
+                return HEADER.id.in_(held.holders().where(among))
             case HasCsa():
-                return Header.id.in_(items_with_csa(self.sqlite, condition))
+                return HEADER.id.in_(items_with_csa(self.sqlite, condition))
             case _:
                 raise FilterError("a sequence item has elements only")
 
@@ -150,7 +145,7 @@ def in_block(wanted: HasElement) -> list[ColumnElement[bool]]:
     """That a private element lies in the block that the tag names; nothing for any block."""
     block = explicit_block(wanted)
     # A private element without a creator has block 0, and its whole tag in its definition.
-    return [] if block is None else [DataElement.block.in_((0, block))]
+    return [] if block is None else [DATA_ELEMENT.block.in_((0, block))]
 
 
 def explicit_block(wanted: HasElement) -> int | None:

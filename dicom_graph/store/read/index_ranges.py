@@ -14,7 +14,7 @@ from sqlalchemy import select
 from dicom_graph.store.read.conditions import Condition, HasElement, Not, Or, Test
 from dicom_graph.store.read.element_orders import ElementOrders
 from dicom_graph.store.read.pages import Keys, PageRequest, position_of_cursor
-from dicom_graph.store.tables.archive import DataElementValue
+from dicom_graph.store.tables.columns import DATA_ELEMENT_VALUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +83,10 @@ async def _values(
     count: int,
 ) -> list[Any]:
     """The first values of elements from the start on, in order; equal ones as often as they are."""
-    value = getattr(DataElementValue, name)
+    value = DATA_ELEMENT_VALUE[name]
     statement = select(value).where(
-        DataElementValue.definition_id.in_(definitions),
-        DataElementValue.index == 0,
+        DATA_ELEMENT_VALUE.definition_id.in_(definitions),
+        DATA_ELEMENT_VALUE.index == 0,
         value.is_not(None),
     )
     if start is not None:

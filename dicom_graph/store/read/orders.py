@@ -11,7 +11,7 @@ from dicom_graph.store.read.filters import COUNTED, count_of
 from dicom_graph.store.read.relations import ENTITY_TABLES
 from dicom_graph.store.sql.dialect import first_number
 from dicom_graph.store.sql.types import Text
-from dicom_graph.store.tables.archive import Patient, Series, Study
+from dicom_graph.store.tables.columns import PATIENT, SERIES, STUDY
 
 
 def order_key(
@@ -42,16 +42,16 @@ def order_key(
 def _latest_study_time(patient: FromClause) -> ColumnElement[Any]:
     study = ENTITY_TABLES["study"]
     moment = cast(study.c.date, String) + " " + func.coalesce(cast(study.c.time, String), "")
-    studies = select(Series.study_id).where(Series.patient_id == patient.c.id).correlate(patient)
-    return select(func.max(moment)).where(Study.id.in_(studies)).scalar_subquery()
+    studies = select(SERIES.study_id).where(SERIES.patient_id == patient.c.id).correlate(patient)
+    return select(func.max(moment)).where(STUDY.id.in_(studies)).scalar_subquery()
 
 
 def _study(series: FromClause) -> ColumnElement[Any]:
-    return select(Study.uid).where(Study.id == series.c.study_id).scalar_subquery()
+    return select(STUDY.uid).where(STUDY.id == series.c.study_id).scalar_subquery()
 
 
 def _patient(series: FromClause) -> ColumnElement[Any]:
-    return select(Patient.uid).where(Patient.id == series.c.patient_id).scalar_subquery()
+    return select(PATIENT.uid).where(PATIENT.id == series.c.patient_id).scalar_subquery()
 
 
 _OF_OTHERS: dict[tuple[str, str], Callable[[FromClause], ColumnElement[Any]]] = {

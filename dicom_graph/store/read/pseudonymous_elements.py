@@ -22,7 +22,7 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.read.elements import DefinitionRow, ElementCache, ElementRow, ValueRow
 from dicom_graph.store.read.relations import ENTITY_TABLES
 from dicom_graph.store.sql.dialect import among, texts_among
-from dicom_graph.store.tables.archive import DataElementValue
+from dicom_graph.store.tables.columns import DATA_ELEMENT_VALUE
 from dicom_graph.store.views.narrowing import WHOLE
 
 _WITH_UIDS = ("image", "series", "study")
@@ -92,11 +92,11 @@ class PseudonymousElements(ElementCache):
         """(element, index, text) as in the files."""
         if not ids:
             return []
-        value = DataElementValue
+        value = DATA_ELEMENT_VALUE
         statement = (
             select(value.element_id, value.index, value.text)
             .where(
-                among(self._database.is_sqlite, value.element_id.expression, ids),
+                among(self._database.is_sqlite, value.element_id, ids),
                 value.text.is_not(None),
             )
             .order_by(value.element_id, value.index)

@@ -17,11 +17,10 @@ from dicom_graph.store.tables.archive import (
     ElementSetMember,
     Header,
     HeaderElement,
-    Image,
     ImportJob,
-    Series,
 )
 from dicom_graph.store.tables.audit import AuditEntry
+from dicom_graph.store.tables.columns import HEADER, IMAGE, SERIES
 
 _OTHERS: dict[str, type[Base]] = {
     "header": Header, "data_element": DataElement, "import_job": ImportJob,
@@ -80,17 +79,17 @@ def _of_patient(column: Any, parents: FromClause) -> ColumnElement[bool]:
 
 
 def _studies_of_patient(study: FromClause, parents: FromClause) -> ColumnElement[bool]:
-    found = select(Series.study_id).where(Series.patient_id == parents.c.id)
+    found = select(SERIES.study_id).where(SERIES.patient_id == parents.c.id)
     return study.c.id.in_(found.correlate(parents))
 
 
 def _images_of_patient(image: FromClause, parents: FromClause) -> ColumnElement[bool]:
-    found = select(Series.id).where(Series.patient_id == parents.c.id)
+    found = select(SERIES.id).where(SERIES.patient_id == parents.c.id)
     return image.c.series_id.in_(found.correlate(parents))
 
 
 def _patients_of_study(patient: FromClause, parents: FromClause) -> ColumnElement[bool]:
-    found = select(Series.patient_id).where(Series.study_id == parents.c.id)
+    found = select(SERIES.patient_id).where(SERIES.study_id == parents.c.id)
     return patient.c.id.in_(found.correlate(parents))
 
 
@@ -99,8 +98,8 @@ def _series_of_study(series: FromClause, parents: FromClause) -> ColumnElement[b
 
 
 def _images_of_study(image: FromClause, parents: FromClause) -> ColumnElement[bool]:
-    found = select(Series.id).where(
-        Series.study_id == parents.c.id, _of_patient(Series.patient_id, parents)
+    found = select(SERIES.id).where(
+        SERIES.study_id == parents.c.id, _of_patient(SERIES.patient_id, parents)
     )
     return image.c.series_id.in_(found.correlate(parents))
 
@@ -109,7 +108,7 @@ def _headers_of_element(header: FromClause, parents: FromClause) -> ColumnElemen
     held, member = postings(HeaderElement), postings(ElementSetMember)
     own = held.holders().where(held.element_id == parents.c.id)
     sets = member.holders().where(member.element_id == parents.c.id)
-    shared = select(Header.id).where(Header.shared_set_id.in_(sets.correlate(parents)))
+    shared = select(HEADER.id).where(HEADER.shared_set_id.in_(sets.correlate(parents)))
     return header.c.id.in_(union_all(own.correlate(parents), shared.correlate(parents)))
 
 
@@ -122,8 +121,8 @@ def _images_of_element(image: FromClause, parents: FromClause) -> ColumnElement[
 def _series_of_element(series: FromClause, parents: FromClause) -> ColumnElement[bool]:
     holders = images_of_elements(parents)
     found = (
-        select(Image.series_id)
-        .select_from(join_in_order(holders, Image.id, holders.c.image_id))
+        select(IMAGE.series_id)
+        .select_from(join_in_order(holders, IMAGE.id, holders.c.image_id))
         .where(holders.c.root == parents.c.id)
     )
     return series.c.id.in_(found.correlate(parents))

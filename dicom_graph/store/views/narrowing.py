@@ -53,6 +53,7 @@ from dicom_graph.store.tables.archive import (
     Study,
 )
 from dicom_graph.store.tables.audit import AuditEntry
+from dicom_graph.store.tables.columns import HEADER, IMAGE, SERIES
 from dicom_graph.store.views.deidentified import (
     Shown,
     VisibleDefinitions,
@@ -97,21 +98,21 @@ def _is_held(element_id: ColumnElement[Any]) -> ColumnElement[bool]:
     ancestors = start.cte("visible_ancestors", recursive=True, nesting=True)
     held = postings(HeaderElement)
     above = (
-        select(Header.element_id)
-        .select_from(held.up_to(Header.id, ancestors.c.id))
-        .where(Header.element_id.is_not(None))
+        select(HEADER.element_id)
+        .select_from(held.up_to(HEADER.id, ancestors.c.id))
+        .where(HEADER.element_id.is_not(None))
     )
     ancestors = ancestors.union(above)
     held, member = postings(HeaderElement), postings(ElementSetMember)
-    sharing = member.up_to(Header.shared_set_id)
+    sharing = member.up_to(HEADER.shared_set_id)
     own = (
-        select(Image.id)
-        .select_from(join_in_order(held.up_to(Header.id), Image.id, Header.image_id.expression))
+        select(IMAGE.id)
+        .select_from(join_in_order(held.up_to(HEADER.id), IMAGE.id, HEADER.image_id))
         .where(held.element_id == ancestors.c.id)
     )
     shared = (
-        select(Image.id)
-        .select_from(join_in_order(sharing, Image.id, Header.image_id.expression))
+        select(IMAGE.id)
+        .select_from(join_in_order(sharing, IMAGE.id, HEADER.image_id))
         .where(member.element_id == ancestors.c.id)
     )
     is_held = or_(own.correlate(ancestors).exists(), shared.correlate(ancestors).exists())
@@ -145,12 +146,12 @@ def _granted(hidden: "_Hidden", groups: Groups) -> dict[type[Base], ColumnElemen
     patients = select(patient.c.id).where(patient.c.uid.in_(granted["patient"]))
     studies = select(study.c.id).where(study.c.uid.in_(granted["study"]))
     series, header = hidden.table(Series), hidden.table(Header)
-    seen_series = select(Series.id)
-    seen_images = select(Image.id)
+    seen_series = select(SERIES.id)
+    seen_images = select(IMAGE.id)
     return {
         Series: or_(series.c.patient_id.in_(patients), series.c.study_id.in_(studies)),
-        Patient: or_(patient.c.id.in_(patients), patient.c.id.in_(select(Series.patient_id))),
-        Study: or_(study.c.id.in_(studies), study.c.id.in_(select(Series.study_id))),
+        Patient: or_(patient.c.id.in_(patients), patient.c.id.in_(select(SERIES.patient_id))),
+        Study: or_(study.c.id.in_(studies), study.c.id.in_(select(SERIES.study_id))),
         Image: _of_seen_series(hidden, patients, studies),
         ElementSet: hidden.table(ElementSet).c.series_id.in_(seen_series),
         Header: or_(header.c.element_id.is_not(None), header.c.image_id.in_(seen_images)),
@@ -168,7 +169,7 @@ def _of_seen_series(
     image = hidden.table(Image).c
     names_no_other = and_(image.header_patient_id.is_(None), image.header_study_id.is_(None))
     return and_(
-        image.series_id.in_(select(Series.id)),
+        image.series_id.in_(select(SERIES.id)),
         or_(
             names_no_other,
             image.header_patient_id.in_(patients),
