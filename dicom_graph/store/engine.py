@@ -20,6 +20,7 @@ from dicom_graph.settings import default_folder
 from dicom_graph.store.deadline import DEADLINE, interrupted_at
 from dicom_graph.store.private_files import make_folder, restrict_to_owner
 from dicom_graph.store.sql.dialect import limit_waiting, refuse_condition, tune_sqlite_connection
+from dicom_graph.store.sql.large_statements import WrittenStatements, bound_statements, is_spent
 from dicom_graph.store.sql.one_hop import OneHopModule
 from dicom_graph.store.sql.pings import ping_doubtful
 from dicom_graph.store.sql.same_file import SameFile
@@ -163,6 +164,7 @@ class Database:
                 isolation_level="AUTOCOMMIT",
                 skip_autocommit_rollback=True,
                 connect_args=self._link(),
+                execution_options={"compiled_cache": WrittenStatements()},
             )
             _listen_to_reader(engine)
             event.listen(engine.sync_engine, "checkout", ping_doubtful)
@@ -179,6 +181,7 @@ class Database:
             max_overflow=0,
             connect_args={"timeout": _CONNECT_SECONDS},
             hide_parameters=True,
+            execution_options={"compiled_cache": WrittenStatements()},
         )
         event.listen(engine.sync_engine, "connect", tune_sqlite_connection)
         self._watch_file(engine.sync_engine)
@@ -204,7 +207,11 @@ class Database:
                 if self.visible_definitions is not None
                 else None
             )
-            yield await connection.execution_options(groups=self.groups, visible=visible)
+            try:
+                yield await connection.execution_options(groups=self.groups, visible=visible)
+            finally:
+                if is_spent(connection):
+                    await connection.invalidate()
 
     @asynccontextmanager
     async def _connected(self, moment: float | None) -> AsyncIterator[AsyncConnection]:
@@ -292,6 +299,7 @@ class Database:
 
 
 def _listen_to_reader(engine: AsyncEngine) -> None:
+    bound_statements(engine.sync_engine)
     event.listen(engine.sync_engine, "handle_error", refuse_condition)
     _watch_statements(engine.sync_engine)
 

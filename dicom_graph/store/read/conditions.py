@@ -122,3 +122,29 @@ def uses_elements(condition: Condition | None) -> bool:
 def every(relation: str, part: Condition) -> Condition:
     """All of a list fulfil the part; so does an empty list."""
     return Not(Some(relation, Not(part)))
+
+
+def weight(condition: Condition | None) -> int:
+    """How many conditions it holds; each hundred values of a list are one more."""
+    match condition:
+        case None:
+            return 0
+        case And(parts) | Or(parts):
+            return sum(map(weight, parts))
+        case Not(part) | Some(_, part) | Related(_, _, part):
+            return 1 + weight(part)
+        case Field(_, test) | Count(_, test):
+            return _of_test(test)
+        case HasElement():
+            tests = [*(test for _, test in condition.values), *condition.vm]
+            return 1 + sum(map(_of_test, tests)) + weight(condition.item)
+        case HasCsa():
+            return 1 + sum(_of_test(test) for _, test in condition.values)
+
+
+def _of_test(test: Test) -> int:
+    if test.operator == "length":
+        return 1 + _of_test(test.value)
+    if test.operator == "any":
+        return 1 + sum(map(_of_test, test.value))
+    return 1 + len(test.value) // 100 if isinstance(test.value, tuple) else 1

@@ -17,6 +17,7 @@ from dicom_graph.store.read.element_orders import ElementOrders
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.filters import Filters
 from dicom_graph.store.read.index_ranges import growing_ranges
+from dicom_graph.store.read.large_conditions import made
 from dicom_graph.store.read.orders import order_key
 from dicom_graph.store.read.pages import Keys, Page, PageRequest, make_page
 from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
@@ -60,7 +61,9 @@ class Sorter:
         """One page of the entities of the kind. Raises CursorError."""
         page = await self._page_at_beginning() if wanted is None else None
         if page is None:
-            listed = await self._listed(self._of_all(wanted))
+            listed = await self._listed(
+                await made(self._connection, wanted, lambda: self._of_all(wanted))
+            )
             page = (await self._pages({None: listed.get(None, [])}))[None]
         return page
 
@@ -68,7 +71,10 @@ class Sorter:
         self, relation: str, parents: Sequence[Parent], wanted: Condition | None
     ) -> dict[Parent, Page]:
         """The same page of each parent's list. Raises CursorError."""
-        listed = await self._listed(self._of_parents(relation, parents, wanted))
+        statement = await made(
+            self._connection, wanted, lambda: self._of_parents(relation, parents, wanted)
+        )
+        listed = await self._listed(statement)
         pages = await self._pages({parent: listed.get(parent, []) for parent in parents})
         return {parent: pages[parent] for parent in parents}
 

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dicom_graph.store.read.conditions import And, Condition, HasElement, Not, Or, Related, Some
 from dicom_graph.store.read.holders import ElementMatcher
+from dicom_graph.store.read.large_conditions import made
 
 MANY_IMAGES = 1000
 _FEW_ELEMENTS = 100
@@ -31,15 +32,8 @@ async def find_common(
     asked = list(dict.fromkeys(condition for group in groups for condition in group))
     if not asked:
         return frozenset()
-    counts = [
-        _count(rows, limit)
-        for condition in asked
-        for rows, limit in (
-            (matcher.elements(condition), _FEW_ELEMENTS + 1),
-            (matcher.images(condition), many_images),
-        )
-    ]
-    row = (await connection.execute(select(*counts))).one()
+    statement = await made(connection, wanted, lambda: _counts(matcher, asked, many_images))
+    row = (await connection.execute(statement)).one()
     common = {
         condition
         for condition, n_elements, n_images in zip(asked, row[::2], row[1::2], strict=True)
@@ -51,6 +45,20 @@ async def find_common(
         if n_images < many_images
     }
     return frozenset(c for group in groups if rare & set(group) for c in group if c in common)
+
+
+def _counts(matcher: ElementMatcher, asked: Sequence[HasElement], many_images: int) -> Select[Any]:
+    """Of each condition, how many elements fulfil it, and how many images hold one of them."""
+    return select(
+        *(
+            _count(rows, limit)
+            for condition in asked
+            for rows, limit in (
+                (matcher.elements(condition), _FEW_ELEMENTS + 1),
+                (matcher.images(condition), many_images),
+            )
+        )
+    )
 
 
 def _count(rows: Any, limit: int) -> Any:

@@ -44,6 +44,7 @@ from dicom_graph.store.read.filters import Filters
 from dicom_graph.store.read.frequent_conditions import MANY_IMAGES, find_common
 from dicom_graph.store.read.holders import ElementMatcher, images_that_hold
 from dicom_graph.store.read.job_feed import JobFeed
+from dicom_graph.store.read.large_conditions import made
 from dicom_graph.store.read.orders import order_key
 from dicom_graph.store.read.pages import (
     Keys,
@@ -145,10 +146,13 @@ class Store:
                 page = await (await self._sorter(connection, entity, request)).page(wanted)
             else:
                 filters = await self._filters(connection, wanted)
-                narrowed = select(*columns_of(table, only=noted(entity, columns))).where(
-                    *self._where(filters, entity, table, wanted)
-                )
-                statement = page_statement(narrowed, self._keys(entity, table, request), request)
+
+                def make() -> Select[Any]:
+                    where = self._where(filters, entity, table, wanted)
+                    narrowed = select(*columns_of(table, only=noted(entity, columns))).where(*where)
+                    return page_statement(narrowed, self._keys(entity, table, request), request)
+
+                statement = await made(connection, wanted, make)
                 page = make_page(await all_rows(await connection.execute(statement)), request)
         self._note(entity, page.rows)
         return page
@@ -158,8 +162,15 @@ class Store:
         table = ENTITY_TABLES[entity]
         async with self.database.read() as connection:
             filters = await self._filters(connection, wanted)
-            statement = select(func.count()).select_from(table)
-            statement = statement.where(*self._where(filters, entity, table, wanted))
+            statement = await made(
+                connection,
+                wanted,
+                lambda: (
+                    select(func.count())
+                    .select_from(table)
+                    .where(*self._where(filters, entity, table, wanted))
+                ),
+            )
             return int((await connection.execute(statement)).scalar_one())
 
     async def pages_of(
@@ -207,23 +218,28 @@ class Store:
                 sort_keys = self._keys(child_name, table, request, patient)
                 return page_statement(related, sort_keys, request)
 
-            joined, child = first_of_each(
-                self._sqlite,
-                keys,
-                ENTITY_TABLES[child_name],
-                page_of_parent,
-                by_parent=patient is not None,
-            )
-            sort_keys = self._keys(child_name, child, request, patient)
-            statement = (
-                select(keys.c.id.label("parent_id"), keys.c.patient_id.label("parent_patient_id"))
-                .add_columns(
-                    *columns_of(child, ENTITY_TABLES[child_name], noted(child_name, columns))
+            def make() -> Select[Any]:
+                joined, child = first_of_each(
+                    self._sqlite,
+                    keys,
+                    ENTITY_TABLES[child_name],
+                    page_of_parent,
+                    by_parent=patient is not None,
                 )
-                .add_columns(*labelled(sort_keys))
-                .select_from(joined)
-                .order_by(*order_by(sort_keys, request))
-            )
+                sort_keys = self._keys(child_name, child, request, patient)
+                return (
+                    select(
+                        keys.c.id.label("parent_id"), keys.c.patient_id.label("parent_patient_id")
+                    )
+                    .add_columns(
+                        *columns_of(child, ENTITY_TABLES[child_name], noted(child_name, columns))
+                    )
+                    .add_columns(*labelled(sort_keys))
+                    .select_from(joined)
+                    .order_by(*order_by(sort_keys, request))
+                )
+
+            statement = await made(connection, wanted, make)
             for row in await all_rows(await connection.execute(statement)):
                 rows[Parent(row[0], row[1])].append(row)
         pages = {parent: make_page(rows.get(parent, ()), request) for parent in parents}
@@ -249,12 +265,13 @@ class Store:
         child = ENTITY_TABLES[child_name]
         async with self.database.read() as connection:
             filters = await self._filters(connection, wanted, RELATIONS[relation].patient(keys))
-            related = condition(child, keys), *self._where(filters, child_name, child, wanted)
-            count = select(func.count()).select_from(child).where(*related)
-            statement = select(
-                keys.c.id, keys.c.patient_id, count.correlate(keys).scalar_subquery()
-            )
-            rows = await connection.execute(statement)
+
+            def make() -> Select[Any]:
+                related = condition(child, keys), *self._where(filters, child_name, child, wanted)
+                count = select(func.count()).select_from(child).where(*related)
+                return select(keys.c.id, keys.c.patient_id, count.correlate(keys).scalar_subquery())
+
+            rows = await connection.execute(await made(connection, wanted, make))
             return {Parent(id, patient_id): total for id, patient_id, total in rows}
 
     def _keys(
@@ -282,9 +299,11 @@ class Store:
         """Statistics of a field over each parent's list, or over all entities (parent None)."""
         async with self.database.read() as connection:
             filters = await self._filters(connection, wanted)
-            statement = statistics_statement(
-                filters, entity, relation, name, parents,
-                lambda narrowed, table: self._where(narrowed, entity, table, wanted),
+            statement = await made(connection, wanted,
+                lambda: statistics_statement(
+                    filters, entity, relation, name, parents,
+                    lambda narrowed, table: self._where(narrowed, entity, table, wanted),
+                ),
             )  # fmt: skip
             return {
                 Parent(id, patient_id) if id is not None else None: Statistics(*values)
@@ -297,7 +316,9 @@ class Store:
         """The values of a column. Raises FilterError."""
         async with self.database.read() as connection:
             filters = await self._filters(connection, wanted)
-            statement = field_facet(filters, entity, name, wanted, limit)
+            statement = await made(
+                connection, wanted, lambda: field_facet(filters, entity, name, wanted, limit)
+            )
             rows = [FacetValue(*row) for row in await connection.execute(statement)]
         if isinstance(column_of(ENTITY_TABLES[entity], name).type, JSON):
             return [row._replace(value=json.loads(row.value or "null")) for row in rows]
@@ -310,7 +331,9 @@ class Store:
         async with self.database.read() as connection:
             definitions = await self._elements.current_definitions(connection)
             filters = Filters(self._sqlite, definitions)
-            statement = element_facet(filters, entity, path, wanted, limit)
+            statement = await made(
+                connection, wanted, lambda: element_facet(filters, entity, path, wanted, limit)
+            )
             return [FacetValue(*row) for row in await connection.execute(statement)]
 
     async def _filters(
