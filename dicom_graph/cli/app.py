@@ -285,6 +285,7 @@ def db_open_to_all(
 def _run_server(settings: Settings, default_query: str | None, listener: socket.socket) -> None:
     from dicom_graph.web.app import create_app
     from dicom_graph.web.descriptors import raise_limit
+    from dicom_graph.web.garbage_collection import Garbage
     from dicom_graph.web.server import make_server
 
     configure(settings.log_level, settings.log_format)
@@ -293,6 +294,8 @@ def _run_server(settings: Settings, default_query: str | None, listener: socket.
     server = make_server(application, settings)
     # What a disk or mount that hangs holds must not hold the process.
     server.on_shutdown = partial(end_by_force, settings.shutdown_seconds + _LAST_SECONDS)
+    # The first time just after its start.
+    server.on_quiet = Garbage().settle
     server.run(sockets=[listener])
 
 

@@ -94,6 +94,12 @@ class Admission:
             ticket.move(self.unidentified[kind], address)
         return ticket
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no request is under way; streams may be open on which nothing runs."""
+        pools = (self.users, self.unidentified, self.strangers)
+        return not any(len(pool[Kind.REQUESTS]) for pool in pools)
+
     def is_known(self, scope: Scope) -> bool:
         """Whether a request comes with credentials that were found good lately."""
         connection = HTTPConnection(scope)

@@ -17,6 +17,8 @@ from dicom_graph.web.connections import Connections
 from dicom_graph.web.protocol import LimitedHttpProtocol
 from dicom_graph.web.websocket import LimitedWebSocketProtocol
 
+_TICKS = 600
+
 
 class Server(uvicorn.Server):
     """Before it waits for running requests to end, it ends those that would not: event streams.
@@ -24,10 +26,17 @@ class Server(uvicorn.Server):
     WebSockets get the close code 1012 by uvicorn itself; what runs after the time is cancelled.
     """
 
-    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        end_streams: Callable[[], None],
+        is_quiet: Callable[[], bool],
+    ) -> None:
         super().__init__(config)
         self._end_streams = end_streams
+        self._is_quiet = is_quiet
         self.on_shutdown: Callable[[], None] = lambda: None
+        self.on_quiet: Callable[[], None] = lambda: None
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -39,6 +48,12 @@ class Server(uvicorn.Server):
             yield
         for each, original in originals.items():
             signal.signal(each, original)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called ten times a second; once in a minute it tells where no request is under way."""
+        if counter % _TICKS == 0 and self._is_quiet():
+            self.on_quiet()
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more connections, let the open ones end, then stop the application."""
@@ -76,4 +91,5 @@ def make_server(application: Starlette, settings: Settings) -> Server:
         ws_max_size=settings.max_body_bytes,
         backlog=allowed.backlog,
     )
-    return Server(config, application.state.services.store.jobs.close)
+    admission = application.state.admission
+    return Server(config, application.state.services.store.jobs.close, lambda: admission.is_quiet)

@@ -1,6 +1,7 @@
 """How much one operation may ask for: each limit says the figure and itself."""
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -239,3 +240,19 @@ async def test_a_request_that_takes_too_long_is_told_so(
     assert {error.extensions["code"] for error in result.errors} == {"TIMEOUT"}
     assert "DICOM_GRAPH_MAX_SECONDS" in result.errors[0].message
     assert (await ask(query, Limits())).errors is None
+
+
+@on_sqlite
+async def test_an_answer_is_refused_by_its_own_bytes(
+    ask: Ask, import_files: Any, tmp_path: Path
+) -> None:
+    # One character that is no ASCII among many that are, and many that are none.
+    names = {"a": "Ünal^" + "A" * 59, "b": "山田^" * 20, "c": "😀" * 30}
+    for name, text in names.items():
+        make_series(tmp_path / name, 1, SpecificCharacterSet="ISO_IR 192", StudyDescription=text)
+    import_files(tmp_path)
+    query = "{ images { nodes { header { html json elements { value } } } } }"
+    size = len(json.dumps((await ask(query, Limits())).data, separators=(",", ":")))
+    assert (await ask(query, Limits(answer_bytes=int(size * 1.1)))).errors is None
+    (error,) = (await ask(query, Limits(answer_bytes=int(size * 0.7)))).errors
+    assert error.extensions["code"] == "MAX_ANSWER_BYTES"

@@ -44,7 +44,8 @@ def reader(field: GraphQLField) -> Callable[[Any], Any] | None:
 def size_of(value: Any) -> int:
     """About the bytes of a value in JSON."""
     if type(value) is str:
-        return len(value) + 2 if value.isascii() else 6 * len(value) + 2
+        # Written out where not all is ASCII: each other character becomes 6 bytes, or 12.
+        return len(value) + 2 if value.isascii() else len(json.dumps(value))
     if isinstance(value, list | dict):
         return len(json.dumps(value, default=str))
     return 8

@@ -1,15 +1,14 @@
 """Operators as SQL, the same answer on both databases."""
 
 from collections.abc import Callable
-from functools import partial
-from operator import eq
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, func, literal, or_, true
+from sqlalchemy import ColumnElement, and_, func, literal, true
 
 from dicom_graph.store.read.conditions import Test
 from dicom_graph.store.sql.dialect import (
     FilterError,
+    array_count,
     array_items,
     array_length,
     fold_case,
@@ -58,10 +57,9 @@ def _list(sqlite: bool, column: ColumnElement[Any], test: Test) -> ColumnElement
             number=True,
         )
     wanted = tuple(dict.fromkeys(test.value))
-    held = [array_items(sqlite, column, partial(eq, value)) for value in wanted]
     if test.operator == "contains_any":
-        return or_(false(), *held)
-    everything = and_(column.is_not(None), *held)
+        return array_items(sqlite, column, lambda item: item.in_(wanted))
+    everything = and_(column.is_not(None), array_count(sqlite, column, wanted) == len(wanted))
     if test.operator == "contains_all":
         return everything
     other = array_items(sqlite, column, lambda item: item.not_in(wanted))

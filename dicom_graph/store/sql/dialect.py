@@ -412,13 +412,23 @@ def array_items(
     number: bool = False,
 ) -> ColumnElement[bool]:
     """Whether an item of a JSON array of texts (or numbers) fulfils the condition."""
-    if sqlite:
-        rows = func.json_each(column).table_valued("value", name="items")
-        item: ColumnElement[Any] = rows.c.value
-    else:
-        rows = func.jsonb_array_elements_text(column).table_valued("value", name="items")
-        item = cast(rows.c.value, Float(53)) if number else rows.c.value
+    rows = _items(sqlite, column)
+    item = cast(rows.c.value, Float(53)) if number and not sqlite else rows.c.value
     return select(literal(1)).select_from(rows).where(condition(item)).exists()
+
+
+def array_count(
+    sqlite: bool, column: ColumnElement[Any], among: Sequence[str]
+) -> ColumnElement[int]:
+    """How many of these texts a JSON array of texts holds."""
+    rows = _items(sqlite, column)
+    held = select(func.count(rows.c.value.distinct())).select_from(rows)
+    return held.where(rows.c.value.in_(among)).scalar_subquery()
+
+
+def _items(sqlite: bool, column: ColumnElement[Any]) -> TableValuedAlias:
+    each = func.json_each if sqlite else func.jsonb_array_elements_text
+    return each(column).table_valued("value", name="items")
 
 
 def first_number(sqlite: bool, column: ColumnElement[Any]) -> ColumnElement[float]:

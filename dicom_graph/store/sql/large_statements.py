@@ -30,7 +30,7 @@ async def apart(make: Callable[[], T]) -> T:
 
 
 async def made_apart(connection: AsyncConnection, make: Callable[[], Select[Any]]) -> Select[Any]:
-    """The same for a statement of a connection, which is also written as SQL there, and not kept."""
+    """The same for a statement of a connection; it is written as SQL there, and not kept."""
     statement = await apart(make)
     await connection.execution_options(compiled_cache=None)
     return statement.execution_options(**{_APART: True})
