@@ -1,6 +1,6 @@
 """A client for notebooks and scripts: series as rows, volumes and images as arrays.
 
-It needs nothing else of this package, and `pip install 'dicom-graph[client]'`.
+It needs nothing else of this package, and `pip install '.[client]'` in a clone of it.
 """
 
 import io
@@ -34,6 +34,9 @@ _VOLUME = """query ($uid: String!) {
     volumes { stack affine spacing axes orientation warnings npyUrl }
   }
 }"""
+_HEADER = """query ($uid: String!) {
+  imageByUid(uid: $uid) { header { elements { tag keyword name value display } } }
+}"""
 
 
 class ClientError(Exception):
@@ -62,14 +65,13 @@ class Client:
     """Asks a server, by its address such as `http://127.0.0.1:8000`.
 
     `token` is sent as `Authorization: Bearer`. Raises ClientError for what the server refuses, and
-    httpx's errors for a server that cannot be reached.
+    for a server that cannot be reached or is none of ours: then it has no `code`.
     """
 
     def __init__(self, url: str, token: str | None = None, *, timeout: float = 300.0) -> None:
         parts = urlsplit(url)
-        self._url = (
-            f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix('/graphql')}"
-        )
+        self._path = parts.path.rstrip("/").removesuffix("/graphql")
+        self._url = f"{parts.scheme}://{parts.netloc}{self._path}"
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._graphql, self._http = _connected(self._url, headers, timeout)
 
@@ -86,7 +88,7 @@ class Client:
     def execute(self, query: str, variables: Mapping[str, Any] | None = None) -> Json:
         """The data of a GraphQL operation."""
         from gql import GraphQLRequest
-        from gql.transport.exceptions import TransportQueryError
+        from gql.transport.exceptions import TransportError, TransportQueryError
 
         try:
             request = GraphQLRequest(query, variable_values=dict(variables or {}))
@@ -95,6 +97,8 @@ class Client:
             first = (error.errors or [{}])[0]
             code = (first.get("extensions") or {}).get("code")
             raise ClientError(first.get("message") or str(error), code) from None
+        except TransportError as failure:
+            raise self._unanswered(failure) from None
 
     def series(
         self,
@@ -146,6 +150,27 @@ class Client:
         """An image's header in the DICOM JSON Model, which pydicom's `Dataset.from_json` reads."""
         return dict(self._get(f"/images/{quote(uid, safe='')}/header.json").json())
 
+    def header_series(self, uid: str, *, verbose: bool = False) -> "pandas.Series[Any]":
+        """An image's header as a pandas Series: values by keyword, in the order of tags; private
+        elements by tag. `verbose`: texts as people read them, by the elements' names.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise ImportError("header_series needs pandas: pip install pandas") from None
+        image = self.execute(_HEADER, {"uid": uid})["imageByUid"]
+        if image is None:
+            raise ClientError(f"no image has the UID {uid!r}", "NOT_FOUND")
+        if image["header"] is None:
+            raise ClientError("the image was imported without its header", "NOT_FOUND")
+        elements = image["header"]["elements"]
+        names = [
+            element["name"] if verbose else element["keyword"] or element["tag"]
+            for element in elements
+        ]
+        values = [element["display" if verbose else "value"] for element in elements]
+        return pandas.Series(values, index=names, name=uid, dtype=object)
+
     def _series(self, filter: Mapping[str, Any] | None, fields: str) -> Iterator[Json]:
         query, after = _SERIES % fields, None
         while True:
@@ -162,7 +187,12 @@ class Client:
         return array
 
     def _get(self, address: str) -> "httpx.Response":
-        answer = self._http.get(f"{self._url}{address}")
+        from httpx import TransportError
+
+        try:
+            answer = self._http.get(self._url + address.removeprefix(self._path))
+        except TransportError as failure:
+            raise self._unanswered(failure) from None
         if answer.is_success:
             return answer
         try:
@@ -171,6 +201,9 @@ class Client:
         except (ValueError, KeyError, TypeError, IndexError):
             message, code = f"the server answered {answer.status_code}", None
         raise ClientError(message, code)
+
+    def _unanswered(self, error: Exception) -> ClientError:
+        return ClientError(f"{self._url} gave no answer: {error or type(error).__name__}")
 
 
 def _connected(
@@ -182,7 +215,7 @@ def _connected(
         from gql.transport.httpx import HTTPXTransport
     except ImportError:
         raise ImportError(
-            "the client needs more packages: pip install 'dicom-graph[client]'"
+            "the client needs more packages: pip install '.[client]' in a clone of dicom-graph"
         ) from None
     transport = HTTPXTransport(f"{url}/graphql", headers=headers, timeout=timeout)
     http = httpx.Client(headers=headers, timeout=timeout)

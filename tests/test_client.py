@@ -92,3 +92,30 @@ def test_without_its_packages_it_says_what_to_install() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert "pip install 'dicom-graph[client]'" in done.stderr
+
+
+def test_a_header_as_a_pandas_series(archive: Archive, client: Client) -> None:
+    if importlib.util.find_spec("pandas") is None:
+        with pytest.raises(ImportError, match="pip install pandas"):
+            client.header_series(archive.uid("small"))
+        return
+    truth = dcmread(archive.files["frames"], stop_before_pixels=True)
+    plain = client.header_series(archive.uid("frames"))
+    assert list(plain.index) == [element.keyword for element in truth]
+    assert plain["PatientID"] == truth.PatientID
+    assert plain["Rows"] == truth.Rows
+    assert plain["ImageType"] == list(truth.ImageType)
+    verbose = client.header_series(archive.uid("frames"), verbose=True)
+    assert list(verbose.index) == [element.name for element in truth]
+    assert verbose["Image Type"] == "\\".join(truth.ImageType)
+    with pytest.raises(ClientError, match="no image"):
+        client.header_series("1.2.3")
+
+
+def test_a_server_that_cannot_be_reached_or_is_another(archive: Archive) -> None:
+    for url in ("http://127.0.0.1:9", archive.server.url + "/static"):
+        with Client(url) as client:
+            for ask in (lambda: client.execute("{ __typename }"), lambda: client.image("1.2")):
+                with pytest.raises(ClientError) as caught:
+                    ask()
+                assert caught.value.code in (None, "NOT_FOUND")

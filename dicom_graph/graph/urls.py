@@ -3,12 +3,17 @@
 from urllib.parse import quote, urlencode
 
 from dicom_graph.dicom.voi import Window
+from dicom_graph.telemetry.request import ROOT_PATH
 
 
 def file_url(kind: str, uid: str, ending: str, **query: object) -> str:
-    """`/kind/uid` and the ending, such as `file_url("series", uid, ".zip")`; None is left out."""
+    """`/kind/uid` and the ending, such as `file_url("series", uid, ".zip")`; None is left out.
+
+    Below the path of a mount, where there is one.
+    """
     given = {name: str(value) for name, value in query.items() if value is not None}
-    return f"/{kind}/{quote(uid, safe='')}{ending}{'?' * bool(given)}{urlencode(given)}"
+    path = f"{ROOT_PATH.get()}/{kind}/{quote(uid, safe='')}{ending}"
+    return f"{path}{'?' * bool(given)}{urlencode(given)}"
 
 
 def window_text(window: Window | None) -> str | None:

@@ -63,16 +63,17 @@ def import_path(
     mode: Literal["minimal", "normal", "full"] | None = None,
     storage: Literal["in_place", "copy", "move"] | None = None,
     pattern: str | None = None,
-    persistent: bool = True,
+    stop_on_error: bool = False,
+    persistent: bool | None = None,
     progress: Callable[[JobCounts], None] | None = None,
     database: str | None = None,
 ) -> ImportReport:
     """Import a DICOM file, or a folder with all below it, in this process.
 
-    `progress` is called with the counts so far after each batch. `persistent=False` ends the
-    import at the first file that fails. `database` is a URL; without it, for `mode` and `storage`
-    that are not given, and for all else, the settings hold (environment variables that start with
-    DICOM_GRAPH_).
+    `progress` is called with the counts so far after each batch. `stop_on_error` ends the import at
+    the first file that fails (`persistent=False` is its older name). `database` is a URL; without
+    it, for `mode` and `storage` that are not given, and for all else, the settings hold
+    (environment variables that start with DICOM_GRAPH_).
 
     Raises ValueError for an unknown mode or storage, FileNotFoundError, SettingsError,
     DatabaseError, and StorageError where files cannot be kept. A bad file is a failure in the
@@ -80,6 +81,7 @@ def import_path(
     """
     settings = load_settings(database_url=database)
     kept = _named(Storage, storage or settings.import_storage.replace("-", "_"), "storage")
+    stops = stop_on_error or persistent is False
     how = _named(Mode, mode or settings.import_mode, "mode")
     if not os.path.exists(path):
         raise FileNotFoundError(f"{os.fspath(path)} does not exist")
@@ -89,7 +91,14 @@ def import_path(
         (upgrade if opened.is_sqlite else require_current)(opened)
         report = run_import(
             opened,
-            JobRequest(paths, how, pattern, not persistent, JobOrigin.PYTHON, storage=kept),
+            JobRequest(
+                paths,
+                how,
+                pattern,
+                stops,
+                JobOrigin.PYTHON,
+                storage=kept,
+            ),
             ImportOptions.of(settings),
             progress=progress,
         )

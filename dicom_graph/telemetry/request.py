@@ -28,6 +28,9 @@ class CurrentRequest:
 CURRENT: ContextVar[CurrentRequest | None] = ContextVar("current_request", default=None)
 """The request on whose behalf this task or thread works."""
 
+ROOT_PATH: ContextVar[str] = ContextVar("root_path", default="")
+"""The path at which the application is mounted in another one, such as `/dicom`; else empty."""
+
 
 def request_id(given: str | None) -> str:
     """The id that a client or proxy gave, where it is well-formed: 1 to 128 letters, digits and

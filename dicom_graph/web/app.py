@@ -52,6 +52,7 @@ from dicom_graph.web.middleware.limits import (
     ConcurrencyLimitMiddleware,
     UserAdmissionMiddleware,
 )
+from dicom_graph.web.middleware.mounted import MountedMiddleware
 from dicom_graph.web.middleware.observability import ObservabilityMiddleware
 from dicom_graph.web.middleware.security_headers import SecurityHeadersMiddleware
 from dicom_graph.web.middleware.slow_bodies import BodyTimeoutMiddleware
@@ -218,6 +219,7 @@ def _middleware(
         TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts, www_redirect=False
     )
     return [
+        Middleware(MountedMiddleware),
         Middleware(ObservabilityMiddleware, sources),
         Middleware(AuditMiddleware, audit),
         Middleware(SecurityHeadersMiddleware),

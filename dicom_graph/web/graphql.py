@@ -42,7 +42,7 @@ from dicom_graph.graph.uploading import FIELD, file_variables
 from dicom_graph.json_text import dumps
 from dicom_graph.services import Services
 from dicom_graph.store.work import PendingAnswers
-from dicom_graph.telemetry.request import CURRENT
+from dicom_graph.telemetry.request import CURRENT, ROOT_PATH
 from dicom_graph.web.admission import TICKET, Kind
 from dicom_graph.web.body import PREFLIGHT_NEEDED, bounded, is_preflighted, refuse_length
 from dicom_graph.web.documents import DocumentMissing, Documents, require_document
@@ -377,7 +377,9 @@ class GraphQLView(GraphQL[Context, None]):
     async def render_graphql_ide(self, request: Request) -> Response:
         """GraphiQL, all of it from this server."""
         page = graphiql_page(
-            endpoint="/graphql", static_url="/static", default_query=self._options.default_query
+            endpoint=f"{ROOT_PATH.get()}/graphql",
+            static_url=f"{ROOT_PATH.get()}/static",
+            default_query=self._options.default_query,
         )
         return HTMLResponse(page, headers={"Content-Security-Policy": _CONTENT_SECURITY_POLICY})
 

@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from dicom_graph.access.authenticator import Authenticator, Basic, Cookie
 from dicom_graph.access.principal import NOBODY
 from dicom_graph.access.throttle import TooManyFailures
-from dicom_graph.telemetry.request import claim
+from dicom_graph.telemetry.request import ROOT_PATH, claim
 from dicom_graph.web.middleware.authentication import SESSION_COOKIE, CredentialSources
 
 _FORM_COOKIE = "dicom_graph_login"
@@ -23,12 +23,12 @@ _PAGE = """\
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>dicom-graph: log in</title>
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="/static/login.css">
+<link rel="stylesheet" href="{root}/static/login.css">
 </head>
 <body>
 <main>
 <h1>dicom-graph</h1>
-{message}<form method="post" action="{action}">
+{message}<form method="post" action="{root}{action}">
 {fields}
 </form>
 </main>
@@ -87,7 +87,9 @@ class Login:
         """Who is logged in, and a button."""
         principal = request.scope["principal"]
         fields = _LOGOUT.format(name=escape(principal.name), role=principal.role.name.lower())
-        return HTMLResponse(_PAGE.format(message="", action="/logout", fields=fields))
+        return HTMLResponse(
+            _PAGE.format(root=ROOT_PATH.get(), message="", action="/logout", fields=fields)
+        )
 
     async def log_out(self, request: Request) -> Response:
         """End the session."""
@@ -97,11 +99,15 @@ class Login:
         return response
 
 
+def _page(**parts: str) -> str:
+    return _PAGE.format(root=ROOT_PATH.get(), **parts)
+
+
 def _form(request: Request, target: str, message: str = "", status: int = 200) -> Response:
     token = secrets.token_urlsafe()
     fields = _LOGIN.format(form=token, target=escape(_own(target)))
     shown = f'<p class="message" role="alert">{escape(message)}</p>\n' if message else ""
-    page = _PAGE.format(message=shown, action="/login", fields=fields)
+    page = _page(message=shown, action="/login", fields=fields)
     response = HTMLResponse(page, status)
     _set_cookie(request, response, _FORM_COOKIE, token, path="/login")
     return response

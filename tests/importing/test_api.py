@@ -65,9 +65,10 @@ def test_created_images_come_in_pages(
 @on_sqlite
 def test_not_persistent_stops_at_the_first_failure(database_url: str, tmp_path: Path) -> None:
     (tmp_path / "bad.dcm").write_bytes(bytes(128) + b"DICM" + b"\xff" * 99)
-    report = dicom_graph.import_path(tmp_path, database=database_url, persistent=False)
-    assert report.status is JobStatus.FAILED
-    assert "bad.dcm" in (report.error or "")
+    for how in ({"persistent": False}, {"stop_on_error": True}):
+        report = dicom_graph.import_path(tmp_path, database=database_url, **how)
+        assert report.status is JobStatus.FAILED
+        assert "bad.dcm" in (report.error or "")
 
 
 @pytest.mark.parametrize("storage", ["copy", "move"])
