@@ -42,6 +42,10 @@ ROUTES: dict[str, Need] = {
     "/series.zip": _READ,
     "/studies": _READ,
     "/patients": _READ,
+    "/compare": _READ,
+    "/explore": _READ,
+    "/imports": _READ,
+    "/quality": _READ,
 }
 """By the first part of the path."""
 

@@ -107,6 +107,15 @@ async def images_of_series(
         ]
 
 
+async def middle_image(store: Store, series_id: int) -> Any | None:
+    """The row of the image in the middle of a series, by number; None where it has none."""
+    relation, parent = "series.images", Parent(series_id)
+    count = (await store.counts_of(relation, [parent])).get(parent, 0)
+    request = PageRequest((Order("number"), Order("id")), first=1, offset=max(0, count - 1) // 2)
+    rows = (await store.pages_of(relation, [parent], request))[parent].rows
+    return rows[0] if rows else None
+
+
 async def pages(
     store: Store, relation: str, parent: Parent, order: tuple[Order, ...]
 ) -> AsyncIterator[Sequence[Any]]:

@@ -9,8 +9,6 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
-from starlette.responses import RedirectResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
@@ -32,7 +30,7 @@ from dicom_graph.store.readiness import Readiness
 from dicom_graph.store.work import MemoryBudget
 from dicom_graph.subjects import load_resolver
 from dicom_graph.telemetry import tracing
-from dicom_graph.web import archives, images, series
+from dicom_graph.web import archives, images, pages, series
 from dicom_graph.web.admission import Admission, Sizes
 from dicom_graph.web.answers import FAILURES
 from dicom_graph.web.descriptors import descriptors
@@ -139,7 +137,6 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
     view = GraphQLView(services, authenticator, options)
     app = Starlette(
         routes=[
-            Route("/", _to_graphiql),
             Route("/graphql", view),
             WebSocketRoute("/graphql", view),
             Route("/upload", UploadView(services).upload, methods=["POST"]),
@@ -153,6 +150,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
             *images.ROUTES,
             *series.ROUTES,
             *archives.ROUTES,
+            *pages.ROUTES,
             Mount(
                 "/static",
                 StaticFiles(directory=STATIC_DIR),
@@ -242,7 +240,3 @@ def _middleware(
         Middleware(UserAdmissionMiddleware),
         Middleware(BodySizeLimitMiddleware, settings.max_body_bytes, incoming),
     ]
-
-
-async def _to_graphiql(request: Request) -> RedirectResponse:
-    return RedirectResponse("/graphql")

@@ -11,7 +11,7 @@ from dicom_graph.dicom.stored_file import FileState
 from dicom_graph.dicom.volume.pictures import PreviewAxis
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.imaging.errors import ImagingError
-from dicom_graph.imaging.files import find, series_files
+from dicom_graph.imaging.files import file_of, find, middle_image, series_files
 from dicom_graph.web.answers import (
     Parameters,
     TemporaryFile,
@@ -95,6 +95,25 @@ async def _picture(
     return Response(content, headers=headers, media_type="image/png")
 
 
+async def thumbnail_png(request: Request) -> Response:
+    """The frame in the middle of the image in the middle: quick, however long the series is."""
+    size = Parameters(request, "size").number("size")
+    store, uid = store_of(request), request.path_params["uid"]
+    row = await find(store, "series", uid)
+    image = await middle_image(store, row.id)
+    if image is None:
+        raise ImagingError("the series has no image", ErrorCode.NOT_FOUND)
+    file = await file_of(imaging_of(request).files, store, image.id)
+    frame = ((image.number_of_frames or 1) + 1) // 2
+    etag = await etag_of(request, "thumbnail", uid, file, frame, size)
+    if is_known(request, etag):
+        return not_modified(etag)
+    work = imaging_of(request).png(file, frame, None, 96 if size is None else size)
+    content = await while_connected(request, work)
+    headers = headers_of(etag, f"{uid}-thumbnail", ".png", inline=True)
+    return Response(content, headers=headers, media_type="image/png")
+
+
 def _axis(given: str | None) -> PreviewAxis:
     try:
         return PreviewAxis(given or "k")
@@ -114,4 +133,5 @@ ROUTES = [
     Route("/series/{uid:path}/volume.nii.gz", volume_nifti),
     Route("/series/{uid:path}/preview.png", preview_png),
     Route("/series/{uid:path}/mosaic.png", mosaic_png),
+    Route("/series/{uid:path}/thumbnail.png", thumbnail_png),
 ]

@@ -22,6 +22,7 @@ from dicom_graph.store import accounts
 from dicom_graph.store.engine import Database
 from dicom_graph.store.sql.types import utc_now
 from dicom_graph.web.app import create_app
+from dicom_graph.web.pages import ADDRESSES
 from tests.access.people import HOUR, PASSWORD, Person, add_person
 from tests.conftest import Server, running_server
 from tests.waiting import until
@@ -66,11 +67,13 @@ ROUTES = {
             "/series/{uid:path}/volume.nii.gz",
             "/series/{uid:path}/preview.png",
             "/series/{uid:path}/mosaic.png",
+            "/series/{uid:path}/thumbnail.png",
             "/series.zip",
             "/series.csv",
             "/series/{uid:path}.zip",
             "/studies/{uid:path}.zip",
             "/patients/{uid:path}.zip",
+            *(path for path in ADDRESSES if path != "/"),
         )
     },
     ("GET", "/healthz"): Row(EVERYBODY),

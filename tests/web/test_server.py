@@ -351,6 +351,9 @@ async def test_graphiql_and_its_files_are_served(server: Server) -> None:
         home = await client.get("/")
         assert home.is_redirect
         assert home.headers["location"] == "/graphql"
+        page = await client.get("/", headers={"accept": "text/html"})
+        assert page.status_code == 200
+        assert "static/app/" in page.text
 
 
 @on_sqlite

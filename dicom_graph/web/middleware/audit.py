@@ -8,6 +8,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dicom_graph.access.audit import AuditLog, AuditUnavailable
@@ -18,6 +19,7 @@ from dicom_graph.store.audit_subjects import AUDIT_SUBJECTS, AuditSubjects
 from dicom_graph.telemetry.request import CURRENT
 from dicom_graph.web.errors import ErrorResponse
 from dicom_graph.web.middleware.observability import route_of
+from dicom_graph.web.pages import is_page
 
 _REFUSED = (401, 403, 429)
 _ACTIONS = {
@@ -196,7 +198,7 @@ def _action_of(scope: Scope) -> Action | None:
     path = scope["path"]
     first = "/" + path.strip("/").partition("/")[0].partition(".")[0]
     if scope["method"] in ("GET", "HEAD") and first in _DOWNLOADS:
-        return Action.DOWNLOAD
+        return None if is_page(Request(scope)) else Action.DOWNLOAD
     return _ACTIONS.get((scope["method"], path))
 
 

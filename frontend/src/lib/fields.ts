@@ -1,0 +1,56 @@
+import { FIELDS } from "../generated/fields";
+
+export type Entity = keyof typeof FIELDS;
+export interface Field {
+  name: string;
+  keyword: string | null;
+  unit: string | null;
+  type: string;
+  list: boolean;
+  filter: string | null;
+  order: string | null;
+  description: string;
+}
+export const ENTITIES: readonly Entity[] = ["patient", "study", "series", "image"];
+export const PLURAL = { patient: "patients", study: "studies", series: "series", image: "images" } as const;
+
+export function fieldsOf(entity: Entity): readonly Field[] {
+  return FIELDS[entity];
+}
+
+export function fieldOf(entity: Entity, name: string): Field | undefined {
+  return fieldsOf(entity).find((field) => field.name === name || field.keyword === name);
+}
+
+const WORDS: Record<string, string> = {
+  hasWarnings: "Warnings", missing: "File missing", edited: "Edited", nImages: "Images", nSeries: "Series",
+  nStudies: "Studies", nPatients: "Patients", uid: "UID", created: "Imported", modified: "Changed",
+  sequenceType: "SequenceType", fullName: "Name", latestStudyTime: "Latest study",
+};
+
+/** The title of a field: the DICOM keyword, where it has one. */
+export function titleOf(field: Field): string {
+  return WORDS[field.name] ?? field.keyword ?? field.name.charAt(0).toUpperCase() + field.name.slice(1);
+}
+
+const NUMERIC = new Set(["Int", "Float"]);
+export function isNumeric(field: Field): boolean {
+  return NUMERIC.has(field.type) && !field.list;
+}
+
+const NUMBER = new Intl.NumberFormat("en", { maximumFractionDigits: 3 });
+/** A value as a table shows it: numbers with separators, lists joined, times without fractions. */
+export function show(value: unknown, type = ""): string {
+  if (value === null || value === undefined || value === "") return "";
+  if (typeof value === "number") return NUMBER.format(value);
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (Array.isArray(value)) return value.map((each) => show(each)).join(typeof value[0] === "number" ? " × " : "\\");
+  if (type === "DateTime" && typeof value === "string") return value.slice(0, 16).replace("T", " ");
+  if (type === "Time" && typeof value === "string") return value.slice(0, 8);
+  if (typeof value === "object") return JSON.stringify(value);
+  return String(value);
+}
+
+export function plural(n: number, one: string, many = `${one}s`): string {
+  return `${NUMBER.format(n)} ${n === 1 ? one : many}`;
+}

@@ -1,0 +1,3 @@
+export function Explore() {
+  return <div className="page"><h1>Explore</h1></div>;
+}

@@ -1,0 +1,3 @@
+export function HeaderPage() {
+  return <div className="page"><h1>HeaderPage</h1></div>;
+}

@@ -1,0 +1,3 @@
+export function PatientPage() {
+  return <div className="page"><h1>PatientPage</h1></div>;
+}

@@ -1,0 +1,3 @@
+export function Quality() {
+  return <div className="page"><h1>Quality</h1></div>;
+}

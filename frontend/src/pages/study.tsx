@@ -1,0 +1,3 @@
+export function StudyPage() {
+  return <div className="page"><h1>StudyPage</h1></div>;
+}

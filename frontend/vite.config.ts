@@ -1,0 +1,17 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vite";
+
+// Every address in the built files is relative, so that a proxy may serve them below any path.
+export default defineConfig({
+  base: "./",
+  plugins: [react()],
+  build: {
+    outDir: "../dicom_graph/web/static/app",
+    emptyOutDir: true,
+    manifest: "vite.json",
+    license: { fileName: "LICENSES.md" },
+    modulePreload: { polyfill: false },
+    chunkSizeWarningLimit: 4000,
+    rollupOptions: { input: "src/main.tsx" },
+  },
+});
