@@ -1,7 +1,7 @@
 // Writes src/generated/fields.ts: the fields of each entity with keyword, unit, filter and order,
 // as schema.graphql describes them.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { buildSchema, getNamedType, isEnumType, isListType, isLeafType, isObjectType, getNullableType } from "graphql";
+import { buildSchema, getNamedType, isEnumType, isListType, isLeafType, getNullableType } from "graphql";
 
 const schema = buildSchema(readFileSync("../schema.graphql", "utf8"));
 const skipped = new Set(["id", "editedFields", "filePaths", "path", "zipUrl", "url", "fileUrl", "headerJsonUrl", "defaultPath", "missingRelation", "warnings"]);
@@ -27,25 +27,19 @@ for (const name of ["Patient", "Study", "Series", "Image"]) {
         list: isListType(getNullableType(field.type)),
         filter: filter[field.name] ? getNamedType(filter[field.name].type).name : null,
         order: order.has(upper(field.name)) ? upper(field.name) : null,
-        description: text,
       };
     });
   for (const flag of ["hasWarnings", "missing", "edited"]) {
     if (filter[flag]) {
       entities[name.toLowerCase()].push({
         name: flag, keyword: null, unit: null, type: "Boolean", list: false, filter: "Boolean", order: null,
-        description: filter[flag].description ?? "",
       });
     }
   }
 }
-const roots = new Set(["Query", "Mutation", "Subscription"]);
-const keyless = Object.values(schema.getTypeMap())
-  .filter((type) => isObjectType(type) && !type.name.startsWith("__") && !roots.has(type.name) && !type.getFields().id)
-  .map((type) => type.name)
-  .sort();
 mkdirSync("src/generated", { recursive: true });
 writeFileSync(
   "src/generated/fields.ts",
-  "// Written by scripts/fields.mjs from schema.graphql.\nexport const FIELDS = " + JSON.stringify(entities, null, 1) + " as const;\n\n/** Object types without an id. */\nexport const KEYLESS: readonly string[] = " + JSON.stringify(keyless) + ";\n",
+  "// Written by scripts/fields.mjs from schema.graphql.\nexport const FIELDS = " + JSON.stringify(entities, null, 1) + " as const;
+",
 );

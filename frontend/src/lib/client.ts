@@ -2,7 +2,6 @@ import { createClient as createSocket, type Client as Socket } from "graphql-ws"
 import { useSyncExternalStore } from "react";
 import { Client, fetchExchange, mapExchange, subscriptionExchange, type CombinedError } from "urql";
 import { cacheExchange } from "@urql/exchange-graphcache";
-import { KEYLESS } from "../generated/fields";
 import { at } from "./base";
 
 let socket: Socket | undefined;
@@ -58,7 +57,7 @@ export const client = new Client({
   fetchOptions: { headers: { Accept: "application/graphql-response+json, application/json" } },
   exchanges: [
     mapExchange({ onResult: (result) => { if (result.error) onError(result.error); else setLost(false); } }),
-    cacheExchange({ keys: Object.fromEntries(KEYLESS.map((name) => [name, () => null])) }),
+    cacheExchange({}),
     fetchExchange,
     subscriptionExchange({
       forwardSubscription: (request) => ({

@@ -9,7 +9,6 @@ export interface Field {
   list: boolean;
   filter: string | null;
   order: string | null;
-  description: string;
 }
 export const ENTITIES: readonly Entity[] = ["patient", "study", "series", "image"];
 export const PLURAL = { patient: "patients", study: "studies", series: "series", image: "images" } as const;
