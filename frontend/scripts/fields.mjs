@@ -40,6 +40,5 @@ for (const name of ["Patient", "Study", "Series", "Image"]) {
 mkdirSync("src/generated", { recursive: true });
 writeFileSync(
   "src/generated/fields.ts",
-  "// Written by scripts/fields.mjs from schema.graphql.\nexport const FIELDS = " + JSON.stringify(entities, null, 1) + " as const;
-",
+  `// Written by scripts/fields.mjs from schema.graphql.\nexport const FIELDS = ${JSON.stringify(entities, null, 1)} as const;\n`,
 );

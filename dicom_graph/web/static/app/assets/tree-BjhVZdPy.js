@@ -1,4 +1,4 @@
-import{c as e,o as t}from"./fields-D-NRm6ak.js";var n=e(`
+import{c as e,o as t}from"./fields-CEffqlHl.js";var n=e(`
   query Items($id: ID!) {
     node(id: $id) {
       ... on DataElement {
