@@ -50,6 +50,9 @@ QUERY = """query ($n: String!) { images(first: 100, filter: { uid: { startsWith:
 BLIND = """query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Image { id uid files { path }
   pixels { minimum maximum } series { uid patient { uid } study { uid } } } } }"""
 
+_ADDRESSES = (".dcm", ".npy", "/preview.png", "/frames/1.png", "/header.json")
+_BY_ID = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }"
+
 
 class Whose(NamedTuple):
     """Whom and what a file names."""
@@ -245,11 +248,18 @@ class Check:
         }
 
     def run(self) -> None:
-        truth = {image["id"]: self._header(image) for image in self._images("whole")}
+        everything = {image["uid"]: image for image in self._images("whole")}
+        truth = {image["id"]: self._header(image) for image in everything.values()}
         for who in self._granted:
-            for image in self._images(who):
+            seen = self._images(who)
+            for image in seen:
                 self._look(who, image, truth[image["id"]])
                 assert self._header(image) == truth[image["id"]]
+            hidden = everything.keys() - {image["uid"] for image in seen}
+            for address in (f"/images/{uid}{path}" for uid in hidden for path in _ADDRESSES):
+                assert self._site.get(who, address) is None, (who, address)
+            ids = [everything[uid]["id"] for uid in hidden]
+            assert self._site.ask(who, _BY_ID, ids=ids)["nodes"] == [None] * len(ids)
         # Whom the header names is withheld, so the ids, which are the same for all, tell.
         data = self._site.ask("blind", BLIND, ids=list(truth))
         for image in data["nodes"]:

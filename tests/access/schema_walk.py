@@ -16,6 +16,8 @@ from graphql import (
 ARGUMENTS = {
     ("Header", "element"): '(keyword: "PatientID")',
     ("Query", "facet"): '(entity: SERIES, field: "uid")',
+    ("Query", "importFolder"): '(path: "/")',
+    ("Query", "entityFields"): "(entity: SERIES)",
     ("Query", "importJob"): '(id: "SW1wb3J0Sm9iOjE=")',
     ("Query", "node"): '(id: "UGF0aWVudDox")',
     ("Query", "nodes"): '(ids: ["UGF0aWVudDox", "SW1wb3J0Sm9iOjE="])',

@@ -61,6 +61,9 @@ def fill(folder: Path, *, only_seen: bool) -> None:
             ("D", "1.2.3.70", "1.2.3.71", False),
             ("D", "1.2.3.70", "1.2.3.71", False),
             ("D", "1.2.3.80", None, False),
+            # Its header contradicts the series that it is in, and the study, of what is seen.
+            ("D", "1.2.3.10", "1.2.3.11", False),
+            ("D", "1.2.3.70", "1.2.3.21", False),
         ],
         100,
     ):
@@ -231,7 +234,7 @@ async def test_the_whole_has_more(archives: list[Archive]) -> None:
     everything = await whole.ask(query, Principal("all", Role.VIEWER))
     limited = await whole.ask(query, whole.limited)
     assert (everything["patients"]["totalCount"], limited["patients"]["totalCount"]) == (4, 3)
-    assert (everything["images"]["totalCount"], limited["images"]["totalCount"]) == (10, 5)
+    assert (everything["images"]["totalCount"], limited["images"]["totalCount"]) == (12, 5)
     assert everything["dataElements"]["totalCount"] > limited["dataElements"]["totalCount"] > 20
 
 

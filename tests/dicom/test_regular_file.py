@@ -4,6 +4,7 @@ import errno
 import os
 import pickle
 import socket
+import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dicom_graph.dicom.regular_file import (
+    FolderFiles,
     NotRegularFileError,
     OutsideRootsError,
     open_folder,
@@ -106,11 +108,19 @@ def a_socket(path: Path) -> None:
         made.bind(str(path))
 
 
+def a_device(path: Path) -> None:
+    try:
+        os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(1, 5))
+    except PermissionError:
+        pytest.skip("a device needs root")
+
+
 @pytest.mark.parametrize(
     "make",
     [
         a_fifo,
         a_socket,
+        a_device,
         Path.mkdir,
         lambda path: path.symlink_to("/dev/zero"),
         lambda path: path.symlink_to("/dev/tty"),
@@ -124,6 +134,31 @@ def test_what_is_no_regular_file_is_refused_at_once(
     make(root / "it")
     with pytest.raises(NotRegularFileError, match="not a regular file"):
         open_regular(root / "it")
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "parent", "pipe", "device"])
+def test_what_is_swapped_in_behind_a_folder_that_is_open(root: Path, kind: str) -> None:
+    """Between the walk, or the file before, and the file: nothing from outside, and no wait."""
+    files, roots = FolderFiles(), resolved_roots([root])
+    folder = root / "deep" / "er"
+    (folder / "other").write_text("other")
+    with open(files.open(str(folder), "other", roots).descriptor) as before:
+        assert before.read() == "other"
+    if kind == "file":
+        (folder / "file").unlink()
+        (folder / "file").symlink_to(root.parent / "outside" / "file")
+    elif kind in ("pipe", "device"):
+        (folder / "file").unlink()
+        (a_fifo if kind == "pipe" else a_device)(folder / "file")
+    else:
+        moved = folder if kind == "folder" else folder.parent
+        moved.rename(root / "moved")
+        moved.symlink_to(root.parent / "outside")
+        if kind == "parent":
+            (root.parent / "outside" / "er").symlink_to("deep")
+    with pytest.raises(NotRegularFileError if kind in ("pipe", "device") else OutsideRootsError):
+        files.open(str(folder), "file", roots)
+    files.close()
 
 
 def test_what_is_not_there_or_leads_round_in_circles_is_told(root: Path) -> None:
