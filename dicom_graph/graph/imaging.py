@@ -15,6 +15,7 @@ from dicom_graph.graph.urls import window_text
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.files import file_of, series_files
 from dicom_graph.imaging.work import PixelStatistics, VolumeSummary
+from dicom_graph.store.read.elements import ElementNode
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -66,6 +67,17 @@ async def statistics_of(info: Info, image: Any) -> PixelStatistics:
         return await imaging.statistics(await file_of(imaging.files, store, image.key))
 
     found: PixelStatistics = await _load(info, "pixel_statistics", measure, image)
+    return found
+
+
+async def instance_of(info: Info, image: Any) -> list[ElementNode]:
+    """All elements of an image's file, as far as they may be seen. Raises BadInput."""
+    store, imaging = info.context.store, info.context.imaging
+
+    async def read(image: Any) -> list[ElementNode]:
+        return await imaging.instance(store, await file_of(imaging.files, store, image.key))
+
+    found: list[ElementNode] = await _load(info, "instance", read, image)
     return found
 
 

@@ -23,10 +23,13 @@ from dicom_graph.error_codes import ErrorCode
 from dicom_graph.imaging import work
 from dicom_graph.imaging.checker import StoredImage
 from dicom_graph.imaging.errors import ImagingError
+from dicom_graph.imaging.instance import read_elements
 from dicom_graph.imaging.pool import DecodePool
 from dicom_graph.imaging.service import Files, Imaging, spooled
 from dicom_graph.imaging.work import VolumeSummary
+from dicom_graph.store.read import Store
 from dicom_graph.store.read.deidentified import DeidentifiedStore
+from dicom_graph.store.read.elements import ElementNode
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -58,6 +61,7 @@ class DeidentifiedImaging(Imaging):
     def __init__(self, imaging: Imaging) -> None:
         self._max_bytes = imaging._max_bytes
         self._pool = _GuardedPool(imaging._pool)
+        self._whole = imaging._pool
         self.files = imaging.files
 
     async def describe(self, file: FileState) -> PixelDescription:
@@ -72,6 +76,15 @@ class DeidentifiedImaging(Imaging):
         return [
             replace(each, label=_shown_label(each.label)) for each in await super().volumes(files)
         ]
+
+    async def instance(self, store: Store, file: FileState) -> list[ElementNode]:
+        """The elements of the file without identities; refused as that file is."""
+        assert isinstance(store, DeidentifiedStore)
+        path = await self.dicom(store, file)
+        try:
+            return await self._whole.run(read_elements, path)
+        finally:
+            await asyncio.to_thread(os.unlink, path)
 
     async def dicom(self, store: DeidentifiedStore, file: FileState) -> str:
         """The path of a temporary DICOM file without identities; the caller deletes it."""
@@ -115,7 +128,7 @@ class _GuardedPool(DecodePool):
     """Runs all in another pool; the first argument of each function is what it reads."""
 
     def __init__(self, pool: DecodePool) -> None:
-        self._whole = pool
+        self.whole = pool
 
     async def run(
         self, function: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs
@@ -123,7 +136,7 @@ class _GuardedPool(DecodePool):
         """What the function returns. Raises ImagingError, TimeoutError."""
         call = partial(function, *args, **kwargs)
         try:
-            return await self._whole.run(_guarded, call)
+            return await self.whole.run(_guarded, call)
         except ImagingError as error:
             told = _TOLD.get(error.problem, error.message)
             raise ImagingError(told, error.problem) from None

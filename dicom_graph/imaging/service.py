@@ -14,8 +14,11 @@ from dicom_graph.imaging import work
 from dicom_graph.imaging.checker import FileChecker
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.headers import read_headers
+from dicom_graph.imaging.instance import read_elements
 from dicom_graph.imaging.pool import DecodePool
 from dicom_graph.imaging.work import PixelStatistics, VolumeSummary
+from dicom_graph.store.read import Store
+from dicom_graph.store.read.elements import ElementNode
 
 Files = Sequence[FileState]
 _NO_ROOM = "the server has no room for temporary files, or cannot write them"
@@ -48,6 +51,10 @@ class Imaging:
     async def describe(self, file: FileState) -> PixelDescription:
         """What the header says of the pixels; nothing is decoded."""
         return await self._pool.run(work.describe_image, file)
+
+    async def instance(self, store: Store, file: FileState) -> list[ElementNode]:
+        """All elements of a file, as far as `store` shows them."""
+        return await self._pool.run(read_elements, file)
 
     async def statistics(self, file: FileState) -> PixelStatistics:
         """Of all pixels of an image."""

@@ -13,11 +13,13 @@ from dicom_graph.exports.header_json import dicom_json
 from dicom_graph.graph import csa
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
+from dicom_graph.graph.imaging import instance_of
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.scalars import JSON
 from dicom_graph.graph.together import elements_of
 from dicom_graph.graph.types.element import DataElement
 from dicom_graph.graph.types.header_table import TableRow, header_html, table_rows
+from dicom_graph.graph.types.instance import Instance
 from dicom_graph.store.read import ElementQuery
 from dicom_graph.store.read.element_path import Step, checked_keyword, checked_tag, parse_path
 from dicom_graph.store.read.elements import ElementNode
@@ -109,6 +111,11 @@ class Header(Node):
             return None
         row = await info.context.loaders.entity("image").load(self.row.image_id)
         return Image.from_row(row) if row is not None else None
+
+    @computed("What the file of its image holds: see `Image.instance`; null for an item.")
+    async def instance(self, info: Info) -> Instance | None:
+        image = await self.image(info)
+        return None if image is None else Instance(nodes=await instance_of(info, image))
 
     @computed("The sequence element whose item it is; null for an image's.")
     async def parent(self, info: Info) -> DataElement | None:

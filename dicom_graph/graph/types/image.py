@@ -13,10 +13,12 @@ from dicom_graph.graph.context import Info
 from dicom_graph.graph.described import described_by, plain_fields
 from dicom_graph.graph.enums.sequence_type import SequenceType
 from dicom_graph.graph.fields import columns, combined, edited_fields
+from dicom_graph.graph.imaging import instance_of
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.scalars import BigInt
 from dicom_graph.graph.together import leads_to
 from dicom_graph.graph.types.header import Header
+from dicom_graph.graph.types.instance import Instance
 from dicom_graph.graph.types.patient import Patient
 from dicom_graph.graph.types.pixels import Pixels
 from dicom_graph.graph.types.series import Series
@@ -124,6 +126,13 @@ class Image(ImageFields, Node):
     async def header(self, info: Info) -> Header | None:
         row = await info.context.loaders.header_of_image.load(self.key)
         return Header.from_row(row) if row is not None else None
+
+    @computed(
+        "What its file holds, also what the database does not: read from the file, with an error "
+        "where that is gone. For users who see no identities as the file that they get."
+    )
+    async def instance(self, info: Info) -> Instance | None:
+        return Instance(nodes=await instance_of(info, self))
 
     @computed("The files that hold it, by path; more than one for copies.")
     async def files(self, info: Info) -> list[ImageFile]:

@@ -15,9 +15,10 @@ from dicom_graph.graph.context import Info
 from dicom_graph.graph.described import described_by, plain_fields
 from dicom_graph.graph.enums.sequence_type import SequenceType, display_of
 from dicom_graph.graph.fields import columns, combined, edited_fields, related_count, related_list
-from dicom_graph.graph.imaging import volumes_of
+from dicom_graph.graph.imaging import instance_of, volumes_of
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.together import leads_to
+from dicom_graph.graph.types.instance import Instance
 from dicom_graph.graph.types.patient import Patient
 from dicom_graph.graph.types.study import Study
 from dicom_graph.graph.types.volume import Volume
@@ -146,6 +147,16 @@ class Series(SeriesFields, Node):
             return None
         row = await loaders.header_of_image.load(page.rows[0].id)
         return Header.from_row(row) if row is not None else None
+
+    @computed("What the file of its first image by number holds: see `Image.instance`.")
+    async def instance(self, info: Info) -> Instance | None:
+        from dicom_graph.graph.types.image import Image
+
+        request = PageRequest(DEFAULT_ORDERS["image"], first=1)
+        page = await info.context.loaders.pages("series.images", request).load(self.as_parent())
+        if not page.rows:
+            return None
+        return Instance(nodes=await instance_of(info, Image.from_row(page.rows[0])))
 
     @computed("The elements that the headers of all its images hold alike.")
     async def constant_elements(
