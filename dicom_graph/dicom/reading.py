@@ -16,14 +16,15 @@ from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
 from dicom_graph.dicom.explicit import LargeValue, NeedMore, NeedsPydicom
 from dicom_graph.dicom.file_data_set import open_data_set
 from dicom_graph.dicom.file_meta import file_meta
+from dicom_graph.dicom.gzipped import inflated, inflated_beginning, is_gzipped
 from dicom_graph.dicom.incremental_walk import changes, walk
 from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.raw_interning import intern, walk_for
 from dicom_graph.dicom.regular_file import open_regular
 
 _FIRST_READ = 65_536
-BEGINNING = 132
-"""So many bytes tell whether a file looks like DICOM."""
+BEGINNING = 4096
+"""So many bytes tell whether a file looks like DICOM, also in a gzip file."""
 _LONGEST_BUFFER = 16 << 20
 """Headers that are longer, long bytes aside, are read as they come."""
 _NOT_EXPLICIT_LITTLE = frozenset(
@@ -73,6 +74,8 @@ def _read_open(descriptor: int, interner: Interner) -> Instance:
     os.lseek(descriptor, 0, os.SEEK_SET)
     # What a file of no size gives, as those of /proc do, may have no end, or wait for one.
     buffer = os.read(descriptor, _FIRST_READ) if size else b""
+    if is_gzipped(buffer):
+        return _read_gzipped(descriptor, buffer, interner)
     has_prefix = buffer[128:132] == b"DICM"
     if not has_prefix and not _may_lack_preamble(buffer):
         raise NotDicomError("not a DICOM file")
@@ -86,8 +89,20 @@ def _read_open(descriptor: int, interner: Interner) -> Instance:
     return replace(instance, elements=elements, changes=changed)
 
 
+def _read_gzipped(descriptor: int, buffer: bytes, interner: Interner) -> Instance:
+    beginning = inflated_beginning(buffer)
+    if is_gzipped(beginning) or not begins_as_dicom(beginning):
+        raise NotDicomError("a gzip file that holds no DICOM")
+    with open(descriptor, "rb", closefd=False) as file, inflated(file) as content:
+        return _read_open(content.fileno(), interner)
+
+
 def begins_as_dicom(buffer: bytes) -> bool:
-    """Whether a file that begins so may be DICOM: with the prefix (PS3.10 7.1), or without."""
+    """Whether a file that begins so may be DICOM: with the prefix (PS3.10 7.1), without, or in a
+    gzip file.
+    """
+    if is_gzipped(buffer):
+        buffer = inflated_beginning(buffer)
     return buffer[128:132] == b"DICM" or _may_lack_preamble(buffer)
 
 

@@ -18,6 +18,7 @@ from typing import BinaryIO, NamedTuple
 
 from dicom_graph.dicom.elements import header_digest
 from dicom_graph.dicom.errors import DicomError, FileGoneError
+from dicom_graph.dicom.gzipped import MAGIC, inflated, is_gzipped
 from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.reading import Instance, read_instance
 from dicom_graph.dicom.regular_file import open_place, open_regular_file
@@ -96,12 +97,13 @@ class FileVersion(NamedTuple):
 
 class StoredFile:
     """A file that is open to be sent. Reading it fails once it is changed: no byte is of the new
-    content. `file` is what lies beneath; `moment`: as it was when it was opened.
+    content. `content` is what is read; `moment`: the file as it was when it was opened.
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        self.file = file
+        self.content = file
         self.moment = FileVersion.of(file.fileno())
+        self._file = file
 
     def __enter__(self) -> "StoredFile":
         return self
@@ -109,28 +111,39 @@ class StoredFile:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    def unpack(self) -> None:
+        """Of a gzip file, what it holds is read from here on. Raises FileGoneError."""
+        if self.content is not self._file or not is_gzipped(os.pread(self.fileno(), len(MAGIC), 0)):
+            return
+        try:
+            self.content = inflated(self._file)
+        except (DicomError, OSError) as error:
+            raise FileGoneError(_GONE) from error
+        require_unchanged(self._file, self.moment)
+
     @property
     def size(self) -> int:
-        """In bytes."""
-        return self.moment.size
+        """Of what is read, in bytes."""
+        return os.fstat(self.content.fileno()).st_size
 
     def fileno(self) -> int:
-        """The descriptor."""
-        return self.file.fileno()
+        """The descriptor of the file itself."""
+        return self._file.fileno()
 
     def read(self, size: int = -1) -> bytes:
         """Bytes. Raises FileGoneError, OSError."""
-        content = self.file.read(size)
-        require_unchanged(self.file, self.moment)
+        content = self.content.read(size)
+        require_unchanged(self._file, self.moment)
         return content
 
     def seek(self, position: int) -> int:
         """Go to a position from the start."""
-        return self.file.seek(position)
+        return self.content.seek(position)
 
     def close(self) -> None:
         """Close it."""
-        self.file.close()
+        self.content.close()
+        self._file.close()
 
 
 def open_stored_file(file: FileState) -> tuple[StoredFile, bool]:
@@ -181,12 +194,17 @@ def opened_source(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         except OSError as error:
             raise FileGoneError(f"the file cannot be opened: {error.strerror}") from error
         with file:
-            yield file
+            if not is_gzipped(os.pread(file.fileno(), len(MAGIC), 0)):
+                yield file
+                return
+            with inflated(file) as content:
+                yield content
         return
     opened, is_same = open_stored_file(path)
     with opened:
         if not is_same and header_digest(reread_header(opened).elements) != path.digest:
             raise FileGoneError(_GONE)
+        opened.unpack()
         opened.seek(0)
-        yield opened.file
+        yield opened.content
         require_unchanged(opened, opened.moment)

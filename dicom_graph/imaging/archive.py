@@ -141,7 +141,7 @@ class _Archive:
         yield from self._zip.finalize()
 
     def _content(self, file: Entry, name: str) -> Chunks:
-        expected = os.fstat(file.fileno()).st_size
+        expected = file.size if isinstance(file, StoredFile) else os.fstat(file.fileno()).st_size
         try:
             while chunk := file.read(_CHUNK):
                 expected -= len(chunk)

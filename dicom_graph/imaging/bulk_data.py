@@ -21,7 +21,7 @@ async def read_from_images(
     async with aclosing(opened_of_images(checker, store, image_ids)) as files:
         async for opened in files:
             try:
-                return await asyncio.to_thread(read_bulk_value, opened.file, tag, sha256)
+                return await asyncio.to_thread(read_bulk_value, opened.content, tag, sha256)
             except (DicomError, OSError):
                 continue
     return None

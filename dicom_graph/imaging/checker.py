@@ -118,6 +118,10 @@ def _open(chosen: ChosenFile) -> StoredFile | None:
     except FileGoneError:
         return None
     if opened.moment == chosen.moment:
-        return opened
+        try:
+            opened.unpack()
+            return opened
+        except FileGoneError:
+            pass
     opened.close()
     return None

@@ -223,6 +223,7 @@ class OriginalFile(FileResponse):
 
     def __init__(self, opened: StoredFile, headers: dict[str, str], media_type: str) -> None:
         status = os.fstat(opened.fileno())
+        status = os.stat_result((*status[:6], opened.size, *status[7:10]))
         # Without a path: what else might open one would not find any.
         super().__init__("", headers=headers, media_type=media_type, stat_result=status)
         self._opened = opened

@@ -1,0 +1,106 @@
+"""Files that gzip compresses as a whole: imported, drawn, given as DICOM."""
+
+import gzip
+import io
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+
+from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
+from dicom_graph.dicom.gzipped import inflated
+from dicom_graph.dicom.interning import Interner
+from dicom_graph.dicom.reading import read_instance
+from tests.dicom.slices import make_image, make_slices
+from tests.web.archive import Archive, served
+
+GREY = np.arange(12, dtype=np.uint16).reshape(3, 4)
+
+
+def make(folder: Path) -> dict[str, Path]:
+    """An image, and a volume of three slices, all in gzip files; the originals beside the tree."""
+    plain = Path(tempfile.mkdtemp())
+    files = {"grey": make_image(plain / "grey.dcm", GREY, PatientID="P")}
+    slices = make_slices(plain / "volume", [0.0, 2.0, 4.0], size=(4, 6))
+    files |= {f"slice{at}": path for at, path in enumerate(slices)}
+    folder.mkdir(exist_ok=True)
+    for name, path in files.items():
+        (folder / f"{name}.dcm.gz").write_bytes(gzip.compress(path.read_bytes()))
+    return files
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+    with served(tmp_path_factory.mktemp("gzipped"), make=make) as made:
+        yield made
+
+
+def test_downloads_give_the_dicom_file(archive: Archive) -> None:
+    uid, original = archive.uid("grey"), archive.files["grey"].read_bytes()
+    whole = archive.get(f"/images/{uid}.dcm")
+    assert (whole.status_code, whole.content) == (200, original)
+    part = archive.get(f"/images/{uid}.dcm", headers={"Range": "bytes=128-131"})
+    assert (part.status_code, part.content) == (206, b"DICM")
+    assert part.headers["Content-Range"] == f"bytes 128-131/{len(original)}"
+    content = archive.get(f"/series/{archive.series('slice0')}.zip").content
+    with zipfile.ZipFile(io.BytesIO(content)) as zipped:
+        given = sorted(zipped.read(name) for name in zipped.namelist())
+    assert given == sorted(archive.files[f"slice{at}"].read_bytes() for at in range(3))
+
+
+def test_pixels_and_volumes_are_read(archive: Archive) -> None:
+    array = np.load(io.BytesIO(archive.get(f"/images/{archive.uid('grey')}.npy").content))
+    assert np.array_equal(array[0], dcmread(archive.files["grey"]).pixel_array)
+    series = archive.series("slice0")
+    answer = archive.get(f"/series/{series}/volume.npy")
+    assert answer.status_code == 200, answer.text
+    volume = np.load(io.BytesIO(answer.content))
+    assert volume.shape[:3] in ((6, 4, 3), (4, 6, 3))
+
+
+def read(folder: Path, content: bytes) -> object:
+    path = folder / "file"
+    path.write_bytes(content)
+    return read_instance(str(path), Interner())
+
+
+def test_what_is_no_dicom_in_a_gzip_file(tmp_path: Path) -> None:
+    for content in (b"", b"text" * 100, gzip.compress(b"nested"), b"n+1\0" * 100):
+        with pytest.raises(NotDicomError):
+            read(tmp_path, gzip.compress(content))
+
+
+def test_damaged_gzip_files_fail_with_a_reason(tmp_path: Path) -> None:
+    original = make_image(tmp_path / "grey.dcm", GREY).read_bytes()
+    packed = gzip.compress(original)
+    for damaged in (packed[:-20], packed[:300] + b"\xff" * 20 + packed[320:]):
+        with pytest.raises(UnreadableFileError, match="gzip"):
+            read(tmp_path, damaged)
+
+
+@contextmanager
+def packed(folder: Path, content: bytes) -> Iterator[BinaryIO]:
+    path = folder / "packed"
+    path.write_bytes(content)
+    with path.open("rb") as file:
+        yield file
+
+
+def test_members_follow_each_other_and_padding_is_passed_over(tmp_path: Path) -> None:
+    original = make_image(tmp_path / "grey.dcm", GREY).read_bytes()
+    members = gzip.compress(original[:200]) + gzip.compress(original[200:])
+    for behind in (b"", bytes(512), b"else"):
+        with packed(tmp_path, members + behind) as file, inflated(file) as content:
+            assert content.read() == original
+
+
+def test_a_bomb_is_refused(tmp_path: Path) -> None:
+    bomb = gzip.compress(bytes(1 << 24))
+    with packed(tmp_path, bomb) as file, pytest.raises(UnreadableFileError, match="than 1 MiB"):
+        inflated(file, max_bytes=1 << 20)
