@@ -41,6 +41,8 @@ def test_import_reports_in_words_or_json(run: Run, tmp_path: Path) -> None:
     assert done.stdout == (
         "completed: 3 files found, 2 images created, 0 updated, 0 existing, 1 files skipped, "
         "0 failed\n"
+        "  skipped: 1 × a text file\n"
+        "  `--verbose` names each of them\n"
     )
     (folder / "bad.dcm").write_bytes(BAD)
     done = run("import", folder, "--json", "--database", url)
@@ -49,6 +51,9 @@ def test_import_reports_in_words_or_json(run: Run, tmp_path: Path) -> None:
     (failure,) = report.pop("failures")
     assert failure["path"] == str(folder / "bad.dcm")
     assert failure["message"]
+    assert report.pop("skippedFiles") == [
+        {"path": str(folder / "notes.txt"), "reason": "a text file"}
+    ]
     assert report == {
         "jobId": 2, "status": "COMPLETED", "found": 4, "processed": 4, "created": 0, "updated": 0,
         "existing": 2, "skipped": 1, "failed": 1, "missing": 0, "moved": 0, "error": None,

@@ -23,6 +23,7 @@ from dicom_graph.cli.console import (
     DatabaseUrl,
     ModeOption,
     StorageName,
+    VerboseOption,
     as_json,
     as_text,
     check_paths,
@@ -128,9 +129,12 @@ def import_files(
         bool, typer.Option("--verify", help="Read files that are known already again, too.")
     ] = False,
     in_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    verbose: VerboseOption = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Import DICOM files. Exit status: 0 all taken, 1 some failed, 2 wrong use, 130 interrupted."""
+    """Import DICOM files. Exit status: 0 all taken, 1 some failed, or there was no DICOM image at
+    all, 2 wrong use, 130 interrupted.
+    """
     check_paths(paths)
     settings = start(database_url)
     kept = Storage[storage.name] if storage else storage_named(settings.import_storage)
@@ -155,7 +159,7 @@ def import_files(
             stop=stop,
             progress=show,
         )
-    print(as_json(report) if in_json else as_text(report))  # noqa: T201
+    print(as_json(report) if in_json else as_text(report, verbose=verbose))  # noqa: T201
     sys.exit(exit_status(report))
 
 

@@ -7,7 +7,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -35,8 +36,12 @@ from dicom_graph.store.migrate import prepare
 from dicom_graph.telemetry.logs import configure
 
 _SHOWN_FAILURES = 20
+_SHOWN_REASONS = 5
 _END_SECONDS = 10.0
 
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", help="Name each file that was skipped, up to 1,000, and why.")
+]
 DatabaseUrl = Annotated[str | None, typer.Option("--database", help="The database URL.")]
 
 
@@ -166,8 +171,8 @@ class progress_bar:  # noqa: N801
         self._progress.update(self._task, completed=counts.processed, total=total, rate=rate)
 
 
-def as_text(report: Report, *, failures: bool = True) -> str:
-    """A report in words."""
+def as_text(report: Report, *, failures: bool = True, verbose: bool = False) -> str:
+    """A report in words. `verbose`: with every skipped file that is known by its path."""
     counts = report.counts
     lines = [
         f"{report.status.value.lower()}: {counts.found} files found, {counts.created} images "
@@ -178,12 +183,37 @@ def as_text(report: Report, *, failures: bool = True) -> str:
         lines[0] += f", {counts.missing} images missing, {counts.moved} files moved"
     if report.error:
         lines.append(report.error)
+    lines += _skipped(report, verbose=verbose)
     if failures:
         lines += [f"  {f.path}: {f.message}" for f in report.failures[:_SHOWN_FAILURES]]
         more = len(report.failures) - _SHOWN_FAILURES
         if more > 0:
             lines.append(f"  and {more} more: `--json` lists all")
     return "\n".join(lines)
+
+
+def _skipped(report: Report, *, verbose: bool) -> Iterator[str]:
+    """What was skipped, each reason with its count, and what there is to say of nothing at all."""
+    if verbose:
+        yield from (f"  skipped: {skip.path}: {skip.message}" for skip in report.skips)
+    else:
+        reasons = Counter(skip.message for skip in report.skips)
+        for reason, count in reasons.most_common(_SHOWN_REASONS):
+            yield f"  skipped: {count:,} × {reason}"
+        if report.skips:
+            yield "  `--verbose` names each of them"
+    if report.counts.skipped > len(report.skips) > 0:
+        yield f"  (of the first {len(report.skips):,} that were skipped)"
+    if report.status is JobStatus.COMPLETED and not report.counts.found:
+        yield "no file was found there"
+    elif report.status is JobStatus.COMPLETED and has_nothing(report):
+        yield "nothing there is a DICOM image"
+
+
+def has_nothing(report: Report) -> bool:
+    """Whether no DICOM image was found, not even one that failed."""
+    counts = report.counts
+    return not (counts.created + counts.updated + counts.existing + counts.failed)
 
 
 def as_json(report: Report, indent: int | None = 2) -> str:
@@ -203,6 +233,7 @@ def as_json(report: Report, indent: int | None = 2) -> str:
             "missing": counts.missing,
             "moved": counts.moved,
             "failures": [{"path": f.path, "message": f.message} for f in report.failures],
+            "skippedFiles": [{"path": s.path, "reason": s.message} for s in report.skips],
             "error": report.error,
         },
         indent=indent,
@@ -210,10 +241,11 @@ def as_json(report: Report, indent: int | None = 2) -> str:
 
 
 def exit_status(report: Report) -> int:
-    """0 all taken, 1 some failed, 130 interrupted."""
+    """0 all taken, 1 some failed, or there was no DICOM image at all, 130 interrupted."""
     if report.status is JobStatus.CANCELLED:
         return 130
-    return 1 if report.counts.failed or report.status is JobStatus.FAILED else 0
+    is_bad = report.counts.failed or report.status is JobStatus.FAILED
+    return 1 if is_bad or (has_nothing(report) and not report.counts.missing) else 0
 
 
 def fail(message: str) -> NoReturn:

@@ -10,6 +10,7 @@ import typer
 from dicom_graph.cli.console import (
     DatabaseUrl,
     ModeOption,
+    VerboseOption,
     as_json,
     as_text,
     check_paths,
@@ -161,11 +162,16 @@ def list_(
 
 
 @jobs.command()
-def show(job_id: JobId, in_json: JsonOption = False, database_url: DatabaseUrl = None) -> None:
+def show(
+    job_id: JobId,
+    in_json: JsonOption = False,
+    verbose: VerboseOption = False,
+    database_url: DatabaseUrl = None,
+) -> None:
     """Print the report of an import as it is now."""
     database = open_database(start(database_url))
     report = _report_of(database, job_id)
-    print(as_json(report) if in_json else as_text(report))  # noqa: T201
+    print(as_json(report) if in_json else as_text(report, verbose=verbose))  # noqa: T201
 
 
 @jobs.command()

@@ -13,7 +13,7 @@ from dicom_graph.dicom.errors import UnreadableFileError
 
 MAGIC = b"\x1f\x8b\x08"
 _AT_ONCE = 1 << 18
-_BEGINNING = 256
+_BEGINNING = 512
 _GZIP = 16 + zlib.MAX_WBITS
 
 

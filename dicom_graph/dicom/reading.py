@@ -19,6 +19,7 @@ from dicom_graph.dicom.file_meta import file_meta
 from dicom_graph.dicom.gzipped import inflated, inflated_beginning, is_gzipped
 from dicom_graph.dicom.incremental_walk import changes, walk
 from dicom_graph.dicom.interning import Interner
+from dicom_graph.dicom.other_files import DIRECTORY, what_it_is
 from dicom_graph.dicom.raw_interning import intern, walk_for
 from dicom_graph.dicom.regular_file import open_regular
 
@@ -78,7 +79,7 @@ def _read_open(descriptor: int, interner: Interner) -> Instance:
         return _read_gzipped(descriptor, buffer, interner)
     has_prefix = buffer[128:132] == b"DICM"
     if not has_prefix and not _may_lack_preamble(buffer):
-        raise NotDicomError("not a DICOM file")
+        raise NotDicomError(what_it_is(buffer))
     instance = _fast(descriptor, buffer, size, interner) if has_prefix else None
     if instance is None:
         instance = _as_it_comes(descriptor, interner, has_prefix)
@@ -92,7 +93,7 @@ def _read_open(descriptor: int, interner: Interner) -> Instance:
 def _read_gzipped(descriptor: int, buffer: bytes, interner: Interner) -> Instance:
     beginning = inflated_beginning(buffer)
     if is_gzipped(beginning) or not begins_as_dicom(beginning):
-        raise NotDicomError("a gzip file that holds no DICOM")
+        raise NotDicomError(f"a gzip file, in which is {what_it_is(beginning)}")
     with open(descriptor, "rb", closefd=False) as file, inflated(file) as content:
         return _read_open(content.fileno(), interner)
 
@@ -175,7 +176,7 @@ def _as_it_comes(descriptor: int, interner: Interner, has_prefix: bool) -> Insta
     """The instance by the walk that takes any data set."""
     opened = open_data_set(descriptor)
     if opened.meta.is_directory:
-        raise NotDicomError("a DICOMDIR")
+        raise NotDicomError(DIRECTORY)
     data_set_walk = walk_for(opened.source, interner)
     try:
         data_set = data_set_walk.read(*opened.encoding)
@@ -184,7 +185,7 @@ def _as_it_comes(descriptor: int, interner: Interner, has_prefix: bool) -> Insta
             raise
         raise NotDicomError("not a DICOM file") from None
     if _DIRECTORY_RECORDS in data_set.elements:
-        raise NotDicomError("a DICOMDIR")
+        raise NotDicomError(DIRECTORY)
     if not has_prefix and _SOP_CLASS not in data_set.elements:
         raise NotDicomError("not a DICOM file")
     elements = intern(data_set, interner)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import strawberry
@@ -168,6 +169,11 @@ class Loaders:
     def failures(self) -> DataLoader[int, Any]:
         """Failures of import jobs."""
         return self._by_key("failures", self.store.failures)
+
+    @property
+    def skipped_files(self) -> DataLoader[int, Any]:
+        """What import jobs skipped."""
+        return self._by_key("skipped", partial(self.store.failures, skipped=True))
 
     def subject(self, resolver: Resolver) -> DataLoader[Any, str | None]:
         """Research subjects of patients."""

@@ -24,7 +24,9 @@ _PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class ImportReport(Report):
-    """How an import went: `status`, `counts`, `failures` (path and message) and `error`."""
+    """How an import went: `status`, `counts`, `failures` and `skips` (path and message each), and
+    `error`.
+    """
 
     database_url: str
 
@@ -106,7 +108,7 @@ def import_path(
         opened.close_writer()
     return ImportReport(
         report.job_id, report.status, report.counts, report.failures, report.error,
-        settings.database_url,
+        report.skips, settings.database_url,
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from dicom_graph.dicom.dictionary import format_tag
 from dicom_graph.dicom.elements import (
@@ -51,6 +52,12 @@ class Content:
     real_folder: str | None = None
 
 
+class NoImage(NamedTuple):
+    """What a file is that is no DICOM image."""
+
+    reason: str
+
+
 class ContentReader:
     """Reads files in one mode. Not thread-safe: it interns what it reads."""
 
@@ -63,10 +70,11 @@ class ContentReader:
 
     def read(
         self, path: str, at_least: Mode = Mode.MINIMAL, roots: Roots | None = None
-    ) -> Content | str | None:
-        """The file's content, or why it failed; None for what is not a DICOM image. Never raises
-        for a bad file. No less is kept than `at_least` says; what lies outside the roots is not
-        read, as in `open_regular`.
+    ) -> "Content | str | NoImage":
+        """The file's content, or why it failed or is skipped. Never raises for a bad file.
+
+        No less is kept than `at_least` says; what lies outside the roots is not read, as in
+        `open_regular`.
         """
         try:
             opened = self._files.open(*os.path.split(path), roots)
@@ -74,8 +82,8 @@ class ContentReader:
                 return self._read(path, max(self._mode, at_least), opened)
             finally:
                 os.close(opened.descriptor)
-        except NotDicomError:
-            return None
+        except NotDicomError as error:
+            return NoImage(str(error))
         except UnreadableFileError as error:
             return str(error)
         except OSError as error:

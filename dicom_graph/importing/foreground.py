@@ -19,6 +19,7 @@ from dicom_graph.store.jobs.jobs import (
     JobOrigin,
     JobRequest,
     JobStatus,
+    Skip,
     Storage,
     claim_job,
     counts_of,
@@ -30,13 +31,14 @@ from dicom_graph.store.tables.archive import ImportFailure, ImportJob
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How an import went."""
+    """How an import went. `skips`: the first of the files that it skipped."""
 
     job_id: int
     status: JobStatus
     counts: JobCounts
     failures: Sequence[Failure]
     error: str | None
+    skips: Sequence[Skip]
 
 
 def run_import(
@@ -98,12 +100,14 @@ def read_report(database: Database, job_id: int) -> Report:
         job = connection.execute(select(ImportJob).where(ImportJob.id == job_id)).mappings().first()
         if job is None:
             raise no_such_job(job_id)
-        statement = select(ImportFailure.path, ImportFailure.message)
+        statement = select(ImportFailure.path, ImportFailure.message, ImportFailure.is_skipped)
         rows = connection.execute(
             statement.where(ImportFailure.job_id == job_id).order_by(ImportFailure.id)
-        )
-        failures = [Failure(*row) for row in rows]
-    return Report(job_id, JobStatus(job["status"]), counts_of(job), failures, job["error"])
+        ).all()
+    failures = [Failure(path, message) for path, message, is_skipped in rows if not is_skipped]
+    skips = [Skip(path, message) for path, message, is_skipped in rows if is_skipped]
+    status = JobStatus(job["status"])
+    return Report(job_id, status, counts_of(job), failures, job["error"], skips)
 
 
 def _report(database: Database, run: JobRun, job_id: int) -> Report:

@@ -44,12 +44,14 @@ from dicom_graph.store.ingest import (
     ReadFile,
 )
 from dicom_graph.store.jobs.jobs import (
+    MAX_SKIPS,
     ClaimedJob,
     Failure,
     JobCounts,
     JobLostError,
     JobOrigin,
     JobStatus,
+    Skip,
     Storage,
     status_of,
 )
@@ -151,6 +153,7 @@ class JobRun:
         self._found = 0
         self._is_cancelled = False
         self._n_late = 0
+        self._n_skips = 0
         self._stopped_at: float | None = None
 
     @property
@@ -338,6 +341,8 @@ class JobRun:
             self._weight += result.weight
         elif isinstance(result, Outcome):
             _count(self._counts, result)
+        elif isinstance(result, Skip):
+            self._skip(result)
         elif isinstance(result, Failure):
             self._fail(result)
             if self._n_late == _MAX_LATE:
@@ -346,8 +351,13 @@ class JobRun:
                     f"{_MAX_LATE} files one after the other gave no answer, the last of them "
                     f"{result.path}: import again once their disk or mount is well",
                 )
-        else:
-            self._counts.skipped += 1
+
+    def _skip(self, skipped: Skip) -> None:
+        self._counts.skipped += 1
+        self._n_skips += 1
+        if self._n_skips <= MAX_SKIPS:
+            skipped.path = self._names.get(skipped.path, skipped.path)
+            self._failures.append(skipped)
 
     def _fail(self, *failures: Failure) -> None:
         for failure in failures:

@@ -3,12 +3,12 @@
 import os
 
 from dicom_graph.dicom.elements import MAX_RAW
-from dicom_graph.importing.content import Content, ContentReader
+from dicom_graph.importing.content import Content, ContentReader, NoImage
 from dicom_graph.store.ingest import FileRecord, Mode, Outcome, ReadFile
-from dicom_graph.store.jobs.jobs import Failure
+from dicom_graph.store.jobs.jobs import Failure, Skip
 
-Result = ReadFile | Outcome | Failure | None
-"""What became of a file; None for what is not a DICOM image, an outcome where it was known."""
+Result = ReadFile | Outcome | Failure
+"""What became of a file; an outcome where it was known."""
 
 
 class FileReader:
@@ -36,10 +36,10 @@ def path_of(file: FileRecord) -> str:
     return os.path.join(file.directory, file.name)
 
 
-def result_of(file: FileRecord, replaces: Mode | None, content: Content | str | None) -> Result:
+def result_of(file: FileRecord, replaces: Mode | None, content: Content | NoImage | str) -> Result:
     """What became of a file, by its content or by the reason why there is none."""
-    if content is None:
-        return None
+    if isinstance(content, NoImage):
+        return Skip(path_of(file), content.reason)
     if isinstance(content, str):
         return Failure(path_of(file), content)
     if (file.size, file.mtime_ns) != (content.size, content.mtime_ns):

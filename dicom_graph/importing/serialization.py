@@ -11,13 +11,13 @@ from dicom_graph.dicom.elements import Changes, Element, Item
 from dicom_graph.dicom.entities import Entities, ImageFields
 from dicom_graph.dicom.mode import Mode
 from dicom_graph.dicom.values import Value
-from dicom_graph.importing.content import Content
+from dicom_graph.importing.content import Content, NoImage
 
 MAX_ELEMENTS = 20_000
 MAX_BYTES = 16 << 20
 _IMAGE_FIELDS = tuple(ImageFields.__dataclass_fields__)
 _image_values: Callable[[ImageFields], tuple[Any, ...]] = attrgetter(*_IMAGE_FIELDS)
-Read = Content | str | None
+Read = Content | NoImage | str
 Numbered = bytes | tuple[bytes, bytes]
 """A header's elements, or those that came and went since the header before."""
 
@@ -95,7 +95,7 @@ class Unpacker:
             self._elements.clear()
         for element in elements:
             self._elements.append(self._element(*element))
-        return [self._content(*item) if isinstance(item, tuple) else item for item in packed]
+        return [self._content(*item) if type(item) is tuple else item for item in packed]
 
     def _content(
         self, size: int, mtime_ns: int, patient: Any, study: Any, series: Any,

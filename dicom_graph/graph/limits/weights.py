@@ -53,6 +53,7 @@ WEIGHTS: dict[str, Weight] = {
     "Pixels.mean": Weight(50),
     "Patient.subject": Weight(5),
     "ImportJob.failures": Weight(100),
+    "ImportJob.skippedFiles": Weight(10),
     "ImportJob.retries": Weight(1, 3),
 }
 """By type and field. An object that is no `Node`, and a field that is not here, weigh nothing."""

@@ -23,6 +23,12 @@ class ImportFailure:
     message: str = _field(description="What was wrong.")
 
 
+@strawberry.type(description="A file that an import skipped.")
+class SkippedFile:
+    path: str = _field(description="The file; of an upload, the name that the client gave.")
+    reason: str = _field(description="What it is, and what to do about it.")
+
+
 @strawberry.type(description="An import, from its request to its report.")
 class ImportJob(Node):
     key: strawberry.Private[int]
@@ -45,7 +51,7 @@ class ImportJob(Node):
     created: int = _field(description="Images that were new.")
     updated: int = _field(description="Images whose header a fuller mode or changed file renewed.")
     existing: int = _field(description="Files whose image was there already.")
-    skipped: int = _field(description="Files that are not DICOM images.")
+    skipped: int = _field(description="Files that are no DICOM images: see `skippedFiles`.")
     failed: int = _field(description="Files that could not be taken: see `failures`.")
     missing: int = _field(
         description="Images of which it found the last file gone: marked as missing, or deleted."
@@ -104,6 +110,11 @@ class ImportJob(Node):
     async def failures(self, info: Info) -> list[ImportFailure]:
         rows = await info.context.loaders.failures.load(self.key)
         return [ImportFailure(path=row.path, message=row.message) for row in rows or ()]
+
+    @computed("The first 1,000 files that it skipped, in the order of their appearance.")
+    async def skipped_files(self, info: Info) -> list[SkippedFile]:
+        rows = await info.context.loaders.skipped_files.load(self.key)
+        return [SkippedFile(path=row.path, reason=row.message) for row in rows or ()]
 
     @computed("The import whose failures it reads again; null for any other.")
     async def retry_of(self, info: Info) -> "ImportJob | None":

@@ -21,6 +21,7 @@ from dicom_graph.store.jobs.jobs import (
     JobStatus,
     failed_paths,
     request_of,
+    rows_of,
 )
 from dicom_graph.store.jobs.owners import QUEUE
 from dicom_graph.store.sql.types import utc_now
@@ -146,10 +147,7 @@ def save_batch(
     _add(connection, job_id, _difference(counts, JobCounts(**before["counts"])))
     _update_batch(connection, job_id, number, counts=asdict(replace(counts, found=0)))
     if failures:
-        rows = [
-            {"job_id": job_id, "path": f.path, "message": f.message, "batch": number}
-            for f in failures
-        ]
+        rows = [row | {"batch": number} for row in rows_of(job_id, failures)]
         connection.execute(insert(ImportFailure), rows)
     return row is None or _is_ending(row)
 

@@ -93,8 +93,8 @@ def create_retry(connection: Connection, job_id: int, origin: JobOrigin) -> int:
         raise no_such_job(job_id)
     if not JobStatus(job["status"]).is_final:
         raise JobControlError(f"import {job_id} has not ended yet", ErrorCode.JOB_HAS_NOT_ENDED)
-    failed = select(ImportFailure.path).where(ImportFailure.job_id == job_id).limit(1)
-    path = connection.execute(failed).scalar()
+    failed = ImportFailure.job_id == job_id, ~ImportFailure.is_skipped
+    path = connection.execute(select(ImportFailure.path).where(*failed).limit(1)).scalar()
     if path is None:
         raise JobControlError(f"no file of import {job_id} failed", ErrorCode.NOTHING_FAILED)
     if path.startswith(UPLOADED):

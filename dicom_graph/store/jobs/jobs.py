@@ -136,6 +136,29 @@ class Failure:
     message: str
 
 
+class Skip(Failure):
+    """A file that is no DICOM image, and what it is."""
+
+    __slots__ = ()
+
+
+MAX_SKIPS = 1000
+"""So many skipped files of an import, or of a batch of a queued one, are told one by one."""
+
+
+def rows_of(job_id: int, failures: Sequence[Failure]) -> list[dict[str, Any]]:
+    """The rows of failures and skipped files."""
+    return [
+        {
+            "job_id": job_id,
+            "path": failure.path,
+            "message": failure.message,
+            "is_skipped": isinstance(failure, Skip),
+        }
+        for failure in failures
+    ]
+
+
 @dataclass(slots=True)
 class ClaimedJob:
     """A job that this process runs now; `is_resumed` if another process began it.
@@ -255,7 +278,8 @@ def status_of(connection: Connection, job_id: int) -> JobStatus:
 
 def failed_paths(connection: Connection, job_id: int) -> tuple[str, ...]:
     """The paths that a job could not take, in order."""
-    statement = select(ImportFailure.path).where(ImportFailure.job_id == job_id)
+    failed = ImportFailure.job_id == job_id, ~ImportFailure.is_skipped
+    statement = select(ImportFailure.path).where(*failed)
     return tuple(sorted(set(connection.execute(statement).scalars())))
 
 
@@ -272,8 +296,7 @@ def save_progress(
     if row is None:
         raise JobLostError(f"import {job_id} is no longer ours")
     if failures:
-        rows = [{"job_id": job_id, "path": f.path, "message": f.message} for f in failures]
-        connection.execute(insert(ImportFailure), rows)
+        connection.execute(insert(ImportFailure), rows_of(job_id, failures))
     return bool(row[0])
 
 

@@ -613,12 +613,15 @@ class Store:
                 found[row.image_id].append(row)
         return found
 
-    async def failures(self, job_ids: Sequence[int]) -> dict[int, list[Any]]:
-        """The failures of import jobs, in the order of their appearance."""
+    async def failures(
+        self, job_ids: Sequence[int], *, skipped: bool = False
+    ) -> dict[int, list[Any]]:
+        """The failures of import jobs, or what they skipped, in the order of their appearance."""
         statement = (
             select(ImportFailure.id, ImportFailure.job_id, ImportFailure.path)
             .add_columns(ImportFailure.message)
             .where(among(self._sqlite, ImportFailure.job_id.expression, job_ids))
+            .where(ImportFailure.is_skipped == skipped)
             .order_by(ImportFailure.id)
             .limit(_ROWS_AT_ONCE)
         )

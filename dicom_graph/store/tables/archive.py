@@ -519,7 +519,10 @@ class ImportJob(Base):
 
 
 class ImportFailure(Base):
-    """A file that an import could not take, and why. `batch`: the part of a queued import."""
+    """A file that an import could not take, and why; or skipped, and what it is.
+
+    `batch`: the part of a queued import.
+    """
 
     __tablename__ = "import_failure"
     __table_args__ = (
@@ -532,6 +535,7 @@ class ImportFailure(Base):
     path: Mapped[str]
     message: Mapped[str]
     batch: Mapped[int | None] = mapped_column(Id)
+    is_skipped: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class ImportBatch(Base):
