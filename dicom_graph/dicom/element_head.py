@@ -78,8 +78,7 @@ def _odd_head(source: ByteSource, is_little: bool, end: int | None) -> Head:
     head = source.peek(12)
     tag = tag_of(head, is_little)
     _, _, code, length = _EXPLICIT[is_little](head)
-    vr = _meant(code)
-    problem = f"the standard has no VR {_shown(code)}"
+    vr, problem = unknown_vr(code)
     short = Head(vr, 8, length, problem)
     implicit = Head(
         None, 8, _IMPLICIT[is_little](head)[2], "it has no VR in a data set that has them", True
@@ -94,6 +93,13 @@ def _odd_head(source: ByteSource, is_little: bool, end: int | None) -> Head:
         if _is_followed(source, layout, tag, is_little, end):
             return layout
     return layouts[0]
+
+
+def unknown_vr(code: bytes) -> tuple[str | None, str]:
+    """What is meant by two bytes that are no VR of the standard, if that can be told, and the
+    problem.
+    """
+    return _meant(code), f"the standard has no VR {_shown(code)}"
 
 
 def _meant(code: bytes) -> str | None:

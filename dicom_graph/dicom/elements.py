@@ -12,6 +12,12 @@ from dicom_graph.dicom.character_sets import resolve_character_set
 from dicom_graph.dicom.csa import CSA_CREATOR
 from dicom_graph.dicom.dictionary import Definition, definition, format_tag, is_private
 from dicom_graph.dicom.packing import pack
+from dicom_graph.dicom.revisions import (
+    CHARACTER_SET,
+    TIMEZONE_OFFSET,
+    revision,
+    revision_of_streamed,
+)
 from dicom_graph.dicom.values import (
     ALL_VRS,
     CHARSET_VRS,
@@ -23,8 +29,6 @@ from dicom_graph.dicom.values import (
 )
 
 DIGEST_SIZE = 12
-_CHARACTER_SET = 0x00080005
-TIMEZONE_OFFSET = 0x00080201
 MAX_RAW = 65_536
 """By default, bytes over this many keep length and SHA-256 only; the file has them."""
 LONGEST_HELD = 4_194_304
@@ -49,7 +53,8 @@ class Element:
 
     `digest` (12 bytes) covers all that decides the meaning: tag, private creator, VR, raw bytes,
     and where it matters the character set, and what is wrong with its encoding; of a sequence, its
-    items.
+    items; and the `revision` of how such an element is read. `content` is the same without that
+    revision, at any depth: what tells the element whichever version of the program read it.
     `tag` is the tag in the file, block included. `length` is the number of raw bytes. `packed`
     (see `packing`) is None where the values give the bytes back, or where there are too many:
     then `sha256` is theirs. `items` is None unless the VR is SQ. `has_warnings` says whether it,
@@ -58,7 +63,7 @@ class Element:
     """
 
     __slots__ = (
-        "_standard", "definition", "digest", "has_local_time", "has_warnings", "items", "length",
+        "_standard", "content", "definition", "digest", "has_local_time", "has_warnings", "items", "length",
         "packed", "sha256", "tag", "values", "vm", "warning",
     )  # fmt: skip
 
@@ -68,6 +73,7 @@ class Element:
         definition: Definition,
         digest: bytes,
         *,
+        content: bytes | None = None,
         values: tuple[Value, ...] = (),
         vm: int = 0,
         packed: bytes | None = None,
@@ -80,6 +86,7 @@ class Element:
         self.tag = tag
         self.definition = definition
         self.digest = digest
+        self.content = digest if content is None else content
         self.values = values
         self.vm = vm
         self.packed = packed
@@ -193,16 +200,19 @@ def make_element(
     context = _context(encodings if has_charset else (), problem)
     limit = max(max_raw, MAX_RAW_OF_CSA) if private_creator == CSA_CREATOR else max_raw
     inline = len(raw) <= limit
+    warning = _told(problem, vr) or parsed.warning or _warning_of(tag, parsed.values)
+    content = _digest(tag, private_creator, vr, context, raw)
     return Element(
         tag,
         definition(tag, private_creator, vr),
-        _digest(tag, private_creator, vr, context, raw),
+        _revised(content, revision(tag, vr, raw, warning, parsed.values)),
+        content=content,
         values=parsed.values,
         vm=parsed.vm,
         packed=pack(raw) if parsed.keep_raw and inline else None,
         sha256=sha256(raw).digest() if parsed.keep_raw and not inline else None,
         length=len(raw),
-        warning=_told(problem, vr) or parsed.warning or _warning_of(tag, parsed.values),
+        warning=warning,
     )
 
 
@@ -223,7 +233,7 @@ def _warning_of(tag: int, values: tuple[Value, ...]) -> str | None:
             parse_offset(value.text or "")
         except ValueError:
             return "not one offset from UTC (+hhmm or -hhmm, from -1200 to +1400): ignored"
-    if tag == _CHARACTER_SET:
+    if tag == CHARACTER_SET:
         return resolve_character_set([value.text or "" for value in values])[1]
     return None
 
@@ -255,7 +265,8 @@ def make_streamed_element(
     return Element(
         tag,
         definition(tag, private_creator, vr),
-        content.digest(),
+        _revised(content.digest(), revision_of_streamed(vr)),
+        content=content.digest(),
         values=parsed.values,
         vm=parsed.vm,
         sha256=whole.digest(),
@@ -271,14 +282,23 @@ def make_sequence(
 
     `problem`: what is wrong with its own encoding.
     """
-    content = b"".join(
+    context = _context((), problem)
+    read = b"".join(
         len(item).to_bytes(4, "big") + b"".join([element.digest for element in item])
         for item in items
     )
+    digest = content = _digest(tag, private_creator, "SQ", context, read)
+    if any(element.content != element.digest for item in items for element in item):
+        held = b"".join(
+            len(item).to_bytes(4, "big") + b"".join([element.content for element in item])
+            for item in items
+        )
+        content = _digest(tag, private_creator, "SQ", context, held)
     return Element(
         tag,
         definition(tag, private_creator, "SQ"),
-        _digest(tag, private_creator, "SQ", _context((), problem), content),
+        digest,
+        content=content,
         vm=len(items),
         items=items,
         warning=_told(problem, "SQ"),
@@ -288,15 +308,23 @@ def make_sequence(
 def header_digest(elements: Iterable[Element]) -> bytes:
     """What tells a header, as read, from every other one: 12 bytes of all its elements.
 
-    Without the file meta information, the pixel data, and how the elements are encoded.
+    Without the file meta information, the pixel data, how the elements are encoded, and which
+    version of the program reads them.
     """
-    digests = b"".join([element.digest for element in elements])
+    digests = b"".join([element.content for element in elements])
     return blake2b(digests, digest_size=DIGEST_SIZE).digest()
 
 
 def _digest(tag: int, private_creator: str, vr: str, context: bytes, content: bytes) -> bytes:
     head = _head(tag, private_creator, vr, context)
     return blake2b(head + content, digest_size=DIGEST_SIZE).digest()
+
+
+def _revised(content: bytes, revision: int) -> bytes:
+    """The digest of an element of this content whose reading was changed so often."""
+    if not revision:
+        return content
+    return blake2b(content + revision.to_bytes(2, "big"), digest_size=DIGEST_SIZE).digest()
 
 
 def _head(tag: int, private_creator: str, vr: str, context: bytes) -> bytes:

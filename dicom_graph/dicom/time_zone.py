@@ -70,11 +70,12 @@ class TimeZones:
         came, went = self._item(changes.came, offset), self._item(changes.went, offset)
         return meant, Changes(last.meant, came, went)
 
+    def of_element(self, element: Element, offset: str) -> Element:
+        """An element of a data set with this offset."""
+        return self._element(element, offset) if element.has_local_time else element
+
     def _item(self, elements: Iterable[Element], offset: str) -> Item:
-        return tuple(
-            self._element(element, offset) if element.has_local_time else element
-            for element in elements
-        )
+        return tuple(self.of_element(element, offset) for element in elements)
 
     def _element(self, element: Element, offset: str) -> Element:
         key = element.digest, offset
@@ -86,15 +87,18 @@ class TimeZones:
 
     def _made(self, element: Element, offset: str) -> Element:
         creator = element.definition.private_creator
-        items, digest = element.items, _digest(element, offset)
+        items = element.items
+        digest, content = (_in_zone(each, offset) for each in (element.digest, element.content))
         if items is not None:
             items = tuple(self._item(item, offset) for item in items)
             if element.warning is None:
-                digest = make_sequence(element.tag, creator, items).digest
+                made = make_sequence(element.tag, creator, items)
+                digest, content = made.digest, made.content
         return Element(
             element.tag,
             element.definition,
             digest,
+            content=content,
             values=tuple(_in_utc(value, parse_offset(offset)) for value in element.values),
             vm=element.vm,
             packed=element.packed,
@@ -106,9 +110,8 @@ class TimeZones:
         )
 
 
-def _digest(element: Element, offset: str) -> bytes:
-    content = b"%s\x00%s" % (element.digest, offset.encode())
-    return blake2b(content, digest_size=DIGEST_SIZE).digest()
+def _in_zone(digest: bytes, offset: str) -> bytes:
+    return blake2b(b"%s\x00%s" % (digest, offset.encode()), digest_size=DIGEST_SIZE).digest()
 
 
 def _offset(elements: Item) -> str | None:
@@ -116,7 +119,11 @@ def _offset(elements: Item) -> str | None:
     if not elements or not elements[0].tag <= TIMEZONE_OFFSET <= elements[-1].tag:
         return None
     place = bisect_left(elements, TIMEZONE_OFFSET, key=_tag)
-    element = elements[place]
+    return offset_of(elements[place])
+
+
+def offset_of(element: Element) -> str | None:
+    """The offset that an element says; None of any other element, and where it is not valid."""
     if element.tag != TIMEZONE_OFFSET or element.warning is not None or len(element.values) != 1:
         return None
     return element.text or None

@@ -40,6 +40,8 @@ IMAGE = describe("image", ImageFields, after={"sop_class_uid": _TRANSFER_SYNTAX_
 
 PLACES = {tag: place for place, (_, tag, _) in enumerate(IMAGE.elements)}
 """Each field is one element: which one, by the element's tag."""
+TAGS = tuple(PLACES)
+"""What an image is made of."""
 READERS = [read for _, _, read in IMAGE.elements]
 """How each field is read."""
 image_values: Callable[[ImageFields], tuple[Any, ...]] = attrgetter(

@@ -108,10 +108,13 @@ def differences(
 def _has_other_content(
     file: ReadFile, image: KnownImage, content: frozenset[int] | None, element_ids: dict[bytes, int]
 ) -> bool:
+    if file.digest is not None and file.digest == image.digest:
+        # The stored elements may still be as an older version of the program read them.
+        return False
     if content is not None:
         return is_different_header(file, image.mode, content, element_ids)
-    # No header is stored, but what it was is known.
-    return None not in (file.digest, image.digest) and file.digest != image.digest
+    # No header is stored, but what it was may be known.
+    return None not in (file.digest, image.digest)
 
 
 def is_different_header(

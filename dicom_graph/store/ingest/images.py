@@ -38,6 +38,8 @@ _COLUMNS = (
     "id", "created", "modified", "series_id", "format_id", "warnings", "header_digest", "file_size",
     "header_patient_id", "header_study_id", *_FIELDS,
 )  # fmt: skip
+CONTRADICTION = " differs from that of the "
+"""In each warning of `disagreements`."""
 _COLUMNS_OF: dict[str, tuple[str, ...]] = {
     "Modality": ("modality",),
     "PatientName": NAME_PARTS,
@@ -284,7 +286,7 @@ def disagreements(file: ReadFile, place: EntityKeys) -> list[str]:
         ("Modality", fields.modality, series.modality),
     )
     unlike = _unlike(of_series, series.edited)
-    warnings = [f"{keyword} differs from that of the image's series" for keyword in unlike]
+    warnings = [f"{keyword}{CONTRADICTION}image's series" for keyword in unlike]
     row, patient = place.patient, file.entities.patient
     if row is not None and patient is not None:
         of_patient = (
@@ -293,7 +295,7 @@ def disagreements(file: ReadFile, place: EntityKeys) -> list[str]:
             ("PatientBirthDate", patient.date_of_birth, row.date_of_birth),
         )
         unlike = _unlike(of_patient, row.edited)
-        warnings += [f"{keyword} differs from that of the patient" for keyword in unlike]
+        warnings += [f"{keyword}{CONTRADICTION}patient" for keyword in unlike]
     return warnings
 
 

@@ -31,9 +31,11 @@ def is_as_stored(connection: Connection, image_id: int, entities: Entities, elem
         return _has_entities(row, entities)
     whole = row["mode"] == Mode.FULL
     kept = elements if whole else standard_elements(elements)
-    digests = {element.digest for element in kept}
+    # An older version of the program may have stored them: without the revisions since.
+    digests = {digest for element in kept for digest in (element.digest, element.content)}
     ids = ids_by_key(connection, _DIGEST, "digest", digests)
-    return len(ids) == len(digests) and frozenset(ids.values()) == content
+    found = [{ids.get(element.digest), ids.get(element.content)} & content for element in kept]
+    return all(found) and len(found) == len(content)
 
 
 def _row(connection: Connection, image_id: int) -> dict[str, Any] | None:

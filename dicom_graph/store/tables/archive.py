@@ -475,6 +475,19 @@ class Generation(Base):
     prunes: Mapped[int] = mapped_column(Int64)
 
 
+class ReadingVersion(Base):
+    """One row: by which version of `dicom.revisions` all is read that is stored, or a later one.
+
+    `image_id`: the last image that a reindex, to this program's version, has read again.
+    """
+
+    __tablename__ = "reading_version"
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    version: Mapped[int] = mapped_column(Integer)
+    image_id: Mapped[int] = mapped_column(Id)
+
+
 class ImportJob(Base):
     """An import and its report, from its start to its end. `owner`: the process that runs it.
 
