@@ -33,6 +33,8 @@ from dicom_graph.cli.console import (
     mode_of,
     open_database,
     progress_bar,
+    reindex_bar,
+    reindex_text,
     start,
     stop_on_signal,
 )
@@ -53,6 +55,7 @@ from dicom_graph.store.had_users import open_to_all
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest, Storage, storage_named
 from dicom_graph.store.migrate import upgrade
+from dicom_graph.store.reindex import reindex
 from dicom_graph.store.sql.dialect import DRIVER_ERRORS, describe_error
 from dicom_graph.store.sql.unavailable import DatabaseUnavailable
 from dicom_graph.store.storable import UnstorableText
@@ -258,6 +261,33 @@ def db_prune(
         print("PostgreSQL reuses the space, and gives it back by autovacuum")  # noqa: T201
     elif not is_compact:
         print("the file is as large as before: others use it; try again later")  # noqa: T201
+
+
+@db.command("reindex")
+def db_reindex(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")
+    ] = False,
+    database: Annotated[str | None, typer.Option(help="The database URL.")] = None,
+) -> None:
+    """Read again, from what is stored, what this version reads otherwise than an older one.
+
+    Opens no file. Safe beside servers and imports; ended or killed, it goes on when started again.
+    Exit status: 0 done, 130 interrupted.
+    """
+    settings = start(database)
+    store = open_database(settings)
+    stop = threading.Event()
+    with reindex_bar() as show:
+        stop_on_signal(stop)
+        report = reindex(
+            store, dry_run=dry_run, max_raw=settings.max_inline_bytes, stop=stop, progress=show
+        )
+    if not dry_run:
+        with store.writer.begin() as connection:
+            write_command(connection, f"db reindex: {report.headers} headers")
+    print(reindex_text(report, dry_run=dry_run))  # noqa: T201
+    sys.exit(0 if report.is_complete else 130)
 
 
 @db.command("backup")

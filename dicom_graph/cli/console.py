@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -33,6 +34,7 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobCounts, JobStatus
 from dicom_graph.store.migrate import prepare
+from dicom_graph.store.reindex import Reindexed
 from dicom_graph.telemetry.logs import configure
 
 _SHOWN_FAILURES = 20
@@ -169,6 +171,45 @@ class progress_bar:  # noqa: N801
         rate = f"{speed:,.0f} files/s, {counts.failed} failed" if speed else ""
         total = max(counts.found, counts.processed)
         self._progress.update(self._task, completed=counts.processed, total=total, rate=rate)
+
+
+@contextmanager
+def reindex_bar() -> Iterator[Callable[[Reindexed], None]]:
+    """The number of images that a reindex has looked at, on standard error."""
+    columns = (TextColumn("{task.description}"), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("Reindexing", total=None)
+        yield lambda report: bar.update(
+            task,
+            description=f"{report.images:,} images read again, {report.headers:,} headers changed",
+        )
+
+
+def reindex_text(report: Reindexed, *, dry_run: bool) -> str:
+    """A report of a reindex in words."""
+    if not report.readings:
+        return "nothing that is stored is read otherwise by this version"
+    would = "would change" if dry_run else "changed"
+    fields = ", ".join(f"{count:,} of {name}" for name, count in sorted(report.fields.items()))
+    lines = [
+        f"read otherwise by this version: {'; '.join(report.readings)}",
+        f"{report.images:,} images looked at: {would} {report.elements:,} elements in "
+        f"{report.headers:,} headers, and rows: {fields or 'none'}",
+    ]
+    if report.only_in_files:
+        lines.append(
+            f"{report.only_in_files:,} elements are as they were: their bytes are in their files "
+            "only, which `dicom-graph import --verify` reads again"
+        )
+    if report.without_header:
+        lines.append(
+            f"{report.without_header:,} images keep no header (minimal mode): "
+            "`dicom-graph import --verify` reads their files again"
+        )
+    if not report.is_complete:
+        lines.append("interrupted: the same command goes on")
+    return "\n".join(lines)
 
 
 def as_text(report: Report, *, failures: bool = True, verbose: bool = False) -> str:

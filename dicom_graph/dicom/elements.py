@@ -63,8 +63,8 @@ class Element:
     """
 
     __slots__ = (
-        "_standard", "content", "definition", "digest", "has_local_time", "has_warnings", "items", "length",
-        "packed", "sha256", "tag", "values", "vm", "warning",
+        "_standard", "content", "definition", "digest", "has_local_time", "has_warnings", "items",
+        "length", "packed", "sha256", "tag", "values", "vm", "warning",
     )  # fmt: skip
 
     def __init__(

@@ -56,7 +56,7 @@ class StoredElement:
         if not self.length:
             return b""
         raw = self._raw_of_values()
-        if raw is None or self.sha256 is not None and sha256(raw).digest() != self.sha256:
+        if raw is None or (self.sha256 is not None and sha256(raw).digest() != self.sha256):
             return None
         return raw
 
@@ -86,10 +86,10 @@ class DataSetContext:
 
     def __init__(self, syntax: str | None, around: "DataSetContext | None" = None) -> None:
         self._syntax = syntax
-        self._data_set = RawDataSet(
+        self._data_set: RawDataSet = RawDataSet(
             syntax == ImplicitVRLittleEndian, True, around._data_set if around else None
         )
-        self._offset = around._offset if around else None
+        self._offset: str | None = around._offset if around else None
 
     def inside(self) -> "DataSetContext":
         """The context of an item of a sequence."""
@@ -98,9 +98,7 @@ class DataSetContext:
     def learn(self, stored: StoredElement) -> None:
         """Take one of the `CONTEXT_TAGS`."""
         tag, raw = stored.tag, stored.raw() or b""
-        self._data_set.elements[tag] = RawElement(
-            tag, stored.definition.vr, len(raw), 0, True, raw
-        )
+        self._data_set.elements[tag] = RawElement(tag, stored.definition.vr, len(raw), 0, True, raw)
         if tag == TIMEZONE_OFFSET:
             element = make_element(tag, "", stored.definition.vr, raw, self.encodings, True)
             self._offset = offset_of(element) or self._offset

@@ -2,8 +2,8 @@
 
 Whoever changes what the bytes of an element mean raises `revision` for those that it concerns, so
 that new images get the new reading at once, and adds a `Reading`, so that `db reindex` finds the
-elements that are stored. Whoever adds a field to an entity adds a `Reading` with `fields`: rows that
-are there get it from the stored headers.
+elements that are stored. Whoever adds a field to an entity adds a `Reading` with `fields`: rows
+that are there get it from the stored headers.
 """
 
 from dataclasses import dataclass
@@ -75,9 +75,7 @@ def _ambiguous_tags() -> frozenset[int]:
     found = {tag for tag, entry in DicomDictionary.items() if entry[0] in AMBIGUOUS_VR}
     for mask, entry in RepeatersDictionary.items():
         if entry[0] in AMBIGUOUS_VR and mask[2:4] == "xx":
-            found |= {
-                int(f"{mask[:2]}{group:02X}{mask[4:]}", 16) for group in _GROUPS_THAT_REPEAT
-            }
+            found |= {int(f"{mask[:2]}{group:02X}{mask[4:]}", 16) for group in _GROUPS_THAT_REPEAT}
     return frozenset(found)
 
 
@@ -88,7 +86,8 @@ READINGS = (
     Reading(1, "moments in the time zone of their image", vrs=frozenset({"DT"})),
     Reading(
         1, "bytes in big endian order",
-        vrs=BYTES_VRS | frozenset(NUMBER_FORMATS) | {"AT"}, syntaxes=frozenset({ExplicitVRBigEndian}),
+        vrs=BYTES_VRS | frozenset(NUMBER_FORMATS) | {"AT"},
+        syntaxes=frozenset({ExplicitVRBigEndian}),
     ),
     Reading(1, "unknown VRs", vrs=frozenset({"UN"}), warned="unknown VR "),
     Reading(

@@ -18,12 +18,12 @@ from typing import NamedTuple
 from dicom_graph.dicom.bounded_cache import BoundedCache
 from dicom_graph.dicom.elements import (
     DIGEST_SIZE,
-    TIMEZONE_OFFSET,
     Changes,
     Element,
     Item,
     make_sequence,
 )
+from dicom_graph.dicom.revisions import TIMEZONE_OFFSET
 from dicom_graph.dicom.values import Value, is_local, parse_offset
 
 _REMEMBERED = 10_000

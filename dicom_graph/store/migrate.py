@@ -1,5 +1,6 @@
 """Bringing a database to the tables of this version, by the migrations beside the package."""
 
+import logging
 from functools import cache
 from pathlib import Path
 
@@ -8,12 +9,15 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text, update
 
+from dicom_graph.dicom.revisions import VERSION
 from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.had_users import require_file, require_users
 from dicom_graph.store.sql.dialect import is_sqlite
+from dicom_graph.store.tables.archive import Image, ReadingVersion
 
+log = logging.getLogger(__name__)
 _PACKAGE = Path(__file__).resolve().parent.parent
 _LOCK = 5_318_008_136
 
@@ -43,8 +47,24 @@ def upgrade(database: Database) -> None:
             raise DatabaseError(
                 f"cannot upgrade {database.safe_url}, is it of a newer version? {error}"
             ) from error
+    with database.writer.begin() as connection:
+        begin_readings(connection)
     # Not before: until now it may have been any file, whose rights are not ours to change.
     database.protect()
+
+
+def begin_readings(connection: Connection) -> None:
+    """Where there are no images all is read by this version."""
+    row = ReadingVersion
+    if connection.execute(select(row.id).where(row.version < VERSION)).first() is None:
+        return
+    if connection.execute(select(Image.id).limit(1)).first() is None:
+        connection.execute(update(row).values(version=VERSION, image_id=0))
+        return
+    log.warning(
+        "an older version of dicom-graph read some of what is stored: `dicom-graph db reindex` "
+        "reads it again (--dry-run says what would change)"
+    )
 
 
 def prepare(database: Database) -> None:

@@ -14,7 +14,7 @@ from dicom_graph.dicom.entities import IMAGE, Entities, EntityReader
 from dicom_graph.dicom.entities.image import TAGS, read_image
 from dicom_graph.dicom.mode import Mode
 from dicom_graph.store.ingest.duplicates import ANOTHER_FILE
-from dicom_graph.store.ingest.edited import take_fields, without_edited
+from dicom_graph.store.ingest.edited import without_edited, write_unedited_fields
 from dicom_graph.store.ingest.images import CONTRADICTION
 from dicom_graph.store.reindex.rereading import Changes
 from dicom_graph.store.reindex.stored import StoredElements, in_order
@@ -25,10 +25,12 @@ from dicom_graph.store.sql.types import utc_now
 from dicom_graph.store.tables.archive import Image, Patient, Series, Study
 
 _IMAGE: Table = Image.__table__  # type: ignore[assignment]
+_SERIES: Table = Series.__table__  # type: ignore[assignment]
+_STUDY: Table = Study.__table__  # type: ignore[assignment]
 _PATIENT: Table = Patient.__table__  # type: ignore[assignment]
 _OWNERS: tuple[tuple[str, Table, Any], ...] = (
-    ("series", Series.__table__, Series.id),  # type: ignore[assignment]
-    ("study", Study.__table__, Series.study_id),  # type: ignore[assignment]
+    ("series", _SERIES, Series.id),
+    ("study", _STUDY, Series.study_id),
     ("patient", _PATIENT, Series.patient_id),
 )
 _FIELDS = tuple(each.name for each in IMAGE.columns)
@@ -179,15 +181,14 @@ def _certain(fields: dict[str, Any], mode: int) -> dict[str, Any]:
     """Without those that may only be missing since private elements are not kept."""
     if mode == Mode.FULL:
         return fields
-    return {name: value for name, value in fields.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None or name == "name"}
 
 
 def _take(
     connection: Connection, table: Table, id: int, values: dict[str, Any], dry_run: bool
 ) -> bool:
     if not dry_run:
-        return take_fields(connection, table, id, values)
+        return write_unedited_fields(connection, table, id, values)
     row = connection.execute(select(table).where(table.c.id == id)).mappings().one()
-    left = without_edited({"name": row.get("name"), **values}, row)  # type: ignore[arg-type]
-    return any(row[name] != value for name, value in left.items())
-
+    left = without_edited(values, row)  # type: ignore[arg-type]
+    return not all(row[name] == value for name, value in left.items())

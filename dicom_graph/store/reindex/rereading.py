@@ -47,11 +47,10 @@ class Rereader:
             for _ in self._level(connection, ids, flags, DataSetContext(syntax)):
                 pass
         self._look_up(connection)
-        found = [
+        return [
             dict(self._level(connection, ids, flags, DataSetContext(syntax)))
             for ids, syntax in given
         ]
-        return found
 
     def _level(
         self,
@@ -107,9 +106,7 @@ class Rereader:
         items = row.items or ()
         inner = {id for item in items for id in item}
         flags = self.stored.flags(connection, inner)
-        changes = [
-            dict(self._level(connection, item, flags, context.inside())) for item in items
-        ]
+        changes = [dict(self._level(connection, item, flags, context.inside())) for item in items]
         element = None
         if any(changes):
             digests = self.stored.digests(connection, inner)

@@ -7,6 +7,7 @@ transactions that keep writers out. Where nothing can have changed, one statemen
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event
+from typing import Any
 
 from sqlalchemy import Connection, exists, func, literal, select, text, true, update
 
@@ -90,9 +91,7 @@ def _state(connection: Connection) -> tuple[int, int]:
     return row.version, row.image_id
 
 
-def _to_do(
-    connection: Connection, version: int
-) -> tuple[list[Reading], frozenset[int] | None]:
+def _to_do(connection: Connection, version: int) -> tuple[list[Reading], frozenset[int] | None]:
     """The readings since a version that concern something, and the formats of their images.
 
     None: all. A statement each says so of the others.
@@ -216,8 +215,9 @@ class _Run:
             .where(among(is_sqlite(connection), row.image_id.expression, image_ids))
             .order_by(row.image_id)
         )  # fmt: skip
-        rows = connection.execute(statement).all()
-        sets = self._sets.of(connection, [each.shared_set_id for each in rows if each.shared_set_id])
+        rows: Any = connection.execute(statement).all()
+        shared = [each.shared_set_id for each in rows if each.shared_set_id is not None]
+        sets = self._sets.of(connection, shared)
         return [
             StoredHeader(
                 id, image_id, set_id, tuple(unpack_ids(own)), mode, syntax,
@@ -252,5 +252,5 @@ def _finish(database: Database) -> None:
 def _without_header(connection: Connection) -> int:
     """Of how many images no header is kept."""
     held = exists().where(Header.image_id == Image.id)
-    return int(connection.execute(select(func.count()).select_from(Image).where(~held)).scalar_one())
-
+    statement = select(func.count()).select_from(Image).where(~held)
+    return int(connection.execute(statement).scalar_one())

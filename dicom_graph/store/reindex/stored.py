@@ -33,7 +33,7 @@ def definitions_of(connection: Connection) -> dict[int, Definition]:
     """All definitions by id: some thousands even in a large archive."""
     row = DataElementDefinition
     statement = select(row.id, row.tag, row.private_creator, row.vr, row.keyword, row.name)
-    return {id: Definition(*rest) for id, *rest in connection.execute(statement)}
+    return {each[0]: Definition._make(each[1:]) for each in connection.execute(statement)}
 
 
 def concerned(
@@ -136,23 +136,24 @@ class StoredElements:
         ).where(among(sqlite, columns.element_id, ids))  # fmt: skip
         for id, *value in connection.execute(statement.order_by(columns.element_id, columns.index)):
             values[id].append(Value(*value))
-        found = {}
+        found: dict[int, StoredElement] = {}
         row = _ELEMENT.c
-        statement = select(
+        heads: Any = select(
             row.id, row.definition_id, row.block, row.vm, row.length, row.packed, row.sha256,
             row.has_warnings, row.warning,
         ).where(among(sqlite, row.id, ids))  # fmt: skip
-        rows = connection.execute(statement).all()
+        rows = connection.execute(heads).all()
         sequences = [each.id for each in rows if self._definitions[each.definition_id].vr == "SQ"]
         items = _items(connection, sequences)
-        for id, definition_id, block, vm, length, packed, sha256, *warnings in rows:
+        for id, definition_id, block, vm, length, packed, sha256, has_warnings, warning in rows:
             definition = self._definitions[definition_id]
             is_sequence = definition.vr == "SQ"
             found[id] = StoredElement(
                 id, definition.tag | block << 8, definition, vm, length,
                 bytes(packed) if packed is not None else None,
                 bytes(sha256) if sha256 is not None else None,
-                *warnings, tuple(values[id]), items.get(id, ()) if is_sequence else None,
+                has_warnings, warning, tuple(values[id]),
+                items.get(id, ()) if is_sequence else None,
             )  # fmt: skip
         return found
 

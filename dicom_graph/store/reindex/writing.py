@@ -1,4 +1,4 @@
-"""Headers that hold other elements than before. Elements and shared sets themselves never change."""
+"""Headers that hold other elements than before; elements and shared sets never change."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
