@@ -53,7 +53,7 @@ ROOMS = {
         "views",
         "engine",
         "edit had_users jobs read",
-        "backup migrate",
+        "backup migrate reindex",
         "readiness",
     ),
     "importing": (

@@ -33,6 +33,7 @@ _OWNERS: tuple[tuple[str, Table, Any], ...] = (
     ("study", _STUDY, Series.study_id),
     ("patient", _PATIENT, Series.patient_id),
 )
+_TAGS = frozenset(TAGS)
 _FIELDS = tuple(each.name for each in IMAGE.columns)
 _OF_ELEMENT = re.compile(r"\([0-9A-F]{4},[0-9A-F]{4}\)")
 
@@ -59,7 +60,11 @@ class FieldReader:
         owners = self._owners(connection, [header.image_id for header, _ in headers])
         for header, changes in headers:
             self._update_owners(connection, header, changes, owners[header.image_id], dry_run)
-        self._update_images(connection, headers, dry_run)
+        rows = self.stored.load(connection, {id for _, changes in headers for id in changes})
+        warned = frozenset(id for id, row in rows.items() if row.has_warnings)
+        self._update_images(
+            connection, [pair for pair in headers if _concerns(pair[1], warned)], dry_run
+        )
 
     def _owners(
         self, connection: Connection, image_ids: Sequence[int]
@@ -134,22 +139,18 @@ class FieldReader:
         columns = [_IMAGE.c.id, _IMAGE.c.edited, _IMAGE.c.warnings, *(_IMAGE.c[n] for n in _FIELDS)]
         statement = select(*columns).where(among(is_sqlite(connection), _IMAGE.c.id, ids))
         rows = {row["id"]: dict(row) for row in connection.execute(statement).mappings()}
-        wanted = {
-            header.id: self.stored.with_tags(connection, header.ids, frozenset(TAGS))
-            for header, _ in headers
-        }
-        self.stored.elements(connection, {id for some in wanted.values() for id in some})
+        every = {id for header, _ in headers for id in header.ids}
+        wanted = self.stored.with_tags(connection, every, _TAGS)
+        elements = self.stored.elements(connection, wanted)
+        self.stored.elements(connection, {id for _, changes in headers for id in changes})
         alike: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
         now = utc_now()
         for header, changes in headers:
             row = rows[header.image_id]
-            by_tag = {
-                element.tag: element
-                for element in self.stored.elements(connection, wanted[header.id]).values()
-            }
-            by_tag |= {element.tag: element for element in changes.values()}
-            fields = asdict(read_image(by_tag))
-            values = {name: fields[name] for name in _FIELDS if name != "uid"}
+            own = [elements[id] for id in header.ids if id in wanted]
+            by_tag = {element.tag: element for element in (*own, *changes.values())}
+            fields = read_image(by_tag)
+            values = {name: getattr(fields, name) for name in _FIELDS if name != "uid"}
             values = without_edited(_certain(values, header.mode), row)
             values["warnings"] = self._warnings(connection, row["warnings"], changes)
             new = {name: value for name, value in values.items() if value != row[name]}
@@ -175,6 +176,18 @@ class FieldReader:
         of_elements = [each for each in kept if each not in after and each not in before]
         ordered = sorted([*of_elements, *new], key=lambda warning: warning[:11])
         return [*before, *ordered, *after] or None
+
+
+def _concerns(changes: Changes, warned: frozenset[int]) -> bool:
+    """Whether an image's own fields or warnings may be others; nothing changed: its fields are
+    to be filled.
+
+    `warned`: the elements that had warnings.
+    """
+    return not changes or any(
+        element.tag in _TAGS or element.has_warnings or id in warned
+        for id, element in changes.items()
+    )
 
 
 def _certain(fields: dict[str, Any], mode: int) -> dict[str, Any]:

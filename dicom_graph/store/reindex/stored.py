@@ -159,15 +159,15 @@ class StoredElements:
 
     def with_tags(
         self, connection: Connection, ids: Iterable[int], tags: frozenset[int]
-    ) -> list[int]:
+    ) -> set[int]:
         """Those of the elements that have one of the tags, of standard elements."""
-        wanted = list(ids)
-        missing = sorted({id for id in wanted if self._tags.get(id) is None})
+        wanted = set(ids)
+        missing = sorted(id for id in wanted if self._tags.get(id) is None)
         if missing:
             these = among(is_sqlite(connection), _ELEMENT.c.id, missing)
             rows = connection.execute(select(_ELEMENT.c.id, _ELEMENT.c.definition_id).where(these))
             self._tags.update((id, self._definitions[of].tag) for id, of in rows)
-        return [id for id in wanted if self._tags.get(id) in tags]
+        return {id for id in wanted if self._tags.get(id) in tags}
 
     def digests(self, connection: Connection, ids: Iterable[int]) -> dict[int, bytes]:
         """The digests of these elements."""
