@@ -124,7 +124,7 @@ QUESTIONS = [
     ),
     Question(
         "facet of manufacturers",
-        '{ facet(entity: SERIES, field: "manufacturer") { value count } }',
+        "{ facet(entity: SERIES, field: MANUFACTURER) { value count } }",
         selective=False,
     ),
     Question(

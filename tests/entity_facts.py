@@ -238,20 +238,27 @@ def _after(word: str, statements: list[str]) -> str:
     return " ; ".join(s.partition(f" {word} ")[2] or s for s in statements)
 
 
+def upper(name: str) -> str:
+    """echoTime as ECHO_TIME."""
+    return "".join(f"_{c}" if c.isupper() else c.upper() for c in name)
+
+
 async def _facets(ask: Asked) -> AsyncIterator[str]:
     names = {camel(column.name) for table in Base.metadata.sorted_tables for column in table.c}
     for type_name in ROOTS:
         names |= set(_fields(type_name)) | set(_fields(f"{type_name}Filter"))
     for type_name, root in ROOTS.items():
         for name in sorted(names):
-            query = f'{{ {root} {{ aggregate(field: "{name}") {{ count min max }} }} }}'
+            query = f"{{ {root} {{ aggregate(field: {upper(name)}) {{ count min max }} }} }}"
             result = await ask(query)
             if not result.errors:
                 shown = "" if name in _MOMENTS else result.data[root]["aggregate"]
                 yield f"statistics | {type_name}.{name} | {shown}"
     for type_name in EDITED:
         for name in sorted(names):
-            query = f'{{ facet(entity: {type_name.upper()}, field: "{name}") {{ value count }} }}'
+            query = (
+                f"{{ facet(entity: {type_name.upper()}, field: {upper(name)}) {{ value count }} }}"
+            )
             result = await ask(query)
             if not result.errors:
                 shown = "" if name in _MOMENTS else result.data["facet"]

@@ -5,19 +5,20 @@ fields are: a table, a type, a list, an update. It lives in a process of its own
 kinds of objects are known to all of a process.
 """
 
+# ruff: noqa: I001
+from tests.own_device import DEVICE, LaterDeviceFields
+
 import asyncio
 import datetime as dt
 import json
 import sys
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import strawberry
 from sqlalchemy import insert
 from strawberry.schema.config import StrawberryConfig
 
 from dicom_graph.access.principal import EVERYONE, Principal, Role
-from dicom_graph.dicom.entities import DESCRIBED, Attribute, checks, describe, values
 from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.reading import read_instance
 from dicom_graph.graph.computed import computed
@@ -41,31 +42,6 @@ from dicom_graph.store.read import Order, Store
 from dicom_graph.store.read.relations import DEFAULT_ORDERS, ENTITY_TABLES
 from dicom_graph.store.tables.archive import DESCRIBED_TABLES, Base, Entity
 from dicom_graph.store.views.deidentified import COLUMNS, entity_columns
-
-
-@dataclass(slots=True)
-class DeviceFields:
-    """DeviceUID (0018,1002) is the identity."""
-
-    uid: Annotated[str, Attribute("DeviceUID", read=values.joined)]
-    station_name: Annotated[str | None, Attribute("StationName", search=True, edit=checks.text)]
-    tube_current: Annotated[int | None, Attribute("XRayTubeCurrent", unit="mA")]
-    calibrated: Annotated[dt.date | None, Attribute("DateOfLastCalibration", edit=checks.anything)]
-    calibrated_at: Annotated[dt.time | None, Attribute("TimeOfLastCalibration")]
-    kernels: Annotated[list[str] | None, Attribute("ConvolutionKernel", edit=checks.codes)]
-    focal_spots: Annotated[list[float] | None, Attribute("FocalSpots", unit="mm")]
-    nickname: Annotated[str | None, Attribute(about="what people call it", search=True)]
-
-
-@dataclass(slots=True)
-class LaterDeviceFields(DeviceFields):
-    """The same with one more field: one line, beside the migration that adds its column."""
-
-    voltage: Annotated[float | None, Attribute("KVP", unit="kV", edit=checks.not_negative)]
-
-
-DEVICE = describe("device", LaterDeviceFields)
-DESCRIBED[DEVICE.name] = DEVICE
 
 
 class DeviceTable(Entity, described=DEVICE):

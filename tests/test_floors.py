@@ -36,6 +36,8 @@ ROOMS = {
         "computed csa enums errors limits node scalars together urls",
         "context inputs uploading",
         "bulk_data described imaging listing permissions registry",
+        "aggregate",
+        "groups",
         "connection",
         "fields",
         "types",

@@ -1,18 +1,31 @@
 """Relay connections over keyset pages."""
 
-import datetime as dt
 from collections.abc import Sequence
 from typing import Annotated, Any, Generic, TypeVar, cast
 
 import strawberry
 
 from dicom_graph.errors import BadInput
+from dicom_graph.graph.aggregate import Aggregate
 from dicom_graph.graph.computed import computed
-from dicom_graph.graph.inputs.field_names import aggregate_field
+from dicom_graph.graph.groups import (
+    AggregateElement,
+    AggregateField,
+    GroupConnection,
+    groups_of,
+    offset_of,
+)
+from dicom_graph.graph.inputs.field_names import aggregate_field, camel_case
+from dicom_graph.graph.inputs.groups import (
+    GroupBy,
+    GroupHaving,
+    GroupOrder,
+    group_request,
+    value_key,
+)
 from dicom_graph.graph.limits.cost import DEFAULT_PAGE_SIZE
 from dicom_graph.graph.listing import Listing
 from dicom_graph.graph.registry import ENTITIES
-from dicom_graph.graph.scalars import JSON
 from dicom_graph.store.read import Order, Page, PageRequest, Statistics
 from dicom_graph.store.read.rows import made_in_turns
 
@@ -54,34 +67,6 @@ class Edge(Generic[T]):
     cursor: str = strawberry.field(description="Its place in this list, opaque.")
 
 
-@strawberry.type(
-    description="Statistics of a field over a whole list, of the values that are there."
-)
-class Aggregate:
-    count: int = strawberry.field(description="How many objects have a value.")
-    min: JSON | None = strawberry.field(description="The least value; a date in ISO 8601.")
-    max: JSON | None = strawberry.field(description="The greatest value; a date in ISO 8601.")
-    avg: float | None = strawberry.field(description="The mean; null for dates and times.")
-    sum: float | None = strawberry.field(description="The sum; null for dates and times.")
-    distinct: int = strawberry.field(description="How many different values there are.")
-
-    @classmethod
-    def of(cls, statistics: Statistics) -> "Aggregate":
-        """The aggregate of the store's statistics."""
-        return cls(
-            count=statistics.count,
-            min=_json(statistics.minimum),
-            max=_json(statistics.maximum),
-            avg=statistics.average,
-            sum=statistics.total,
-            distinct=statistics.distinct,
-        )
-
-
-def _json(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, dt.date | dt.time) else value
-
-
 @strawberry.type(description="A page of a list.")
 class Connection(Generic[T]):
     """`page` and `nodes` are read by `graph.execution`, which knows what is asked of them."""
@@ -121,18 +106,43 @@ class Connection(Generic[T]):
     async def total_count(self) -> int:
         return await self.listing.count()
 
-    @computed("Statistics of a numeric or date field, or of a count, over the whole list.")
+    @computed(
+        "Statistics of a numeric or date field, of a count, or of an element, over the whole list."
+    )
     async def aggregate(
-        self,
-        field: Annotated[
-            str,
-            strawberry.argument(
-                description="A field of the objects, such as echoTime, date or nImages."
-            ),
-        ],
+        self, field: AggregateField = None, element: AggregateElement = None
     ) -> Aggregate:
-        name = aggregate_field(self.listing.entity, field)
-        return Aggregate.of(await self.listing.statistics(name))
+        of = value_key(self.listing.entity, field, element)
+        if of.name is not None:
+            name = aggregate_field(self.listing.entity, camel_case(of.name))
+            return Aggregate.of(await self.listing.statistics(name))
+        found = await self.listing.group_statistics((), of)
+        return Aggregate.of(found.get((), Statistics()))
+
+    @computed(
+        "The objects of the whole list by what they have in common: fields, elements, buckets of "
+        "numbers, parts of dates; the largest groups first. What is missing is a group."
+    )
+    async def groups(
+        self,
+        by: Annotated[list[GroupBy], strawberry.argument(description="Up to 5 keys.")],
+        having: Annotated[
+            GroupHaving | None, strawberry.argument(description="Which groups; all if not given.")
+        ] = None,
+        order_by: Annotated[
+            list[GroupOrder] | None,
+            strawberry.argument(description="What to sort by; the keys decide in the end."),
+        ] = None,
+        first: Annotated[
+            int, strawberry.argument(description="At most so many groups, up to 10,000.")
+        ] = 100,
+        after: Annotated[
+            str | None, strawberry.argument(description="Only groups that follow this cursor.")
+        ] = None,
+    ) -> GroupConnection:
+        entity = self.listing.entity
+        request = group_request(entity, by, having, order_by, first, offset_of(after))
+        return await groups_of(self.listing, request)
 
 
 async def whole_rows(listing: Listing, rows: Sequence[Any]) -> Sequence[Any]:

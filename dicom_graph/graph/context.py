@@ -23,6 +23,7 @@ from dicom_graph.store.read import (
     Statistics,
     Store,
 )
+from dicom_graph.store.read.groups import GroupKey, GroupPage, GroupRequest
 from dicom_graph.store.work import PendingAnswers, Work, current_work
 from dicom_graph.subjects import Resolver, SubjectPatient, subjects_of
 
@@ -111,6 +112,44 @@ class Loaders:
             return [found.get(parent, Statistics()) for parent in parents]
 
         return self._loader(("statistics", entity, relation, name, wanted), load)
+
+    def groups(
+        self, entity: str, relation: str | None, request: GroupRequest, wanted: Condition | None
+    ) -> DataLoader[Parent | None, GroupPage]:
+        """Pages of groups of lists."""
+
+        async def load(parents: list[Parent | None]) -> Sequence[GroupPage]:
+            found = await self.store.groups(entity, relation, request, parents, wanted)
+            return [found.get(parent, GroupPage([])) for parent in parents]
+
+        return self._loader(("groups", entity, relation, request, wanted), load)
+
+    def group_statistics(
+        self,
+        entity: str,
+        relation: str | None,
+        keys: tuple[GroupKey, ...],
+        of: GroupKey,
+        wanted: Condition | None,
+    ) -> DataLoader[Parent | None, dict[tuple[Any, ...], Statistics]]:
+        """Statistics of a value in the groups of lists."""
+
+        async def load(parents: list[Parent | None]) -> Sequence[dict[tuple[Any, ...], Statistics]]:
+            found = await self.store.group_statistics(entity, relation, keys, of, parents, wanted)
+            return [found.get(parent, {}) for parent in parents]
+
+        return self._loader(("group_statistics", entity, relation, keys, of, wanted), load)
+
+    def bounds(
+        self, entity: str, relation: str | None, key: GroupKey, wanted: Condition | None
+    ) -> DataLoader[Parent | None, tuple[Any, Any]]:
+        """The bounds of a number over all lists together, the same for each."""
+
+        async def load(parents: list[Parent | None]) -> Sequence[tuple[Any, Any]]:
+            found = await self.store.bounds(entity, relation, key, parents, wanted)
+            return [found] * len(parents)
+
+        return self._loader(("bounds", entity, relation, key, wanted), load)
 
     def entity(self, name: str) -> DataLoader[int, Any]:
         """Entities by id; None where there is none."""

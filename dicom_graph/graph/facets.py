@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import strawberry
 
+from dicom_graph.dicom.entities import DESCRIBED
 from dicom_graph.errors import BadInput
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.inputs.entities import (
@@ -14,7 +15,7 @@ from dicom_graph.graph.inputs.entities import (
     SeriesFilter,
     StudyFilter,
 )
-from dicom_graph.graph.inputs.field_names import facet_field
+from dicom_graph.graph.inputs.groups import FieldName
 from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.graph.scalars import JSON
 from dicom_graph.graph.types.entity_field import EntityType
@@ -22,6 +23,7 @@ from dicom_graph.store.read import FacetValue as Row
 from dicom_graph.store.read.answered import answered
 from dicom_graph.store.read.conditions import Condition, HasElement
 from dicom_graph.store.read.element_path import checked_keyword, parse_path
+from dicom_graph.store.read.fields import listed_fields
 
 _field = strawberry.field
 _MAX_VALUES = 10_000
@@ -42,9 +44,7 @@ class FacetValue:
 
 
 Entity = Annotated[EntityType, strawberry.argument(description="Which kind of objects.")]
-FieldName = Annotated[
-    str | None, strawberry.argument(description="A field of the entity, such as manufacturer.")
-]
+Field = Annotated[FieldName | None, strawberry.argument(description="A field of the entity.")]
 Keyword = Annotated[str | None, strawberry.argument(description="A keyword, such as EchoTime.")]
 Path = Annotated[
     str | None,
@@ -66,7 +66,7 @@ First = Annotated[
 async def facet(
     info: Info,
     entity: Entity,
-    field: FieldName = None,
+    field: Field = None,
     keyword: Keyword = None,
     path: Path = None,
     private_creator: Creator = None,
@@ -82,8 +82,11 @@ async def facet(
     wanted = _condition(counted, filter)
     store = info.context.store
     if field is not None:
-        name = facet_field(counted, field)
-        rows = await answered(store.field_facet(counted, name, wanted, first))
+        name = str(field.value)
+        if name not in listed_fields(counted):
+            raise BadInput(f"{field.name} is no field of these objects that facets have")
+        found = await answered(store.field_facet(counted, name, wanted, first))
+        rows = [_as_filters_take_it(counted, name, row) for row in found]
     else:
         names = _names(keyword, path, private_creator)
         rows = await answered(store.element_facet(counted, names, wanted, first))
@@ -106,6 +109,14 @@ def _names(keyword: str | None, path: str | None, creator: str | None) -> list[H
     names = [HasElement(keyword=s.keyword, tag=s.tag, index=s.item) for s in steps[:-1]]
     last = steps[-1]
     return [*names, HasElement(keyword=last.keyword, tag=last.tag, private_creator=creator)]
+
+
+def _as_filters_take_it(entity: str, name: str, row: Row) -> Row:
+    """The name of a choice in place of what the database has."""
+    attribute = DESCRIBED[entity].by_name.get(name)
+    if attribute is None or attribute.choices is None or row.value is None:
+        return row
+    return row._replace(value=attribute.choices(row.value).name)
 
 
 def _json(row: Row) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dicom_graph.graph.context import Context
 from dicom_graph.store.formats import Columns
@@ -13,6 +14,7 @@ from dicom_graph.store.read import (
     Statistics,
 )
 from dicom_graph.store.read.answered import answered
+from dicom_graph.store.read.groups import GroupKey, GroupPage, GroupRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,25 @@ class Listing:
     async def statistics(self, name: str) -> Statistics:
         """What can be said of a field over the whole list."""
         loader = self.context.loaders.statistics(self.entity, self.relation, name, self.wanted)
+        return await answered(loader.load(self.parent))
+
+    async def groups(self, request: GroupRequest) -> GroupPage:
+        """A page of groups of the list. Raises BadInput."""
+        loader = self.context.loaders.groups(self.entity, self.relation, request, self.wanted)
+        return await answered(loader.load(self.parent))
+
+    async def group_statistics(
+        self, keys: tuple[GroupKey, ...], of: GroupKey
+    ) -> dict[tuple[Any, ...], Statistics]:
+        """What can be said of a value in each group, by its keys. Raises BadInput."""
+        loader = self.context.loaders.group_statistics(
+            self.entity, self.relation, keys, of, self.wanted
+        )
+        return await answered(loader.load(self.parent))
+
+    async def bounds(self, key: GroupKey) -> tuple[Any, Any]:
+        """The least and greatest number over all lists that are asked for. Raises BadInput."""
+        loader = self.context.loaders.bounds(self.entity, self.relation, key, self.wanted)
         return await answered(loader.load(self.parent))
 
     @property

@@ -95,10 +95,10 @@ def test_nor_sorted_counted_or_measured_by(site: Site, name: str, field: str) ->
     answer = site.ask(f"{{ {name}(orderBy: [{{ field: {order} }}]) {{ nodes {{ id }} }} }}")
     if field != "uid" and "errors" not in answer:
         assert answer["data"][name] == plain
-    values = site.data(f'{{ facet(entity: {entity}, field: "{field}") {{ value count }} }}')
+    values = site.data(f"{{ facet(entity: {entity}, field: {order}) {{ value count }} }}")
     true = site.data(f"{{ {name} {{ nodes {{ {field} }} }} }}", site.whole)[name]["nodes"]
     assert not {v["value"] for v in values["facet"]} & {n[field] for n in true if n[field]}
-    measured = site.ask(f'{{ {name} {{ aggregate(field: "{field}") {{ min max distinct }} }} }}')
+    measured = site.ask(f"{{ {name} {{ aggregate(field: {order}) {{ min max distinct }} }} }}")
     if "errors" not in measured:
         found = measured["data"][name]["aggregate"]
         assert found["distinct"] in (0, 1)

@@ -90,7 +90,7 @@ FIELDS = {
         "dataElements": (Row(VIEWER), "dataElements { totalCount }"),
         "dataElementDefinitions": (Row(VIEWER), "dataElementDefinitions { totalCount }"),
         "importJobs": (Row(VIEWER), "importJobs { totalCount }"),
-        "facet": (Row(VIEWER), 'facet(entity: SERIES, field: "modality") { count }'),
+        "facet": (Row(VIEWER), 'facet(entity: SERIES, field: MODALITY) { count }'),
         "patientByUid": (Row(VIEWER), 'patientByUid(uid: "1") { uid }'),
         "studyByUid": (Row(VIEWER), 'studyByUid(uid: "1") { uid }'),
         "seriesByUid": (Row(VIEWER), 'seriesByUid(uid: "1") { uid }'),

@@ -16,7 +16,7 @@ from tests.make import make_data_set, make_file, put_raw, save
 BLIND = Principal("blind", Role.VIEWER, deidentified=True)
 QUERY = f"""{{ series(orderBy: [{{ field: ID }}]) {{ nodes {{ {" ".join(FIELDS)} flipAngle
     images {{ nodes {{ number warnings }} }} }} }}
-  facet(entity: SERIES, field: "manufacturer") {{ value count }} }}"""
+  facet(entity: SERIES, field: MANUFACTURER) {{ value count }} }}"""
 
 
 @pytest.fixture

@@ -429,7 +429,7 @@ async def test_studies_of_a_patient_are_filtered_and_sorted_by_what_they_show(
           sorted: studies(orderBy: [{ field: N_SERIES, direction: DESC }, { field: UID }]) {
             nodes { uid } }
           last: studies(orderBy: [{ field: N_IMAGES }, { field: UID }], last: 1) { nodes { uid } }
-          statistics: studies { aggregate(field: "nSeries") { min max sum } }
+          statistics: studies { aggregate(field: N_SERIES) { min max sum } }
         } } }""",
         some={"series": {"some": {"uid": {"eq": f"{SHARED_STUDY}.2.0"}}}},
     )

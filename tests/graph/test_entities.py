@@ -351,7 +351,7 @@ async def test_images_are_asked_for_by_their_format(
     import_files(tmp_path / "files")
     data = await graph(
         """query ($ct: String!) {
-            facet(entity: IMAGE, field: "sopClassUid") { value count }
+            facet(entity: IMAGE, field: SOP_CLASS_UID) { value count }
             isCt: images(filter: { sopClassUid: { eq: $ct } }) { nodes { uid sopClassUid } }
             isNotMr: images(filter: { sopClassUid: { ne: "1.2.840.10008.5.1.4.1.1.4" } }) {
                 nodes { uid } }

@@ -63,7 +63,7 @@ def ask(database: Database) -> Ask:
          "totalCount } series(first: 100) { totalCount } }", "MAX_COST", ["5,025 objects"]),
         ("query ($n: Int = 6000) { images(first: $n) { totalCount } }", "MAX_COST",
          ["6,000 objects"]),
-        ('{ facet(entity: IMAGE, field: "rows", first: 5001) { count } }', "MAX_COST", ["5,001"]),
+        ('{ facet(entity: IMAGE, field: ROWS, first: 5001) { count } }', "MAX_COST", ["5,001"]),
     ],
 )  # fmt: skip
 async def test_too_much_is_refused(ask: Ask, query: str, code: str, words: list[str]) -> None:
@@ -147,7 +147,7 @@ async def test_introspection_is_free_or_off(ask: Ask) -> None:
     for asked in (
         "{ patient }",
         "{ patients { totalCoun } }",
-        '{ images { aggregate(field: "numbr") { min } } }',
+        "{ images { aggregate(field: NUMBR) { min } } }",
         "{ images(orderBy: [{ field: NUMBE }]) { totalCount } }",
     ):
         errors = (await ask(asked, off)).errors
@@ -164,16 +164,16 @@ async def test_counts_are_offered_or_not(ask: Ask) -> None:
         ("{ patients { nodes { ...A } } } fragment A on Patient { nStudies }", {}),
         ("{ studies(filter: { not: { nPatients: { gte: 2 } } }) { nodes { uid } } }", {}),
         ("{ series(orderBy: [{ field: N_IMAGES }]) { nodes { uid } } }", {}),
-        ('{ series { aggregate(field: "nImages") { max } } }', {}),
+        ("{ series { aggregate(field: N_IMAGES) { max } } }", {}),
     ]
     document = (
-        "query($f: SeriesFilter, $o: [StudyOrder!], $n: String!) "
+        "query($f: SeriesFilter, $o: [StudyOrder!], $n: FieldName) "
         "{ series(filter: $f) { nodes { uid } } studies(orderBy: $o) { nodes { uid } } "
         "patients { aggregate(field: $n) { max } } }"
     )
-    plain = {"f": {"number": {"eq": 1}}, "o": [{"field": "DATE"}], "n": "dateOfBirth"}
+    plain = {"f": {"number": {"eq": 1}}, "o": [{"field": "DATE"}], "n": "DATE_OF_BIRTH"}
     counting = [
-        {"f": {"study": {"nSeries": {"eq": 1}}}}, {"o": [{"field": "N_SERIES"}]}, {"n": "nSeries"},
+        {"f": {"study": {"nSeries": {"eq": 1}}}}, {"o": [{"field": "N_SERIES"}]}, {"n": "N_SERIES"},
     ]  # fmt: skip
     for query, variables in [*counted, *((document, plain | each) for each in counting)]:
         (error,) = (await ask(query, off, **variables)).errors

@@ -39,7 +39,7 @@ FILTER = "query ($filter: DeviceFilter) { devices(filter: $filter) { totalCount 
 SEARCH = "query ($words: String) { devices(search: $words) { NODES } }"
 UPDATE = """mutation ($input: UpdateDeviceInput!) { updateDevice(input: $input) {
   device { voltage stationName kernels editedFields } errors { field code } } }"""
-STATISTICS = '{ devices { a: aggregate(field: "voltage") { min max count } } }'
+STATISTICS = "{ devices { a: aggregate(field: VOLTAGE) { min max count } } }"
 
 
 def told(path: Path, keyword: str) -> Any:

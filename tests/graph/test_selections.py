@@ -146,7 +146,7 @@ async def test_counts_and_statistics_are_asked_for_only_where_they_are_selected(
     await graph("{ series { nodes { uid } } }")
     assert len(graph.statements) == 1
     query = """query ($count: Boolean!) { series { nodes { uid } totalCount @include(if: $count)
-      aggregate(field: "echoTime") @include(if: $count) { max } } }"""
+      aggregate(field: ECHO_TIME) @include(if: $count) { max } } }"""
     await graph(query, count=False)
     assert len(graph.statements) == 1
     data = await graph(query, count=True)

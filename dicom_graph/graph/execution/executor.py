@@ -159,7 +159,8 @@ class MemoizingExecutor(PlainExecutor):
         if self._remembers and self._work is not None and isinstance(info.context, Context):
             levels = Levels(self, info.context, self._work)
             needed = levels.needed(return_type, details, found.listing.entity)
-            found.page = await found.listing.page(needed)
+            if levels.reads_page(return_type, details):
+                found.page = await found.listing.page(needed)
             try:
                 return await levels.root(return_type, details, path, found)
             except ResponseLimitExceeded:

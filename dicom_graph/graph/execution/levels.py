@@ -48,6 +48,7 @@ from dicom_graph.store.read.rows import made_in_turns
 from dicom_graph.store.tables.archive import ROW_ATTRIBUTES
 from dicom_graph.store.work import Work
 
+_OF_PAGE = frozenset({"nodes", "edges", "pageInfo"})
 _OBJECT, _FIELD = 300, 50
 """About the bytes of memory of an object of an answer, and of each of its fields."""
 
@@ -127,6 +128,12 @@ class Levels:
     def needed(self, type_: GraphQLOutputType, details: FieldDetailsList, entity: str) -> Columns:
         """The columns of the rows of a list; None for all."""
         return self._needed(ENTITIES[entity], self._selection(get_named_type(type_), details))
+
+    def reads_page(self, type_: GraphQLOutputType, details: FieldDetailsList) -> bool:
+        """Whether anything of a list's page is asked for, and not only what its whole is."""
+        selection = self._selection(get_named_type(type_), details)
+        names = (details[0].node.name.value for details in selection.fields.values())
+        return not _OF_PAGE.isdisjoint(names)
 
     async def root(
         self,
@@ -326,7 +333,12 @@ class Levels:
         if key not in level.pages:
             # Aliases that ask the same of a relation share a page, which has all columns.
             needed = None if repeated else self._needed(ENTITIES[listing.entity], selection)
-            level.pages[key] = await listing.pages(parents, needed)
+            if self.reads_page(field.type, details):
+                level.pages[key] = await listing.pages(parents, needed)
+            elif repeated:
+                level.pages[key] = await listing.pages(parents)
+            else:
+                level.pages[key] = [Page((), False, False)] * len(parents)
         pages = level.pages[key]
         found = [
             Connection[Any](listing=replace(listing, parent=parent), page=page)

@@ -59,6 +59,7 @@ class ElementFilter:
     date: DateFilter | None = _by("Conditions on the date of a value (DA).")
     time: TimeFilter | None = _by("Conditions on the time of a value (TM).")
     datetime: DateTimeFilter | None = _by("Conditions on the moment of a value (DT).")
+    index: int | None = _by("Of these conditions on values: on the value at this place, from 0.")
     exists: bool | None = _by("With false: headers that hold no such element.")
     vm: IntFilter | None = _by("Conditions on the multiplicity; of a sequence, its items.")
     has_warnings: bool | None = _by("Whether something in it could not be read.")
@@ -165,6 +166,10 @@ def _named(given: ElementFilter) -> Step:
 def _element(given: ElementFilter) -> HasElement:
     """What is asked of the element itself, whatever its name."""
     values = _value_tests(given, _VALUE_COLUMNS)
+    if given.index is not None:
+        if not values:
+            raise BadInput("`index` says of which value: give a condition on it")
+        values = (*values, ("index", Test("eq", given.index)))
     if given.item is not None and (values or given.vm or given.has_warnings is not None):
         raise BadInput("`item` goes with the name of a sequence alone")
     creator = given.private_creator

@@ -4,17 +4,12 @@ import re
 from collections.abc import Collection
 
 from dicom_graph.errors import BadInput, nearest
-from dicom_graph.store.read.fields import listed_fields, measurable_fields
+from dicom_graph.store.read.fields import measurable_fields
 
 
 def aggregate_field(entity: str, name: str) -> str:
     """The store's name of a field that has statistics. Raises BadInput."""
     return _known(name, measurable_fields(entity), "no numeric or date field")
-
-
-def facet_field(entity: str, name: str) -> str:
-    """The store's name of any field. Raises BadInput."""
-    return _known(name, listed_fields(entity), "no field")
 
 
 def camel_case(name: str) -> str:

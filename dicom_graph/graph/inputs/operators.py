@@ -135,6 +135,7 @@ class AuditOutcomeFilter:
 
 @strawberry.input(description="Conditions on a list of texts.")
 class StringListFilter:
+    eq: list[str] | None = _op("Is this list, in this order.")
     exactly: list[str] | None = _op("Holds these and no others, as a set.")
     contains_all: list[str] | None = _op("Holds all of these.")
     contains_any: list[str] | None = _op("Holds at least one of these.")
@@ -144,6 +145,7 @@ class StringListFilter:
 
 @strawberry.input(description="Conditions on a list of numbers.")
 class FloatListFilter:
+    eq: list[float] | None = _op("Is this list, in this order.")
     any: FloatFilter | None = _op("At least one of the numbers fulfils these conditions.")
     length: IntFilter | None = _op("How many there are.")
     is_null: bool | None = _op("Is missing, or is there.")

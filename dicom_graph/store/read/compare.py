@@ -15,6 +15,7 @@ from dicom_graph.store.sql.dialect import (
     matches_regex,
     position_of,
 )
+from dicom_graph.store.sql.types import Json
 
 
 def compare(sqlite: bool, column: ColumnElement[Any], test: Test) -> ColumnElement[bool]:
@@ -26,6 +27,8 @@ def compare(sqlite: bool, column: ColumnElement[Any], test: Test) -> ColumnEleme
         return _regex(sqlite, column, value)
     if operator == "ne":
         return column.is_distinct_from(value)
+    if operator == "eq" and isinstance(value, tuple):
+        return column == literal(list(value), Json)
     if operator in ("exactly", "contains_all", "contains_any", "any", "length"):
         return _list(sqlite, column, test)
     if operator in _FOLDED:

@@ -8,7 +8,20 @@ is forgotten here shows the id of a row, not an identity.
 from collections.abc import Sequence
 from typing import Any
 
-from dicom_graph.dicom.confidentiality import Identifiers, Replacements, is_pseudonymous
+from dicom_graph.dicom.confidentiality import (
+    Identifiers,
+    Replacements,
+    Treatment,
+    is_pseudonymous,
+    treatment,
+)
+from dicom_graph.dicom.dictionary import (
+    ANY_BLOCK,
+    dictionary_vr,
+    format_tag,
+    is_private,
+    keyword_tag,
+)
 from dicom_graph.store.audit_subjects import note_pseudonymous
 from dicom_graph.store.formats import Columns
 from dicom_graph.store.read.conditions import (
@@ -24,12 +37,14 @@ from dicom_graph.store.read.conditions import (
 )
 from dicom_graph.store.read.facets import FacetValue
 from dicom_graph.store.read.filters import ENTITY_OF_LIST
+from dicom_graph.store.read.groups import GroupKey, GroupPage, GroupRequest, GroupRow
 from dicom_graph.store.read.pages import Page, PageRequest
 from dicom_graph.store.read.pseudonymous_elements import PseudonymousElements, replacements_of
 from dicom_graph.store.read.relations import RELATIONS, Parent
 from dicom_graph.store.read.statistics import Statistics
 from dicom_graph.store.read.store import Store
 from dicom_graph.store.sql.dialect import FilterError
+from dicom_graph.store.views.deidentified import is_withheld
 from dicom_graph.store.views.pseudonyms import KINDS, Pseudonyms
 
 NEVER = Or(())
@@ -129,6 +144,64 @@ class DeidentifiedStore(Store):
             _refuse_pseudonymous(step)
         return await super().element_facet(entity, path, await self._asked(entity, wanted), limit)
 
+    async def groups(
+        self,
+        entity: str,
+        relation: str | None,
+        request: GroupRequest,
+        parents: Sequence[Parent | None],
+        wanted: Condition | None = None,
+    ) -> dict[Parent | None, GroupPage]:
+        self._require_shown(entity, request.keys)
+        asked = await self._asked(entity, wanted)
+        found = await super().groups(entity, relation, request, parents, asked)
+        places = [n for n, key in enumerate(request.keys) if key.name == "uid"]
+        if places:
+            pseudonyms = await self._pseudonyms()
+            for page in found.values():
+                for n, row in enumerate(page.rows):
+                    keys = list(row.keys)
+                    for place in places:
+                        keys[place] = pseudonyms.of_row(entity, int(keys[place]))
+                    page.rows[n] = GroupRow(tuple(keys), row.n_objects)
+        return found
+
+    async def group_statistics(
+        self,
+        entity: str,
+        relation: str | None,
+        keys: Sequence[GroupKey],
+        of: GroupKey,
+        parents: Sequence[Parent | None],
+        wanted: Condition | None = None,
+    ) -> dict[Parent | None, dict[tuple[Any, ...], Statistics]]:
+        self._require_shown(entity, (*keys, of))
+        if any(key.name == "uid" for key in keys):
+            raise FilterError("`uid` is a pseudonym in the de-identified view: one in each group")
+        asked = await self._asked(entity, wanted)
+        return await super().group_statistics(entity, relation, keys, of, parents, asked)
+
+    async def bounds(
+        self,
+        entity: str,
+        relation: str | None,
+        key: GroupKey,
+        parents: Sequence[Parent | None],
+        wanted: Condition | None = None,
+    ) -> tuple[Any, Any]:
+        self._require_shown(entity, (key,))
+        asked = await self._asked(entity, wanted)
+        return await super().bounds(entity, relation, key, parents, asked)
+
+    def _require_shown(self, entity: str, keys: Sequence[GroupKey]) -> None:
+        """Raises FilterError for a key that the view withholds."""
+        for key in keys:
+            for step in key.path:
+                _refuse_pseudonymous(step)
+                _refuse_withheld(step)
+            if key.name is not None and is_withheld(entity, key.name):
+                raise FilterError(f"`{key.name}` is withheld in the de-identified view")
+
     async def by_ids(self, entity: str, ids: Sequence[int]) -> dict[int, Any]:
         rows = await super().by_ids(entity, ids)
         return dict(zip(rows, await self._shown(entity, list(rows.values())), strict=True))
@@ -206,6 +279,17 @@ def _uid_condition(pseudonyms: Pseudonyms, entity: str, test: Test) -> Condition
     ids = {id for text in given if (id := pseudonyms.row_of(entity, text)) is not None}
     found = Field("id", Test("in", tuple(sorted(ids)))) if ids else NEVER
     return Not(found) if test.operator == "ne" else found
+
+
+def _refuse_withheld(step: HasElement) -> None:
+    """A standard element that the profile does not keep; of a private one the definitions tell."""
+    tag = keyword_tag(step.keyword) if step.keyword is not None else step.tag
+    if tag is None or tag & ANY_BLOCK or is_private(tag):
+        return
+    if treatment(tag, "", dictionary_vr(tag)) is not Treatment.KEEP:
+        raise FilterError(
+            f"{step.keyword or format_tag(tag)} is withheld in the de-identified view"
+        )
 
 
 def _refuse_pseudonymous(wanted: HasElement) -> None:

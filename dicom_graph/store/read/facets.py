@@ -110,6 +110,68 @@ def element_facet(
     )
 
 
+def element_values(
+    filters: Filters, entity: str, path: Sequence[HasElement], *, whole: bool, name: str
+) -> FromClause:
+    """Which entities hold which values of the element at the end of a path.
+
+    Rows of `holder`, the entity's id, `value` and what it is sorted by, `sort`. `whole`: all values
+    of an element in one, as a JSON array. Raises FilterError for what has no values.
+    """
+    leaves = _named(filters.definitions, path[-1])
+    column = _typed_column(leaves)
+    of_element = DATA_ELEMENT_VALUE.element_id
+    shown = [
+        DATA_ELEMENT_VALUE.definition_id.in_([leaf.id for leaf in leaves]), *_in_block(path[-1]),
+    ]  # fmt: skip
+    if whole:
+        array = func.json_group_array if filters.sqlite else func.json_agg
+        window: dict[str, Any] = {
+            "partition_by": of_element, "order_by": DATA_ELEMENT_VALUE.index, "rows": (None, None),
+        }  # fmt: skip
+        rows = (
+            select(
+                of_element.label("leaf"),
+                DATA_ELEMENT_VALUE.index.label("index"),
+                cast(array(column).over(**window), Text).label("value"),
+                func.count(column).over(**window).label("n"),
+                column.label("sort"),
+            )
+            .where(*shown)
+            .subquery()
+        )
+        is_there = (rows.c.index == 0) & (rows.c.n > 0)
+        found = select(rows.c.leaf, rows.c.value, rows.c.sort).where(is_there)
+    else:
+        found = select(of_element.label("leaf"), column.label("value"), column.label("sort"))
+        found = found.where(*shown, column.is_not(None))
+    values = found.subquery(f"{name}_of_elements")
+    holders = _holders(filters.definitions, leaves, path[:-1], images=entity == "image", name=name)
+    joined, owner = _owners(filters, entity, holders, None)
+    return (
+        select(owner.label("holder"), values.c.value, values.c.sort)
+        .select_from(joined.join(values, values.c.leaf == holders.c.leaf))
+        .where(owner.is_not(None))
+        .distinct()
+        .subquery(name)
+    )
+
+
+def value_column(definitions: Mapping[int, DefinitionRow], path: Sequence[HasElement]) -> str:
+    """The name of the column that has the values of an element."""
+    return str(_typed_column(_named(definitions, path[-1])).key)
+
+
+def _typed_column(leaves: Sequence[DefinitionRow]) -> ColumnElement[Any]:
+    """The column of dates and times too, where all definitions have it."""
+    vrs = {definition.vr for definition in leaves}
+    if vrs == {"DA"}:
+        return DATA_ELEMENT_VALUE.date
+    if vrs == {"TM"}:
+        return DATA_ELEMENT_VALUE.time
+    return _value_column(leaves)
+
+
 def _in_block(name: HasElement) -> list[ColumnElement[bool]]:
     """That a value's element lies in the block that the name's tag has."""
     block = in_block(name)
@@ -138,6 +200,7 @@ def _holders(
     path: Sequence[HasElement],
     *,
     images: bool,
+    name: str = "holders",
 ) -> FromClause:
     """Which images (or series) hold which elements, through the sequences of the path.
 
@@ -149,7 +212,7 @@ def _holders(
         )
         .where(DATA_ELEMENT_VALUE.definition_id.in_([leaf.id for leaf in leaves]))
         .distinct()
-        .cte("leaves")
+        .cte(f"{name}_leaves")
     )
     for place, step in enumerate(reversed(path)):
         items = postings(HeaderElement).up_to(HEADER.id, found.c.at)
@@ -161,7 +224,7 @@ def _holders(
         )
         if step.index is not None:
             above = above.where(HEADER.index == step.index)
-        found = above.distinct().cte(f"step_{place}")
+        found = above.distinct().cte(f"{name}_step_{place}")
     held, member = postings(HeaderElement), postings(ElementSetMember)
     headers = held.up_to(HEADER.id, found.c.at)
     if images:
@@ -179,7 +242,7 @@ def _holders(
             .select_from(member.up_to(ELEMENT_SET.id, found.c.at))
             .where(in_use)
         )
-    return union_all(own.where(HEADER.image_id.is_not(None)), shared).subquery("holders")
+    return union_all(own.where(HEADER.image_id.is_not(None)), shared).subquery(f"{name}_holders")
 
 
 def _owners(

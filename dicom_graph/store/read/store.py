@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from copy import copy
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -42,6 +43,14 @@ from dicom_graph.store.read.elements import (
 from dicom_graph.store.read.facets import FacetValue, element_facet, field_facet
 from dicom_graph.store.read.filters import Filters
 from dicom_graph.store.read.frequent_conditions import MANY_IMAGES, find_common
+from dicom_graph.store.read.groups import (
+    Grouped,
+    GroupKey,
+    GroupPage,
+    GroupRequest,
+    GroupRow,
+    is_of_page,
+)
 from dicom_graph.store.read.holders import ElementMatcher, images_that_hold
 from dicom_graph.store.read.job_feed import JobFeed
 from dicom_graph.store.read.large_conditions import made
@@ -309,6 +318,83 @@ class Store:
                 Parent(id, patient_id) if id is not None else None: Statistics(*values)
                 for id, patient_id, *values in await connection.execute(statement)
             }
+
+    async def groups(
+        self,
+        entity: str,
+        relation: str | None,
+        request: GroupRequest,
+        parents: Sequence[Parent | None],
+        wanted: Condition | None = None,
+    ) -> dict[Parent | None, GroupPage]:
+        """A page of groups of each parent's list, or of all entities (parent None).
+
+        Raises FilterError.
+        """
+        async with self.database.read() as connection:
+            grouped = await self._grouped(
+                connection, entity, relation, request.keys, parents, wanted
+            )
+            found: dict[Parent | None, GroupPage] = {}
+            columns = grouped.columns(request.keys)
+            for row in await connection.execute(grouped.page(request)):
+                parent = Parent(row.parent, row.patient) if row.parent is not None else None
+                groups = found.setdefault(parent, GroupPage([], row.total, columns))
+                if is_of_page(row, request):
+                    groups.rows.append(GroupRow(tuple(row[4:-1]), row.n))
+        return found
+
+    async def group_statistics(
+        self,
+        entity: str,
+        relation: str | None,
+        keys: Sequence[GroupKey],
+        of: GroupKey,
+        parents: Sequence[Parent | None],
+        wanted: Condition | None = None,
+    ) -> dict[Parent | None, dict[tuple[Any, ...], Statistics]]:
+        """Statistics of a field or an element in each group of lists; without keys of each list."""
+        async with self.database.read() as connection:
+            grouped = await self._grouped(
+                connection, entity, relation, (*keys, of), parents, wanted
+            )
+            found: dict[Parent | None, dict[tuple[Any, ...], Statistics]] = defaultdict(dict)
+            for id, patient_id, *values in await connection.execute(grouped.statistics(keys, of)):
+                parent = Parent(id, patient_id) if id is not None else None
+                found[parent][tuple(values[6:])] = Statistics(*values[:6])
+        return found
+
+    async def bounds(
+        self,
+        entity: str,
+        relation: str | None,
+        key: GroupKey,
+        parents: Sequence[Parent | None],
+        wanted: Condition | None = None,
+    ) -> tuple[Any, Any]:
+        """The least and the greatest number of a key over lists."""
+        async with self.database.read() as connection:
+            grouped = await self._grouped(connection, entity, relation, (key,), parents, wanted)
+            least, greatest = (await connection.execute(grouped.bounds(key))).one()
+        return least, greatest
+
+    async def _grouped(
+        self,
+        connection: AsyncConnection,
+        entity: str,
+        relation: str | None,
+        keys: Sequence[GroupKey],
+        parents: Sequence[Parent | None],
+        wanted: Condition | None,
+    ) -> Grouped:
+        filters = await self._filters(connection, wanted)
+        if any(key.path for key in keys):
+            definitions = await self._elements.current_definitions(connection)
+            filters = replace(filters, definitions=definitions)
+        return Grouped(
+            filters, entity, relation, parents,
+            lambda narrowed, table: self._where(narrowed, entity, table, wanted),
+        )  # fmt: skip
 
     async def field_facet(
         self, entity: str, name: str, wanted: Condition | None, limit: int

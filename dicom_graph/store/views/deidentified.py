@@ -45,6 +45,7 @@ from dicom_graph.dicom.entities import (
     Attribute,
     Description,
 )
+from dicom_graph.dicom.entities.image import FORMAT_TABLE
 from dicom_graph.dicom.person_like import VOICES
 from dicom_graph.dicom.plausible import TEXT_RULES, TextRule, most_values
 from dicom_graph.dicom.values import BYTES_VRS
@@ -341,6 +342,15 @@ HIDDEN = frozenset(
     }
 )  # fmt: skip
 """Tables that are known to have no rows for the view."""
+
+
+def is_withheld(table: str, column: str) -> bool:
+    """Whether nobody sees anything of a column of an entity; what it is counted by is no column."""
+    for name in (table, *((FORMAT_TABLE,) if table == "image" else ())):
+        show = COLUMNS[name].get(column)
+        if show is not None:
+            return show in (_nothing, _no_moment)
+    return not column.startswith("n_")
 
 
 def shown_columns(shown: Shown) -> list[ColumnElement[Any]]:

@@ -63,7 +63,7 @@ const IMAGE_COUNT = graphql(`query ImageCount($filter: ImageFilter, $search: Str
 export const ROWS = { patient: PATIENTS, study: STUDIES, series: SERIES, image: IMAGES } as const;
 export const COUNTS = { patient: PATIENT_COUNT, study: STUDY_COUNT, series: SERIES_COUNT, image: IMAGE_COUNT } as const;
 export const FACET = graphql(`
-  query Facet($entity: EntityType!, $field: String, $keyword: String, $filter: FacetFilter) {
+  query Facet($entity: EntityType!, $field: FieldName, $keyword: String, $filter: FacetFilter) {
     facet(entity: $entity, field: $field, keyword: $keyword, filter: $filter, first: 8) { value count }
   }
 `);

@@ -1,4 +1,4 @@
-import{a as e,i as t,n,t as r}from"./main-xIpvpvM_.js";import{H as i,a,f as o,g as s,h as c,i as l,l as u,n as d,p as f,r as p}from"./states-_QSAULSl.js";import{t as m}from"./esm-CMKr-WEs.js";import{a as h,c as g,o as _}from"./fields-CEffqlHl.js";import{n as v,t as y}from"./tree-BjhVZdPy.js";import{t as b}from"./code-odlVh0-1.js";import{r as x,t as S}from"./jsx-runtime-BX5dh3L7.js";var C=x(i(),1),w=S(),T=g(`
+import{a as e,i as t,n,t as r}from"./main-BpoBxIa9.js";import{H as i,a,f as o,g as s,h as c,i as l,l as u,n as d,p as f,r as p}from"./states-_QSAULSl.js";import{t as m}from"./esm-BTZA_3h7.js";import{a as h,c as g,o as _}from"./fields-BhL0PnN7.js";import{n as v,t as y}from"./tree-DEgXKCZr.js";import{t as b}from"./code-odlVh0-1.js";import{r as x,t as S}from"./jsx-runtime-BX5dh3L7.js";var C=x(i(),1),w=S(),T=g(`
   query HeaderPage($uid: String!) {
     imageByUid(uid: $uid) {
       id uid number sopClassUid warnings headerJsonUrl fileUrl missingSince

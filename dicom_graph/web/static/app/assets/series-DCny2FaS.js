@@ -1,4 +1,4 @@
-import{a as e,i as t,n,t as r}from"./main-xIpvpvM_.js";import{H as i,a,g as o,h as s,i as c,l,n as u,p as d,r as f}from"./states-_QSAULSl.js";import{a as p,c as m,o as h}from"./fields-CEffqlHl.js";import{t as g}from"./code-odlVh0-1.js";import{r as _,t as v}from"./jsx-runtime-BX5dh3L7.js";var y=_(i(),1),b=v(),x=m(`
+import{a as e,i as t,n,t as r}from"./main-BpoBxIa9.js";import{H as i,a,g as o,h as s,i as c,l,n as u,p as d,r as f}from"./states-_QSAULSl.js";import{a as p,c as m,o as h}from"./fields-BhL0PnN7.js";import{t as g}from"./code-odlVh0-1.js";import{r as _,t as v}from"./jsx-runtime-BX5dh3L7.js";var y=_(i(),1),b=v(),x=m(`
   query Pixels($uid: String!) {
     imageByUid(uid: $uid) { id pixels { shape dtype windowCenter windowWidth minimum maximum photometricInterpretation } }
   }

@@ -1,4 +1,4 @@
-import{c as e,o as t}from"./fields-CEffqlHl.js";var n=e(`
+import{c as e,o as t}from"./fields-BhL0PnN7.js";var n=e(`
   query Items($id: ID!) {
     node(id: $id) {
       ... on DataElement {

@@ -1,4 +1,4 @@
-import{H as e,a as t,g as n,h as r,i,l as a,n as o,p as s,r as c}from"./states-_QSAULSl.js";import{c as l}from"./fields-CEffqlHl.js";import{n as u}from"./main-xIpvpvM_.js";import{r as d}from"./tree-BjhVZdPy.js";import{r as f,t as p}from"./jsx-runtime-BX5dh3L7.js";var m=f(e(),1),h=p(),g=l(`
+import{H as e,a as t,g as n,h as r,i,l as a,n as o,p as s,r as c}from"./states-_QSAULSl.js";import{c as l}from"./fields-BhL0PnN7.js";import{n as u}from"./main-BpoBxIa9.js";import{r as d}from"./tree-DEgXKCZr.js";import{r as f,t as p}from"./jsx-runtime-BX5dh3L7.js";var m=f(e(),1),h=p(),g=l(`
   query CompareOne($uid: String!) {
     imageByUid(uid: $uid) {
       id uid number

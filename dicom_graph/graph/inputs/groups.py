@@ -1,0 +1,170 @@
+"""What groups are made by: fields, elements, buckets."""
+
+import math
+from enum import Enum
+from typing import Any
+
+import strawberry
+
+from dicom_graph.dicom.entities import DESCRIBED
+from dicom_graph.errors import BadInput
+from dicom_graph.graph.inputs.operators import IntFilter, checked_text, tests_of
+from dicom_graph.graph.inputs.orders import OrderDirection
+from dicom_graph.store.read.conditions import HasElement
+from dicom_graph.store.read.element_path import checked_keyword, parse_path
+from dicom_graph.store.read.fields import counted_fields, listed_fields, measurable_fields
+from dicom_graph.store.read.groups import GroupKey, GroupRequest
+from dicom_graph.store.tables.archive import ROW_ATTRIBUTES
+
+_by = strawberry.field
+_OTHERS = ("import_job", "audit_entry", "data_element", "data_element_definition")
+_MAX_KEYS, _MAX_BINS, _MAX_GROUPS = 5, 1000, 10_000
+
+
+def _field_names() -> dict[str, str]:
+    """The fields of all entities by their names in the enum, with what they are in each."""
+    found: dict[str, list[str]] = {}
+    for entity, described in DESCRIBED.items():
+        for attribute in (*described.attributes, *ROW_ATTRIBUTES):
+            found.setdefault(attribute.name, []).append(f"{entity}: {attribute.phrase}")
+        for name in sorted(counted_fields(entity)):
+            found.setdefault(name, []).append(f"{entity}: number of {name.removeprefix('n_')}")
+    for entity in _OTHERS:
+        for name in sorted(measurable_fields(entity)):
+            found.setdefault(name, []).append(f"{entity}: {name.replace('_', ' ')}")
+    return {name: "; ".join(dict.fromkeys(about)) for name, about in found.items()}
+
+
+_MEMBERS: Any = {
+    name.upper(): strawberry.enum_value(name, description=f"Of a {about}.")
+    for name, about in _field_names().items()
+}
+_NAMES: Any = Enum("FieldName", _MEMBERS, module=__name__)  # type: ignore[misc]
+FieldName: Any = strawberry.enum(
+    _NAMES, description="The fields of patients, studies, series and images; not all have each."
+)
+
+
+@strawberry.enum(description="A part of a date or a time; weeks begin on Monday (ISO 8601).")
+class DatePart(Enum):
+    YEAR = strawberry.enum_value("YEAR", description="Of dates and moments.")
+    QUARTER = strawberry.enum_value("QUARTER", description="Of dates and moments.")
+    MONTH = strawberry.enum_value("MONTH", description="Of dates and moments.")
+    WEEK = strawberry.enum_value("WEEK", description="Of dates and moments.")
+    DAY = strawberry.enum_value("DAY", description="Of dates and moments.")
+    HOUR = strawberry.enum_value("HOUR", description="Of times of day, and of moments in UTC.")
+
+
+@strawberry.input(
+    description="An element of the headers, by `keyword` or by `path`. Of a patient, study or "
+    "series it is what the headers of its images hold."
+)
+class ElementKey:
+    keyword: str | None = _by(default=None, description="A standard keyword, such as EchoTime.")
+    path: str | None = _by(
+        default=None,
+        description="A path into sequences, or a tag: (0019,109C), with any block (0019,xx9C).",
+    )
+    private_creator: str | None = _by(
+        default=None, description="With the tag of a private element: its creator."
+    )
+
+
+@strawberry.input(description="What to group by: a field or an element.")
+class GroupBy:
+    field: FieldName | None = _by(default=None, description="A field of the objects.")
+    element: ElementKey | None = _by(default=None, description="An element of their headers.")
+    each: bool = _by(
+        default=False,
+        description="Of a list, or an element of several values: a group for each member, with all "
+        "that have it; else for each whole list.",
+    )
+    width: float | None = _by(
+        default=None, description="Numbers in buckets of this width, one of which begins at 0."
+    )
+    bins: int | None = _by(
+        default=None,
+        description="Numbers in so many buckets of the same width, from the least to the greatest; "
+        "up to 1,000.",
+    )
+    part: DatePart | None = _by(default=None, description="Dates and times by a part of theirs.")
+
+
+@strawberry.enum(description="What groups can be sorted by.")
+class GroupOrderField(Enum):
+    COUNT = strawberry.enum_value("count", description="How many objects they have.")
+    KEY = strawberry.enum_value("key", description="Their keys, the first first; null first.")
+
+
+@strawberry.input(description="One thing to sort groups by, and the direction.")
+class GroupOrder:
+    field: GroupOrderField = _by(description="What to sort by.")
+    direction: OrderDirection = _by(default=OrderDirection.ASC, description="In which direction.")
+
+
+@strawberry.input(description="Which groups; all conditions must hold.")
+class GroupHaving:
+    count: IntFilter | None = _by(default=None, description="By how many objects they have.")
+
+
+def group_key(entity: str, given: GroupBy) -> GroupKey:
+    """What a list of an entity is grouped by. Raises BadInput."""
+    if (given.field is None) == (given.element is None):
+        raise BadInput("a group's key is a `field` or an `element`: give one of them")
+    if sum(each is not None for each in (given.width, given.bins, given.part)) > 1:
+        raise BadInput("`width`, `bins` and `part` exclude each other")
+    if given.width is not None and not (math.isfinite(given.width) and given.width > 0):
+        raise BadInput("`width` must be greater than 0")
+    if given.bins is not None and not 1 <= given.bins <= _MAX_BINS:
+        raise BadInput(f"`bins` is {given.bins}; it must be from 1 to {_MAX_BINS}")
+    made = value_key(entity, given.field, given.element)
+    part: Any = given.part.value if given.part is not None else None
+    return GroupKey(
+        made.name, made.path, each=given.each, width=given.width, bins=given.bins, part=part
+    )
+
+
+def value_key(entity: str, field: Any, element: ElementKey | None) -> GroupKey:
+    """A field or an element of the objects of an entity. Raises BadInput."""
+    if (field is None) == (element is None):
+        raise BadInput("give `field` or `element`, one of them")
+    if element is not None:
+        if entity not in DESCRIBED:
+            raise BadInput("these objects have no headers, so no elements")
+        return GroupKey(path=element_names(element), each=True)
+    if field.value not in listed_fields(entity) | counted_fields(entity):
+        raise BadInput(f"{field.name} is no field of these objects")
+    return GroupKey(name=str(field.value))
+
+
+def element_names(given: ElementKey) -> tuple[HasElement, ...]:
+    """The names on the way to an element. Raises BadInput."""
+    creator = checked_text(given.private_creator) if given.private_creator is not None else None
+    if (given.keyword is None) == (given.path is None):
+        raise BadInput("an element is named by `keyword` or `path`: one of them")
+    if given.keyword is not None:
+        return (HasElement(keyword=checked_keyword(given.keyword), private_creator=creator),)
+    *steps, last = parse_path(given.path or "")
+    names = [HasElement(keyword=s.keyword, tag=s.tag, index=s.item) for s in steps]
+    return (*names, HasElement(keyword=last.keyword, tag=last.tag, private_creator=creator))
+
+
+def group_request(
+    entity: str,
+    by: list[GroupBy],
+    having: GroupHaving | None,
+    order_by: list[GroupOrder] | None,
+    first: int,
+    offset: int,
+) -> GroupRequest:
+    """The request for a page of groups. Raises BadInput."""
+    if not 1 <= len(by) <= _MAX_KEYS:
+        raise BadInput(f"`by` has {len(by)} keys; it must have 1 to {_MAX_KEYS}")
+    if not 0 <= first <= _MAX_GROUPS:
+        raise BadInput(f"`first` is {first}; it must be from 0 to {_MAX_GROUPS}")
+    tests = tests_of(having.count) if having is not None and having.count is not None else []
+    order = tuple(
+        (str(each.field.value), each.direction is OrderDirection.DESC) for each in order_by or ()
+    )
+    keys = tuple(group_key(entity, each) for each in by)
+    return GroupRequest(keys, tuple(tests), order or (("count", True),), first, offset)
