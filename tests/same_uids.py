@@ -14,6 +14,7 @@ import io
 import os
 import shutil
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -51,6 +52,7 @@ BLIND = """query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Image { id uid files
   pixels { minimum maximum } series { uid patient { uid } study { uid } } } } }"""
 
 _ADDRESSES = (".dcm", ".npy", "/preview.png", "/frames/1.png", "/header.json")
+_THIS_YEAR = time.localtime().tm_year
 _BY_ID = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }"
 
 
@@ -265,6 +267,10 @@ class Check:
         for image in data["nodes"]:
             self._pixels("blind", image, truth[image["id"]])
             assert not image["files"]
+            (named,) = (each for each in everything.values() if each["id"] == image["id"])
+            patient = int(named["series"]["patient"]["uid"].rpartition("-")[2])
+            for values in self._pixels_of_zip(image["series"]["patient"]["uid"]):
+                assert {whose_pixel(int(value)).patient for value in values} == {patient}
 
     def _images(self, who: str) -> list[dict[str, Any]]:
         data = self._site.ask(who, QUERY, n=self._example.name)
@@ -321,6 +327,18 @@ class Check:
         found = self._example.whose(data_set.PatientID, data_set.StudyInstanceUID)
         assert {whose_pixel(int(value)) for value in np.unique(data_set.pixel_array)} == {found}
         return found
+
+    def _pixels_of_zip(self, patient: str) -> Iterator[Any]:
+        """Of the files of a patient that has this pseudonym."""
+        content = self._site.get("blind", f"/patients/{patient}.zip")
+        assert content is not None
+        with zipfile.ZipFile(io.BytesIO(content)) as zipped:
+            for name in zipped.namelist():
+                assert max(zipped.getinfo(name).date_time) >= _THIS_YEAR
+                if name != "MISSING.txt":
+                    data_set = dcmread(io.BytesIO(zipped.read(name)))
+                    assert data_set.PatientID == patient or not data_set.PatientID
+                    yield np.unique(data_set.pixel_array)
 
     def _of_zip(self, who: str, path: str) -> Iterator[Whose]:
         content = self._site.get(who, path)

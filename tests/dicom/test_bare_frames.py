@@ -69,6 +69,14 @@ def in_tile_header(stream: bytes) -> bytes:
     return stream[:place] + head + comment + stream[place + 12 :]
 
 
+def in_pointers(stream: bytes) -> bytes:
+    """In TLM and PLM, and in a segment that nobody knows."""
+    place = stream.index(b"\xff\x90")
+    kinds = (0xFF55, 0xFF57, 0xFF30)
+    made = [struct.pack(">HH", kind, len(SECRET) + 2) + SECRET for kind in kinds]
+    return stream[:place] + b"".join(made) + stream[place:]
+
+
 def jp2(stream: bytes) -> bytes:
     """In a JP2 file with boxes of XML and of a UUID around the codestream."""
     rows, columns = GREY.shape
@@ -122,9 +130,13 @@ STREAMS: dict[str, tuple[str, bytes, Callable[[bytes], bytes]]] = {
             segment(0xE8, b"\0\0\0\x04" + SECRET), segment(0xE8, b"\0\0\0\1\xff\xd8"),
         ),
     ),
+    "JPEG extensions": (
+        encoded.BASELINE, jpeg(GREY), after_start(segment(0xF5, SECRET), segment(0xEB, SECRET)),
+    ),
     "behind a JPEG-LS": (encoded.JPEG_LS, bytes(imagecodecs.jpegls_encode(GREY)), behind),
     "JPEG 2000 comment": (encoded.J2K_LOSSLESS, encoded.j2k(GREY), in_main_header),
     "JPEG 2000 tile comment": (encoded.J2K_LOSSLESS, encoded.j2k(GREY), in_tile_header),
+    "JPEG 2000 pointers": (encoded.J2K_LOSSLESS, encoded.j2k(GREY), in_pointers),
     "JP2 boxes": (encoded.J2K, encoded.j2k(GREY), jp2),
     "behind a JPEG 2000": (encoded.J2K, encoded.j2k(GREY), behind),
     "JPEG XL boxes": (

@@ -23,6 +23,8 @@ _OF_PICTURE = {
     *(code for code in range(0xC0, 0xD0) if code != 0xC8), 0xDB, _DNL, 0xDD, _SOS, _SOF_LS, _LSE,
 }  # fmt: skip
 """Frame headers, DHT, DAC, DQT, DNL, DRI, SOS, LSE: what a decoder needs."""
+_PRESETS = b"\x01"
+"""Of LSE: the parameters of the coding. Others are tables, of any bytes."""
 _JFIF = b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0"
 _ADOBE = re.compile(rb"Adobe\0[de]\0{4}[\0-\x02]", re.DOTALL)
 _HP_COLOURS = re.compile(rb"mrfx[\0-\x05]", re.DOTALL)
@@ -129,6 +131,8 @@ def bare_jpeg(frame: bytes, coding: Coding) -> bytes:
         content = source.take(source.number(2) - 2)
         if marker in _APP:
             parts.append(_of_colours(marker, content))
+        elif marker == _LSE and content[:1] != _PRESETS:
+            raise CorruptPixelsError("the JPEG-LS stream has mapping tables")
         elif marker in _OF_PICTURE:
             parts.append(_segment(marker, content))
         if marker != _SOS:

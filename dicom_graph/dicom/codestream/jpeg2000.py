@@ -5,7 +5,7 @@ decoder is given the codestream alone, so what they say of sizes and palettes ca
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from dicom_graph.dicom.codestream.description import Bytes, Codestream, Coding
 from dicom_graph.dicom.errors import CorruptPixelsError
@@ -13,10 +13,10 @@ from dicom_graph.dicom.errors import CorruptPixelsError
 _SOC, _SIZ, _COD, _COC = 0xFF4F, 0xFF51, 0xFF52, 0xFF53
 _TLM = 0xFF55
 _OF_PICTURE = frozenset(
-    {_SIZ, _COD, _COC, _TLM, 0xFF50, 0xFF57, 0xFF58, 0xFF59, 0xFF5C, 0xFF5D, 0xFF5E, 0xFF5F,
-     0xFF60, 0xFF61}
-)  # fmt: skip
-"""CAP, PLM, PLT, CPF, QCD, QCC, RGN, POC, PPM, PPT beside the named: what a decoder needs."""
+    {_SIZ, _COD, _COC, _TLM, 0xFF50, 0xFF59, 0xFF5C, 0xFF5D, 0xFF5E, 0xFF5F, 0xFF60, 0xFF61}
+)
+"""CAP, CPF, QCD, QCC, RGN, POC, PPM, PPT beside the named: what a decoder needs."""
+_TLM_ENTRIES = 10_000
 _FIRST_MARKER = 0xFF00
 _SOT, _SOD, _EOC = 0xFF90, 0xFF93, 0xFFD9
 _JP2 = b"\x00\x00\x00\x0cjP  "
@@ -92,7 +92,7 @@ def bare_jpeg_2000(frame: bytes) -> bytes:
     source = Bytes(frame, start + 2, end)
     head = _kept_segments(source, until=_SOT)
     tiles = []
-    is_shorter = False
+    lengths = []
     while source.position + 12 <= source.end and source.number(2) == _SOT:
         begin = source.position - 2
         sot = source.take(10)
@@ -105,16 +105,24 @@ def bare_jpeg_2000(frame: bytes) -> bytes:
             tile_end = source.end if found < 0 else found
         else:
             tile_end = begin + length
-        header = 14 + sum(len(segment) for _, segment in kept)
-        is_shorter = is_shorter or header != source.position - begin
         packets = source.take(tile_end - source.position)
-        told = 0 if length == 0 else header + len(packets)
-        tile = b"".join(segment for _, segment in kept)
-        tiles.append(b"\xff\x90" + sot[:4] + told.to_bytes(4, "big") + sot[8:] + tile)
+        header = b"".join(segment for marker, segment in kept if marker != _TLM)
+        told = 14 + len(header) + len(packets)
+        lengths.append((sot[2:4], told))
+        tiles.append(b"\xff\x90" + sot[:4] + struct.pack(">I", told) + sot[8:] + header)
         tiles.append(b"\xff\x93" + packets)
-    # TLM has the lengths of the tiles; nobody needs it.
-    main = [segment for marker, segment in head if marker != _TLM or not is_shorter]
+    main = [segment for marker, segment in head if marker != _TLM]
+    if len(main) < len(head):
+        main += _tile_lengths(lengths)
     return b"".join((b"\xff\x4f", *main, *tiles, b"\xff\xd9"))
+
+
+def _tile_lengths(lengths: Sequence[tuple[bytes, int]]) -> Iterator[bytes]:
+    """TLM: the number and the length of each tile-part, which HTJ2K RPCL wants."""
+    for number, start in enumerate(range(0, len(lengths), _TLM_ENTRIES)):
+        part = lengths[start : start + _TLM_ENTRIES]
+        entries = b"".join(tile + struct.pack(">I", length) for tile, length in part)
+        yield struct.pack(">HHBB", _TLM, 4 + len(entries), number, 0x60) + entries
 
 
 def _kept_segments(source: Bytes, *, until: int) -> list[tuple[int, bytes]]:
