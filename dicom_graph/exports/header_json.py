@@ -13,8 +13,10 @@ _FLOAT_VRS = frozenset({"DS", "FD", "FL"})
 
 
 def dicom_json(tree: Sequence[ElementNode]) -> dict[str, Any]:
-    """The data set by tag. Bytes that the database does not keep are left out."""
-    return {f"{node.element.tag:08X}": _element(node) for node in tree}
+    """The data set by tag, without group lengths (PS3.18 F.2.2). Bytes that the database does not
+    keep are left out.
+    """
+    return {f"{node.element.tag:08X}": _element(node) for node in tree if node.element.tag & 0xFFFF}
 
 
 def _element(node: ElementNode) -> dict[str, Any]:
@@ -32,7 +34,7 @@ def _element(node: ElementNode) -> dict[str, Any]:
 
 
 def _value(row: ElementRow, value: ValueRow) -> Any:
-    """The value in JSON; null for an empty name or number among others (PS3.18 F.2.5)."""
+    """The value in JSON; null for an empty one among others (PS3.18 F.2.5)."""
     vr = row.definition.vr
     if vr == "PN":
         return _name(value.text) if value.text else None
@@ -44,9 +46,14 @@ def _value(row: ElementRow, value: ValueRow) -> Any:
         number = exact_integer(value)
         return number if number is not None else raw_text(value) or None
     if vr in _FLOAT_VRS:
-        return value.number if value.number is not None else value.text or None
-    return value.text
+        if value.number is not None:
+            return value.number
+        # JSON has no number for it; as a text it is told, and no reader takes it for one.
+        return "NaN" if vr != "DS" and value.text == "nan" else value.text or None
+    return value.text or None
 
 
-def _name(text: str) -> dict[str, str]:
-    return dict(zip(("Alphabetic", "Ideographic", "Phonetic"), text.split("="), strict=False))
+def _name(text: str) -> dict[str, str] | None:
+    """The component groups of a name that there are (PS3.18 F.2.2, F.2.5)."""
+    groups = zip(("Alphabetic", "Ideographic", "Phonetic"), text.split("="), strict=False)
+    return {name: group for name, group in groups if group} or None

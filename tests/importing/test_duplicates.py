@@ -91,3 +91,20 @@ def test_a_folder_named_twice_is_imported_once(
     tree = tmp_path / "tree"
     report = import_files(tree, tree, tree / "sub")
     assert (report.counts.found, report.counts.created) == (3, 3)
+
+
+async def test_an_image_that_contradicts_its_series_gets_its_header_by_a_fuller_import(
+    tmp_path: Path, import_files: Callable[..., Report], graph: Graph
+) -> None:
+    series = {"StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.2.3"}
+    make_file(tmp_path / "1.dcm", **series, PatientName="Doe^John")
+    contradicting = IDENTITY | {"StudyInstanceUID": "1.9"}
+    make_file(tmp_path / "2.dcm", **contradicting, PatientID="patient-2", EchoTime=7.5)
+    import_files(tmp_path, mode=Mode.MINIMAL)
+    before = (await _image(graph))["warnings"]
+    for mode in (Mode.NORMAL, Mode.FULL):
+        assert import_files(tmp_path, mode=mode).counts.updated == 2
+        image = await _image(graph)
+        assert image["header"]["element"]["value"] == 7.5
+        assert image["warnings"] == before
+    assert [warning.partition(" ")[0] for warning in before] == ["PatientID", "StudyInstanceUID"]

@@ -96,6 +96,9 @@ def differences(
     element_ids: dict[bytes, int],
 ) -> list[str]:
     """What a file says otherwise than the image of its UID, as warnings."""
+    if image.is_from(file):
+        # Its header may contradict its series, but it is the image's own.
+        return []
     series_id = place.series.id if place.series else None
     found = {
         "another PatientID": place.patient_id != image.patient_id,
