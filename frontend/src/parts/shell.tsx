@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "react";
 import { at } from "../lib/base";
 import { useLost } from "../lib/client";
 import { setTheme, theme, type Theme } from "../lib/theme";
+import { useViewer } from "../lib/viewer";
 import { Icon } from "./icons";
 import { Keys } from "./keys";
 
@@ -37,7 +38,7 @@ export function Shell() {
         <Find />
         <div className="who">
           <ThemeChoice />
-          <a href={at("/logout")} className="account">Account</a>
+          <Who />
         </div>
       </header>
       {lost && (
@@ -47,6 +48,13 @@ export function Shell() {
       <Keys />
     </>
   );
+}
+
+/** Whose pages these are, and the way out; nothing where the server asks for no names. */
+function Who() {
+  const viewer = useViewer();
+  if (!viewer || viewer.name === "everyone") return null;
+  return <a href={at("/logout")} className="account" aria-label={`${viewer.name}, ${viewer.role.toLowerCase()}: log out`}>{viewer.name} · {viewer.role.toLowerCase()}{viewer.isDeidentified ? " · without identities" : ""}</a>;
 }
 
 function Find() {

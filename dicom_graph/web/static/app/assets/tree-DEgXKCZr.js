@@ -1,4 +1,8 @@
+<<<<<<<< HEAD:dicom_graph/web/static/app/assets/tree-DEgXKCZr.js
 import{c as e,o as t}from"./fields-BhL0PnN7.js";var n=e(`
+========
+import{o as e}from"./states-BQIiNfpe.js";import{s as t}from"./fields-DtBprXXW.js";var n=e(`
+>>>>>>>> e55d45f (Pages: Home, patient, study, Explore, Imports, Quality):dicom_graph/web/static/app/assets/tree-BCdUiFsZ.js
   query Items($id: ID!) {
     node(id: $id) {
       ... on DataElement {
