@@ -2,7 +2,7 @@ import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { useClient, useQuery } from "urql";
 import { graphql } from "../gql";
-import { textOf } from "../lib/address";
+import { textOf, type TableSearch } from "../lib/address";
 import { bars, type Bar, type Value } from "../lib/bins";
 import { ENTITIES, fieldOf, fieldsOf, PLURAL, plural, show, titleOf, type Entity } from "../lib/fields";
 import { formatFilter, parseFilter, toGraphQL, type Filter } from "../lib/filters";
@@ -28,7 +28,7 @@ const titled = (entity: Entity, key: string) => { const field = fieldOf(entity, 
 
 /** Counts by one key, or by two. */
 export function Explore() {
-  const search = useSearch({ strict: false });
+  const search: TableSearch = useSearch({ strict: false });
   const navigate = useNavigate();
   const given = textOf(search, "of");
   const entity: Entity = ENTITIES.find((each) => each === given) ?? "series";

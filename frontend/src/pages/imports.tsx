@@ -99,10 +99,9 @@ function Start({ canSync, started }: { canSync: boolean; started: (id: string) =
     for (const file of files) form.append("file", file, file.name);
     try {
       const answer = await fetch(at(`/upload?mode=${mode.toLowerCase()}`), { method: "POST", body: form, headers: { "X-Requested-With": "pages" } });
-      const body = (await answer.json()) as { id?: string; job?: string | { id: string }; errors?: { message: string }[] };
-      const job = body.id ?? (typeof body.job === "object" ? body.job.id : body.job);
-      if (!answer.ok || !job) setRefused(body.errors?.[0]?.message ?? "The server did not take the files.");
-      else started(job);
+      const body = (await answer.json()) as { jobId?: string; errors?: { message: string }[] };
+      if (!answer.ok || !body.jobId) setRefused(body.errors?.[0]?.message ?? "The server did not take the files.");
+      else started(body.jobId);
     } catch { setRefused("The server cannot be reached: nothing was sent."); }
     setSending("");
   };

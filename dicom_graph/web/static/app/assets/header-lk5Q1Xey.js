@@ -1,8 +1,12 @@
+<<<<<<< HEAD:dicom_graph/web/static/app/assets/header-Yyz4nC7B.js
 <<<<<<<< HEAD:dicom_graph/web/static/app/assets/header-F8hEOA1J.js
 import{a as e,i as t,n,t as r}from"./main-BpoBxIa9.js";import{H as i,a,f as o,g as s,h as c,i as l,l as u,n as d,p as f,r as p}from"./states-_QSAULSl.js";import{t as m}from"./esm-BTZA_3h7.js";import{a as h,c as g,o as _}from"./fields-BhL0PnN7.js";import{n as v,t as y}from"./tree-DEgXKCZr.js";import{t as b}from"./code-odlVh0-1.js";import{r as x,t as S}from"./jsx-runtime-BX5dh3L7.js";var C=x(i(),1),w=S(),T=g(`
 ========
 import{a as e,o as t,r as n,t as r}from"./main-RZQLYV1q.js";import{n as i,t as a}from"./useNavigate-C8NB7JNZ.js";import{t as o}from"./esm-Cqsiq0SC.js";import{C as s,G as c,U as l,a as u,h as d,i as f,n as p,o as m,p as h,r as g,u as _}from"./states-BQIiNfpe.js";import{o as v,s as y}from"./fields-DtBprXXW.js";import{n as b,t as x}from"./tree-BCdUiFsZ.js";import{t as S}from"./code-DJd6o7nD.js";var C=c(l(),1),w=s(),T=m(`
 >>>>>>>> e55d45f (Pages: Home, patient, study, Explore, Imports, Quality):dicom_graph/web/static/app/assets/header-Yyz4nC7B.js
+=======
+import{a as e,o as t,r as n,t as r}from"./main-C1plWwMn.js";import{n as i,t as a}from"./useNavigate-C8NB7JNZ.js";import{t as o}from"./esm-kosw9c5S.js";import{C as s,G as c,U as l,a as u,h as d,i as f,n as p,o as m,p as h,r as g,u as _}from"./states-BQIiNfpe.js";import{o as v,s as y}from"./fields-DtBprXXW.js";import{n as b,t as x}from"./tree-BCdUiFsZ.js";import{t as S}from"./code-DJd6o7nD.js";var C=c(l(),1),w=s(),T=m(`
+>>>>>>> 41eb8e1 (Pages: uploads follow their import; edges):dicom_graph/web/static/app/assets/header-lk5Q1Xey.js
   query HeaderPage($uid: String!) {
     imageByUid(uid: $uid) {
       id uid number sopClassUid warnings headerJsonUrl fileUrl missingSince

@@ -1,4 +1,4 @@
-import{a as e,o as t}from"./main-RZQLYV1q.js";import{C as n,a as r,h as i,i as a,n as o,o as s,r as c,u as l}from"./states-BQIiNfpe.js";import{o as u,s as d}from"./fields-DtBprXXW.js";import{t as f}from"./cards-DQZRvoOS.js";var p=n(),m=s(`
+import{a as e,o as t}from"./main-C1plWwMn.js";import{C as n,a as r,h as i,i as a,n as o,o as s,r as c,u as l}from"./states-BQIiNfpe.js";import{o as u,s as d}from"./fields-DtBprXXW.js";import{t as f}from"./cards-COtTcO7D.js";var p=n(),m=s(`
   query StudyPage($uid: String!) {
     studyByUid(uid: $uid) {
       id uid description date time created nSeries nImages zipUrl

@@ -1,4 +1,4 @@
-import{a as e,n as t,r as n}from"./main-RZQLYV1q.js";import{n as r,t as i}from"./useNavigate-C8NB7JNZ.js";import{C as a,a as o,h as s,i as c,n as l,o as u,r as d}from"./states-BQIiNfpe.js";import{o as f,s as p}from"./fields-DtBprXXW.js";import{n as m}from"./rows-nIhJuONS.js";import{t as h}from"./picture-DEElpYl3.js";import{t as g}from"./progress-B3hPq_58.js";var _=a(),v=u(`query HomeTotals { patients { totalCount } studies { totalCount } series { totalCount } images { totalCount } }`),y=u(`
+import{a as e,n as t,r as n}from"./main-C1plWwMn.js";import{n as r,t as i}from"./useNavigate-C8NB7JNZ.js";import{C as a,a as o,h as s,i as c,n as l,o as u,r as d}from"./states-BQIiNfpe.js";import{o as f,s as p}from"./fields-DtBprXXW.js";import{n as m}from"./rows-nIhJuONS.js";import{t as h}from"./picture-DEElpYl3.js";import{t as g}from"./progress-F_RWW0PT.js";var _=a(),v=u(`query HomeTotals { patients { totalCount } studies { totalCount } series { totalCount } images { totalCount } }`),y=u(`
   query HomeLatest($orderBy: [StudyOrder!]) {
     studies(first: 8, orderBy: $orderBy) {
       nodes {

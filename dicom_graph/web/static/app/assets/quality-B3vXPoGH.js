@@ -1,4 +1,4 @@
-import{a as e}from"./main-RZQLYV1q.js";import{C as t,a as n,h as r,i,o as a,r as o}from"./states-BQIiNfpe.js";import{o as s,s as c}from"./fields-DtBprXXW.js";import{t as l}from"./picture-DEElpYl3.js";var u=t(),d=a(`
+import{a as e}from"./main-C1plWwMn.js";import{C as t,a as n,h as r,i,o as a,r as o}from"./states-BQIiNfpe.js";import{o as s,s as c}from"./fields-DtBprXXW.js";import{t as l}from"./picture-DEElpYl3.js";var u=t(),d=a(`
   query Quality {
     warned: series(filter: { hasWarnings: true }, orderBy: [{ field: ID, direction: DESC }], first: 50) {
       totalCount

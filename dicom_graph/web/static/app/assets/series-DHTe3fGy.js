@@ -1,8 +1,12 @@
+<<<<<<< HEAD:dicom_graph/web/static/app/assets/series-DAIZQ3vF.js
 <<<<<<<< HEAD:dicom_graph/web/static/app/assets/series-DCny2FaS.js
 import{a as e,i as t,n,t as r}from"./main-BpoBxIa9.js";import{H as i,a,g as o,h as s,i as c,l,n as u,p as d,r as f}from"./states-_QSAULSl.js";import{a as p,c as m,o as h}from"./fields-BhL0PnN7.js";import{t as g}from"./code-odlVh0-1.js";import{r as _,t as v}from"./jsx-runtime-BX5dh3L7.js";var y=_(i(),1),b=v(),x=m(`
 ========
 import{a as e,o as t,r as n,t as r}from"./main-RZQLYV1q.js";import{n as i,t as a}from"./useNavigate-C8NB7JNZ.js";import{C as o,G as s,U as c,a as l,h as u,i as d,n as f,o as p,r as m,u as h}from"./states-BQIiNfpe.js";import{o as g,s as _}from"./fields-DtBprXXW.js";import{t as v}from"./code-DJd6o7nD.js";var y=s(c(),1),b=o(),x=p(`
 >>>>>>>> e55d45f (Pages: Home, patient, study, Explore, Imports, Quality):dicom_graph/web/static/app/assets/series-DAIZQ3vF.js
+=======
+import{a as e,o as t,r as n,t as r}from"./main-C1plWwMn.js";import{n as i,t as a}from"./useNavigate-C8NB7JNZ.js";import{C as o,G as s,U as c,a as l,h as u,i as d,n as f,o as p,r as m,u as h}from"./states-BQIiNfpe.js";import{o as g,s as _}from"./fields-DtBprXXW.js";import{t as v}from"./code-DJd6o7nD.js";var y=s(c(),1),b=o(),x=p(`
+>>>>>>> 41eb8e1 (Pages: uploads follow their import; edges):dicom_graph/web/static/app/assets/series-DHTe3fGy.js
   query Pixels($uid: String!) {
     imageByUid(uid: $uid) { id pixels { shape dtype windowCenter windowWidth minimum maximum photometricInterpretation } }
   }
