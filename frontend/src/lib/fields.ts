@@ -1,4 +1,5 @@
 import { FIELDS } from "../generated/fields";
+import type { FieldName } from "../gql/graphql";
 
 export type Entity = keyof typeof FIELDS;
 export interface Field {
@@ -19,6 +20,11 @@ export function fieldsOf(entity: Entity): readonly Field[] {
 
 export function fieldOf(entity: Entity, name: string): Field | undefined {
   return fieldsOf(entity).find((field) => field.name === name || field.keyword === name);
+}
+
+/** The name of a field in enums of fields. */
+export function enumName(name: string): FieldName {
+  return name.replace(/[A-Z]/g, (capital) => `_${capital}`).toUpperCase() as FieldName;
 }
 
 const WORDS: Record<string, string> = {

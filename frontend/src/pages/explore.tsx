@@ -4,7 +4,8 @@ import { useClient, useQuery } from "urql";
 import { graphql } from "../gql";
 import { textOf, type TableSearch } from "../lib/address";
 import { bars, type Bar, type Value } from "../lib/bins";
-import { ENTITIES, fieldOf, fieldsOf, PLURAL, plural, show, titleOf, type Entity } from "../lib/fields";
+import type { FieldName } from "../gql/graphql";
+import { ENTITIES, enumName, fieldOf, fieldsOf, PLURAL, plural, show, titleOf, type Entity } from "../lib/fields";
 import { formatFilter, parseFilter, toGraphQL, type Filter } from "../lib/filters";
 import { Chips } from "../parts/chips";
 import { Code } from "../parts/code";
@@ -13,15 +14,15 @@ import { useKeys } from "../parts/keys";
 import { Failure, Loading } from "../parts/states";
 
 const VALUES = graphql(`
-  query ExploreValues($entity: EntityType!, $field: String, $keyword: String, $filter: FacetFilter) {
+  query ExploreValues($entity: EntityType!, $field: FieldName, $keyword: String, $filter: FacetFilter) {
     facet(entity: $entity, field: $field, keyword: $keyword, filter: $filter, first: 500) { value count }
   }
 `);
 const SKIPPED = new Set(["uid", "created", "modified", "datetime", "latestStudyTime"]);
 
 /** What a key asks: a field, or with @ the keyword of any element. */
-function asked(key: string): { field?: string; keyword?: string } {
-  return key.startsWith("@") ? { keyword: key.slice(1) } : { field: key };
+function asked(key: string): { field?: FieldName; keyword?: string } {
+  return key.startsWith("@") ? { keyword: key.slice(1) } : { field: enumName(key) };
 }
 const named = (entity: Entity, key: string) => (key.startsWith("@") ? `header.${key.slice(1)}` : `${entity}.${key}`);
 const titled = (entity: Entity, key: string) => { const field = fieldOf(entity, key); return key.startsWith("@") ? key.slice(1) : field ? titleOf(field) : key; };

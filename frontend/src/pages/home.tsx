@@ -45,8 +45,8 @@ export function Home() {
   const viewer = useViewer();
   const [totals] = useQuery({ query: TOTALS });
   const [latest, again] = useQuery({ query: LATEST, variables: { orderBy: byImport ? [{ field: "CREATED" as const, direction: "DESC" as const }] : [{ field: "DATE" as const, direction: "DESC" as const }] } });
-  const [modalities] = useQuery({ query: FACET, variables: { entity: "SERIES", field: "modality" } });
-  const [scanners] = useQuery({ query: FACET, variables: { entity: "SERIES", field: "manufacturerModelName" } });
+  const [modalities] = useQuery({ query: FACET, variables: { entity: "SERIES", field: "MODALITY" } });
+  const [scanners] = useQuery({ query: FACET, variables: { entity: "SERIES", field: "MANUFACTURER_MODEL_NAME" } });
   const [jobs] = useQuery({ query: JOBS });
   const [attention] = useQuery({ query: ATTENTION });
   const counts = totals.data;

@@ -1,6 +1,6 @@
 import { useState } from "react";
 import { useQuery } from "urql";
-import { fieldOf, show, titleOf, type Entity } from "../lib/fields";
+import { enumName, fieldOf, show, titleOf, type Entity } from "../lib/fields";
 import { toGraphQL, type Condition, type Filter } from "../lib/filters";
 import { FACET } from "../lib/rows";
 import { Icon } from "./icons";
@@ -39,7 +39,7 @@ function Values({ entity, name, filters, add }: { entity: Entity; name: string; 
   const filter = toGraphQL(filters, entity);
   const [{ data, error, fetching }, again] = useQuery({
     query: FACET,
-    variables: { entity: entity.toUpperCase() as "SERIES", field: name.replace(/[A-Z]/g, (capital) => `_${capital}`).toUpperCase() as "UID", filter: filter ? { [entity]: filter } : null },
+    variables: { entity: entity.toUpperCase() as "SERIES", field: enumName(name), filter: filter ? { [entity]: filter } : null },
   });
   if (error) return <Failure error={error} again={() => { again({ requestPolicy: "network-only" }); }} />;
   if (!data) return fetching ? <Loading what="values" /> : null;

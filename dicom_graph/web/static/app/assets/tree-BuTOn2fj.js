@@ -1,8 +1,4 @@
-<<<<<<<< HEAD:dicom_graph/web/static/app/assets/tree-DEgXKCZr.js
-import{c as e,o as t}from"./fields-BhL0PnN7.js";var n=e(`
-========
-import{o as e}from"./states-BQIiNfpe.js";import{s as t}from"./fields-DtBprXXW.js";var n=e(`
->>>>>>>> e55d45f (Pages: Home, patient, study, Explore, Imports, Quality):dicom_graph/web/static/app/assets/tree-BCdUiFsZ.js
+import{o as e}from"./states-B8AfNCOr.js";import{c as t}from"./fields-mPPnWufn.js";var n=e(`
   query Items($id: ID!) {
     node(id: $id) {
       ... on DataElement {

@@ -1,4 +1,4 @@
-import{o as e}from"./states-BQIiNfpe.js";var t=e(`
+import{o as e}from"./states-B8AfNCOr.js";var t=e(`
   query PatientRows($filter: PatientFilter, $search: String, $orderBy: [PatientOrder!], $after: String, $first: Int) {
     rows: patients(filter: $filter, search: $search, orderBy: $orderBy, first: $first, after: $after) {
       nodes {
@@ -50,7 +50,7 @@ import{o as e}from"./states-BQIiNfpe.js";var t=e(`
     }
   }
 `),a=e(`query PatientCount($filter: PatientFilter, $search: String) { rows: patients(filter: $filter, search: $search) { totalCount } }`),o=e(`query StudyCount($filter: StudyFilter, $search: String) { rows: studies(filter: $filter, search: $search) { totalCount } }`),s=e(`query SeriesCount($filter: SeriesFilter, $search: String) { rows: series(filter: $filter, search: $search) { totalCount } }`),c=e(`query ImageCount($filter: ImageFilter, $search: String) { rows: images(filter: $filter, search: $search) { totalCount } }`),l={patient:t,study:n,series:r,image:i},u={patient:a,study:o,series:s,image:c},d=e(`
-  query Facet($entity: EntityType!, $field: String, $keyword: String, $filter: FacetFilter) {
+  query Facet($entity: EntityType!, $field: FieldName, $keyword: String, $filter: FacetFilter) {
     facet(entity: $entity, field: $field, keyword: $keyword, filter: $filter, first: 8) { value count }
   }
 `),f=e(`

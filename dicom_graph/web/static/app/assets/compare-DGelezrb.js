@@ -1,12 +1,4 @@
-<<<<<<< HEAD:dicom_graph/web/static/app/assets/compare-VV3RHjK7.js
-<<<<<<<< HEAD:dicom_graph/web/static/app/assets/compare-zEL0FPFi.js
-import{H as e,a as t,g as n,h as r,i,l as a,n as o,p as s,r as c}from"./states-_QSAULSl.js";import{c as l}from"./fields-BhL0PnN7.js";import{n as u}from"./main-BpoBxIa9.js";import{r as d}from"./tree-DEgXKCZr.js";import{r as f,t as p}from"./jsx-runtime-BX5dh3L7.js";var m=f(e(),1),h=p(),g=l(`
-========
-import{n as e,t}from"./useNavigate-C8NB7JNZ.js";import{C as n,G as r,U as i,a,h as o,i as s,n as c,o as l,r as u,u as d}from"./states-BQIiNfpe.js";import{r as f}from"./main-RZQLYV1q.js";import{r as p}from"./tree-BCdUiFsZ.js";var m=r(i(),1),h=n(),g=l(`
->>>>>>>> e55d45f (Pages: Home, patient, study, Explore, Imports, Quality):dicom_graph/web/static/app/assets/compare-VV3RHjK7.js
-=======
-import{n as e,t}from"./useNavigate-C8NB7JNZ.js";import{C as n,G as r,U as i,a,h as o,i as s,n as c,o as l,r as u,u as d}from"./states-BQIiNfpe.js";import{r as f}from"./main-C1plWwMn.js";import{r as p}from"./tree-BCdUiFsZ.js";var m=r(i(),1),h=n(),g=l(`
->>>>>>> 41eb8e1 (Pages: uploads follow their import; edges):dicom_graph/web/static/app/assets/compare-tCzyi8vp.js
+import{n as e,t}from"./useNavigate-BE-nuXat.js";import{C as n,G as r,U as i,a,h as o,i as s,n as c,o as l,r as u,u as d}from"./states-B8AfNCOr.js";import{r as f}from"./main-BQg0dWF5.js";import{r as p}from"./tree-BuTOn2fj.js";var m=r(i(),1),h=n(),g=l(`
   query CompareOne($uid: String!) {
     imageByUid(uid: $uid) {
       id uid number
