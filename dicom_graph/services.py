@@ -49,11 +49,11 @@ class Limits:
 class ParseFilter(Protocol):
     """Reads a filter by the grammar of the schema."""
 
-    def __call__(self, entity: str, text: str, *, counts: bool) -> Condition | None:
+    def __call__(self, entity: str, text: str, limits: Limits) -> Condition | None:
         """The condition; None where nothing is asked. Raises BadInput."""
 
 
-def _no_filters(entity: str, text: str, *, counts: bool) -> Condition | None:
+def _no_filters(entity: str, text: str, limits: Limits) -> Condition | None:
     raise BadInput("there are no filters here")
 
 

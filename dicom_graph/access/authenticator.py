@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from dicom_graph.access.addresses import shared_by
 from dicom_graph.access.principal import (
     EVERYONE,
     Principal,
@@ -177,15 +178,16 @@ class Authenticator:
         stored = user.password_hash if user is not None and not user.disabled else None
         if user is not None and self._passwords.is_known(stored, given.password):
             return principal_of(user, self._ungrouped)
-        both = (given.address, given.name)
+        client = shared_by(given.address)
+        both = (client, given.name)
         async with self._verifying:
-            self._addresses.check(given.address)
+            self._addresses.check(client)
             self._names.check(both)
             right = await asyncio.to_thread(self._passwords.is_right, stored, given.password)
             if right and user is not None:
                 self._names.succeeded(both)
                 return principal_of(user, self._ungrouped)
-            self._addresses.failed(given.address)
+            self._addresses.failed(client)
             self._names.failed(both)
         return None
 

@@ -7,6 +7,7 @@ from dicom_graph.errors import BadInput
 from dicom_graph.graph.context import Info
 from dicom_graph.imaging.bulk_data import read_from_images
 from dicom_graph.store.read.elements import ElementRow
+from dicom_graph.store.work import current_work
 
 _MAX_IMAGES = 10
 
@@ -15,6 +16,14 @@ async def load_bytes(info: Info, row: ElementRow, limit: int) -> bytes:
     """The bytes of an element. Raises BadInput beyond the limit, or where the file is gone."""
     if row.length > limit:
         raise BadInput(f"the value has {row.length} bytes, more than the limit of {limit}")
+    most = info.context.services.limits.answer_bytes
+    in_base64 = row.length * 4 // 3
+    if in_base64 > most:
+        raise BadInput(
+            f"in base64 the value has {in_base64:,} bytes, and an answer at most {most:,} "
+            "(DICOM_GRAPH_MAX_ANSWER_BYTES)",
+            ErrorCode.MAX_ANSWER_BYTES,
+        )
     if row.raw is not None:
         return row.raw
     if info.context.store.is_deidentified:
@@ -23,6 +32,8 @@ async def load_bytes(info: Info, row: ElementRow, limit: int) -> bytes:
         )
     store, checker = info.context.store, info.context.imaging.files
     images = await store.images_of_element(row.id, limit=_MAX_IMAGES)
+    # Before it is read: its bytes, and their base64.
+    await current_work().hold_and_share(row.length * 7 // 3)
     found = await read_from_images(checker, store, images, row.tag, row.sha256 or b"")
     if found is not None:
         return found

@@ -8,15 +8,16 @@ from strawberry.types.arguments import convert_argument
 
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.errors import BadInput
-from dicom_graph.graph.limits.arguments import NestedTooDeeply, names_counts
-from dicom_graph.graph.limits.limits import COUNTS_OFF
+from dicom_graph.graph.limits.arguments import NestedTooDeeply, conditions, names_counts
+from dicom_graph.graph.limits.limits import COUNTS_OFF, too_many_conditions
 from dicom_graph.graph.registry import ENTITIES
+from dicom_graph.services import Limits
 from dicom_graph.store.read import Condition
 
 
-def condition_from_json(entity: str, text: str, *, counts: bool = True) -> Condition | None:
+def condition_from_json(entity: str, text: str, limits: Limits) -> Condition | None:
     """The condition of a filter such as `{"modality": {"eq": "MR"}}`. Raises BadInput, also for
-    one by counts where these are not offered.
+    one by counts where these are not offered, and one of too many conditions.
     """
     # Here, since the schema is made of the types, and they of the inputs.
     from dicom_graph.graph.schema import schema
@@ -25,8 +26,12 @@ def condition_from_json(entity: str, text: str, *, counts: bool = True) -> Condi
     named = schema._schema.type_map[filters.__name__]
     try:
         given = json.loads(text)
+        n_conditions = conditions(given)
+        if n_conditions > limits.conditions:
+            message = too_many_conditions(n_conditions, limits.conditions).message
+            raise BadInput(message, ErrorCode.BAD_FILTER)
         validate_input_value(given, named, _refuse)  # type: ignore[arg-type]
-        if not counts and names_counts(given):
+        if not limits.counts and names_counts(given):
             raise BadInput(COUNTS_OFF, ErrorCode.COUNTS_OFF)
         value = coerce_input_value(given, named)  # type: ignore[arg-type]
         made = convert_argument(

@@ -90,8 +90,8 @@ async def series_table(request: Request) -> Response:
         raise ImagingError(f"at most {_MAX_COLUMNS} columns", ErrorCode.BAD_INPUT)
     given = parameters.text("filter")
     services: Services = request.app.state.services
-    counts = services.limits.counts
-    wanted = services.parse_filter("series", given, counts=counts) if given is not None else None
+    limits = services.limits
+    wanted = services.parse_filter("series", given, limits) if given is not None else None
     lines = series_csv(store_of(request), wanted, named_columns(names))
     # What is wrong with a filter is known only when the database is asked: before the answer.
     head = [await anext(lines), await anext(lines)]

@@ -78,17 +78,12 @@ def guessed_passwords(ground: Ground) -> str:
 
 def all_at_once(ground: Ground) -> str:
     """All of these together, and heads without an end; then a login."""
-    scale = _scale(ground)
     with guarded(ground) as site:
         site.ask()
         url = f"{site.served.url}/graphql"
         guess = partial(httpx.post, url, json={}, auth=("Jo", "wrong"), timeout=30)
         attempts = [partial(endless, site.served, name) for name in ("fields", "a value")]
-        attempts += [
-            partial(_come_and_go, site, _SLOW_LOGIN, 505 // scale),
-            partial(_come_and_go, site, upgrade(), 2000 // scale),
-            partial(_come_and_go, site, b"", 1100 // scale),
-        ]
+        attempts += [partial(come_and_go, site, *each) for each in strangers(ground)]
         with again_and_again(guess, *attempts):
             end = time.monotonic() + max(ground.seconds, 3.0)
             while time.monotonic() < end or len(site.times) < 6:
@@ -100,7 +95,14 @@ def all_at_once(ground: Ground) -> str:
         return site.told()
 
 
-def _come_and_go(site: Site, sent: bytes, count: int) -> None:
+def strangers(ground: Ground) -> list[tuple[bytes, int]]:
+    """What each crowd of them sends, and how many they are."""
+    scale = _scale(ground)
+    return [(_SLOW_LOGIN, 505 // scale), (upgrade(), 2000 // scale), (b"", 1100 // scale)]
+
+
+def come_and_go(site: Site, sent: bytes, count: int) -> None:
+    """A crowd for half a second."""
     with crowd(site.served, sent, count):
         time.sleep(0.5)
 

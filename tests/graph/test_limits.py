@@ -19,7 +19,7 @@ from dicom_graph.importing.background import JobRunner
 from dicom_graph.services import Limits, Services
 from dicom_graph.store.engine import Database
 from dicom_graph.store.read import Store
-from tests.make import make_series
+from tests.make import make_file, make_series
 
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 SMALL = Limits(depth=6, aliases=3, tokens=100, directives=2, selections=8, cost=5000, seconds=30)
@@ -256,3 +256,22 @@ async def test_an_answer_is_refused_by_its_own_bytes(
     assert (await ask(query, Limits(answer_bytes=int(size * 1.1)))).errors is None
     (error,) = (await ask(query, Limits(answer_bytes=int(size * 0.7)))).errors
     assert error.extensions["code"] == "MAX_ANSWER_BYTES"
+
+
+@on_sqlite
+async def test_bytes_that_no_answer_could_hold_are_not_read(
+    ask: Ask, import_files: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "large.dcm"
+    make_file(path, EncapsulatedDocument=b"x" * 300_000)
+    import_files(path)
+    # Whoever reads them says that the file is gone.
+    path.unlink()
+    bytes_of = """{ images { nodes { header { element(keyword: "EncapsulatedDocument") {
+        bytes(limit: 2000000000) } } } } }"""
+    values_of = bytes_of.replace("bytes(", "values { ... on OtherByteValue { bytes(", 1)
+    values_of = values_of.replace(") }", ") } } }", 1)
+    for query in (bytes_of, values_of):
+        for limit, code in ((300_000, "MAX_ANSWER_BYTES"), (500_000, "FILE_GONE")):
+            (error,) = (await ask(query, Limits(answer_bytes=limit))).errors
+            assert error.extensions["code"] == code

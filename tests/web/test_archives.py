@@ -7,6 +7,7 @@ import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote
 
 import httpx
@@ -151,3 +152,23 @@ def test_a_filter_and_elements_as_columns(archive: Archive) -> None:
     assert row["AnatomicRegionSequence"] == ""
     none = json.dumps({"modality": {"eq": "XX"}})
     assert rows_of(archive.get("/series.csv", params={"filter": none})) == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "is_allowed"),
+    [
+        ({"or": [{"modality": {"eq": "MR"}}] * 250}, True),
+        ({"or": [{"modality": {"eq": "MR"}}] * 251}, False),
+        ({"modality": {"eq": "MR", "in": ["MR"] * 5000}, "or": [{}] * 220}, False),
+        ({"images": {"some": {"header": {"elements": [{"exists": True}] * 300}}}}, False),
+        ({"not": {"and": [{"uid": {"contains": "1" * 20_000}}] * 2, "or": [{}] * 220}}, False),
+    ],
+)
+def test_the_conditions_of_a_filter_are_counted(
+    archive: Archive, wanted: dict[str, Any], is_allowed: bool
+) -> None:
+    answer = archive.get(
+        "/series.csv", params={"filter": json.dumps(wanted, separators=(",", ":"))}
+    )
+    assert answer.status_code == (200 if is_allowed else 400)
+    assert is_allowed or "at most 250 are allowed" in answer.json()["errors"][0]["message"]
