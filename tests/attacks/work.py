@@ -208,13 +208,15 @@ def everything(ground: Ground) -> str:
         attempts += [partial(come_and_go, site, *each) for each in strangers(ground)]
         with again_and_again(*attempts), Health(site) as health:
             end = time.monotonic() + max(ground.seconds * 6, 5.0)
-            while time.monotonic() < end or len(site.times) < 3:
-                site.ask()
+            while time.monotonic() < end:
+                # The user waits behind what they ask themselves.
+                with suppress(httpx.TimeoutException):
+                    site.ask()
         site.ask()
         assert site.most < _GIGABYTE, site.most
         return (
-            f"{asked.told()}; /healthz took {health.longest:.2f} s at most; {site.told()}; "
-            f"{health.decoders >> 20} MB at most in a decoder"
+            f"{asked.told()}; /healthz took {health.longest:.2f} s at most; {site.told()} in the "
+            f"server's own process, {health.decoders >> 20} MB in a decoder"
         )
 
 
