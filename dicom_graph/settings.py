@@ -419,10 +419,15 @@ def load_settings(**overrides: object) -> Settings:
     if unknown is not None:
         raise SettingsError(unknown)
     given = {name: value for name, value in overrides.items() if value is not None}
+    named = given.get("database_url")
+    if isinstance(named, str) and named and not re.match(r"[a-z0-9+]+:", named):
+        given["database_url"] = f"sqlite:///{Path(named).expanduser().absolute()}"
     try:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
         message = first["msg"].removeprefix("Value error, ")
         name = f"DICOM_GRAPH_{first['loc'][0]!s}: ".upper() if first["loc"] else ""
+        if first["loc"] == ("database_url",) and "database_url" in given:
+            name, message = "--database: ", f"{message}, or is the path of a file"
         raise SettingsError(name + message) from None

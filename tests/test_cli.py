@@ -43,6 +43,7 @@ def test_import_reports_in_words_or_json(run: Run, tmp_path: Path) -> None:
         "0 failed\n"
         "  skipped: 1 × a text file\n"
         "  `--verbose` names each of them\n"
+        f"written to {url}\n"
     )
     (folder / "bad.dcm").write_bytes(BAD)
     done = run("import", folder, "--json", "--database", url)

@@ -61,7 +61,7 @@ def test_jobs_are_listed_shown_cancelled_and_retried(run: Run, tmp_path: Path) -
     database.close_writer()
     assert run("jobs", "cancel", "3").stdout == "cancelled\n"
     assert_one_line(run("jobs", "cancel", "3"), "has ended")
-    lines = run("jobs", "list", "--last", "2").stdout.splitlines()
+    lines = run("jobs", "list", "--last", "2").stdout.splitlines()[1:]
     assert [line.split()[0] for line in lines] == ["3", "2"]
     assert "CANCELLED" in lines[0]
     assert "1 failed" in run("jobs", "show", "1").stdout

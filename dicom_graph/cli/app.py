@@ -163,6 +163,8 @@ def import_files(
             progress=show,
         )
     print(as_json(report) if in_json else as_text(report, verbose=verbose))  # noqa: T201
+    if not in_json:
+        print(f"written to {database.safe_url}")  # noqa: T201
     sys.exit(exit_status(report))
 
 

@@ -82,6 +82,7 @@ def export(
         _end(f"{to} cannot be written: {error.strerror}")
     if ending == ".zip" and MISSING in zipfile.ZipFile(to).namelist():
         _end(f"{to} is written, but lacks files: its {MISSING} names them")
+    _say(f"{to}: {to.stat().st_size:,} bytes")
 
 
 def _checker(settings: Settings) -> FileChecker:

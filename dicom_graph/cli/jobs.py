@@ -45,6 +45,8 @@ PruneOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 JobId = Annotated[int, typer.Argument(help="The import's number.", show_default=False)]
 
+_HEADS = f"{'id':>6}  {'begun (UTC)':<19}  {'origin':<6}  {'status':<11}  what"
+
 
 def sync(
     paths: Folders,
@@ -157,7 +159,10 @@ def list_(
     """List imports, the latest first."""
     database = open_database(start(database_url))
     with database.read_sync() as connection:
-        for job in list_jobs(connection, last):
+        found = list_jobs(connection, last)
+        if found:
+            print(_HEADS)  # noqa: T201
+        for job in found:
             print(_line(job))  # noqa: T201
 
 
@@ -235,4 +240,7 @@ def _report_of(database: Database, job_id: int) -> Report:
 
 def _line(job: JobSummary) -> str:
     moment = f"{job.created:%Y-%m-%d %H:%M:%S}"
-    return f"{job.id:>6}  {moment}  {job.origin:<6}  {job.status:<11}  {', '.join(job.paths)}"
+    what = ", ".join(job.paths)
+    if job.retry_of is not None:
+        what = f"the failures of {job.retry_of}: {what}"
+    return f"{job.id:>6}  {moment}  {job.origin:<6}  {job.status:<11}  {what}"

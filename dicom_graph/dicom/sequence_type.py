@@ -32,13 +32,15 @@ class SequenceType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SequenceTypeInputs:
-    """What the sequence type depends on. An empty tuple is an element that is missing or empty."""
+    """What the sequence type depends on. An empty tuple is an element that is empty; None, one that
+    is missing, which no rule about it matches.
+    """
 
     modality: str | None = None
-    scanning_sequence: tuple[str, ...] = ()
-    sequence_variant: tuple[str, ...] = ()
-    image_type: tuple[str, ...] = ()
-    scan_options: tuple[str, ...] = ()
+    scanning_sequence: tuple[str, ...] | None = ()
+    sequence_variant: tuple[str, ...] | None = ()
+    image_type: tuple[str, ...] | None = ()
+    scan_options: tuple[str, ...] | None = ()
     phase_encoding_direction: str | None = None
 
 
@@ -90,7 +92,7 @@ class _Rule:
             (self.image_type, inputs.image_type),
             (self.scan_options, inputs.scan_options),
         )
-        if not all(test is None or test(codes) for test, codes in pairs):
+        if not all(test is None or (codes is not None and test(codes)) for test, codes in pairs):
             return False
         return self.direction is None or self.direction(inputs.phase_encoding_direction)
 

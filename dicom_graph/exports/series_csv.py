@@ -31,8 +31,11 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def named_columns(names: Sequence[str]) -> list[tuple[str, list[Step]]]:
-    """Elements as columns: each a keyword, a tag or a path into sequences. Raises BadInput."""
-    return [(name, parse_path(name)) for name in names]
+    """Elements as columns: each a keyword, a tag or a path into sequences; one that is there
+    already, in every table or by an earlier name, is none of its own. Raises BadInput.
+    """
+    parsed = [(name, parse_path(name)) for name in dict.fromkeys(names)]
+    return [(name, steps) for name, steps in parsed if name not in COLUMNS]
 
 
 async def series_csv(

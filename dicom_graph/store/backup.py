@@ -25,6 +25,8 @@ def back_up(database: Database, target: Path, *, force: bool = False) -> int:
             "and pg_restore brings it back"
         )
     require_file(database)
+    if not Path(str(database.url.database)).is_file():
+        raise DatabaseError(f"there is no database at {database.url.database} to back up")
     _require_free(database, target, force=force)
     beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:

@@ -44,9 +44,10 @@ def upgrade(database: Database) -> None:
         try:
             command.upgrade(config, "head")
         except CommandError as error:
-            raise DatabaseError(
-                f"cannot upgrade {database.safe_url}, is it of a newer version? {error}"
-            ) from error
+            found = revision(connection)
+            if found is not None and not _is_known(found):
+                raise DatabaseError(_newer(database)) from error
+            raise DatabaseError(f"cannot upgrade {database.safe_url}: {error}") from error
     with database.writer.begin() as connection:
         begin_readings(connection)
     # Not before: until now it may have been any file, whose rights are not ours to change.
@@ -77,6 +78,8 @@ def require_current(database: Database) -> None:
     database.check()
     with database.read_sync() as connection:
         found = revision(connection)
+    if found is not None and not _is_known(found):
+        raise DatabaseError(_newer(database))
     if found != head():
         raise DatabaseError(
             f"the tables of {database.safe_url} are at revision {found or 'none'}, this version "
@@ -84,6 +87,19 @@ def require_current(database: Database) -> None:
         )
     with database.read_sync() as connection:
         require_users(database, connection)
+
+
+def _is_known(revision: str) -> bool:
+    """Whether this version has the migration of a revision, or a later one."""
+    script = ScriptDirectory.from_config(_config())
+    return revision in {each.revision for each in script.walk_revisions()}
+
+
+def _newer(database: Database) -> str:
+    return (
+        f"the tables of {database.safe_url} are of a newer version of dicom-graph than this one: "
+        "install that version, or use a backup of before its upgrade"
+    )
 
 
 def revision(connection: Connection) -> str | None:

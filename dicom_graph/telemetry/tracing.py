@@ -32,7 +32,7 @@ def configure() -> None:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError:
         log.warning("OTEL_ variables are set, and OpenTelemetry is missing: pip install "
-                    "'dicom-graph[otel]'")  # fmt: skip
+                    "'.[otel]' in a clone")  # fmt: skip
         return
     os.environ.setdefault("OTEL_SERVICE_NAME", "dicom-graph")
     provider = TracerProvider(resource=Resource.create())

@@ -8,7 +8,6 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
@@ -42,6 +41,7 @@ from dicom_graph.web.health import healthz, readyz
 from dicom_graph.web.incoming import IncomingMemory
 from dicom_graph.web.login import Login
 from dicom_graph.web.metrics import sampling, show_metrics
+from dicom_graph.web.middleware.allowed_host import AllowedHostMiddleware
 from dicom_graph.web.middleware.audit import AuditMiddleware
 from dicom_graph.web.middleware.authentication import AuthenticationMiddleware, CredentialSources
 from dicom_graph.web.middleware.errors import UnexpectedErrorMiddleware
@@ -213,9 +213,7 @@ def _middleware(
     """What each request goes through, from the outside in."""
     public = frozenset({"/metrics"} if settings.metrics == "public" else ())
     # Against DNS rebinding: a page elsewhere must not reach this server by its own name.
-    host = Middleware(
-        TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts, www_redirect=False
-    )
+    host = Middleware(AllowedHostMiddleware, settings.allowed_hosts)
     return [
         Middleware(MountedMiddleware),
         Middleware(ObservabilityMiddleware, sources),

@@ -1,11 +1,16 @@
 import json
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dicom_graph.dicom.csa import parse_csa
 from dicom_graph.dicom.csa_paths import csa_value
+from dicom_graph.dicom.entities import EntityReader
+from dicom_graph.dicom.interning import Interner
+from dicom_graph.dicom.reading import read_instance
 from dicom_graph.dicom.sequence_type import (
     SequenceType,
     SequenceTypeInputs,
@@ -13,6 +18,7 @@ from dicom_graph.dicom.sequence_type import (
     sequence_type,
 )
 from tests.data import SHARED, needs_shared, read_header
+from tests.make import make_file
 
 OPA = r"= ORIGINAL\PRIMARY\OTHER"
 DWI_VARIANT = r"= SK\SS or SK\SP or SK\SP\OSP or SK\SS\OSP"
@@ -243,3 +249,22 @@ def test_column_directions_are_those_of_dcm2niix(path, converted):
     inputs = inputs_of(read_header(SHARED / "nih/dicom/20180918Si" / path))
     sidecar = json.loads((SHARED / "nih/reference" / converted).read_text())
     assert inputs.phase_encoding_direction == sidecar["PhaseEncodingDirection"]
+
+
+def test_a_missing_element_matches_no_rule_about_it(tmp_path: Path) -> None:
+    """`../shared/PARITY.md`: dwi_sbref has ScanOptions "= PFP or empty", and "A rule about a
+    missing element does not match".
+    """
+    lists: dict[str, Any] = {
+        "scanning_sequence": ("EP",), "sequence_variant": ("SK", "SS"),
+        "image_type": ("ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"),
+    }  # fmt: skip
+    assert sequence_type(SequenceTypeInputs("MR", **lists, scan_options=())) == "dwi_sbref"
+    assert sequence_type(SequenceTypeInputs("MR", **lists, scan_options=None)) is None
+    made = {"Modality": "MR", "ScanningSequence": "EP", "SequenceVariant": ["SK", "SS"],
+            "ImageType": ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]}  # fmt: skip
+    for more, found in (({}, None), ({"ScanOptions": ""}, "dwi_sbref")):
+        path = make_file(tmp_path / "1.dcm", **made, **more)
+        series = EntityReader().read(read_instance(str(path), Interner()).elements).series
+        assert series is not None
+        assert series.sequence_type == found

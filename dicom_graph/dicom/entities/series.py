@@ -147,9 +147,9 @@ def read_series(by_tag: Elements) -> SeriesFields | None:
 
 
 def _sequence_type_inputs(by_tag: Elements) -> SequenceTypeInputs:
-    def codes(tag: int) -> tuple[str, ...]:
+    def codes(tag: int) -> tuple[str, ...] | None:
         element = by_tag.get(tag)
-        return tuple(filter(None, element.texts)) if element is not None else ()
+        return tuple(filter(None, element.texts)) if element is not None else None
 
     return SequenceTypeInputs(
         modality=values.text(by_tag.get(_MODALITY)),

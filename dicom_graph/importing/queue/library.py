@@ -16,7 +16,7 @@ try:
     from procrastinate.schema import SchemaManager
 except ModuleNotFoundError as missing:
     raise SettingsError(
-        "DICOM_GRAPH_QUEUE: procrastinate is not installed: pip install 'dicom-graph[queue]'"
+        "DICOM_GRAPH_QUEUE: procrastinate is not installed: pip install '.[queue]'"
     ) from missing
 
 QUEUE = "dicom_graph"

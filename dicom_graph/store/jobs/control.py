@@ -39,15 +39,20 @@ class JobSummary(NamedTuple):
     origin: JobOrigin
     status: JobStatus
     paths: list[str]
+    retry_of: int | None
 
 
 def list_jobs(connection: Connection, limit: int) -> list[JobSummary]:
     """The latest jobs, the last first."""
     statement = select(
-        ImportJob.id, ImportJob.created, ImportJob.origin, ImportJob.status, ImportJob.paths
-    )
+        ImportJob.id, ImportJob.created, ImportJob.origin, ImportJob.status, ImportJob.paths,
+        ImportJob.retry_of,
+    )  # fmt: skip
     rows = connection.execute(statement.order_by(ImportJob.id.desc()).limit(limit))
-    return [JobSummary(id, at, JobOrigin(o), JobStatus(s), paths) for id, at, o, s, paths in rows]
+    return [
+        JobSummary(id, at, JobOrigin(o), JobStatus(s), paths, of)
+        for id, at, o, s, paths, of in rows
+    ]
 
 
 def cancel_job(connection: Connection, job_id: int) -> JobStatus:

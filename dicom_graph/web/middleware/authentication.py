@@ -161,13 +161,24 @@ class AuthenticationMiddleware:
             # A browser cannot set headers on a WebSocket: its client may still say who it is.
             if scope["type"] == "websocket" and credentials is None and scope["path"] == "/graphql":
                 return None
-            return _ask_for_name(connection)
+            return _ask_for_name(connection, self._hint(connection, credentials))
         scope["principal"] = principal
         scope["identify"] = identify
         reason = refusal(principal, need_of_route(scope["path"]), scope["path"])
         if reason is not None:
             return ErrorResponse(403, ErrorCode.FORBIDDEN, reason)
         return None
+
+    def _hint(self, connection: HTTPConnection, credentials: Given | None) -> str:
+        """What to do where a proxy names a user, and sends the password that it asked for too."""
+        header = self._sources.proxy_user_header
+        is_both = isinstance(credentials, Basic) and header in connection.headers
+        if not is_both or not is_proxied(connection.scope, self._sources.trusted_proxies):
+            return ""
+        return (
+            f"; the proxy sends {header}, but also an Authorization, which goes before it: let it "
+            'send none (nginx: proxy_set_header Authorization "")'
+        )
 
 
 def identifier(
@@ -181,14 +192,14 @@ def identifier(
     return identify
 
 
-def _ask_for_name(connection: HTTPConnection) -> Response:
+def _ask_for_name(connection: HTTPConnection, hint: str) -> Response:
     headers = connection.headers
     if connection.scope.get("method") == "GET" and "text/html" in headers.get("accept", ""):
         target = connection.url.path + (f"?{connection.url.query}" if connection.url.query else "")
         return RedirectResponse(f"/login?next={quote(target, safe='')}", status_code=303)
     # With Basic in the challenge a browser would open its own dialogue over the page.
     is_page = "sec-fetch-site" in headers
-    message = "log in: HTTP Basic, a bearer token, or /login for a browser"
+    message = f"log in: HTTP Basic, a bearer token, or /login for a browser{hint}"
     response = ErrorResponse(401, ErrorCode.UNAUTHENTICATED, message, {"WWW-Authenticate": _BEARER})
     if not is_page:
         response.headers.append("WWW-Authenticate", _BASIC)
