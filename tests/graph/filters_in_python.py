@@ -266,6 +266,8 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "lte": lambda value, other: value <= other,
     "between": lambda value, ends: ends[0] <= value <= ends[1],
     "contains": lambda value, other: other in value,
+    "ieq": lambda value, other: other.lower() == value.lower(),
+    "iin": lambda value, others: value.lower() in [other.lower() for other in others],
     "icontains": lambda value, other: other.lower() in value.lower(),
     "startsWith": lambda value, other: value.startswith(other),
     "istartsWith": lambda value, other: value.lower().startswith(other.lower()),

@@ -79,7 +79,7 @@ def textual(values: list[str]) -> Wanted:
     piece = st.one_of(
         whole, st.sampled_from(["", "a", "B", "%", "_", "\\", "å", "Å", "RÖM", ".1", "x" * 64])
     )
-    operators = ("contains", "icontains", "startsWith", "istartsWith", "endsWith")
+    operators = ("ieq", "contains", "icontains", "startsWith", "istartsWith", "endsWith")
     return some_of(
         eq=whole, ne=whole, isNull=st.booleans(), **{"in": st.lists(whole, max_size=3)},
         **dict.fromkeys(operators, piece),

@@ -28,12 +28,17 @@ class StringFilter:
     eq: str | None = _op("Is this text.")
     ne: str | None = _op("Is another text, or missing.")
     in_: list[str] | None = _op("Is one of these.", "in")
+    ieq: str | None = _op("Is this text, in either case.")
+    iin: list[str] | None = _op("Is one of these, in either case.")
     contains: str | None = _op("Contains this.")
     icontains: str | None = _op("Contains this, in either case.")
     starts_with: str | None = _op("Begins with this.")
     istarts_with: str | None = _op("Begins with this, in either case.")
     ends_with: str | None = _op("Ends with this.")
-    regex: str | None = _op("Matches this regular expression; PostgreSQL only.")
+    regex: str | None = _op(
+        "Matches this regular expression, anywhere in the text: PostgreSQL's, or on SQLite RE2's, "
+        "which has no back references."
+    )
     is_null: bool | None = _op("Is missing, or is there.")
 
 

@@ -7,7 +7,6 @@ from sqlalchemy import ColumnElement, and_, func, literal, true
 
 from dicom_graph.store.read.conditions import Test
 from dicom_graph.store.sql.dialect import (
-    FilterError,
     array_count,
     array_items,
     array_length,
@@ -24,13 +23,15 @@ def compare(sqlite: bool, column: ColumnElement[Any], test: Test) -> ColumnEleme
     if operator == "is_null":
         return column.is_(None) if value else column.is_not(None)
     if operator == "regex":
-        return _regex(sqlite, column, value)
+        return matches_regex(sqlite, column, value)
     if operator == "ne":
         return column.is_distinct_from(value)
     if operator == "eq" and isinstance(value, tuple):
         return column == literal(list(value), Json)
     if operator in ("exactly", "contains_all", "contains_any", "any", "length"):
         return _list(sqlite, column, test)
+    if operator == "iin":
+        return fold_case(column).in_([fold_case(literal(each)) for each in value])
     if operator in _FOLDED:
         return _FOLDED[operator](fold_case(column), fold_case(literal(value)))
     return _PLAIN[operator](column, value)
@@ -39,12 +40,6 @@ def compare(sqlite: bool, column: ColumnElement[Any], test: Test) -> ColumnEleme
 def passes_null(test: Test) -> bool:
     """Whether a missing value passes the test."""
     return test.operator == "ne" or (test.operator == "is_null" and bool(test.value))
-
-
-def _regex(sqlite: bool, column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
-    if sqlite:
-        raise FilterError("`regex` needs PostgreSQL; SQLite has no regular expressions")
-    return matches_regex(column, pattern)
 
 
 def _list(sqlite: bool, column: ColumnElement[Any], test: Test) -> ColumnElement[bool]:
@@ -97,6 +92,7 @@ _PLAIN: dict[str, Callable[[ColumnElement[Any], Any], ColumnElement[bool]]] = {
     "ends_with": _ends_with,
 }
 _FOLDED: dict[str, Callable[[ColumnElement[Any], Any], ColumnElement[bool]]] = {
+    "ieq": lambda column, value: column == value,
     "icontains": _contains,
     "word": _contains,
     "istarts_with": _starts_with,

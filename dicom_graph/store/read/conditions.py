@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 Operator = Literal[
     "eq", "ne", "in", "gt", "gte", "lt", "lte", "between", "is_null",
-    "contains", "icontains", "starts_with", "istarts_with", "ends_with", "regex",
+    "contains", "icontains", "starts_with", "istarts_with", "ends_with", "regex", "ieq", "iin",
     "exactly", "contains_all", "contains_any", "any", "length", "word",
 ]  # fmt: skip
 

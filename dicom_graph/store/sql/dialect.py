@@ -40,6 +40,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import TableValuedAlias
 
 from dicom_graph.store.sql.id_list import unpack_ids
+from dicom_graph.store.sql.regular_expressions import BadPattern, check_pattern, re2_search
 from dicom_graph.store.storable import UnstorableText, is_storable
 
 _WAL_ATTEMPTS = 200
@@ -85,6 +86,7 @@ def tune_sqlite_connection(connection: Any, _record: Any) -> None:
             _use_wal(cursor)
     cursor.close()
     connection.create_function("fold_case", 1, _fold_case, deterministic=True)
+    connection.create_function("re2_search", 2, re2_search, deterministic=True)
     connection.create_function("distances_as_json", 1, _distances_as_json, deterministic=True)
     # sqlite3 would otherwise begin transactions by itself, and later than ours must.
     connection.isolation_level = None
@@ -394,9 +396,18 @@ def holds_none_of(sqlite: bool, text: ColumnElement[Any], characters: str) -> Co
     return ~text.op("~", is_comparison=True)(f"[{characters}]")
 
 
-def matches_regex(text: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
-    """PostgreSQL's regular expressions."""
-    return text.regexp_match(pattern)
+def matches_regex(sqlite: bool, text: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
+    """By PostgreSQL's regular expressions; on SQLite by RE2. Raises FilterError.
+
+    SQLAlchemy would take Python's on SQLite, some of which never come to an end.
+    """
+    if not sqlite:
+        return text.regexp_match(pattern)
+    try:
+        check_pattern(pattern)
+    except BadPattern as error:
+        raise FilterError(str(error)) from None
+    return func.re2_search(pattern, text, type_=Integer) == 1
 
 
 def array_length(sqlite: bool, column: ColumnElement[Any]) -> ColumnElement[int]:
