@@ -63,7 +63,7 @@ ROOMS = {
         "work_folder",
         "file_events listing options private_storage reader safe_files serialization stable_files",
         "browse discover known_files reading_process removal storage uploads",
-        "entities pool",
+        "entities job_writer pool",
         "read_ahead",
         "job",
         "background foreground",

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from dicom_graph.importing.discover import Leave
-from dicom_graph.importing.job import JobRun, Progress
+from dicom_graph.importing.job import JobRun
+from dicom_graph.importing.job_writer import Progress
 from dicom_graph.importing.options import DEFAULTS, ImportOptions
 from dicom_graph.importing.storage import required_root
 from dicom_graph.store.engine import Database

@@ -18,7 +18,7 @@ from dicom_graph.importing.foreground import Report, run_import
 from dicom_graph.importing.options import ImportOptions
 from dicom_graph.importing.read_ahead import PENDING, ReadAhead
 from dicom_graph.importing.reader import Result
-from dicom_graph.importing.timeouts import CallTimeout, TimedCalls, TimeoutFailure, beat
+from dicom_graph.importing.timeouts import CallTimeout, TimedCalls, TimeoutFailure, heartbeat
 from dicom_graph.importing.watch import Watch, WatchOptions
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import FileRecord, ReadFile
@@ -395,7 +395,7 @@ def test_a_call_is_given_up_only_if_it_shows_no_sign_of_life() -> None:
     def slow() -> str:
         for _ in range(15):
             time.sleep(0.2)
-            beat()
+            heartbeat()
         return "done"
 
     assert calls.run(slow) == "done"
