@@ -40,6 +40,8 @@ class Rereader:
     ) -> list[Changes]:
         """Of headers, each as the ids of its elements and its transfer syntax."""
         given = [(list(ids), syntax) for ids, syntax in headers]
+        if not self.stored.has_candidates:
+            return [{} for _ in given]
         every = {id for ids, _ in given for id in ids}
         flags = self.stored.flags(connection, every)
         self.stored.load(connection, flags)

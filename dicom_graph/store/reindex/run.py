@@ -157,10 +157,12 @@ class _Run:
             image_ids = self._image_ids(connection, after)
             if not image_ids:
                 return None
-            found = self._changed(connection, image_ids)
+            # Where all fields are filled there is nothing to look for beforehand.
+            is_sure = self._all_fields and not self.dry_run
+            found = [] if is_sure else self._changed(connection, image_ids)
             if self.dry_run and found:
                 self._fields.update(connection, found, dry_run=True)
-        if found and not self.dry_run:
+        if is_sure or (found and not self.dry_run):
             found = self._write(image_ids)
         elif not self.dry_run:
             with self.database.writer.begin() as connection:

@@ -68,6 +68,11 @@ class StoredElements:
         self._digests: BoundedCache[int, bytes] = BoundedCache(20_000)
         self._elements: BoundedCache[int, Element] = BoundedCache(20_000)
 
+    @property
+    def has_candidates(self) -> bool:
+        """Whether any element may be read otherwise."""
+        return bool(self._readings)
+
     def begin(self, connection: Connection) -> None:
         """Before each window: other writers may have added definitions."""
         self._definitions = definitions_of(connection)
