@@ -31,6 +31,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from dicom_graph.access.principal import EVERYONE
+from dicom_graph.dicom.dictionary import dictionary_vr
 from dicom_graph.exports.series_csv import series_csv
 from dicom_graph.graph.context import Context
 from dicom_graph.graph.schema import schema
@@ -43,7 +44,9 @@ from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.read import Store
 from dicom_graph.store.tables.archive import Base
+from dicom_graph.store.views.definitions import Defined
 from dicom_graph.store.views.deidentified import (
+    FIELD_TAGS,
     Shown,
     VisibleDefinitions,
     shown_columns,
@@ -86,7 +89,9 @@ def columns() -> Iterator[str]:
 
 def deidentified() -> Iterator[str]:
     """What a user who sees no identities gets of each column."""
-    visible = VisibleDefinitions(True, kept=(1, 2), binary=(2,), sequences=(3,), replaced=(4,))
+    tags = sorted(FIELD_TAGS)
+    rows = [Defined(id, tag, "", dictionary_vr(tag)) for id, tag in enumerate(tags, 1)]
+    visible = VisibleDefinitions.of(True, rows)
     metadata = MetaData()
     copies = {table.name: table.to_metadata(metadata) for table in Base.metadata.sorted_tables}
     for name, table in sorted(copies.items()):
