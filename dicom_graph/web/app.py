@@ -58,6 +58,20 @@ from dicom_graph.web.shared_answer import SharedAnswer
 from dicom_graph.web.uploads import UploadView
 from dicom_graph.web.well_formed import WellFormedAddressMiddleware
 
+_REQUEST_HEADERS = (
+    "Authorization", "Content-Type", "X-Requested-With", "GraphQL-Require-Preflight",
+    "Apollo-Require-Preflight", "X-Apollo-Operation-Name", "X-Apollo-Operation-Id",
+    "X-Apollo-Operation-Type", "ApolloGraphQL-Client-Name", "ApolloGraphQL-Client-Version",
+    "GraphQL-Client-Name", "GraphQL-Client-Version", "traceparent", "tracestate", "baggage",
+    "X-Request-ID", "If-None-Match", "If-Modified-Since", "If-Range", "Range", "Last-Event-ID",
+)  # fmt: skip
+"""What pages of other origins may send, beside what all may."""
+_RESPONSE_HEADERS = (
+    "X-Request-ID", "Content-Disposition", "Content-Range", "Accept-Ranges", "ETag", "Retry-After",
+    "WWW-Authenticate",
+)  # fmt: skip
+"""What they may read."""
+
 
 def create_app(settings: Settings, *, default_query: str | None = None) -> Starlette:
     """The application. Its database is opened, and upgraded if embedded, when it starts.
@@ -133,6 +147,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         documents,
         settings.max_operations,
         settings.request_seconds,
+        tuple(settings.allowed_origins),
     )
     view = GraphQLView(services, authenticator, options)
     app = Starlette(
@@ -218,7 +233,7 @@ def _middleware(
         Middleware(MountedMiddleware),
         Middleware(ObservabilityMiddleware, sources),
         Middleware(AuditMiddleware, audit),
-        Middleware(SecurityHeadersMiddleware),
+        Middleware(SecurityHeadersMiddleware, settings.allowed_origins),
         Middleware(UnexpectedErrorMiddleware),
         Middleware(WellFormedAddressMiddleware),
         host,
@@ -229,8 +244,9 @@ def _middleware(
         Middleware(
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type"],
+            allow_methods=["GET", "HEAD", "POST"],
+            allow_headers=_REQUEST_HEADERS,
+            expose_headers=_RESPONSE_HEADERS,
         ),
         Middleware(
             AuthenticationMiddleware, authenticator=authenticator, sources=sources, public=public

@@ -154,6 +154,7 @@ class ViewOptions:
     documents: Documents | None = None
     max_operations: int = 50
     init_seconds: float = 20
+    allowed_origins: tuple[str, ...] = ()
 
 
 class GraphQLView(GraphQL[Context, None]):
@@ -175,6 +176,7 @@ class GraphQLView(GraphQL[Context, None]):
             multipart_uploads_enabled=True,
             connection_init_wait_timeout=timedelta(seconds=options.init_seconds),
             max_subscriptions_per_connection=options.max_operations,
+            allowed_origins=options.allowed_origins,
         )
         self._services = services
         self._authenticator = authenticator

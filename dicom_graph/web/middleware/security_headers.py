@@ -1,6 +1,8 @@
 """Headers that every response has."""
 
-from starlette.datastructures import MutableHeaders
+from collections.abc import Collection
+
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _HEADERS = {
@@ -19,17 +21,30 @@ _STATIC = "public, max-age=3600"
 
 
 class SecurityHeadersMiddleware:
-    """ASGI middleware: adds the headers that a response does not have itself."""
+    """ASGI middleware: adds the headers that a response does not have itself.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Pages of `allowed_origins` may show what is answered to them (Fetch, Cross-Origin-Resource-
+    Policy); no cache gives that to others.
+    """
+
+    def __init__(self, app: ASGIApp, allowed_origins: Collection[str] = ()) -> None:
         self._app = app
+        self._allowed_origins = frozenset(allowed_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_allowed = (
+            scope["type"] == "http" and Headers(scope=scope).get("origin") in self._allowed_origins
+        )
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 if scope["path"].startswith("/static/") and message["status"] in (200, 304):
                     headers.setdefault("Cache-Control", _STATIC)
+                if self._allowed_origins:
+                    headers.add_vary_header("Origin")
+                if is_allowed:
+                    headers.setdefault("Cross-Origin-Resource-Policy", "cross-origin")
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
