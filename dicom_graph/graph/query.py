@@ -26,8 +26,10 @@ from dicom_graph.graph.types.series import Series
 from dicom_graph.graph.types.study import Study
 from dicom_graph.graph.types.viewer import Viewer
 from dicom_graph.store.global_ids import split_global_id
+from dicom_graph.store.work import current_work
 
 _MAX_NODES = 10_000
+_NODES_AT_ONCE = 500
 Uid = Annotated[str, strawberry.argument(description="The UID, or the PatientID of a patient.")]
 Id = Annotated[strawberry.ID, strawberry.argument(description="A global id.")]
 
@@ -132,4 +134,9 @@ class Query:
     ) -> list[Node | None]:
         if len(ids) > _MAX_NODES:
             raise BadInput(f"{len(ids)} ids; at most {_MAX_NODES} can be asked for at once")
-        return list(await asyncio.gather(*(load_node(info, id) for id in ids)))
+        found: list[Node | None] = []
+        for start in range(0, len(ids), _NODES_AT_ONCE):
+            some = ids[start : start + _NODES_AT_ONCE]
+            found += await asyncio.gather(*(load_node(info, id) for id in some))
+            await current_work().hold_and_share(0)
+        return found

@@ -120,7 +120,10 @@ class Sorter:
         rows = await all_rows(await self._connection.execute(statement), _LISTED)
         values = await self._element_values({row.id for row in rows})
         listed: dict[Parent | None, list[Listed]] = defaultdict(list)
-        for parent, patient, id, *plain in rows:
+        work = current_work()
+        for place_in_list, (parent, patient, id, *plain) in enumerate(rows):
+            if not place_in_list % _AT_ONCE:
+                await work.hold_and_share(0)
             rest = iter(plain)
             keys = [
                 values[place].get(id) if order.path else next(rest)
