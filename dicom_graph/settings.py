@@ -157,7 +157,8 @@ class Settings(BaseSettings):
     allowed_origins: Annotated[list[str], NoDecode] = Field(
         default_factory=list,
         description="Other sites whose pages may ask this server, such as "
-        "`https://viewer.example`, separated by commas.",
+        "`https://viewer.example`, separated by commas: queries, WebSockets, uploads, downloads by "
+        "`fetch` and `<img crossorigin>`. They send a token; cookies stay on this site.",
     )
     max_depth: int = Field(
         default=25, ge=1, description="Levels of fields in an operation, introspection aside."
