@@ -30,7 +30,8 @@ from dicom_graph.store.read.relations import RELATIONS
 Search = Annotated[
     str | None,
     strawberry.argument(
-        description="Words that must all occur in the texts of an object, in either case."
+        description="Words that must all occur in the texts of an object, in either case; of a "
+        "series in those of its study and patient, too. Texts are UIDs, names, codes and descriptions."
     ),
 ]
 

@@ -46,8 +46,9 @@ class Entity:
 
     `filter`, `order`: the inputs that lists of it take; `condition`: what a filter means.
     `described`: what its fields are. `loader`: what loads its rows by id, where that is not the
-    entities' own; `by_id_only`: also those of a list, which has their ids alone. `guarded_as`: the
-    field of the root whose right a single object needs, too.
+    entities' own; `by_id_only`: also those of a list, which has their ids alone. `searched_with`:
+    other entities whose texts a search looks into. `guarded_as`: the field of the root whose right
+    a single object needs, too.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Entity:
     described: Description | None = None
     loader: Callable[[Loaders], DataLoader[int, Any]] | None = None
     by_id_only: bool = False
+    searched_with: tuple[str, ...] = ()
     guarded_as: str | None = None
 
     @property
@@ -86,7 +88,8 @@ class Entity:
         condition = self.condition(filter) if filter is not None else None
         if search is None:
             return condition
-        found = search_condition(self.searched, search)
+        related = {name: ENTITIES[name].searched for name in self.searched_with}
+        found = search_condition(self.searched, search, related)
         return found if condition is None else And((condition, found))
 
 
@@ -97,7 +100,8 @@ ENTITIES: dict[str, Entity] = {
             "patient", f"{_TYPES}.patient.Patient", PatientFilter, PatientOrder, described=PATIENT
         ),
         Entity("study", f"{_TYPES}.study.Study", StudyFilter, StudyOrder, described=STUDY),
-        Entity("series", f"{_TYPES}.series.Series", SeriesFilter, SeriesOrder, described=SERIES),
+        Entity("series", f"{_TYPES}.series.Series", SeriesFilter, SeriesOrder, described=SERIES,
+            searched_with=("study", "patient")),
         Entity("image", f"{_TYPES}.image.Image", ImageFilter, ImageOrder, described=IMAGE),
         Entity("header", f"{_TYPES}.header.Header", loader=lambda loaders: loaders.header),
         Entity(

@@ -598,7 +598,8 @@ def having(entity: str, *keywords: str, words: str) -> set[str]:
 
 SERIES_TEXTS = (
     "SeriesInstanceUID", "SeriesDescription", "Modality", "ProtocolName", "Manufacturer",
-    "ManufacturerModelName", "DeviceSerialNumber", "InstitutionName",
+    "ManufacturerModelName", "DeviceSerialNumber", "InstitutionName", "StudyInstanceUID",
+    "StudyDescription", "PatientID", "PatientName",
 )  # fmt: skip
 
 
