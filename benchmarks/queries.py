@@ -132,6 +132,29 @@ QUESTIONS = [
         '{ facet(entity: SERIES, keyword: "EchoTime") { value count } }',
         selective=False,
     ),
+    Question(
+        "groups of series by two fields",
+        "{ series { groups(by: [{field: MANUFACTURER}, {field: MODALITY}]) { nodes { count } } } }",
+        selective=False,
+    ),
+    Question(
+        "groups of series by a field and an element",
+        """{ series { groups(by: [{field: MODALITY}, {element: {keyword: "EchoTime"}}])
+        { nodes { count } } } }""",
+        selective=False,
+    ),
+    Question(
+        "groups of images by 20 bins of EchoTime",
+        """{ images { groups(by: [{element: {keyword: "EchoTime"}, bins: 20}])
+        { nodes { count } } } }""",
+        selective=False,
+    ),
+    Question(
+        "groups of series by month and modality",
+        """{ series { groups(by: [{field: DATE, part: MONTH}, {field: MODALITY}])
+        { nodes { count } } } }""",
+        selective=False,
+    ),
 ]
 
 

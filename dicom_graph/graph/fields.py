@@ -31,7 +31,7 @@ Search = Annotated[
     str | None,
     strawberry.argument(
         description="Words that must all occur in the texts of an object, in either case; of a "
-        "series in those of its study and patient, too. Texts are UIDs, names, codes and descriptions."
+        "series in those of its study and patient, too. Texts: UIDs, names, codes, descriptions."
     ),
 ]
 
