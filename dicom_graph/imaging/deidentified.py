@@ -21,6 +21,7 @@ from dicom_graph.dicom.plausible import is_plausible
 from dicom_graph.dicom.stored_file import FileState
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.imaging import work
+from dicom_graph.imaging.bulk_data import write_bulk_value
 from dicom_graph.imaging.checker import StoredImage
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.instance import read_elements
@@ -83,6 +84,17 @@ class DeidentifiedImaging(Imaging):
         path = await self.dicom(store, file)
         try:
             return await self._whole.run(read_elements, path)
+        finally:
+            await asyncio.to_thread(os.unlink, path)
+
+    async def bulk_data(self, store: Store, file: FileState, tag: int, sha256: bytes) -> str:
+        """The same of the file without identities; refused as that file is."""
+        assert isinstance(store, DeidentifiedStore)
+        path = await self.dicom(store, file)
+        try:
+            return await spooled(
+                lambda target: self._whole.run(write_bulk_value, path, target, tag, sha256)
+            )
         finally:
             await asyncio.to_thread(os.unlink, path)
 

@@ -11,6 +11,7 @@ from dicom_graph.dicom.voi import Window
 from dicom_graph.dicom.volume.pictures import PreviewAxis
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.imaging import work
+from dicom_graph.imaging.bulk_data import write_bulk_value
 from dicom_graph.imaging.checker import FileChecker
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.headers import read_headers
@@ -55,6 +56,14 @@ class Imaging:
     async def instance(self, store: Store, file: FileState) -> list[ElementNode]:
         """All elements of a file, as far as `store` shows them."""
         return await self._pool.run(read_elements, file)
+
+    async def bulk_data(self, store: Store, file: FileState, tag: int, sha256: bytes) -> str:
+        """The path of a temporary file of a value's bytes, found by tag and digest at any depth;
+        the caller deletes it.
+        """
+        return await spooled(
+            lambda target: self._pool.run(write_bulk_value, file, target, tag, sha256)
+        )
 
     async def statistics(self, file: FileState) -> PixelStatistics:
         """Of all pixels of an image."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,6 +15,7 @@ from dicom_graph.imaging.deidentified import DeidentifiedImaging
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.files import find, image_file, opened_image
 from dicom_graph.store.read.deidentified import DeidentifiedStore
+from dicom_graph.store.read.elements import ElementNode
 from dicom_graph.web.answers import (
     OriginalFile,
     Parameters,
@@ -27,6 +29,8 @@ from dicom_graph.web.answers import (
     while_connected,
     whole_number,
 )
+
+_BULK_DATA = re.compile(r"[0-9A-Fa-f]{8}-[0-9a-f]{64}")
 
 
 async def frame_png(request: Request) -> Response:
@@ -111,7 +115,7 @@ async def header_json(request: Request) -> Response:
             "the image was imported in minimal mode, without its header", ErrorCode.NOT_FOUND
         )
     (tree,) = await store.trees([header])
-    content = await asyncio.to_thread(lambda: json.dumps(dicom_json(tree), ensure_ascii=False))
+    content = await asyncio.to_thread(_written, tree, image.uid)
     etag = await etag_of(request, "header", content)
     if is_known(request, etag):
         return not_modified(etag)
@@ -119,11 +123,38 @@ async def header_json(request: Request) -> Response:
     return Response(content, headers=headers, media_type="application/dicom+json")
 
 
+def _written(tree: list[ElementNode], uid: str) -> str:
+    return json.dumps(dicom_json(tree, uid), ensure_ascii=False, allow_nan=False)
+
+
+async def bulk_data(request: Request) -> Response:
+    """The bytes of a value that `BulkDataURI` in a header points to, little endian."""
+    Parameters(request)
+    uid, value = request.path_params["uid"], request.path_params["value"]
+    file = await _file(request)
+    if _BULK_DATA.fullmatch(value) is None:
+        raise ImagingError(
+            "a value is named by its tag and the SHA-256 of its bytes, as in BulkDataURI",
+            ErrorCode.NOT_FOUND,
+        )
+    etag = await etag_of(request, "bulkdata", uid, file, value)
+    if is_known(request, etag):
+        return not_modified(etag)
+    tag, _, digest = value.partition("-")
+    work = imaging_of(request).bulk_data(
+        store_of(request), file, int(tag, 16), bytes.fromhex(digest)
+    )
+    path = await while_connected(request, work)
+    headers = headers_of(etag, f"{uid}-{tag}", ".bin")
+    return TemporaryFile(path, headers, "application/octet-stream")
+
+
 # A UID that breaks the standard may hold a slash, which `path` matches.
 ROUTES = [
     Route("/images/{uid:path}/frames/{frame}.png", frame_png),
     Route("/images/{uid:path}/preview.png", preview_png),
     Route("/images/{uid:path}/header.json", header_json),
+    Route("/images/{uid:path}/bulkdata/{value}", bulk_data),
     Route("/images/{uid:path}.dcm", dicom_file),
     Route("/images/{uid:path}.npy", array_npy),
 ]

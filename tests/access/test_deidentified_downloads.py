@@ -31,13 +31,17 @@ from tests.data import distinct_copies, pydicom_files, shared_files
 from tests.dicom.slices import make_image
 
 GREY = np.arange(12, dtype=np.uint16).reshape(3, 4)
+TABLE = bytes(range(256)) * 300
 BURNED = {
     "said": {"Modality": "MR", "BurnedInAnnotation": "YES"},
     "ultrasound": {"Modality": "US"},
     "capture": {"Modality": "CT", "SOPClassUID": SecondaryCaptureImageStorage},
     "screen": {"Modality": "CT", "ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]},
 }
-CLEAN = {"stated": {"Modality": "US", "BurnedInAnnotation": "NO"}, "trusted": {"Modality": "CT"}}
+CLEAN = {
+    "stated": {"Modality": "US", "BurnedInAnnotation": "NO"},
+    "trusted": {"Modality": "CT", "RedPaletteColorLookupTableData": TABLE},
+}
 
 
 def _fill(folder: Path) -> None:
@@ -266,6 +270,19 @@ def test_the_header_is_that_of_the_view(site: Site) -> None:
     in_file = {f"{int(e.tag):08X}" for e in made if e.value not in (None, "", [])}
     own = {"00120062", "00120063", "00120064", "00280303", "7FE00010"}
     assert in_file - own == header.keys() - own
+
+
+@pytest.mark.parametrize("form", ["header", "instance"])
+def test_a_large_value_is_that_of_the_file_without_identities(site: Site, form: str) -> None:
+    names = _names(site, "1.3.888.35")
+    query = f'{{ imageByUid(uid: "{names.image}") {{ {form} {{ json }} }} }}'
+    element = site.data(query)["imageByUid"][form]["json"]["00281201"]
+    assert element["BulkDataURI"].startswith(f"/images/{names.image}/bulkdata/00281201-")
+    assert site.get(element["BulkDataURI"]).content == TABLE
+    real = element["BulkDataURI"].replace(names.image, "1.3.888.35")
+    assert site.get(real).status_code == 404
+    withheld = _names(site, "1.3.888.31").image
+    assert site.get(real.replace("1.3.888.35", withheld)).status_code == 403
 
 
 def test_the_table_has_pseudonyms(site: Site) -> None:

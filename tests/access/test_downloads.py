@@ -1,6 +1,7 @@
 """Downloads of who is limited to groups: what is not granted is not there."""
 
 import csv
+import hashlib
 import io
 import zipfile
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from dicom_graph.store.engine import Database
 from tests.access.people import Person, add_person
 from tests.dicom.slices import make_image
 from tests.web.archive import Archive, served
+
+LARGE = bytes(range(256)) * 300
 
 
 class Limited(NamedTuple):
@@ -35,6 +38,7 @@ def make(folder: Path) -> dict[str, Path]:
     return {
         patient: make_image(
             folder / f"{patient}.dcm", grey, PatientID=patient, StudyInstanceUID=study,
+            RedPaletteColorLookupTableData=LARGE,
             SeriesInstanceUID=f"1.2.40.{ord(patient)}", SOPInstanceUID=f"1.2.50.{ord(patient)}",
         )
         for patient, study in studies.items()
@@ -59,6 +63,7 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Limited]:
     [
         "/images/{image}/frames/1.png", "/images/{image}/preview.png", "/images/{image}.dcm",
         "/images/{image}.npy", "/images/{image}/header.json", "/series/{series}/volume.npy",
+        f"/images/{{image}}/bulkdata/00281201-{hashlib.sha256(LARGE).hexdigest()}",
         "/series/{series}/volume.nii.gz", "/series/{series}/preview.png",
         "/series/{series}/mosaic.png", "/series/{series}.zip", "/series.zip?uid={series}",
         "/studies/{study}.zip", "/patients/{patient}.zip",

@@ -61,6 +61,7 @@ ROUTES = {
             "/images/{uid:path}/frames/{frame}.png",
             "/images/{uid:path}/preview.png",
             "/images/{uid:path}/header.json",
+            "/images/{uid:path}/bulkdata/{value}",
             "/images/{uid:path}.dcm",
             "/images/{uid:path}.npy",
             "/series/{uid:path}/volume.npy",

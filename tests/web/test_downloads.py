@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import struct
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,8 @@ import psutil
 import pytest
 from PIL import Image
 from pydicom import dcmread
-from pydicom.uid import RLELossless
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, RLELossless
 
 from dicom_graph.dicom.nifti import write_nifti
 from dicom_graph.dicom.pixels import read_pixels
@@ -24,6 +26,7 @@ from dicom_graph.dicom.voi import Window
 from dicom_graph.dicom.volume import read_geometries, read_volume
 from dicom_graph.dicom.volume.pictures import PreviewAxis, preview, sheet
 from tests.dicom.slices import make_image
+from tests.make import make_data_set, put_raw, save
 from tests.waiting import until
 from tests.web.archive import Archive, served
 
@@ -101,6 +104,80 @@ def test_the_header_in_json(archive: Archive) -> None:
     assert answer.headers["content-type"] == "application/dicom+json"
     truth = dcmread(archive.files["grey"], stop_before_pixels=True).to_json_dict()
     assert answer.json() == truth
+
+
+WORDS = struct.pack(">40000H", *range(40_000))
+NUMBERS = struct.pack("<120000H", *[7] * 120_000)
+MANY = b"\\".join(b"%d" % number for number in range(100_001))
+
+
+@pytest.fixture(scope="module")
+def bulky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+    """Large values at the top and in an item, big endian, and more values than are stored."""
+
+    def make(folder: Path) -> dict[str, Path]:
+        item, big, little = Dataset(), make_data_set(), make_data_set()
+        put_raw(item, 0x00660023, "OW", WORDS[::-1])
+        put_raw(big, 0x00660023, "OW", WORDS)
+        big.ReferencedImageSequence = [Dataset(), item]
+        put_raw(little, 0x00081160, "IS", MANY + b" " * (len(MANY) % 2))
+        put_raw(little, 0x00281201, "US", NUMBERS)
+        return {
+            "big": save(big, folder / "big.dcm", ExplicitVRBigEndian),
+            "little": save(little, folder / "little.dcm", ImplicitVRLittleEndian),
+        }
+
+    with served(tmp_path_factory.mktemp("bulky"), make=make) as made:
+        yield made
+
+
+def test_every_address_of_a_header_answers_the_bytes_of_its_value(bulky: Archive) -> None:
+    """PS3.18 F.2.6: little endian, as inline values are (F.2.7)."""
+    big, little = (
+        bulky.get(f"/images/{bulky.uid(name)}/header.json").json() for name in ("big", "little")
+    )
+    for element, expected in (
+        (big["00660023"], struct.pack("<40000H", *range(40_000))),
+        (big["00081140"]["Value"][1]["00660023"], swapped(WORDS[::-1])),
+        (little["00081160"], MANY + b" " * (len(MANY) % 2)),
+        (little["00281201"], NUMBERS),
+    ):
+        assert element.keys() == {"vr", "BulkDataURI"}
+        answer = bulky.get(element["BulkDataURI"])
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"] == "application/octet-stream"
+        assert answer.content == expected
+        known = {"If-None-Match": answer.headers["etag"]}
+        assert bulky.get(element["BulkDataURI"], headers=known).status_code == 304
+
+
+def swapped(words: bytes) -> bytes:
+    return np.frombuffer(words, ">u2").astype("<u2").tobytes()
+
+
+def test_graphql_tells_the_same_addresses(bulky: Archive) -> None:
+    query = """{ images { nodes { uid header { json element(keyword: "ReferencedImageSequence") {
+      items { json } } } instance { json } } } }"""
+    nodes = httpx.post(f"{bulky.server.url}/graphql", json={"query": query}).json()["data"]
+    for node in nodes["images"]["nodes"]:
+        header = bulky.get(f"/images/{node['uid']}/header.json").json()
+        assert header == node["header"]["json"] == node["instance"]["json"]
+        if node["uid"] == bulky.uid("big"):
+            items = [item["json"] for item in node["header"]["element"]["items"]]
+            assert items == header["00081140"]["Value"]
+
+
+def test_values_that_an_image_does_not_have(bulky: Archive) -> None:
+    header = bulky.get(f"/images/{bulky.uid('big')}/header.json").json()
+    address = header["00660023"]["BulkDataURI"]
+    value = address.rpartition("/")[2]
+    other = value.replace("00660023", "00660024")
+    for path in (
+        f"/images/{bulky.uid('little')}/bulkdata/{value}", f"/images/1.2.3/bulkdata/{value}",
+        address[:-1], address.replace(value, other), address.replace(value, "x"),
+    ):  # fmt: skip
+        assert error_of(bulky.get(path)) == (404, "NOT_FOUND"), path
+    assert error_of(bulky.get(f"{address}?a=b")) == (400, "BAD_INPUT")
 
 
 def test_a_volume_as_an_array_and_as_nifti(archive: Archive) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import strawberry
@@ -9,7 +10,7 @@ import strawberry
 from dicom_graph.dicom.dictionary import format_tag
 from dicom_graph.dicom.vr_names import vr_name
 from dicom_graph.errors import BadInput
-from dicom_graph.exports.header_json import dicom_json
+from dicom_graph.exports.header_json import dicom_json, has_bulk_data
 from dicom_graph.graph import csa
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
@@ -115,7 +116,9 @@ class Header(Node):
     @computed("What the file of its image holds: see `Image.instance`; null for an item.")
     async def instance(self, info: Info) -> Instance | None:
         image = await self.image(info)
-        return None if image is None else Instance(nodes=await instance_of(info, image))
+        if image is None:
+            return None
+        return Instance(nodes=await instance_of(info, image), image_uid=image.uid)
 
     @computed("The sequence element whose item it is; null for an image's.")
     async def parent(self, info: Info) -> DataElement | None:
@@ -210,12 +213,24 @@ class Header(Node):
         return cast(JSON | None, await asyncio.to_thread(csa.look_up, rows, path))
 
     @computed(
-        "All elements in the DICOM JSON Model (PS3.18 F.2), nested ones too; bytes beyond 64 KiB "
-        "are left out, but for Siemens CSA headers."
+        "All elements in the DICOM JSON Model (PS3.18 F.2), nested ones too; values "
+        "beyond 64 KiB, but for Siemens CSA headers, have a BulkDataURI that a GET answers."
     )
     async def json(self, info: Info) -> JSON:
         tree = await info.context.loaders.tree.load(self.row)
-        return cast(JSON, await _written(tree, dicom_json, _WRITTEN))
+        uid = await self._image_uid(info) if has_bulk_data(tree) else None
+        return cast(JSON, await _written(tree, partial(dicom_json, image_uid=uid), _WRITTEN))
+
+    async def _image_uid(self, info: Info) -> str | None:
+        """The SOPInstanceUID of the image that has it; of an item, of one that has it."""
+        image_id = self.row.image_id
+        if image_id is None:
+            found = await info.context.store.images_of_element(self.row.element_id, limit=1)
+            if not found:
+                return None
+            image_id = found[0]
+        row = await info.context.loaders.entity("image").load(image_id)
+        return None if row is None else str(row.uid)
 
     @computed("All elements as a flat list, each sequence followed by those of its items.")
     async def table(self, info: Info) -> list[HeaderRow]:

@@ -132,7 +132,7 @@ class Image(ImageFields, Node):
         "where that is gone. For users who see no identities as the file that they get."
     )
     async def instance(self, info: Info) -> Instance | None:
-        return Instance(nodes=await instance_of(info, self))
+        return Instance(nodes=await instance_of(info, self), image_uid=self.uid)
 
     @computed("The files that hold it, by path; more than one for copies.")
     async def files(self, info: Info) -> list[ImageFile]:

@@ -24,6 +24,7 @@ _HERE = "dicom_graph.graph.types.instance"
 @strawberry.type(description="An element as the file has it. It is no object of the database.")
 class InstanceElement:
     node: strawberry.Private[ElementNode]
+    image_uid: strawberry.Private[str]
     tag: str = _field(description="(gggg,eeee) as in the file.")
     private_creator: str | None = _field(
         description="Who defines a private element; null for a standard one."
@@ -36,11 +37,12 @@ class InstanceElement:
     warnings: list[str] = _field(description="What could not be read as the standard says.")
 
     @classmethod
-    def of(cls, node: ElementNode) -> "InstanceElement":
+    def of(cls, node: ElementNode, image_uid: str) -> "InstanceElement":
         """The element of a node."""
         row = node.element
         return cls(
             node=node,
+            image_uid=image_uid,
             tag=format_tag(row.tag),
             private_creator=row.definition.private_creator or None,
             keyword=row.definition.keyword or None,
@@ -62,7 +64,11 @@ class InstanceElement:
     @computed("The items of a sequence, in order; null for any other VR.")
     def items(self) -> list[Annotated["Instance", strawberry.lazy(_HERE)]] | None:
         items = self.node.items
-        return None if items is None else [Instance(nodes=item) for item in items]
+        return (
+            None
+            if items is None
+            else [Instance(nodes=item, image_uid=self.image_uid) for item in items]
+        )
 
 
 @strawberry.type(
@@ -71,6 +77,7 @@ class InstanceElement:
 )
 class Instance:
     nodes: strawberry.Private[Sequence[ElementNode]]
+    image_uid: strawberry.Private[str]
 
     @computed("Its elements in the order of their tags; all arguments narrow.")
     def elements(
@@ -95,7 +102,7 @@ class Instance:
             tags=None if tags is None else frozenset(map(checked_tag, tags)),
             private=private,
         )
-        return [InstanceElement.of(node) for node in _matching(self.nodes, query)]
+        return [InstanceElement.of(node, self.image_uid) for node in _matching(self.nodes, query)]
 
     @computed("One element by keyword, tag or path; null where the file does not hold it.")
     def element(
@@ -123,21 +130,21 @@ class Instance:
             raise BadInput("`privateCreator` goes with `tag`")
         if path is not None:
             node = _follow(self.nodes, path)
-            return None if node is None else InstanceElement.of(node)
+            return None if node is None else InstanceElement.of(node, self.image_uid)
         query = ElementQuery(
             keywords=None if keyword is None else frozenset({checked_keyword(keyword)}),
             tags=None if tag is None else frozenset({checked_tag(tag)}),
             private_creator=private_creator,
         )
         found = _matching(self.nodes, query)
-        return InstanceElement.of(found[0]) if found else None
+        return InstanceElement.of(found[0], self.image_uid) if found else None
 
     @computed(
-        "All elements in the DICOM JSON Model (PS3.18 F.2), nested ones too; bytes beyond 64 KiB "
-        "are left out, but for Siemens CSA headers."
+        "All elements in the DICOM JSON Model (PS3.18 F.2), nested ones too; values "
+        "beyond 64 KiB, but for Siemens CSA headers, have a BulkDataURI that a GET answers."
     )
     async def json(self) -> JSON:
-        return cast(JSON, await asyncio.to_thread(dicom_json, self.nodes))
+        return cast(JSON, await asyncio.to_thread(dicom_json, self.nodes, self.image_uid))
 
 
 def _matching(nodes: Sequence[ElementNode], query: ElementQuery) -> list[ElementNode]:

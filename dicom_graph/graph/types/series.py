@@ -156,7 +156,8 @@ class Series(SeriesFields, Node):
         page = await info.context.loaders.pages("series.images", request).load(self.as_parent())
         if not page.rows:
             return None
-        return Instance(nodes=await instance_of(info, Image.from_row(page.rows[0])))
+        image = Image.from_row(page.rows[0])
+        return Instance(nodes=await instance_of(info, image), image_uid=image.uid)
 
     @computed("The elements that the headers of all its images hold alike.")
     async def constant_elements(
