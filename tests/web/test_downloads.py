@@ -156,15 +156,16 @@ def swapped(words: bytes) -> bytes:
 
 
 def test_graphql_tells_the_same_addresses(bulky: Archive) -> None:
-    query = """{ images { nodes { uid header { json element(keyword: "ReferencedImageSequence") {
-      items { json } } } instance { json } } } }"""
-    nodes = httpx.post(f"{bulky.server.url}/graphql", json={"query": query}).json()["data"]
-    for node in nodes["images"]["nodes"]:
-        header = bulky.get(f"/images/{node['uid']}/header.json").json()
-        assert header == node["header"]["json"] == node["instance"]["json"]
-        if node["uid"] == bulky.uid("big"):
-            items = [item["json"] for item in node["header"]["element"]["items"]]
-            assert items == header["00081140"]["Value"]
+    uid = bulky.uid("big")
+    query = f"""{{ imageByUid(uid: "{uid}") {{ header {{ json
+      element(keyword: "ReferencedImageSequence") {{ items {{ json }} }} }}
+      instance {{ json }} }} }}"""
+    answer = httpx.post(f"{bulky.server.url}/graphql", json={"query": query}, timeout=60)
+    image = answer.json()["data"]["imageByUid"]
+    header = bulky.get(f"/images/{uid}/header.json").json()
+    assert header == image["header"]["json"] == image["instance"]["json"]
+    items = [item["json"] for item in image["header"]["element"]["items"]]
+    assert items == header["00081140"]["Value"]
 
 
 def test_values_that_an_image_does_not_have(bulky: Archive) -> None:
