@@ -1,0 +1,76 @@
+"""Which addresses give the page of the browser, without a browser."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urljoin
+
+import httpx
+import pytest
+from graphql import parse, validate
+
+from dicom_graph.graph.schema import schema
+from dicom_graph.settings import Settings
+from dicom_graph.web.pages import ADDRESSES, documents_file
+from tests.conftest import running_server
+
+HTML = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    url = f"sqlite:///{tmp_path_factory.mktemp('pages') / 'database.sqlite3'}"
+    with (
+        running_server(Settings(database_url=url, _env_file=None)) as server,
+        httpx.Client(base_url=server.url) as client,
+    ):
+        yield client
+
+
+def test_every_page_names_files_that_are_there_below_any_path(client: httpx.Client) -> None:
+    for template in ADDRESSES:
+        path = template.replace("{uid:path}", "1.2%2F3").replace("{id}", "1")
+        page = client.get(path, headers=HTML)
+        assert page.status_code == 200, path
+        policy = page.headers["content-security-policy"]
+        assert "unsafe" not in policy
+        assert "<script>" not in page.text
+        assert "<base" not in page.text
+        named = re.findall(r'(?:src|href)="([^"]*static[^"]*)"', page.text)
+        assert len(named) == 2
+        for name in named:
+            # As a browser would ask, behind a proxy that takes /dicom away.
+            asked = urljoin(f"/dicom{path}", name)
+            assert asked.startswith("/dicom/static/app/"), (path, name)
+            assert client.get(asked.removeprefix("/dicom")).status_code == 200
+
+
+def test_other_addresses_are_not_found(client: httpx.Client) -> None:
+    for path in ("/nothing", "/series/1.2/foo.png", "/series/1.2.zip", "/explore/more", "/x.html"):
+        assert client.get(path, headers=HTML).status_code == 404, path
+    for path in ("/series", "/series/1.2", "/explore", "/quality"):
+        assert client.get(path, headers={"accept": "application/json"}).status_code == 404, path
+    home = client.get("/", headers={"accept": "application/json"})
+    assert home.headers["location"] == "/graphql"
+
+
+def test_the_first_load_is_small_and_nothing_is_loaded_from_elsewhere() -> None:
+    import gzip
+
+    app = documents_file().parent
+    manifest = json.loads((app / "manifest.json").read_text())
+    size = len(gzip.compress((app / manifest["file"]).read_bytes()))
+    table = next(app.glob("assets/table-*.js"))
+    assert size + len(gzip.compress(table.read_bytes())) < 200_000
+    for style in app.glob("assets/*.css"):
+        assert not re.search(r"url\(\s*[\"']?(https?:)?//", style.read_text())
+    lock = Path(__file__).parents[2] / "frontend" / "package-lock.json"
+    assert '"resolved"' not in lock.read_text()
+
+
+def test_the_schema_answers_every_operation_of_the_pages() -> None:
+    documents = json.loads(documents_file().read_text())
+    assert len(documents) > 20
+    for text in documents.values():
+        assert validate(schema._schema, parse(text)) == []
