@@ -126,7 +126,7 @@ def test_what_varies_and_what_does_not(pages: Pages) -> None:
         "return [...document.querySelectorAll('.varies tr')]"
         ".find(row => row.innerText.includes('TriggerTime')).innerText"
     )
-    assert re.split(r"\s+", row)[-3:] == ["0", "50", "6"]
+    assert re.split(r"\s+", row.strip())[-3:] == ["0", "50", "6"]
     assert pages.errors() == []
 
 

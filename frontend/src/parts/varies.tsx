@@ -32,7 +32,8 @@ export function Varies({ uid, nImages }: { uid: string; nImages: number }) {
   if (fetching && !data) return <Loading what="what varies" />;
   if (all.length === 0) return <p className="hint quiet">{nImages === 1 ? "One image: nothing can vary." : "Nothing varies between these headers."}</p>;
   const wanted = text.toLowerCase();
-  const shown = all.filter((each) => !wanted || `${each.definition.keyword ?? ""} ${each.definition.name} ${each.tag}`.toLowerCase().includes(wanted));
+  const shown = all.filter((each) => !wanted || `${each.definition.keyword ?? ""} ${each.definition.name} ${each.tag}`.toLowerCase().includes(wanted))
+    .sort((a, b) => Number(numbers.includes(b.tag)) - Number(numbers.includes(a.tag)));
   const nodes = values.data?.seriesByUid?.images.nodes ?? [];
   const series = (tag: string) => nodes.map((image) => {
     const value = image.header?.elements.find((element) => element.tag === tag)?.value;
