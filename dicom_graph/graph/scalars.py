@@ -1,11 +1,18 @@
 """Scalars beyond GraphQL's own."""
 
+import datetime as dt
+from dataclasses import replace
 from typing import Any, NewType
 
 import strawberry
 from graphql import GraphQLError
 from strawberry.file_uploads import Upload
 from strawberry.scalars import JSON
+from strawberry.schema.types.base_scalars import (
+    DateDefinition,
+    DateTimeDefinition,
+    TimeDefinition,
+)
 from strawberry.types.scalar import ScalarDefinition
 
 BigInt = NewType("BigInt", int)
@@ -23,9 +30,25 @@ def _parse(value: Any) -> int:
 
 
 SCALARS: dict[object, ScalarDefinition] = {
+    dt.date: replace(
+        DateDefinition,
+        description="A date in ISO 8601: 2020-12-31.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc3339#section-5.6",
+    ),
+    dt.time: replace(
+        TimeDefinition,
+        description="A time of day in ISO 8601, without an offset: 12:30:00.5.",
+        specified_by_url="https://www.w3.org/TR/xmlschema11-2/#time",
+    ),
+    dt.datetime: replace(
+        DateTimeDefinition,
+        description="Date and time in ISO 8601, with an offset where one is known.",
+        specified_by_url="https://www.w3.org/TR/xmlschema11-2/#dateTime",
+    ),
     Upload: strawberry.scalar(
         name="Upload",
         description="A file, sent as the GraphQL multipart request specification says.",
+        specified_by_url="https://github.com/jaydenseric/graphql-multipart-request-spec",
         serialize=str,
         parse_value=lambda value: value,
     ),
@@ -33,6 +56,7 @@ SCALARS: dict[object, ScalarDefinition] = {
         name="BigInt",
         description="An integer of up to 64 bits, as a string of digits, since a JSON number in "
         "JavaScript is exact only to 53.",
+        specified_by_url="https://www.w3.org/TR/xmlschema11-2/#long",
         serialize=str,
         parse_value=_parse,
     ),

@@ -11,6 +11,7 @@ from graphql import (
     GraphQLInterfaceType,
     GraphQLNamedType,
     GraphQLObjectType,
+    GraphQLScalarType,
     GraphQLSchema,
     build_schema,
     is_specified_scalar_type,
@@ -33,6 +34,12 @@ def test_schema_graphql_is_the_schema() -> None:
 def test_every_part_has_a_description() -> None:
     bare = [name for name, description in _parts(BUILT) if not (description or "").strip()]
     assert bare == []
+
+
+def test_every_scalar_says_where_it_is_specified() -> None:
+    scalars = [type_ for type_ in _types(BUILT) if isinstance(type_, GraphQLScalarType)]
+    assert len(scalars) >= 6
+    assert all((type_.specified_by_url or "").startswith("https://") for type_ in scalars)
 
 
 def test_a_part_without_a_description_is_found() -> None:
