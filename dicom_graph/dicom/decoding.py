@@ -5,6 +5,7 @@ HTJ2K, libjxl JPEG XL. What a codestream says of itself is held against the head
 takes the memory that the codestream asks for.
 """
 
+import re
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -49,8 +50,11 @@ _BASELINE, _EXTENDED, _PROGRESSIVE, _LOSSLESS = range(4)
 _OVERHEAD_BYTES = 64 << 20
 _OVERHEAD_PER_VALUE = 32
 _RLE_EXCESS = 130
-_END_OF_IMAGE = b"\xff\xd9"
-_FILLING = b"\x5a" * 64
+_STUFFED = b"\xff\0"
+_START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
+_FILLING = b"\xa5" * 64
+"""Begins with a bit that is set, where libjpeg fills up with zeros."""
+_RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 
 
 def can_decode(syntax_uid: str) -> bool:
@@ -209,12 +213,25 @@ def _jpeg(data: bytes, stream: Codestream, layout: FrameFormat) -> Array:
     if 8 * len(data) < (layout.values if stream.process == _LOSSLESS else blocks):
         raise CorruptPixelsError("the JPEG stream is too short for its pixels")
     array = _jpeg_components(data, layout.samples)
-    # libjpeg fills up what is missing at the end. If it is, what comes behind makes a difference.
-    if not stream.has_end:
-        longer = _jpeg_components(data + _FILLING + _END_OF_IMAGE, layout.samples)
-        if not np.array_equal(array, longer):
-            raise CorruptPixelsError("the JPEG stream is cut short")
+    # libjpeg fills up what is missing, silently, also before an end marker. If anything is, what
+    # comes behind the data makes a difference.
+    scanned = data[: stream.end]
+    if not stream.has_end and scanned.endswith(b"\0") and not scanned.endswith(_STUFFED):
+        # That makes its length even. Data end with bits that are set (ISO 10918-1 F.1.2.3).
+        scanned = scanned[:-1]
+    if not np.array_equal(array, _jpeg_components(_filled(scanned), layout.samples)):
+        raise CorruptPixelsError("the JPEG stream is cut short")
     return array
+
+
+def _filled(data: bytes) -> bytes:
+    """A JPEG stream up to the end of its last scan, with more data of that scan behind.
+
+    Some lies behind the restart marker that would be next, where the scan has any.
+    """
+    n_restarts = len(_RESTART.findall(data, data.rfind(_START_OF_SCAN)))
+    restart = bytes((0xFF, 0xD0 + n_restarts % 8))
+    return b"".join((data.rstrip(b"\xff"), _FILLING, restart, _FILLING, _END_OF_IMAGE))
 
 
 def _jpeg_components(data: bytes, samples: int) -> Array:

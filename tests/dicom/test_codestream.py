@@ -38,7 +38,7 @@ def jpeg(*parts: bytes) -> bytes:
     return b"\xff\xd8" + b"".join(parts) + b"\xff\xd9"
 
 
-SCAN = segment(0xDA, bytes(6)) + b"\x12\xff\x00\x34\xff\xd0\x56"
+SCAN = segment(0xDA, b"\1\1\0\0\x3f\0") + b"\x12\xff\x00\x34\xff\xd0\x56"
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -4,6 +4,7 @@ The encoders are those of imagecodecs, or dcmtk's; the values are numpy's.
 """
 
 import io
+import re
 import zlib
 from pathlib import Path
 
@@ -11,7 +12,10 @@ import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
+from pydicom import dcmread
+from pydicom.encaps import generate_frames
 
+from dicom_graph.dicom.codestream import read_codestream
 from dicom_graph.dicom.errors import CorruptPixelsError, UnsupportedSyntaxError
 from dicom_graph.dicom.pixels import describe_pixels, read_pixels
 from tests import dcmtk
@@ -283,6 +287,51 @@ def test_a_frame_that_is_cut_short_is_an_error(tmp_path: Path, syntax: str, shar
     path = make_compressed(tmp_path / "a.dcm", [cut or b"\0\0"], array, syntax)
     with pytest.raises(CorruptPixelsError, match="frame 0"):
         read_pixels(path)
+
+
+@pytest.mark.parametrize("syntax", [*ENCODED, EXTENDED, "colour", "restarts"])
+def test_a_frame_that_is_cut_short_and_ends_with_an_end_marker(tmp_path: Path, syntax: str) -> None:
+    """As a program writes that mends the end alone. The whole frame is what it was."""
+    array, told = grey(8, np.uint8), {}
+    if syntax == "colour":
+        array, syntax = COLOURS, BASELINE
+        whole = jpeg(array)
+    elif syntax == "restarts":
+        syntax, written = BASELINE, io.BytesIO()
+        Image.fromarray(array).save(written, "jpeg", quality=95, restart_marker_blocks=2)
+        whole = written.getvalue()
+        assert b"\xff\xd3" in whole
+    elif syntax == EXTENDED:
+        array, told = grey(12), {"BitsStored": 12}
+        whole = jpeg(array, bits=12)
+    else:
+        whole = ENCODED[syntax](array)
+    path = tmp_path / "a.dcm"
+    pixels = read_pixels(make_compressed(path, [whole], array, syntax, **told))
+    assert pixels.array[0].shape == array.shape
+    data = whole.removesuffix(b"\xff\xd9")
+    begin = data.rfind(b"\xff\xda") + 14
+    restarts = [match.start() for match in re.finditer(rb"\xff[\xd0-\xd7]", data[begin:])][::7]
+    middle = (len(data) - begin) // 2
+    for kept in (middle, len(data) - begin - 8, *restarts, *(each + 2 for each in restarts)):
+        frame = data[: begin + kept] + b"\xff\xd9"
+        make_compressed(path, [frame + b"\0" * (len(frame) % 2)], array, syntax, **told)
+        with pytest.raises(CorruptPixelsError, match="frame 0"):
+            read_pixels(path)
+
+
+def test_a_jpeg_without_one_of_its_components(tmp_path: Path) -> None:
+    """Cut between the scans of its components (ISO 10918-1 B.2.3)."""
+    plain = make_image(tmp_path / "plain.dcm", COLOURS)
+    dcmtk.run("dcmcjpeg", "+e1", plain, tmp_path / "whole.dcm")
+    header = dcmread(tmp_path / "whole.dcm")
+    (frame,) = generate_frames(header.PixelData, number_of_frames=1)
+    found = read_codestream(frame, LOSSLESS_SV1, 3)
+    assert found.component_ids
+    scan = frame.index(b"\xff\xda")
+    cut = frame[: scan + 4] + b"\1" + frame[scan + 5 : scan + 7] + frame[scan + 11 :]
+    with pytest.raises(CorruptPixelsError, match="component has no scan"):
+        read_codestream(cut, LOSSLESS_SV1, 3)
 
 
 @pytest.mark.parametrize("syntax", [BASELINE, LOSSLESS_SV1, JPEG_LS])

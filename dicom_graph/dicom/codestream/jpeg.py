@@ -46,7 +46,9 @@ def read_jpeg(frame: bytes) -> Codestream:
     found: Codestream | None = None
     lines: int | None = None
     is_jfif, has_end = False, True
+    scanned: set[int] = set()
     n_markers = 0
+    scan_end: int | None = None
     while (marker := _marker(source)) != _EOI:
         n_markers += 1
         if n_markers > _MAX_MARKERS:
@@ -68,10 +70,15 @@ def read_jpeg(frame: bytes) -> Codestream:
         elif marker == _SOS:
             if found is None:
                 raise CorruptPixelsError("the JPEG stream has a scan before its frame header")
+            scanned.update(segment.take(2)[0] for _ in range(segment.number(1)))
             has_end = _pass_scan(source, frame, found.coding)
+            scan_end = source.position if has_end else len(frame)
             if not has_end:
                 break
-    return replace(_checked(found, lines), is_jfif=is_jfif, has_end=has_end)
+    checked = _checked(found, lines)
+    if not scanned.issuperset(checked.component_ids):
+        raise CorruptPixelsError("the JPEG stream is cut short: a component has no scan")
+    return replace(checked, is_jfif=is_jfif, has_end=has_end, end=scan_end)
 
 
 def _marker(source: Bytes) -> int:
