@@ -340,7 +340,7 @@ def test_named_files_exist() -> None:
     assert len(paths) > 5
     for path in set(paths):
         assert (ROOT / path.rstrip(".")).exists(), path
-    assert (ROOT / ".github/graphiql.png").stat().st_size < 300_000
+    assert (ROOT / ".github/pages.png").stat().st_size < 200_000
 
 
 def test_the_readme_is_a_front_door() -> None:

@@ -209,6 +209,7 @@ def serve(
         shown_host = f"[{host}]" if ":" in host else host
         address = f"http://{shown_host}:{listener.getsockname()[1]}/graphql"
         print(f"dicom-graph serves {address}", file=sys.stderr)  # noqa: T201
+        print(f"its pages: {address.removesuffix('graphql')}", file=sys.stderr)  # noqa: T201
         settings.allowed_hosts.append(shown_host)
         run = partial(_run_server, settings, demo.QUERY if with_demo else None)
         if workers == 1:

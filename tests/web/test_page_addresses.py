@@ -14,6 +14,8 @@ from dicom_graph.graph.schema import schema
 from dicom_graph.settings import Settings
 from dicom_graph.web.pages import ADDRESSES, documents_file
 from tests.conftest import running_server
+from tests.make import make_file
+from tests.web.archive import served
 
 HTML = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
@@ -74,3 +76,17 @@ def test_the_schema_answers_every_operation_of_the_pages() -> None:
     assert len(documents) > 20
     for text in documents.values():
         assert validate(schema._schema, parse(text)) == []
+
+
+def test_an_object_names_its_page(tmp_path: Path) -> None:
+    with served(tmp_path, make=lambda folder: {"a": make_file(folder / "a.dcm")}) as archive:
+        query = "{ patients { nodes { url studies { nodes { url } } } } " + (
+            "series { nodes { url } } images { nodes { url } } }"
+        )
+        url = archive.server.url
+        answer = httpx.post(f"{url}/graphql", json={"query": query}).text
+        found = re.findall(r'"url": ?"([^"]*)"', answer)
+        assert len(found) == 4, answer
+        for path in found:
+            assert httpx.get(url + path, headers=HTML).status_code == 200
+            assert httpx.get(url + path, headers={"accept": "*/*"}).status_code == 404

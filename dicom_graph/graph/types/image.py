@@ -113,6 +113,10 @@ class Image(ImageFields, Node):
     def pixels(self) -> Pixels | None:
         return Pixels(image=self) if self.rows and self.columns else None
 
+    @computed("Where the page of the image and its header is, for a browser.")
+    def url(self) -> str:
+        return file_url("images", self.uid, "")
+
     @computed("Where its file is, as it is on the server.")
     def file_url(self) -> str:
         return file_url("images", self.uid, ".dcm")

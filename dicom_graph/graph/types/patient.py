@@ -83,6 +83,10 @@ class Patient(PatientFields, Node):
         rows = (await pages.load(self.as_parent())).rows
         return combined(rows[0].date, rows[0].time or dt.time()) if rows else None
 
+    @computed("Where the page of the patient is, for a browser.")
+    def url(self) -> str:
+        return file_url("patients", self.uid, "")
+
     @computed("Where the files of all the patient's images are, in a zip archive.")
     def zip_url(self) -> str:
         return file_url("patients", self.uid, ".zip")

@@ -203,6 +203,10 @@ class Series(SeriesFields, Node):
         found = await volumes_of(info, self)
         return [Volume.of(self.uid, each, is_only=len(found) == 1) for each in found]
 
+    @computed("Where the page of the series is, for a browser.")
+    def url(self) -> str:
+        return file_url("series", self.uid, "")
+
     @computed("Where all its files are, in a zip archive.")
     def zip_url(self) -> str:
         return file_url("series", self.uid, ".zip")

@@ -58,6 +58,10 @@ class Study(StudyFields, Node):
     def datetime(self) -> dt.datetime | None:
         return combined(self.date, self.time)
 
+    @computed("Where the page of the study is, for a browser.")
+    def url(self) -> str:
+        return file_url("studies", self.uid, "")
+
     @computed("Where all its files are, in a zip archive; reached from a patient, that patient's.")
     def zip_url(self) -> str:
         return file_url("studies", self.uid, ".zip", patient=self.patient_uid)
