@@ -12,6 +12,7 @@ from dicom_graph.store.edit.files import EntityFile, deciding_image, files_of_en
 from dicom_graph.store.edit.update import discard_edits, entity_exists
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
+from dicom_graph.store.ingest.edited import Exclusion
 from dicom_graph.store.jobs.jobs import JobRequest, create_job
 
 _NAMED = 3
@@ -40,11 +41,13 @@ def request_refresh(
     *,
     discard: bool = False,
     columns: Collection[str] | None = None,
+    exclude: Collection[str] = (),
 ) -> int:
     """Record a job that reads the entity's files again; returns its id.
 
     Edits are kept, unless `discard`: then those of `columns`, or all, are no longer edits, and the
-    job writes what the file says. Raises NoSuchEntityError and NoFilesError.
+    job writes what the file says. The columns of `exclude` stay as they are, edits among them.
+    Raises NoSuchEntityError and NoFilesError.
     """
     with database.writer.begin() as connection:
         if not entity_exists(connection, entity, id):
@@ -54,9 +57,11 @@ def request_refresh(
             raise NoFilesError(f"the {entity} has no file that could be read again")
         if discard:
             _require_decider(connection, entity, id, files)
-            discard_edits(connection, entity, id, columns)
+            discard_edits(connection, entity, id, columns, exclude)
         # MINIMAL: of each header as much is kept as there was.
-        request = JobRequest(tuple(file.path for file in files), Mode.MINIMAL, verify=True)
+        kept = Exclusion(entity, id, tuple(sorted(exclude))) if exclude else None
+        paths = tuple(file.path for file in files)
+        request = JobRequest(paths, Mode.MINIMAL, verify=True, exclude=kept)
         return create_job(connection, request)
 
 

@@ -82,7 +82,7 @@ class JobWriter:
             root = required_root(options.storage_root)
             self.storage = FileStorage(database, root, job, options.file_seconds)
         self._names = uploaded_names(job.request.paths, options.storage_root)
-        self._rows = BatchWriter(verify=job.request.verify)
+        self._rows = BatchWriter(verify=job.request.verify, exclude=job.request.exclude)
         self.counts = job.counts
         self._batch: list[ReadFile] = []
         self._failures: list[Failure] = []

@@ -113,6 +113,42 @@ async def test_edits_stay_until_they_are_discarded(
     assert contents(graph.database) == before
 
 
+async def test_excluded_fields_stay_as_they_are(
+    tmp_path: Path, import_files: Import, graph: Graph
+) -> None:
+    before = {"SeriesDescription": "before", "EchoTime": 1.5, "InstanceNumber": 1}
+    path = make_file(tmp_path / "1.dcm", **IDENTITY, PatientName="A^B", **before)
+    import_files(tmp_path)
+    await update(graph, "series", {"bodyPartExamined": "KNEE"})
+    after = {"SeriesDescription": "after ", "EchoTime": 2.5, "InstanceNumber": 2}
+    change_in_secret(path, **IDENTITY, PatientName="C^D", **after)
+    excluded = ["description", "bodyPartExamined"]
+    await refresh(graph, "series", tmp_path, exclude=excluded, discardEdits=True)
+    series = await fields_of(graph, "series")
+    found = series["description"], series["echoTime"], series["bodyPartExamined"]
+    assert found == ("before", 2.5, "KNEE")
+    assert series["editedFields"] == ["bodyPartExamined"]
+    # Fields of other objects that the same files speak of are written.
+    assert (await fields_of(graph, "image"))["number"] == 2
+    assert (await fields_of(graph, "patient", "name"))["name"] == "C^D"
+    # Once only: the next one writes them, and so it is with each kind of object.
+    await refresh(graph, "image", tmp_path)
+    assert (await fields_of(graph, "series"))["description"] == "after"
+    change_in_secret(path, **IDENTITY, PatientName="E^F", **after | {"InstanceNumber": 3})
+    await refresh(graph, "image", tmp_path, exclude=["number"])
+    assert (await fields_of(graph, "image"))["number"] == 2
+    await refresh(graph, "image", tmp_path)
+    assert (await fields_of(graph, "image"))["number"] == 3
+    change_in_secret(path, **IDENTITY, PatientName="G^H", **after)
+    await refresh(graph, "patient", tmp_path, exclude=["familyName"])
+    patient = await fields_of(graph, "patient", "name")
+    assert (patient["name"], patient["givenName"]) == ("E^H", "H")
+    wrong = await ask(graph, "series", exclude=["descriptio"])
+    assert [(e["field"], e["code"]) for e in wrong["errors"]] == [("exclude", "BAD_FIELD")]
+    assert "description" in wrong["errors"][0]["message"]
+    assert_consistent(graph.database)
+
+
 async def test_the_first_image_decides_although_the_last_is_read_first(
     tmp_path: Path, import_files: Import, graph: Graph
 ) -> None:

@@ -38,6 +38,11 @@ class RefreshInput:
         description="With `discardEdits`: only these fields, as in `editedFields`; all if not "
         "given.",
     )
+    exclude: list[str] | None = _field(
+        default=None,
+        description="Fields of this object that stay as they are, whatever its files say: this "
+        "refresh writes only the others. An edit among them stays an edit.",
+    )
 
 
 @strawberry.type(description="What became of `refresh`.")
@@ -70,11 +75,12 @@ class RefreshMutations:
                 entity,
                 key,
                 discard=input.discard_edits,
-                columns=_columns(entity, input.fields, input.discard_edits),
+                columns=_discarded(entity, input.fields, input.discard_edits),
+                exclude=_columns(entity, input.exclude, "exclude") or (),
             )
         except Refused as refused:
             if not services.limits.introspection:
-                sent = str(input.fields)
+                sent = f"{input.fields} {input.exclude}"
                 refused.error.message = without_schema_names(refused.error.message, sent)
             return RefreshPayload(job=None, errors=[refused.error])
         except NoSuchEntityError:
@@ -89,18 +95,24 @@ class RefreshMutations:
         return RefreshPayload(job=ImportJob.from_row(row), errors=[])
 
 
-def _columns(entity: str, given: Sequence[str] | None, discard: bool) -> frozenset[str] | None:
-    """The columns of these fields. Raises Refused."""
+def _discarded(entity: str, given: Sequence[str] | None, discard: bool) -> frozenset[str] | None:
+    """The columns whose edits go, None for all. Raises Refused."""
+    if given is not None and not discard:
+        raise Refused("`fields` goes with `discardEdits`", "fields", ErrorCode.BAD_FIELD)
+    return _columns(entity, given, "fields")
+
+
+def _columns(entity: str, given: Sequence[str] | None, argument: str) -> frozenset[str] | None:
+    """The columns of the fields that an argument names. Raises Refused."""
     if given is None:
         return None
-    if not discard:
-        raise Refused("`fields` goes with `discardEdits`", "fields", ErrorCode.BAD_FIELD)
     if len(given) > _MAX_FIELDS:
-        raise Refused(f"at most {_MAX_FIELDS} fields can be named", "fields", ErrorCode.BAD_FIELD)
+        message = f"at most {_MAX_FIELDS} fields can be named"
+        raise Refused(message, argument, ErrorCode.BAD_FIELD)
     known = {camel_case(each.name): each.name for each in DESCRIBED[entity].editable}
     for name in given:
         if name not in known:
             shown = name[:80]
             message = f"{shown!r} is no field of a {entity} that can be edited"
-            raise Refused(message + nearest(shown, known), "fields", ErrorCode.BAD_FIELD)
+            raise Refused(message + nearest(shown, known), argument, ErrorCode.BAD_FIELD)
     return frozenset(known[name] for name in given)

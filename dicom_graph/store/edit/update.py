@@ -40,12 +40,18 @@ def entity_exists(connection: Connection, entity: str, id: int) -> bool:
 
 
 def discard_edits(
-    connection: Connection, entity: str, id: int, names: Collection[str] | None
+    connection: Connection,
+    entity: str,
+    id: int,
+    names: Collection[str] | None,
+    exclude: Collection[str] = (),
 ) -> None:
-    """Take these columns, or all, for no longer edited; their values stay until a file is read."""
+    """Take these columns, or all, but for `exclude`, for no longer edited; their values stay until
+    a file is read.
+    """
     table = DESCRIBED_TABLES[entity]
     row = locked_row(connection, table, id)
     edited = (row["edited"] or []) if row is not None else []
-    rest = [name for name in edited if names is not None and name not in names]
+    rest = [n for n in edited if n in exclude or (names is not None and n not in names)]
     if rest != edited:
         connection.execute(update(table).where(table.c.id == id).values(edited=rest or None))

@@ -1,11 +1,11 @@
-"""What a person has set stays when the file is read again.
+"""What a person has set stays when the file is read again, and what a refresh leaves out.
 
 The parts of a patient's name are the fields that can be edited; the whole name (PN) is made of
 them, so that the two always agree.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, select, update
 
@@ -17,14 +17,35 @@ NAME_PARTS = ("family_name", "given_name", "middle_name", "name_prefix", "name_s
 Row = Mapping[str, Any]
 
 
+class Exclusion(NamedTuple):
+    """Columns of one entity that a refresh leaves as they are. `entity`: the name of its table."""
+
+    entity: str
+    id: int
+    columns: tuple[str, ...]
+
+    def of(self, table: Table, id: int) -> tuple[str, ...]:
+        """The columns of a row that stay."""
+        return self.columns if (table.name, id) == (self.entity, self.id) else ()
+
+
+NO_EXCLUSION = Exclusion("", 0, ())
+
+
 def write_unedited_fields(
-    connection: Connection, table: Table, id: int, fields: Mapping[str, Any]
+    connection: Connection,
+    table: Table,
+    id: int,
+    fields: Mapping[str, Any],
+    excluded: Iterable[str] = (),
 ) -> bool:
-    """Write what a file says of an entity, but for what was edited; returns whether it is news."""
+    """Write what a file says of an entity, but for what was edited or is excluded; returns whether
+    it is news.
+    """
     row = locked_row(connection, table, id)
     if row is None:
         return False
-    values = without_edited(fields, row)
+    values = without_edited(fields, row, excluded)
     if all(row[name] == value for name, value in values.items()):
         return False
     connection.execute(update(table).where(table.c.id == id).values(values))
@@ -38,9 +59,11 @@ def locked_row(connection: Connection, table: Table, id: int) -> Row | None:
     return row
 
 
-def without_edited(fields: Mapping[str, Any], row: Row) -> dict[str, Any]:
+def without_edited(
+    fields: Mapping[str, Any], row: Row, excluded: Iterable[str] = ()
+) -> dict[str, Any]:
     """The fields of a file that are to be written over a row."""
-    edited = frozenset(row["edited"] or ())
+    edited = frozenset(row["edited"] or ()).union(excluded)
     values = {name: value for name, value in fields.items() if name not in edited}
     if not edited.isdisjoint(NAME_PARTS):
         values["name"] = whole_name(fields["name"], dict(row) | values)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table, select
 
 from dicom_graph.dicom.bounded_cache import BoundedCache
 from dicom_graph.dicom.entities import Entities, PatientFields, SeriesFields, StudyFields
-from dicom_graph.store.ingest.edited import write_unedited_fields
+from dicom_graph.store.ingest.edited import NO_EXCLUSION, Exclusion, write_unedited_fields
 from dicom_graph.store.sql.bulk_statements import allocate_ids, ids_by_key, insert_new
 from dicom_graph.store.sql.types import utc_now
 from dicom_graph.store.tables.archive import Image, Patient, Series, Study
@@ -71,7 +71,8 @@ class EntityKeys:
 class EntityWriter:
     """The ids of patients, studies and series lately written."""
 
-    def __init__(self) -> None:
+    def __init__(self, exclude: Exclusion = NO_EXCLUSION) -> None:
+        self._exclude = exclude
         self._patients: BoundedCache[str, PatientRow] = BoundedCache(20_000)
         self._studies: BoundedCache[str, int] = BoundedCache(20_000)
         self._series: BoundedCache[str, SeriesRow] = BoundedCache(20_000)
@@ -113,7 +114,8 @@ class EntityWriter:
                 continue
             if connection.execute(earlier.where(column == id)).first() is not None:
                 continue
-            if write_unedited_fields(connection, table, id, asdict(fields)):
+            excluded = self._exclude.of(table, id)
+            if write_unedited_fields(connection, table, id, asdict(fields), excluded):
                 self.forget()
 
     def _place(self, entities: Entities) -> EntityKeys:

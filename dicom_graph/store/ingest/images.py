@@ -19,7 +19,12 @@ from dicom_graph.store.ingest.duplicates import (
     header_contents,
     warn_of_duplicates,
 )
-from dicom_graph.store.ingest.edited import NAME_PARTS, without_edited
+from dicom_graph.store.ingest.edited import (
+    NAME_PARTS,
+    NO_EXCLUSION,
+    Exclusion,
+    without_edited,
+)
 from dicom_graph.store.ingest.entities import EntityKeys
 from dicom_graph.store.ingest.formats import Format, FormatWriter, format_of
 from dicom_graph.store.ingest.shared_sets import Ids, SharedSets
@@ -64,7 +69,8 @@ class Written:
 class ImageWriter:
     """Writes images with their headers; remembers the shared sets of their series."""
 
-    def __init__(self) -> None:
+    def __init__(self, exclude: Exclusion = NO_EXCLUSION) -> None:
+        self._exclude = exclude
         self._sets = SharedSets()
         self._formats = FormatWriter()
 
@@ -147,7 +153,7 @@ class ImageWriter:
         for uid, id in rewritten.items():
             file, place = files[firsts[uid]], places[firsts[uid]]
             fields = _values(file, place, known[uid].warnings, formats)
-            values = without_edited(fields, edited[id])
+            values = without_edited(fields, edited[id], self._exclude.of(_IMAGE, id))
             alike[tuple(values)].append({"image": id, **values})
         for rows in alike.values():
             connection.execute(update(_IMAGE).where(_IMAGE.c.id == bindparam("image")), rows)

@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from dicom_graph.store.generation import Generations, write_beside_others
 from dicom_graph.store.ingest.batch import Outcome, ReadFile, distinct_elements
+from dicom_graph.store.ingest.edited import NO_EXCLUSION, Exclusion
 from dicom_graph.store.ingest.elements import ElementWriter
 from dicom_graph.store.ingest.entities import EntityKeys, EntityWriter
 from dicom_graph.store.ingest.files import FileWriter, WrittenFile
@@ -16,12 +17,15 @@ from dicom_graph.store.ingest.verify import own_changes, verified
 class BatchWriter:
     """Writes batches of read files, and remembers the ids that recur. Not thread-safe."""
 
-    def __init__(self, *, verify: bool = False) -> None:
-        """With `verify`, a changed file whose content is what is stored counts as unchanged."""
+    def __init__(self, *, verify: bool = False, exclude: Exclusion | None = None) -> None:
+        """With `verify`, a changed file whose content is what is stored counts as unchanged.
+        `exclude`: what stays as it is.
+        """
+        exclude = exclude or NO_EXCLUSION
         self._verify = verify
         self._elements = ElementWriter()
-        self._entities = EntityWriter()
-        self._images = ImageWriter()
+        self._entities = EntityWriter(exclude)
+        self._images = ImageWriter(exclude)
         self._files = FileWriter()
         self._generations: Generations | None = None
 

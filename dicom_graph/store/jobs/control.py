@@ -15,6 +15,7 @@ from dicom_graph.store.jobs.jobs import (
     JobStatus,
     Storage,
     create_job,
+    exclusion_of,
 )
 from dicom_graph.store.jobs.owners import QUEUE, is_dead
 from dicom_graph.store.sql.types import utc_now
@@ -109,6 +110,7 @@ def create_retry(connection: Connection, job_id: int, origin: JobOrigin) -> int:
     request = JobRequest(
         tuple(job["paths"]), Mode[job["mode"]], job["pattern"], job["stop_on_error"], origin,
         verify=job["verify"], retry_of=job_id, storage=Storage(job["storage"]),
+        exclude=exclusion_of(job),
     )  # fmt: skip
     return create_job(connection, request)
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, Update, delete, insert, select, update
 
 from dicom_graph.store.ingest import Mode
+from dicom_graph.store.ingest.edited import Exclusion
 from dicom_graph.store.jobs.owners import QUEUE, is_dead, process_name
 from dicom_graph.store.sql.types import utc_now
 from dicom_graph.store.tables.archive import ImportFailure, ImportJob
@@ -63,7 +64,8 @@ class JobRequest:
     """What to import. `pattern` is a glob over file names, or relative paths where it has a /.
 
     `verify`: read known files again too. `sync`: mark the images whose files are gone, or with
-    `prune` delete them. `retry_of`: read only what this job failed on.
+    `prune` delete them. `retry_of`: read only what this job failed on. `exclude`: what a
+    refresh leaves as it is.
     """
 
     paths: tuple[str, ...]
@@ -76,6 +78,7 @@ class JobRequest:
     prune: bool = False
     retry_of: int | None = None
     storage: Storage = Storage.IN_PLACE
+    exclude: Exclusion | None = None
 
 
 @dataclass(slots=True)
@@ -187,6 +190,7 @@ def create_job(connection: Connection, request: JobRequest) -> int:
         prune=request.prune,
         retry_of=request.retry_of,
         storage=request.storage,
+        exclude=request.exclude and request.exclude._asdict(),
     )
     return int(connection.execute(statement.returning(ImportJob.id)).scalar_one())
 
@@ -266,8 +270,14 @@ def request_of(row: RowMapping) -> JobRequest:
     return JobRequest(
         tuple(row["paths"]), Mode[row["mode"]], row["pattern"], row["stop_on_error"],
         JobOrigin(row["origin"]), row["verify"], row["sync"], row["prune"], row["retry_of"],
-        Storage(row["storage"]),
+        Storage(row["storage"]), exclusion_of(row),
     )  # fmt: skip
+
+
+def exclusion_of(row: Mapping[Any, Any]) -> Exclusion | None:
+    """What the job of a row leaves as it is."""
+    kept = row["exclude"]
+    return Exclusion(kept["entity"], kept["id"], tuple(kept["columns"])) if kept else None
 
 
 def status_of(connection: Connection, job_id: int) -> JobStatus:

@@ -492,7 +492,8 @@ class ImportJob(Base):
     """An import and its report, from its start to its end. `owner`: the process that runs it.
 
     `verify`: known files are read again. `sync`: images whose files are gone are marked, or with
-    `prune` deleted. `retry_of`: the job whose failures this one reads again.
+    `prune` deleted. `retry_of`: the job whose failures this one reads again. `exclude`:
+    the entity, its id, and those of its columns that a refresh leaves as they are.
     """
 
     __tablename__ = "import_job"
@@ -514,6 +515,7 @@ class ImportJob(Base):
     sync: Mapped[bool] = mapped_column(default=False, server_default=false())
     prune: Mapped[bool] = mapped_column(default=False, server_default=false())
     storage: Mapped[str] = mapped_column(default="IN_PLACE", server_default="IN_PLACE")
+    exclude: Mapped[dict[str, Any] | None]
     retry_of: Mapped[int | None] = mapped_column(Id)
     cancel_requested: Mapped[bool] = mapped_column(default=False, server_default=false())
     found: Mapped[int] = mapped_column(Int64, default=0)
