@@ -232,7 +232,7 @@ def test_a_database_of_a_newer_version_is_refused(empty: Database) -> None:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(DatabaseError, match="newer version"):
         require_current(empty)
-    with pytest.raises(DatabaseError, match="9999"):
+    with pytest.raises(DatabaseError, match="newer version"):
         upgrade(empty)
 
 
