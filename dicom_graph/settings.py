@@ -261,6 +261,11 @@ class Settings(BaseSettings):
         default=True,
         description="Whether clients may ask for the schema; errors then suggest names.",
     )
+    root_path: str = Field(
+        default="",
+        pattern="^(/[A-Za-z0-9._~-]+)*$",
+        description="The path below which a proxy has this server, such as `/dicom`.",
+    )
     counts: bool = Field(
         default=True,
         description="Whether `nPatients`, `nStudies`, `nSeries`, `nImages` and `totalCount` are "

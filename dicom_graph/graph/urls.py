@@ -3,7 +3,7 @@
 from urllib.parse import quote, urlencode
 
 from dicom_graph.dicom.voi import Window
-from dicom_graph.telemetry.request import ROOT_PATH
+from dicom_graph.telemetry.request import ORIGIN, ROOT_PATH
 
 
 def file_url(kind: str, uid: str, ending: str, **query: object) -> str:
@@ -14,6 +14,16 @@ def file_url(kind: str, uid: str, ending: str, **query: object) -> str:
     given = {name: str(value) for name, value in query.items() if value is not None}
     path = f"{ROOT_PATH.get()}/{kind}/{quote(uid, safe='')}{ending}"
     return f"{path}{'?' * bool(given)}{urlencode(given)}"
+
+
+def page_path(kind: str, key: str) -> str:
+    """The address of a page, such as `/series/1.2.3`, without scheme and host."""
+    return f"{ROOT_PATH.get()}/{kind}/{quote(key, safe='')}"
+
+
+def absolute(path: str) -> str:
+    """The same address with the scheme and host by which the client addressed this server."""
+    return ORIGIN.get() + path
 
 
 def window_text(window: Window | None) -> str | None:

@@ -31,6 +31,9 @@ CURRENT: ContextVar[CurrentRequest | None] = ContextVar("current_request", defau
 ROOT_PATH: ContextVar[str] = ContextVar("root_path", default="")
 """The path at which the application is mounted in another one, such as `/dicom`; else empty."""
 
+ORIGIN: ContextVar[str] = ContextVar("origin", default="")
+"""Scheme and host by which the client addressed this server, such as `https://pacs.example`."""
+
 
 def request_id(given: str | None) -> str:
     """The id that a client or proxy gave, where it is well-formed: 1 to 128 letters, digits and

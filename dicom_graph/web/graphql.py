@@ -10,7 +10,7 @@ from typing import Any, ClassVar, cast
 from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
 from graphql import GraphQLError
 from python_multipart.multipart import parse_options_header
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Message, Receive, Scope, Send
@@ -42,7 +42,7 @@ from dicom_graph.graph.uploading import FIELD, file_variables
 from dicom_graph.json_text import dumps
 from dicom_graph.services import Services
 from dicom_graph.store.work import PendingAnswers
-from dicom_graph.telemetry.request import CURRENT, ROOT_PATH
+from dicom_graph.telemetry.request import CURRENT, ORIGIN, ROOT_PATH
 from dicom_graph.web.admission import TICKET, Kind
 from dicom_graph.web.body import PREFLIGHT_NEEDED, bounded, is_preflighted, refuse_length
 from dicom_graph.web.documents import DocumentMissing, Documents, require_document
@@ -236,6 +236,7 @@ class GraphQLView(GraphQL[Context, None]):
 
         Every refusal is JSON.
         """
+        ORIGIN.set(_origin(scope))
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
@@ -384,6 +385,12 @@ class GraphQLView(GraphQL[Context, None]):
             default_query=self._options.default_query,
         )
         return HTMLResponse(page, headers={"Content-Security-Policy": _CONTENT_SECURITY_POLICY})
+
+
+def _origin(scope: Scope) -> str:
+    host = Headers(scope=scope).get("host", "")
+    scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
+    return f"{scheme}://{host}" if host else ""
 
 
 def _closing(scope: Scope, send: Send) -> Send:

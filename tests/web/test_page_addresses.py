@@ -89,13 +89,33 @@ def test_the_schema_answers_every_operation_of_the_pages() -> None:
 
 def test_an_object_names_its_page(tmp_path: Path) -> None:
     with served(tmp_path, make=lambda folder: {"a": make_file(folder / "a.dcm")}) as archive:
-        query = "{ patients { nodes { url studies { nodes { url } } } } " + (
-            "series { nodes { url } } images { nodes { url } } }"
+        both = "url resourcePath"
+        query = (
+            f"{{ patients {{ nodes {{ {both} studies {{ nodes {{ {both} }} }} }} }} "
+            f"series {{ nodes {{ {both} }} }} images {{ nodes {{ {both} }} }} "
+            f"importJobs {{ nodes {{ {both} }} }} }}"
         )
         url = archive.server.url
         answer = httpx.post(f"{url}/graphql", json={"query": query}).text
-        found = re.findall(r'"url": ?"([^"]*)"', answer)
-        assert len(found) == 4, answer
-        for path in found:
-            assert httpx.get(url + path, headers=HTML).status_code == 200
-            assert httpx.get(url + path, headers={"accept": "*/*"}).status_code == 404
+        found = re.findall(r'"url": ?"([^"]*)", ?"resourcePath": ?"([^"]*)"', answer)
+        assert len(found) == 5, answer
+        for address, path in found:
+            assert address == url + path
+            assert httpx.get(address, headers=HTML).status_code == 200
+            assert httpx.get(address, headers={"accept": "*/*"}).status_code == 404
+
+
+def test_addresses_below_the_path_of_a_proxy(tmp_path: Path) -> None:
+    """Whether the proxy takes the path away itself or not, and by the name that it tells."""
+
+    def make(folder: Path) -> dict[str, Path]:
+        return {"a": make_file(folder / "a.dcm")}
+
+    with served(tmp_path, make=make, root_path="/dicom") as archive:
+        for below in ("", "/dicom"):
+            url = f"{archive.server.url}{below}"
+            query = {"query": "{ images { nodes { url fileUrl } } }"}
+            (image,) = httpx.post(f"{url}/graphql", json=query).json()["data"]["images"]["nodes"]
+            assert image["url"] == f"{archive.server.url}/dicom/images/{archive.uid('a')}"
+            assert httpx.get(archive.server.url + image["fileUrl"]).status_code == 200
+            assert httpx.get(image["url"], headers=HTML).status_code == 200

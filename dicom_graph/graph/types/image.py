@@ -22,7 +22,7 @@ from dicom_graph.graph.types.instance import Instance
 from dicom_graph.graph.types.patient import Patient
 from dicom_graph.graph.types.pixels import Pixels
 from dicom_graph.graph.types.series import Series
-from dicom_graph.graph.urls import file_url
+from dicom_graph.graph.urls import absolute, file_url, page_path
 
 _PLAIN = plain_fields(IMAGE)
 _field = strawberry.field
@@ -69,6 +69,14 @@ class Image(ImageFields, Node):
             **columns(row, _PLAIN),
         )
 
+    @computed("The address of its page, without scheme and host.")
+    def resource_path(self) -> str:
+        return page_path("images", self.uid)
+
+    @computed("The address of its page.")
+    def url(self) -> str:
+        return absolute(page_path("images", self.uid))
+
     @computed("Date and time of its creation in one; null where either is missing.")
     def datetime(self) -> dt.datetime | None:
         return combined(self.date, self.time)
@@ -112,10 +120,6 @@ class Image(ImageFields, Node):
     @computed("Its pixels; null where the header has no Rows and Columns, so that it has none.")
     def pixels(self) -> Pixels | None:
         return Pixels(image=self) if self.rows and self.columns else None
-
-    @computed("Where the page of the image and its header is, for a browser.")
-    def url(self) -> str:
-        return file_url("images", self.uid, "")
 
     @computed("Where its file is, as it is on the server.")
     def file_url(self) -> str:

@@ -9,6 +9,7 @@ from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.enums.imports import ImportMode, ImportOrigin, ImportStatus, ImportStorage
 from dicom_graph.graph.node import Node, global_id
+from dicom_graph.graph.urls import absolute, page_path
 from dicom_graph.store.sql.types import utc_now
 
 _field = strawberry.field
@@ -105,6 +106,14 @@ class ImportJob(Node):
             finished_at=row.finished_at,
             images_per_second=_rate(row, processed),
         )
+
+    @computed("The address of its page, without scheme and host.")
+    def resource_path(self) -> str:
+        return page_path("imports", self.id)
+
+    @computed("The address of its page.")
+    def url(self) -> str:
+        return absolute(page_path("imports", self.id))
 
     @computed("The files that it could not take, in the order of their appearance.")
     async def failures(self, info: Info) -> list[ImportFailure]:

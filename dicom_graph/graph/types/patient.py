@@ -13,7 +13,7 @@ from dicom_graph.graph.context import Info
 from dicom_graph.graph.described import described_by, plain_fields
 from dicom_graph.graph.fields import columns, combined, edited_fields, related_count, related_list
 from dicom_graph.graph.node import Node, global_id
-from dicom_graph.graph.urls import file_url
+from dicom_graph.graph.urls import absolute, file_url, page_path
 from dicom_graph.store.read import PageRequest, Parent
 from dicom_graph.store.read.relations import DEFAULT_ORDERS
 from dicom_graph.subjects import SubjectPatient
@@ -50,6 +50,14 @@ class Patient(PatientFields, Node):
             **columns(row, _PLAIN),
         )
 
+    @computed("The address of its page, without scheme and host.")
+    def resource_path(self) -> str:
+        return page_path("patients", self.uid)
+
+    @computed("The address of its page.")
+    def url(self) -> str:
+        return absolute(page_path("patients", self.uid))
+
     def as_parent(self) -> Parent:
         """As a parent of lists."""
         return Parent(self.key)
@@ -82,10 +90,6 @@ class Patient(PatientFields, Node):
         pages = info.context.loaders.pages("patient.studies", request)
         rows = (await pages.load(self.as_parent())).rows
         return combined(rows[0].date, rows[0].time or dt.time()) if rows else None
-
-    @computed("Where the page of the patient is, for a browser.")
-    def url(self) -> str:
-        return file_url("patients", self.uid, "")
 
     @computed("Where the files of all the patient's images are, in a zip archive.")
     def zip_url(self) -> str:

@@ -22,7 +22,7 @@ from dicom_graph.graph.types.instance import Instance
 from dicom_graph.graph.types.patient import Patient
 from dicom_graph.graph.types.study import Study
 from dicom_graph.graph.types.volume import Volume
-from dicom_graph.graph.urls import file_url
+from dicom_graph.graph.urls import absolute, file_url, page_path
 from dicom_graph.store.read import PageRequest, Parent
 from dicom_graph.store.read.relations import DEFAULT_ORDERS
 from dicom_graph.store.read.summary import Varying
@@ -87,6 +87,14 @@ class Series(SeriesFields, Node):
             edited_fields=edited_fields(row),
             **columns(row, _PLAIN),
         )
+
+    @computed("The address of its page, without scheme and host.")
+    def resource_path(self) -> str:
+        return page_path("series", self.uid)
+
+    @computed("The address of its page.")
+    def url(self) -> str:
+        return absolute(page_path("series", self.uid))
 
     def as_parent(self) -> Parent:
         """As a parent of lists."""
@@ -202,10 +210,6 @@ class Series(SeriesFields, Node):
     async def volumes(self, info: Info) -> list[Volume] | None:
         found = await volumes_of(info, self)
         return [Volume.of(self.uid, each, is_only=len(found) == 1) for each in found]
-
-    @computed("Where the page of the series is, for a browser.")
-    def url(self) -> str:
-        return file_url("series", self.uid, "")
 
     @computed("Where all its files are, in a zip archive.")
     def zip_url(self) -> str:

@@ -12,7 +12,7 @@ from dicom_graph.graph.described import described_by, plain_fields
 from dicom_graph.graph.fields import columns, combined, edited_fields, related_count, related_list
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.types.patient import Patient
-from dicom_graph.graph.urls import file_url
+from dicom_graph.graph.urls import absolute, file_url, page_path
 from dicom_graph.store.read import Parent
 
 if TYPE_CHECKING:
@@ -50,6 +50,14 @@ class Study(StudyFields, Node):
             **columns(row, _PLAIN),
         )
 
+    @computed("The address of its page, without scheme and host.")
+    def resource_path(self) -> str:
+        return page_path("studies", self.uid)
+
+    @computed("The address of its page.")
+    def url(self) -> str:
+        return absolute(page_path("studies", self.uid))
+
     def as_parent(self) -> Parent:
         """As a parent of lists, narrowed to the patient it was reached from."""
         return Parent(self.key, self.patient_key)
@@ -57,10 +65,6 @@ class Study(StudyFields, Node):
     @computed("StudyDate and StudyTime in one; null where either is missing.")
     def datetime(self) -> dt.datetime | None:
         return combined(self.date, self.time)
-
-    @computed("Where the page of the study is, for a browser.")
-    def url(self) -> str:
-        return file_url("studies", self.uid, "")
 
     @computed("Where all its files are, in a zip archive; reached from a patient, that patient's.")
     def zip_url(self) -> str:

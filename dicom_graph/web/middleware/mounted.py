@@ -12,11 +12,15 @@ class MountedMiddleware:
     leave: redirects and cookies here, addresses in answers by `ROOT_PATH`.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, root_path: str = "") -> None:
+        """`root_path`: the same of a proxy that has all of this below a path, whether it takes it
+        away itself or not.
+        """
         self._app = app
+        self._root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        root = scope.get("root_path", "").rstrip("/")
+        root = scope.get("root_path", "").rstrip("/") or self._root_path
         if scope["type"] not in ("http", "websocket") or not root:
             await self._app(scope, receive, send)
             return
