@@ -261,8 +261,8 @@ class Settings(BaseSettings):
         default=True,
         description="Whether clients may ask for the schema; errors then suggest names.",
     )
-    root_path: str = Field(
-        default="",
+    root_path: str | None = Field(
+        default=None,
         pattern="^(/[A-Za-z0-9._~-]+)*$",
         description="The path below which a proxy has this server, such as `/dicom`.",
     )

@@ -230,7 +230,7 @@ def _middleware(
     # Against DNS rebinding: a page elsewhere must not reach this server by its own name.
     host = Middleware(AllowedHostMiddleware, settings.allowed_hosts)
     return [
-        Middleware(MountedMiddleware, settings.root_path),
+        Middleware(MountedMiddleware, settings.root_path or ""),
         Middleware(ObservabilityMiddleware, sources),
         Middleware(AuditMiddleware, audit),
         Middleware(SecurityHeadersMiddleware, settings.allowed_origins),
