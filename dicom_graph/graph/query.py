@@ -24,8 +24,9 @@ from dicom_graph.graph.types.import_job import ImportJob
 from dicom_graph.graph.types.patient import Patient
 from dicom_graph.graph.types.series import Series
 from dicom_graph.graph.types.study import Study
+from dicom_graph.graph.types.values import make_values
 from dicom_graph.graph.types.viewer import Viewer
-from dicom_graph.store.global_ids import split_global_id
+from dicom_graph.store.global_ids import split_global_id, split_value_id
 from dicom_graph.store.work import current_work
 
 _MAX_NODES = 10_000
@@ -39,6 +40,9 @@ _BY_TYPE = {entity.type_name: entity for entity in ENTITIES.values()}
 
 async def load_node(info: Info, id: str) -> Node | None:
     """The object of a global id, None where it is gone. Raises BadInput for any other text."""
+    of_value = split_value_id(id)
+    if of_value is not None:
+        return await _load_value(info, *of_value)
     type_name, key = split_global_id(id)
     if type_name not in _BY_TYPE:
         raise BadInput(f"{id[:100]!r} is not an id that this server gave")
@@ -48,6 +52,12 @@ async def load_node(info: Info, id: str) -> Node | None:
     row = await entity.rows(info.context.loaders).load(key)
     node: Node | None = entity.type.from_row(row) if row is not None else None
     return node
+
+
+async def _load_value(info: Info, element_id: int, index: int) -> Node | None:
+    row = await info.context.loaders.element.load(element_id)
+    values = make_values(row) if row is not None else []
+    return next((value for value in values if value.index == index), None)
 
 
 @strawberry.type(description="Everything that can be asked.")

@@ -2,10 +2,12 @@
 
 import base64
 import math
+import re
 import shutil
 import struct
 from collections.abc import Callable
 from hashlib import sha256
+from html import unescape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -292,6 +294,34 @@ def selector(vr: str) -> int:
     tag = tag_for_keyword(f"Selector{vr}Value")
     assert tag is not None
     return tag
+
+
+async def test_a_value_has_an_id_and_html(
+    tmp_path: Path, import_files: Import, graph: Graph
+) -> None:
+    names = ["<b>A & B</b>", 'two "2"', "three"]
+    make_file(tmp_path / "1.dcm", OtherPatientIDs=names)
+    import_files(tmp_path)
+    question = """{ images { nodes { header { elements(keywords: ["OtherPatientIDs"]) {
+        id values { id index raw html } } } } } }"""
+    (image,) = (await graph(question))["images"]["nodes"]
+    (element,) = image["header"]["elements"]
+    values = element["values"]
+    texts = [re.fullmatch(r"<span [^>]*>([^<>]*)</span>", value["html"]) for value in values]
+    assert [text and unescape(text[1]) for text in texts] == names
+    ids = [value["id"] for value in values]
+    assert len({*ids, element["id"]}) == 4
+    again = """query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id
+        ... on LongStringValue { index raw } } }"""
+    found = (await graph(again, ids=ids[::-1]))["nodes"]
+    assert [node["id"] for node in found] == ids[::-1]
+    assert [node["raw"] for node in found] == names[::-1]
+    assert {node["__typename"] for node in found} == {"LongStringValue"}
+    # Beyond the last value, and of no element.
+    number = base64.b64decode(element["id"]).decode().partition(":")[2]
+    for text in (f"DataElementValue:{number}.3", "DataElementValue:99999999.0"):
+        gone = base64.b64encode(text.encode()).decode()
+        assert (await graph("query ($id: ID!) { node(id: $id) { id } }", id=gone))["node"] is None
 
 
 async def test_what_cannot_be_parsed_is_null_with_its_text_and_a_warning(

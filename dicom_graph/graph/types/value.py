@@ -2,6 +2,7 @@
 
 import base64
 import datetime as dt
+from html import escape
 from struct import iter_unpack
 from typing import Annotated, Any
 
@@ -10,15 +11,17 @@ import strawberry
 from dicom_graph.graph.bulk_data import load_bytes
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
+from dicom_graph.graph.node import Node
 from dicom_graph.graph.scalars import JSON, BigInt
 from dicom_graph.graph.types.display import display_element, display_value
+from dicom_graph.store.global_ids import value_id
 from dicom_graph.store.read.elements import ElementRow, ValueRow
 
 _field = strawberry.field
 
 
 @strawberry.interface(description="One value of a data element.")
-class DataElementValue:
+class DataElementValue(Node):
     index: int = _field(description="Its place among the element's values, from 0.")
     raw: str | None = _field(
         description="As in the file: of a text VR its characters without padding, of a number its "
@@ -28,6 +31,14 @@ class DataElementValue:
     warnings: list[str] = _field(description="Why there is no typed value, or what is odd.")
     row: strawberry.Private[ElementRow]
     value_row: strawberry.Private[ValueRow | None] = None
+
+    @computed("Identifies the value by its element and index; opaque. Ask `node(id:)` with it.")
+    def id(self) -> strawberry.ID:
+        return strawberry.ID(value_id(self.row.id, self.index))
+
+    @computed("The value as people read it, as `display`, as an element of HTML; text is escaped.")
+    def html(self) -> str:
+        return f'<span class="dicom-value">{escape(self.display() or "")}</span>'
 
     @computed(
         "The value as people read it, of any VR: a name with the family name first, a date in ISO "
