@@ -20,8 +20,17 @@ from dicom_graph.store.read.elements import ElementRow, ValueRow
 _field = strawberry.field
 
 
+def _id_of(root: strawberry.Parent[Any]) -> strawberry.ID:
+    return strawberry.ID(value_id(root.row.id, root.index))
+
+
 @strawberry.interface(description="One value of a data element.")
 class DataElementValue(Node):
+    id: strawberry.ID = _field(
+        resolver=_id_of,
+        description="Identifies the value by its element and index; opaque. Ask `node(id:)` with "
+        "it.",
+    )
     index: int = _field(description="Its place among the element's values, from 0.")
     raw: str | None = _field(
         description="As in the file: of a text VR its characters without padding, of a number its "
@@ -31,10 +40,6 @@ class DataElementValue(Node):
     warnings: list[str] = _field(description="Why there is no typed value, or what is odd.")
     row: strawberry.Private[ElementRow]
     value_row: strawberry.Private[ValueRow | None] = None
-
-    @computed("Identifies the value by its element and index; opaque. Ask `node(id:)` with it.")
-    def id(self) -> strawberry.ID:
-        return strawberry.ID(value_id(self.row.id, self.index))
 
     @computed("The value as people read it, as `display`, as an element of HTML; text is escaped.")
     def html(self) -> str:
