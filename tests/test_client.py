@@ -91,7 +91,7 @@ def test_without_its_packages_it_says_what_to_install() -> None:
         "from dicom_graph.client import Client\nClient('http://127.0.0.1:1')"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert "pip install 'dicom-graph[client]'" in done.stderr
+    assert "pip install '.[client]'" in done.stderr
 
 
 def test_a_header_as_a_pandas_series(archive: Archive, client: Client) -> None:

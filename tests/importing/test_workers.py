@@ -224,7 +224,7 @@ def test_without_the_library_it_is_said_how_to_get_it(
             [COMMAND[0], "-c", code, *command], env=environment | given, text=True,
             capture_output=True, check=False, timeout=60,
         )  # fmt: skip
-        assert_one_line(done, "pip install 'dicom-graph[queue]'")
+        assert_one_line(done, "pip install '.[queue]'")
 
 
 def test_the_upgrade_makes_the_tables_of_the_queue(run: Run, postgres_url: str) -> None:

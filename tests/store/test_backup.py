@@ -108,4 +108,4 @@ def test_the_command(run: Run, tmp_path: Path) -> None:
     again = run("import", tmp_path / "files", "--database", restored)
     assert "2 existing" in again.stdout
     missing = run("db", "backup", tmp_path / "x", "--database", f"sqlite:///{tmp_path}/none")
-    assert_one_line(missing, "cannot back up", "unable to open")
+    assert_one_line(missing, "there is no database at", "to back up")
