@@ -8,6 +8,7 @@ from dicom_graph.importing.child_process import kill_children
 from dicom_graph.importing.job import JobRun
 from dicom_graph.importing.options import DEFAULTS, ImportOptions
 from dicom_graph.importing.private_storage import StoragePermissionsRepair
+from dicom_graph.importing.told import counts_text
 from dicom_graph.importing.uploads import discard_abandoned_uploads, discard_upload
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs.control import cancel_job, create_retry
@@ -148,7 +149,9 @@ class JobRunner:
         self._n_troubles = 0
         if status.is_final and self._storage_root is not None:
             discard_upload(job.request.paths, self._storage_root)
-        log.info("import %s: %s", job_id, status)
+        log.info("import %s: %s; %s", job_id, status, counts_text(run.counts))
+        if warned := str(run.warned):
+            log.warning("import %s: warnings of elements: %s", job_id, warned)
 
     def _give_back(self, job_id: int, problem: str) -> None:
         """As soon as the database takes that; a later run goes on where this one stopped.

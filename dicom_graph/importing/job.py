@@ -29,6 +29,7 @@ from dicom_graph.importing.timeouts import (
     TimeoutFailure,
     each,
 )
+from dicom_graph.importing.told import WarningCounts
 from dicom_graph.importing.work_folder import uploads_folder
 from dicom_graph.settings import available_cores
 from dicom_graph.store.engine import Database
@@ -122,6 +123,11 @@ class JobRun:
     def counts(self) -> JobCounts:
         """What became of the files so far."""
         return self._writer.counts
+
+    @property
+    def warned(self) -> WarningCounts:
+        """The warnings of the images that were created or updated, by kind."""
+        return self._writer.warned
 
     def run(self) -> JobStatus:
         """Run to the end; returns its status. Errors of the database are raised, after marking."""

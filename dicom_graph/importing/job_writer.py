@@ -16,6 +16,7 @@ from dicom_graph.importing.sync import Step
 from dicom_graph.importing.timeouts import (
     TimedCalls,
 )
+from dicom_graph.importing.told import WarningCounts
 from dicom_graph.importing.uploads import uploaded_names
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import (
@@ -57,7 +58,8 @@ class Stopped(Exception):
 
 class JobWriter:
     """Writes for one run of a job, in its thread. `counts`: what became of the files so far;
-    `found`: how many files there are, as far as is known.
+    `found`: how many files there are, as far as is known; `warned`: the warnings of what was
+    written.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class JobWriter:
         self._names = uploaded_names(job.request.paths, options.storage_root)
         self._rows = BatchWriter(verify=job.request.verify, exclude=job.request.exclude)
         self.counts = job.counts
+        self.warned = WarningCounts()
         self._batch: list[ReadFile] = []
         self._failures: list[Failure] = []
         self._left_behind: list[Failure] = []
@@ -217,6 +220,9 @@ class JobWriter:
                 counts.missing += self._rows.orphaned
 
         is_cancelled = self._commit_batch(work)
+        for file, outcome in zip(batch, outcomes, strict=True):
+            if file.warnings and outcome in (Outcome.CREATED, Outcome.UPDATED):
+                self.warned.add(file.warnings)
         self._release(batch, outcomes)
         self._stop_if(is_cancelled)
 

@@ -18,6 +18,7 @@ from dicom_graph.importing.queue.plan import Plan, StoppedAtError
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.sync import UnmountedError, check_mounts
 from dicom_graph.importing.timeouts import Calls, CallTimeout, TimedCalls
+from dicom_graph.importing.told import counts_text
 from dicom_graph.importing.uploads import discard_upload
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs.batches import (
@@ -31,7 +32,14 @@ from dicom_graph.store.jobs.batches import (
     release_batch,
     save_batch,
 )
-from dicom_graph.store.jobs.jobs import Failure, JobCounts, JobLostError, JobStatus, Storage
+from dicom_graph.store.jobs.jobs import (
+    Failure,
+    JobCounts,
+    JobLostError,
+    JobStatus,
+    Storage,
+    counts_of_job,
+)
 
 log = logging.getLogger(__name__)
 _SENT_ON = 5
@@ -114,7 +122,9 @@ class BatchRunner:
             log.error("batch %s of import %s: %s", number, job_id, type(error).__name__)
             raise RetryLater(min(2.0 ** min(tried, 10), _MAX_WAIT)) from None
         if closed is not None:
-            log.info("import %s: %s", job_id, closed)
+            with self._database.read_sync() as connection:
+                counts = counts_of_job(connection, job_id)
+            log.info("import %s: %s; %s", job_id, closed, counts_text(counts))
 
     def _run(self, batch: ClaimedBatch, tried: int) -> JobStatus | None:
         """Returns how the job ended, where this was its end."""
@@ -206,7 +216,7 @@ class BatchRunner:
                 self._discovery(batch, calls), [*map(FileRange.of_text, batch.places)]
             )
 
-        status = JobRun(
+        run = JobRun(
             self._database,
             replace(batch.job, request=request),
             # A batch is over before others had started; other workers use the other cores.
@@ -215,7 +225,10 @@ class BatchRunner:
             stop=self._stop,
             walk=walk,
             ledger=ledger,
-        ).run()
+        )
+        status = run.run()
+        if warned := str(run.warned):
+            log.warning("import %s: warnings of elements: %s", batch.job.id, warned)
         if status is JobStatus.INTERRUPTED:
             raise RetryLater(0.0)
 

@@ -1,6 +1,8 @@
 """Patients, studies and series: get or create by their UIDs. The first header seen decides."""
 
 import datetime as dt
+import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +15,7 @@ from dicom_graph.store.sql.bulk_statements import allocate_ids, ids_by_key, inse
 from dicom_graph.store.sql.types import utc_now
 from dicom_graph.store.tables.archive import Image, Patient, Series, Study
 
+log = logging.getLogger(__name__)
 _PATIENT: Table = Patient.__table__  # type: ignore[assignment]
 _STUDY: Table = Study.__table__  # type: ignore[assignment]
 _SERIES: Table = Series.__table__  # type: ignore[assignment]
@@ -175,6 +178,12 @@ class EntityWriter:
         return {uid: SeriesRow(*fields) for uid, *fields in connection.execute(statement)}
 
 
+def log_created(log: logging.Logger, kind: str, ids: Sequence[int]) -> None:
+    """Tell, at DEBUG, what this transaction creates, by the ids of the rows alone."""
+    if ids:
+        log.debug("created %s %s", kind, ids)
+
+
 def _find_patients(connection: Connection, uids: list[str]) -> dict[str, PatientRow]:
     columns = _PATIENT.c
     statement = select(
@@ -195,6 +204,7 @@ def _insert(
     now = utc_now()
     rows = [(id, now, now, *missing[uid].values()) for id, uid in zip(ids, uids, strict=True)]
     inserted = insert_new(connection, table, columns, rows, "uid")
+    log_created(log, table.name, [id for id, uid in zip(ids, uids, strict=True) if uid in inserted])
     found = {uid: id for id, uid in zip(ids, uids, strict=True) if uid in inserted}
     found.update(ids_by_key(connection, table, "uid", [u for u in uids if u not in inserted]))
     return found

@@ -1,5 +1,6 @@
 """Images and their headers."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from dicom_graph.store.ingest.edited import (
     Exclusion,
     without_edited,
 )
-from dicom_graph.store.ingest.entities import EntityKeys
+from dicom_graph.store.ingest.entities import EntityKeys, log_created
 from dicom_graph.store.ingest.formats import Format, FormatWriter, format_of
 from dicom_graph.store.ingest.shared_sets import Ids, SharedSets
 from dicom_graph.store.postings import delete_postings, insert_postings
@@ -35,6 +36,7 @@ from dicom_graph.store.sql.id_list import pack_ids, unpack_ids
 from dicom_graph.store.sql.types import utc_now
 from dicom_graph.store.tables.archive import Header, HeaderElement, Image
 
+log = logging.getLogger(__name__)
 _IMAGE: Table = Image.__table__  # type: ignore[assignment]
 _HEADER: Table = Header.__table__  # type: ignore[assignment]
 _FIELDS = tuple(each.name for each in IMAGE.columns)
@@ -122,7 +124,9 @@ class ImageWriter:
             )  # fmt: skip
         inserted = insert_new(connection, _IMAGE, _COLUMNS, rows, "uid")
         place_of_uid = _COLUMNS.index("uid")
-        return {row[place_of_uid]: row[0] for row in rows if row[place_of_uid] in inserted}
+        created = {row[place_of_uid]: row[0] for row in rows if row[place_of_uid] in inserted}
+        log_created(log, _IMAGE.name, list(created.values()))
+        return created
 
     def _rewrite(
         self,

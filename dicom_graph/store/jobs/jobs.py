@@ -286,6 +286,12 @@ def status_of(connection: Connection, job_id: int) -> JobStatus:
     return JobStatus(connection.execute(statement).scalar_one())
 
 
+def counts_of_job(connection: Connection, job_id: int) -> JobCounts:
+    """What became of a job's files."""
+    row = connection.execute(select(ImportJob).where(ImportJob.id == job_id)).mappings().first()
+    return JobCounts() if row is None else counts_of(row)
+
+
 def failed_paths(connection: Connection, job_id: int) -> tuple[str, ...]:
     """The paths that a job could not take, in order."""
     failed = ImportFailure.job_id == job_id, ~ImportFailure.is_skipped
