@@ -6,9 +6,9 @@ from pathlib import Path
 
 from dicom_graph.importing.child_process import kill_children
 from dicom_graph.importing.job import JobRun
+from dicom_graph.importing.log_texts import counts_text
 from dicom_graph.importing.options import DEFAULTS, ImportOptions
 from dicom_graph.importing.private_storage import StoragePermissionsRepair
-from dicom_graph.importing.told import counts_text
 from dicom_graph.importing.uploads import discard_abandoned_uploads, discard_upload
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs.control import cancel_job, create_retry

@@ -15,6 +15,7 @@ from dicom_graph.importing.job_writer import MAX_SILENCE, JobWriter, Progress, S
 from dicom_graph.importing.known_files import with_known_files
 from dicom_graph.importing.ledger import JobLedger, Ledger
 from dicom_graph.importing.listing import Folder
+from dicom_graph.importing.log_texts import WarningCounts
 from dicom_graph.importing.options import DEFAULTS, ImportOptions
 from dicom_graph.importing.read_ahead import PENDING, PendingResult, ReadAhead
 from dicom_graph.importing.reader import Result
@@ -29,7 +30,6 @@ from dicom_graph.importing.timeouts import (
     TimeoutFailure,
     each,
 )
-from dicom_graph.importing.told import WarningCounts
 from dicom_graph.importing.work_folder import uploads_folder
 from dicom_graph.settings import available_cores
 from dicom_graph.store.engine import Database

@@ -9,6 +9,7 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from dicom_graph.importing.ledger import Ledger
+from dicom_graph.importing.log_texts import WarningCounts
 from dicom_graph.importing.options import ImportOptions
 from dicom_graph.importing.reader import Result
 from dicom_graph.importing.storage import FileStorage, in_parts, required_root
@@ -16,7 +17,6 @@ from dicom_graph.importing.sync import Step
 from dicom_graph.importing.timeouts import (
     TimedCalls,
 )
-from dicom_graph.importing.told import WarningCounts
 from dicom_graph.importing.uploads import uploaded_names
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import (

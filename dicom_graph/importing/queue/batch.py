@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from dicom_graph.importing.discover import Discovery
 from dicom_graph.importing.job import JobRun, discovery_of
+from dicom_graph.importing.log_texts import counts_text
 from dicom_graph.importing.options import DEFAULTS, ImportOptions
 from dicom_graph.importing.queue.file_ranges import FileRange, FileRangesWalk
 from dicom_graph.importing.queue.library import Queue, RetryLater
@@ -18,7 +19,6 @@ from dicom_graph.importing.queue.plan import Plan, StoppedAtError
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.sync import UnmountedError, check_mounts
 from dicom_graph.importing.timeouts import Calls, CallTimeout, TimedCalls
-from dicom_graph.importing.told import counts_text
 from dicom_graph.importing.uploads import discard_upload
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs.batches import (

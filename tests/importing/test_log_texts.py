@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dicom_graph.importing.background import JobRunner
-from dicom_graph.importing.told import WarningCounts
+from dicom_graph.importing.log_texts import WarningCounts
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobRequest
