@@ -167,7 +167,9 @@ class _Worker:
     async def start(self) -> None:
         """Returns when the process is there."""
         if self._pid is None:
-            self._pid = await asyncio.wrap_future(self._executor.submit(os.getpid))
+            # Off the event loop: the first waits until the fork server has imported all it needs.
+            submitted = await asyncio.to_thread(self._executor.submit, os.getpid)
+            self._pid = await asyncio.wrap_future(submitted)
             self._at_start = memory_of(self._pid)
 
     def kept_bytes(self) -> int:
@@ -192,9 +194,12 @@ class _Worker:
 
     def kill(self) -> None:
         """End the process, whatever it does."""
-        if self._pid is not None:
-            with contextlib.suppress(OSError):
-                os.kill(self._pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+        if self._pid is None:
+            # It may be starting still, and to close waits for that.
+            threading.Thread(target=self.close).start()
+            return
+        with contextlib.suppress(OSError):
+            os.kill(self._pid, getattr(signal, "SIGKILL", signal.SIGTERM))
         self.close()
 
     def close(self) -> None:

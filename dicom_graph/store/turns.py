@@ -11,7 +11,6 @@ from time import perf_counter
 from weakref import WeakKeyDictionary
 
 _SECONDS = 0.02
-_WOKEN_AT_ONCE = 32
 
 
 class EventLoopTurns:
@@ -48,12 +47,13 @@ class EventLoopTurns:
             asyncio.get_running_loop().call_soon(self._wake)
 
     def _wake(self) -> None:
-        # For whom nothing is left of this round, asks `is_over` again, and waits again.
+        # One in each round: what they do before they ask `is_over` again would add up.
         self._wakes = False
-        for _ in range(min(_WOKEN_AT_ONCE, len(self._waiting))):
+        while self._waiting:
             future = self._waiting.popleft()
             if not future.done():
                 future.set_result(None)
+                break
         if self._waiting:
             self._wake_soon()
 

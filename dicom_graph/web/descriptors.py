@@ -12,14 +12,14 @@ except ImportError:
 
 log = logging.getLogger(__name__)
 _MOST = 1 << 20
-_BASE = 64
+_BASE = 96
 _LEAST_CONNECTIONS = 8
 _BACKLOG = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class FileDescriptorLimits:
-    """`backlog`: connections that the system holds until they are taken, all at once then;
+    """`backlog`: connections that the system holds until they are taken;
     `requests`: how many may each have a file open; `streams`: how many may last.
     """
 

@@ -1,6 +1,7 @@
 """uvicorn, as dicom-graph runs it."""
 
 import asyncio
+import os
 import signal
 import socket
 import threading
@@ -18,6 +19,10 @@ from dicom_graph.web.protocol import LimitedHttpProtocol
 from dicom_graph.web.websocket import LimitedWebSocketProtocol
 
 _TICKS = 600
+_TAKEN_IN_ONE_ROUND = 32
+"""New connections in a round of the event loop. libuv takes one for each descriptor that listens,
+and a round may take long: whoever comes after a crowd would wait for as many rounds.
+"""
 
 
 class Server(uvicorn.Server):
@@ -37,6 +42,12 @@ class Server(uvicorn.Server):
         self._is_quiet = is_quiet
         self.on_shutdown: Callable[[], None] = lambda: None
         self.on_quiet: Callable[[], None] = lambda: None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen with many descriptors, so that many connections are taken at once."""
+        if sockets and os.name == "posix":
+            sockets = [each.dup() for each in sockets for _ in range(_TAKEN_IN_ONE_ROUND)]
+        await super().startup(sockets)
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

@@ -26,7 +26,7 @@ from tests.faults.ground import Ground, import_here
 from tests.make import make_series
 
 _GIGABYTE = 1 << 30
-_SILENT_SECONDS = 5.0
+_SILENT_SECONDS, _CROWDED_SECONDS = 5.0, 10.0
 _KEYWORDS = [
     entry[4] for entry in DicomDictionary.values() if entry[0] in ("LO", "DS") and entry[4]
 ]
@@ -213,6 +213,7 @@ def everything(ground: Ground) -> str:
                 with suppress(httpx.TimeoutException):
                     site.ask()
         site.ask()
+        assert health.longest < _CROWDED_SECONDS, health.longest
         assert site.most < _GIGABYTE, site.most
         return (
             f"{asked.told()}; /healthz took {health.longest:.2f} s at most; {site.told()} in the "
