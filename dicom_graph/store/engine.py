@@ -19,7 +19,12 @@ from sqlalchemy.pool import NullPool, QueuePool
 from dicom_graph.settings import default_folder
 from dicom_graph.store.deadline import DEADLINE, interrupted_at
 from dicom_graph.store.private_files import make_folder, restrict_to_owner
-from dicom_graph.store.sql.dialect import limit_waiting, refuse_condition, tune_sqlite_connection
+from dicom_graph.store.sql.dialect import (
+    began_writing,
+    limit_waiting,
+    refuse_condition,
+    tune_sqlite_connection,
+)
 from dicom_graph.store.sql.large_statements import WrittenStatements, bound_statements, is_spent
 from dicom_graph.store.sql.one_hop import OneHopModule
 from dicom_graph.store.sql.pings import ping_doubtful
@@ -33,6 +38,8 @@ log = logging.getLogger(__name__)
 _ENDINGS = ("", "-wal", "-shm", "-journal")
 """Of the names of SQLite's files."""
 _CONNECT_SECONDS = 5
+_SILENT_MILLISECONDS = 3000
+"""So long a wait for SQLite's write lock is nothing to tell of."""
 _POSTGRES_LINK = {
     "connect_timeout": _CONNECT_SECONDS,
     "keepalives_idle": 10,
@@ -319,9 +326,17 @@ def _limit_waiting(connection: Connection) -> None:
 
 def _begin_immediate(connection: Connection) -> None:
     reading = connection.get_execution_options().get("reading", False)
-    if not reading:
-        _limit_waiting(connection)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    if reading:
+        connection.exec_driver_sql("BEGIN")
+        return
+    if DEADLINE.get() is None:
+        limit_waiting(connection, _SILENT_MILLISECONDS)
+        if began_writing(connection):
+            return
+        path = connection.engine.url.database
+        log.warning("waiting for another process that writes to %s", path)
+    _limit_waiting(connection)
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _reason(error: BaseException) -> str:

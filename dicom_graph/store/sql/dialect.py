@@ -152,6 +152,21 @@ def limit_waiting(connection: Connection, milliseconds: int | None) -> None:
     cursor.close()
 
 
+def began_writing(connection: Connection) -> bool:
+    """Begin a transaction with SQLite's write lock; returns whether others left it in time."""
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute("BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+            return False
+        # Again, so that the error is one of SQLAlchemy's.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        cursor.close()
+    return True
+
+
 def is_deadlock(error: BaseException) -> bool:
     """Whether a transaction was given up for another one that it waited for, and may try again."""
     original = getattr(error, "orig", None) or error
