@@ -33,6 +33,8 @@ _FAILURES_OF_ADDRESS, _FAILURES_OF_NAME = 30, 5
 _LOOK_AGAIN = 1.0
 _VERIFYING_AT_ONCE = 2
 _REMEMBERED = 10_000
+_MAX_NAME = 256
+"""Characters of a name that a proxy vouches for: it is kept as long as its user is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,8 @@ class Authenticator:
         return None
 
     async def _by_proxy(self, name: str) -> Principal | None:
+        if len(name) > _MAX_NAME:
+            return None
         user = await self._user(name)
         if user is not None:
             return None if user.disabled else principal_of(user, self._ungrouped)

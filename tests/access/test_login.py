@@ -205,6 +205,9 @@ def test_a_trusted_proxy_names_users(database_url: str) -> None:
         assert client.post("/graphql", json=ASK).status_code == 401
     with running_server(settings.model_copy(update={"proxy_role": "viewer"})) as server:
         url = f"{server.url}/graphql"
+        for name, status in (("é" * 256, 200), ("é" * 257, 401), ("a" * 257, 401)):
+            longest = {"X-Remote-User": name.encode("latin-1")}
+            assert httpx.post(url, json=ASK, headers=longest).status_code == status
         headers = {"X-Remote-User": "stranger"}
         assert httpx.post(url, json=ASK, headers=headers).json() == ANSWER
         change = {"query": 'mutation { importPath(input: {path: "/"}) { errors { code } } }'}
