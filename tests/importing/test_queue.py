@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, func, select
+from sqlalchemy import Connection, event, func, select, text
 
 from dicom_graph.importing.background import JobRunner
 from dicom_graph.importing.foreground import Report, read_report, run_import
@@ -215,6 +215,24 @@ def test_a_queued_import_stops_at_its_first_failure(database: Database, tree: Pa
     assert batches(database) == []
     work(database)
     assert read_report(database, report.job_id) == report
+
+
+def test_an_import_that_no_worker_will_run_is_told(
+    database: Database, tree: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    job_id = submit(database, tree)
+    assert [f"import {job_id} waits: no worker runs" in line for line in caplog.messages] == [True]
+    caplog.clear()
+    with database.writer.begin() as connection:
+        connection.execute(text("INSERT INTO procrastinate_workers DEFAULT VALUES"))
+    submit(database, tree)
+    assert caplog.messages == []
+    with database.writer.begin() as connection:
+        connection.execute(
+            text("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 minute'")
+        )
+    submit(database, tree)
+    assert len(caplog.messages) == 1
 
 
 def test_a_waiting_import_is_cancelled_at_once(database: Database, tree: Path) -> None:

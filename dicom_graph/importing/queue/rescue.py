@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from dicom_graph.importing.queue.library import Queue
 from dicom_graph.store.engine import Database
@@ -11,6 +11,15 @@ from dicom_graph.store.jobs.batches import running_batches
 
 log = logging.getLogger(__name__)
 _LOCK = 5_318_008_139
+
+
+def has_workers(connection: Connection, stalled_after: float) -> bool:
+    """Whether a worker gave a sign of life within so many seconds."""
+    statement = text(
+        "SELECT EXISTS (SELECT FROM procrastinate_workers "
+        "WHERE last_heartbeat > now() - make_interval(secs => :seconds))"
+    )
+    return bool(connection.execute(statement, {"seconds": stalled_after}).scalar_one())
 
 
 def rescue(database: Database, queue: Queue, stalled_after: float) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from dicom_graph.importing.background import JobRunner
 from dicom_graph.importing.options import DEFAULTS, ImportOptions
 from dicom_graph.importing.queue.library import ConnectorException, Queue
-from dicom_graph.importing.queue.rescue import rescue
+from dicom_graph.importing.queue.rescue import has_workers, rescue
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs.batches import queue_job
 from dicom_graph.store.jobs.control import create_retry
@@ -37,6 +37,9 @@ class QueueRunner(JobRunner):
         with self._database.writer.begin() as connection:
             job_id = create_job(connection, request)
             self._put(connection, job_id)
+            is_served = has_workers(connection, self._stalled_after)
+        if not is_served:
+            log.warning("import %s waits: no worker runs, `dicom-graph worker` starts one", job_id)
         return job_id
 
     def retry(self, job_id: int) -> int:
