@@ -141,6 +141,7 @@ def nested_connections() -> list[tuple[str, str, str]]:
         if isinstance(owner, GraphQLObjectType) and name != "Query"
         for field_name, field in owner.fields.items()
         if (kind := get_named_type(field.type).name).endswith("Connection")
+        and kind != "GroupConnection"
     ]
 
 
@@ -171,6 +172,21 @@ async def test_a_nested_connection_takes_as_many_statements_for_one_owner_as_for
         many, owners = await statements_of(graph, query, 3)
         assert owners == 3
         assert many == one, arguments
+
+
+async def test_groups_below_many_owners_take_as_many_statements_as_below_one(
+    tmp_path: Path, import_files: Callable[..., Report], graph: Graph
+) -> None:
+    for number in range(4):
+        make_series(tmp_path / str(number), 3, PatientID=f"p{number}", SeriesNumber=number)
+    import_files(tmp_path)
+    for key in ("{ field: MODALITY }", '{ element: { keyword: "EchoTime" } }'):
+        page = f"series {{ groups(by: [{key}]) {{ nodes {{ count }} }} }}"
+        query = f"query ($first: Int!) {{ owners: {OWNERS['Patient']} {{ nodes {{ {page} }} }} }}"
+        assert (await statements_of(graph, query, 1))[1] == 1
+        one = len(graph.statements)
+        many, owners = await statements_of(graph, query, 3)
+        assert (many, owners) == (one, 3), key
 
 
 def test_the_connections_of_the_schema_are_found() -> None:
