@@ -1,4 +1,4 @@
-import{a as e,n as t,r as n}from"./main-Cq1gR94B.js";import{n as r,t as i}from"./useNavigate-B3E5H_L_.js";import{C as a,a as o,h as s,i as c,n as l,o as u,r as d}from"./states-D7NVx-2m.js";import{c as f,s as p}from"./fields-mPPnWufn.js";import{n as m}from"./rows-DRpXFj-8.js";import{t as h}from"./picture-Da0r8Os1.js";import{t as g}from"./progress-Ce3g-Pni.js";var _=a(),v=u(`query HomeTotals { patients { totalCount } studies { totalCount } series { totalCount } images { totalCount } }`),y=u(`
+import{a as e,n as t,r as n}from"./main-dij4FFmI.js";import{n as r,t as i}from"./useNavigate-B3E5H_L_.js";import{C as a,a as o,h as s,i as c,n as l,o as u,r as d}from"./states-D7NVx-2m.js";import{c as f,s as p}from"./fields-DkYEPmLw.js";import{n as m}from"./rows-DRpXFj-8.js";import{t as h}from"./picture-Da0r8Os1.js";import{t as g}from"./progress-CCFxf6k0.js";var _=a(),v=u(`query HomeTotals { patients { totalCount } studies { totalCount } series { totalCount } images { totalCount } }`),y=u(`
   query HomeLatest($orderBy: [StudyOrder!]) {
     studies(first: 8, orderBy: $orderBy) {
       nodes {

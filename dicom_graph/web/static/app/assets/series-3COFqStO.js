@@ -1,4 +1,4 @@
-import{a as e,o as t,r as n,t as r}from"./main-Cq1gR94B.js";import{n as i,t as a}from"./useNavigate-B3E5H_L_.js";import{C as o,G as s,U as c,a as l,h as u,i as d,n as f,o as p,r as m,u as h}from"./states-D7NVx-2m.js";import{c as g,s as _}from"./fields-mPPnWufn.js";import{t as v}from"./code-C8lNXZqZ.js";var y=s(c(),1),b=o(),x=p(`
+import{a as e,o as t,r as n,t as r}from"./main-dij4FFmI.js";import{n as i,t as a}from"./useNavigate-B3E5H_L_.js";import{C as o,G as s,U as c,a as l,h as u,i as d,n as f,o as p,r as m,u as h}from"./states-D7NVx-2m.js";import{c as g,s as _}from"./fields-DkYEPmLw.js";import{t as v}from"./code-C8lNXZqZ.js";var y=s(c(),1),b=o(),x=p(`
   query Pixels($uid: String!) {
     imageByUid(uid: $uid) { id pixels { shape dtype windowCenter windowWidth minimum maximum photometricInterpretation } }
   }

@@ -1,4 +1,4 @@
-import{a as e,o as t}from"./main-Cq1gR94B.js";import{C as n,a as r,h as i,i as a,n as o,o as s,r as c,u as l}from"./states-D7NVx-2m.js";import{c as u,s as d}from"./fields-mPPnWufn.js";import{t as f}from"./cards-B5EqSy2P.js";var p=n(),m=s(`
+import{a as e,o as t}from"./main-dij4FFmI.js";import{C as n,a as r,h as i,i as a,n as o,o as s,r as c,u as l}from"./states-D7NVx-2m.js";import{c as u,s as d}from"./fields-DkYEPmLw.js";import{t as f}from"./cards-BWLg0xFt.js";var p=n(),m=s(`
   query StudyPage($uid: String!) {
     studyByUid(uid: $uid) {
       id uid description date time created nSeries nImages zipUrl

@@ -1,4 +1,4 @@
-import{n as e,t}from"./useNavigate-B3E5H_L_.js";import{C as n,G as r,U as i,a,h as o,i as s,n as c,o as l,r as u,u as d}from"./states-D7NVx-2m.js";import{r as f}from"./main-Cq1gR94B.js";import{r as p}from"./tree-Bt-PfuQi.js";var m=r(i(),1),h=n(),g=l(`
+import{n as e,t}from"./useNavigate-B3E5H_L_.js";import{C as n,G as r,U as i,a,h as o,i as s,n as c,o as l,r as u,u as d}from"./states-D7NVx-2m.js";import{r as f}from"./main-dij4FFmI.js";import{r as p}from"./tree-CZ_-01GQ.js";var m=r(i(),1),h=n(),g=l(`
   query CompareOne($uid: String!) {
     imageByUid(uid: $uid) {
       id uid number

@@ -1,4 +1,4 @@
-import{a as e,n as t,o as n,r}from"./main-Cq1gR94B.js";import{n as i,t as a}from"./useNavigate-B3E5H_L_.js";import{C as o,G as s,U as c,a as l,h as u,i as d,m as f,n as p,o as m,r as h,u as g}from"./states-D7NVx-2m.js";import{c as _,s as v}from"./fields-mPPnWufn.js";import{n as y,t as b}from"./progress-Ce3g-Pni.js";var x=s(c(),1),S=o(),C=m(`
+import{a as e,n as t,o as n,r}from"./main-dij4FFmI.js";import{n as i,t as a}from"./useNavigate-B3E5H_L_.js";import{C as o,G as s,U as c,a as l,h as u,i as d,m as f,n as p,o as m,r as h,u as g}from"./states-D7NVx-2m.js";import{c as _,s as v}from"./fields-DkYEPmLw.js";import{n as y,t as b}from"./progress-CCFxf6k0.js";var x=s(c(),1),S=o(),C=m(`
   query Imports($filter: ImportJobFilter) {
     importJobs(filter: $filter, orderBy: [{ field: ID, direction: DESC }], first: 50) {
       nodes { id status paths mode sync found processed created updated existing skipped failed missing moved imagesPerSecond createdAt }

@@ -1,4 +1,4 @@
-import{a as e,o as t,r as n,t as r}from"./main-Cq1gR94B.js";import{n as i,t as a}from"./useNavigate-B3E5H_L_.js";import{t as o}from"./esm-BYkLHhAd.js";import{C as s,G as c,U as l,a as u,h as d,i as f,n as p,o as m,p as h,r as g,u as _}from"./states-D7NVx-2m.js";import{c as v,s as y}from"./fields-mPPnWufn.js";import{n as b,t as x}from"./tree-Bt-PfuQi.js";import{t as S}from"./code-C8lNXZqZ.js";var C=c(l(),1),w=s(),T=m(`
+import{a as e,o as t,r as n,t as r}from"./main-dij4FFmI.js";import{n as i,t as a}from"./useNavigate-B3E5H_L_.js";import{t as o}from"./esm-CsCq95jw.js";import{C as s,G as c,U as l,a as u,h as d,i as f,n as p,o as m,p as h,r as g,u as _}from"./states-D7NVx-2m.js";import{c as v,s as y}from"./fields-DkYEPmLw.js";import{n as b,t as x}from"./tree-CZ_-01GQ.js";import{t as S}from"./code-C8lNXZqZ.js";var C=c(l(),1),w=s(),T=m(`
   query HeaderPage($uid: String!) {
     imageByUid(uid: $uid) {
       id uid number sopClassUid warnings headerJsonUrl fileUrl missingSince

@@ -1,4 +1,4 @@
-import{a as e}from"./main-Cq1gR94B.js";import{C as t,G as n,U as r,g as i,o as a}from"./states-D7NVx-2m.js";import{c as o}from"./fields-mPPnWufn.js";var s=n(r(),1),c=t(),l=a(`
+import{a as e}from"./main-dij4FFmI.js";import{C as t,G as n,U as r,g as i,o as a}from"./states-D7NVx-2m.js";import{c as o}from"./fields-DkYEPmLw.js";var s=n(r(),1),c=t(),l=a(`
   subscription ImportProgress($id: ID!) {
     importProgress(jobId: $id) { id status paths found processed created updated existing skipped failed missing moved imagesPerSecond error finishedAt }
   }

@@ -1,4 +1,4 @@
-import{a as e}from"./main-Cq1gR94B.js";import{C as t,a as n,h as r,i,o as a,r as o}from"./states-D7NVx-2m.js";import{c as s,s as c}from"./fields-mPPnWufn.js";import{t as l}from"./picture-Da0r8Os1.js";var u=t(),d=a(`
+import{a as e}from"./main-dij4FFmI.js";import{C as t,a as n,h as r,i,o as a,r as o}from"./states-D7NVx-2m.js";import{c as s,s as c}from"./fields-DkYEPmLw.js";import{t as l}from"./picture-Da0r8Os1.js";var u=t(),d=a(`
   query Quality {
     warned: series(filter: { hasWarnings: true }, orderBy: [{ field: ID, direction: DESC }], first: 50) {
       totalCount
