@@ -12,11 +12,15 @@ class DeviceFields:
     """DeviceUID (0018,1002) is the identity."""
 
     uid: Annotated[str, Attribute("DeviceUID", read=values.joined)]
-    station_name: Annotated[str | None, Attribute("StationName", search=True, edit=checks.text)]
+    station_name: Annotated[
+        str | None, Attribute("StationName", search=True, edit=checks.text("StationName"))
+    ]
     tube_current: Annotated[int | None, Attribute("XRayTubeCurrent", unit="mA")]
     calibrated: Annotated[dt.date | None, Attribute("DateOfLastCalibration", edit=checks.anything)]
     calibrated_at: Annotated[dt.time | None, Attribute("TimeOfLastCalibration")]
-    kernels: Annotated[list[str] | None, Attribute("ConvolutionKernel", edit=checks.codes)]
+    kernels: Annotated[
+        list[str] | None, Attribute("ConvolutionKernel", edit=checks.codes("ConvolutionKernel"))
+    ]
     focal_spots: Annotated[list[float] | None, Attribute("FocalSpots", unit="mm")]
     nickname: Annotated[str | None, Attribute(about="what people call it", search=True)]
 

@@ -105,8 +105,14 @@ class Mutation:
         return UpdateDevicePayload(device=row and Device.from_row(row), errors=errors)
 
 
+# Not before the entity is known: the executor imports the names of all fields.
+from dicom_graph.graph.execution.executor import MemoizingExecutor  # noqa: E402
+
 SCHEMA = strawberry.Schema(
-    query=Query, mutation=Mutation, config=StrawberryConfig(scalar_map=dict(SCALARS))
+    query=Query,
+    mutation=Mutation,
+    config=StrawberryConfig(scalar_map=dict(SCALARS)),
+    execution_context_class=MemoizingExecutor,
 )
 BLIND = Principal("blind", Role.VIEWER, deidentified=True)
 NODES = """nodes { id uid stationName tubeCurrent calibrated calibratedAt kernels focalSpots

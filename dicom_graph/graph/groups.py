@@ -13,6 +13,7 @@ import strawberry
 
 from dicom_graph.dicom.dictionary import ANY_BLOCK, format_tag
 from dicom_graph.dicom.entities import DESCRIBED
+from dicom_graph.dicom.entities.attribute import Attribute
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.errors import BadInput
 from dicom_graph.graph.aggregate import Aggregate
@@ -138,7 +139,7 @@ async def _with_bounds(listing: Listing, key: GroupKey) -> GroupKey:
 def _is_number(listing: Listing, key: GroupKey) -> bool:
     if key.name is None:
         return True
-    attribute = DESCRIBED[listing.entity].by_name.get(key.name)
+    attribute = _attribute(listing.entity, key)
     if attribute is None:
         return key.name.startswith("n_")
     return attribute.type in (int, float) or (attribute.type == list[float] and key.each)
@@ -165,6 +166,12 @@ def _group(
     )
 
 
+def _attribute(entity: str, key: GroupKey) -> Attribute | None:
+    """What is said of the field of a key; None where it is a count, or the entity has no files."""
+    described = DESCRIBED.get(entity)
+    return described.by_name.get(key.name or "") if described is not None else None
+
+
 def _shown(entity: str, key: GroupKey, value: Any) -> GroupKeyValue:
     """A key as clients see it."""
     shown: Any
@@ -184,7 +191,7 @@ def _shown(entity: str, key: GroupKey, value: Any) -> GroupKeyValue:
             shown = shown[0] if len(shown) == 1 else shown
             return GroupKeyValue(value=shown, to=None)
         return GroupKeyValue(value=_plain(members), to=None)
-    attribute = DESCRIBED[entity].by_name.get(key.name or "")
+    attribute = _attribute(entity, key)
     if attribute is not None and attribute.choices is not None:
         shown = attribute.choices(value).name
         return GroupKeyValue(value=shown, to=None)
@@ -227,7 +234,7 @@ def _end(start: str, part: str) -> Any:
 def _clause(entity: str, key: GroupKey, shown: GroupKeyValue) -> Any:
     """The filter of the objects that have a key."""
     name = camel_case(key.name or "")
-    attribute = DESCRIBED[entity].by_name.get(key.name or "")
+    attribute = _attribute(entity, key)
     is_list = attribute is not None and attribute.type in (list[str], list[float])
     is_integer = attribute is None or attribute.type is int
     value: Any = shown.value

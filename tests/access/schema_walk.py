@@ -15,7 +15,7 @@ from graphql import (
 
 ARGUMENTS = {
     ("Header", "element"): '(keyword: "PatientID")',
-    ("Query", "facet"): '(entity: SERIES, field: "uid")',
+    ("Query", "facet"): "(entity: SERIES, field: UID)",
     ("Query", "importFolder"): '(path: "/")',
     ("Query", "entityFields"): "(entity: SERIES)",
     ("Query", "importJob"): '(id: "SW1wb3J0Sm9iOjE=")',
@@ -28,13 +28,27 @@ ARGUMENTS = {
 }
 """Of the fields that need some, or say nothing without."""
 _AGGREGATED = {
-    "Patient": "dateOfBirth", "Study": "date", "Series": "date", "Image": "date",
-    "ImportJob": "startedAt", "DataElement": "length", "Header": "index",
-    "DataElementDefinition": "tag", "AuditEntry": "seconds",
+    "Patient": "N_IMAGES", "Study": "N_SERIES", "Series": "ECHO_TIME", "Image": "NUMBER",
+    "ImportJob": "STARTED_AT", "DataElement": "LENGTH", "AuditEntry": "SECONDS",
 }  # fmt: skip
+_KEYS = {
+    "Patient": "N_SERIES", "Study": "N_SERIES", "Series": "MODALITY", "Image": "NUMBER",
+    "DataElement": "VM", "AuditEntry": "STATUS",
+}  # fmt: skip
+"""What lists are grouped by; lists of others have no field that can be."""
 
 
-_COSTLY = frozenset({"volume", "volumes", "pixels", "html", "table", "bytes"})
+_COSTLY = frozenset({"instance", "volume", "volumes", "pixels", "html", "table", "bytes"})
+
+
+def _of_list(name: str, entity: str) -> str:
+    if name == "aggregate":
+        known = _AGGREGATED.get(entity)
+        return f"(field: {known})" if known else "(field: UID) @skip(if: true)"
+    known = _KEYS.get(entity)
+    return (
+        f"(first: 2, by: [{{ field: {known} }}])" if known else "(first: 1, by: []) @skip(if: true)"
+    )
 
 
 def _by_ids(type_name: str, fields: str) -> str:
@@ -96,9 +110,9 @@ class Walk:
         self.asked.add((owner.name, name))
         type_ = get_named_type(field.type)
         arguments = ARGUMENTS.get((owner.name, name), "")
-        if name == "aggregate":
-            node = get_named_type(owner.fields["nodes"].type).name
-            arguments = f'(field: "{_AGGREGATED[node]}")'
+        if name == "aggregate" or (name == "groups" and owner.name.endswith("Connection")):
+            entity = next(each for each in (*path, owner.name) if each.endswith("Connection"))
+            arguments = _of_list(name, entity.removesuffix("Connection"))
         if is_leaf_type(type_):
             return name + arguments
         return f"{name}{arguments} {{ {self._selection(type_, path)} }}"
@@ -112,6 +126,8 @@ class Walk:
                 for each in self._objects(type_)
             )
             return " ".join(["__typename", *parts])
+        if type_.name in path:
+            return "__typename"
         is_node = self._node in type_.interfaces
         if is_node and path:
             return "id"

@@ -147,7 +147,8 @@ def test_a_query_is_known_with_its_patients_and_studies(site: Site) -> None:
          " { nodes { uid } } }", ["B"], (1, 1, 1, 1)),
         ('{ dataElements(filter: { keyword: "PatientID", text: { eq: "B" } })'
          " { nodes { headers { nodes { id } } } } }", ["B"], (1, 1, 2, 4)),
-        ("{ patients { totalCount } }", None, (2, 0, 0, 0)),
+        ("{ patients { nodes { id } totalCount } }", None, (2, 0, 0, 0)),
+        ("{ patients { totalCount } }", None, (0, 0, 0, 0)),
         ('{ patientByUid(uid: "nobody") { uid } }', [], (0, 0, 0, 0)),
     ],
 )  # fmt: skip

@@ -145,7 +145,7 @@ LISTS = {
     "studies": "uid description nPatients nSeries nImages patients { nodes { uid name } } "
     "series { nodes { uid } } images { nodes { uid } }",
     "series": "uid description nImages patient { uid name } study { uid } filePaths "
-    "images { totalCount nodes { uid } aggregate(field: \"number\") { count min max sum } } "
+    "images { totalCount nodes { uid } aggregate(field: NUMBER) { count min max sum } } "
     "constantElements { keyword value } varyingElements { tag nDistinct nMissing } "
     "sampleHeader { json }",
     "images": "uid number warnings patient { name } series { uid study { uid } } defaultPath "
@@ -163,10 +163,10 @@ OTHERS = [
     '{ studies(filter: { series: { some: { patient: { uid: { eq: "C" } } } } }) { totalCount } }',
     '{ patients(filter: { studies: { some: { uid: { eq: "1.2.3.10" } } } }) { nodes { uid } } }',
     '{ patients(search: "Given") { totalCount } studies(search: "study") { totalCount } }',
-    "{ images { totalCount aggregate(field: \"number\") { count min max avg distinct } } }",
-    "{ series { aggregate(field: \"nImages\") { count min max sum } } }",
-    '{ facet(entity: PATIENT, field: "uid") { value count } }',
-    '{ facet(entity: SERIES, field: "description") { value count } }',
+    "{ images { totalCount aggregate(field: NUMBER) { count min max avg distinct } } }",
+    "{ series { aggregate(field: N_IMAGES) { count min max sum } } }",
+    '{ facet(entity: PATIENT, field: UID) { value count } }',
+    '{ facet(entity: SERIES, field: DESCRIPTION) { value count } }',
     '{ facet(entity: IMAGE, keyword: "EchoTime") { value count } }',
     '{ facet(entity: SERIES, keyword: "EchoTime") { value count } }',
     '{ facet(entity: STUDY, keyword: "Modality") { value count } }',

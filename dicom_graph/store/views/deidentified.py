@@ -347,7 +347,7 @@ HIDDEN = frozenset(
 def is_withheld(table: str, column: str) -> bool:
     """Whether nobody sees anything of a column of an entity; what it is counted by is no column."""
     for name in (table, *((FORMAT_TABLE,) if table == "image" else ())):
-        show = COLUMNS[name].get(column)
+        show = COLUMNS.get(name, {}).get(column)
         if show is not None:
             return show in (_nothing, _no_moment)
     return not column.startswith("n_")
