@@ -47,7 +47,8 @@ def by_pydicom(path: Path) -> list[tuple[Place, bool]]:
 
 def walk(header: Dataset, path: str, in_private: bool) -> Iterator[tuple[Place, bool]]:
     for tag in list(header.keys()):
-        if tag in PIXEL_DATA:
+        # Group lengths have no place in DICOM JSON (PS3.18 F.2.2).
+        if tag in PIXEL_DATA or tag.element == 0:
             continue
         here = f"{path}{int(tag):08X}"
         is_private = in_private or tag.is_private
@@ -63,7 +64,7 @@ def walk_json(header: dict[str, Any], path: str = "") -> Iterator[Place]:
         here = path + tag
         yield here, element["vr"]
         if element["vr"] == "SQ":
-            for index, item in enumerate(element["Value"]):
+            for index, item in enumerate(element.get("Value", ())):
                 yield from walk_json(item, f"{here}[{index}].")
 
 
