@@ -51,6 +51,16 @@ KEYWORDS = [
 ]  # fmt: skip
 
 
+DRAWN = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large,
+        HealthCheck.filter_too_much,
+    ],
+)  # fmt: skip
+
+
 def fill(folder: Path) -> None:
     """Two series whose headers share most: every kind of value, sequences, odd bytes."""
     for number in (1, 2, 3):
@@ -260,14 +270,7 @@ def nulled(answer: tuple[str, list[Any], int]) -> set[tuple[str, str | None]]:
     return found
 
 
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=[
-        HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large,
-        HealthCheck.filter_too_much,
-    ],
-)  # fmt: skip
+@DRAWN
 @given(operation=operations())
 async def test_any_selection_of_elements_gives_the_same_bytes_and_errors(
     answers: Answers, operation: str
@@ -279,14 +282,7 @@ async def test_any_selection_of_elements_gives_the_same_bytes_and_errors(
     event(f"{'no data' if given[0] == 'null' else 'data'}, {n_errors} errors or more")
 
 
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=[
-        HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large,
-        HealthCheck.filter_too_much,
-    ],
-)  # fmt: skip
+@DRAWN
 @given(operation=walks())
 async def test_any_walk_over_lists_gives_the_same_values_and_errors(
     answers: Answers, operation: str
