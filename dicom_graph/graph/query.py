@@ -60,30 +60,37 @@ async def _load_value(info: Info, element_id: int, index: int) -> Node | None:
     return next((value for value in values if value.index == index), None)
 
 
-@strawberry.type(description="Everything that can be asked.")
+@strawberry.type(
+    description="Everything that can be asked. A list here is null where it cannot be given: an "
+    "error says why, and the other fields are answered."
+)
 class Query:
-    patients: Connection[Patient] = root_list("patient", "All patients, by family and given name.")
-    studies: Connection[Study] = root_list("study", "All studies, latest first.")
-    series: Connection[Series] = root_list("series", "All series, latest first.")
-    images: Connection[Image] = root_list("image", "All images, by series and number.")
-    data_elements: Connection[DataElement] = root_list(
+    patients: Connection[Patient] | None = root_list(
+        "patient", "All patients, by family and given name."
+    )
+    studies: Connection[Study] | None = root_list("study", "All studies, latest first.")
+    series: Connection[Series] | None = root_list("series", "All series, latest first.")
+    images: Connection[Image] | None = root_list("image", "All images, by series and number.")
+    data_elements: Connection[DataElement] | None = root_list(
         "data_element", "All distinct elements, in the order in which they came."
     )
-    data_element_definitions: Connection[DataElementDefinition] = root_list(
+    data_element_definitions: Connection[DataElementDefinition] | None = root_list(
         "data_element_definition", "All definitions that occur, by keyword; private ones first."
     )
-    import_jobs: Connection[ImportJob] = root_list("import_job", "All imports, latest first.")
-    audit_entries: Connection[AuditEntry] = root_list(
+    import_jobs: Connection[ImportJob] | None = root_list(
+        "import_job", "All imports, latest first."
+    )
+    audit_entries: Connection[AuditEntry] | None = root_list(
         "audit_entry", "The audit log, latest first; for admins."
     )
 
-    import_folder: ImportFolder = strawberry.field(
+    import_folder: ImportFolder | None = strawberry.field(
         resolver=import_folder,
         description="What lies in a folder on the server, inside its import roots; for importers.",
     )
 
     @computed("The folders that may be imported from, and all below them; for importers.")
-    def import_roots(self, info: Info) -> list[str]:
+    def import_roots(self, info: Info) -> list[str] | None:
         return [str(root) for root in info.context.services.import_roots]
 
     @computed("Who asks, and what they may do.")
@@ -94,10 +101,10 @@ class Query:
         "The fields of an entity: label, unit, keyword, operators, whether it can be sorted and "
         "edited; for tables and forms."
     )
-    def entity_fields(self, entity: Entity) -> list[EntityField]:
+    def entity_fields(self, entity: Entity) -> list[EntityField] | None:
         return fields_of(entity)
 
-    facet: list[FacetValue] = strawberry.field(
+    facet: list[FacetValue] | None = strawberry.field(
         resolver=facet,
         description="The distinct values of a field of an entity, or of an element of the images' "
         "headers, with how many have each; the most frequent first.",
@@ -141,7 +148,7 @@ class Query:
         ids: Annotated[
             list[strawberry.ID], strawberry.argument(description="Up to 10,000 global ids.")
         ],
-    ) -> list[Node | None]:
+    ) -> list[Node | None] | None:
         if len(ids) > _MAX_NODES:
             raise BadInput(f"{len(ids)} ids; at most {_MAX_NODES} can be asked for at once")
         found: list[Node | None] = []

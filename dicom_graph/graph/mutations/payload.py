@@ -2,8 +2,8 @@
 
 import strawberry
 
-from dicom_graph.error_codes import ErrorCode
 from dicom_graph.errors import BadInput
+from dicom_graph.graph.enums.error_code import ErrorCode
 from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.store.global_ids import split_global_id
 
@@ -14,7 +14,7 @@ _field = strawberry.field
 class UserError:
     message: str = _field(description="What was wrong and what to do, for a person.")
     field: str | None = _field(description="The field of the input that it is about.")
-    code: str = _field(description="The same for a program: stable, in capitals.")
+    code: ErrorCode = _field(description="The same for a program.")
 
 
 class Refused(Exception):

@@ -86,7 +86,7 @@ async def _receive(services: Services, input: UploadImagesInput) -> int:
         raise
 
 
-def _upload_code(error: Exception) -> str:
+def _upload_code(error: Exception) -> ErrorCode:
     if isinstance(error, StorageError):
         return ErrorCode.CANNOT_STORE
     return ErrorCode.UPLOAD_TOO_LARGE if isinstance(error, UploadTooLarge) else ErrorCode.BAD_UPLOAD

@@ -11,7 +11,7 @@ export interface Question {
   keywords: string[];
   withElements: boolean;
 }
-interface Page { rows: { nodes: Row[]; pageInfo: { hasNextPage: boolean; endCursor?: string | null } } }
+interface Page { rows: { nodes: Row[]; pageInfo: { hasNextPage: boolean; endCursor?: string | null } } | null }
 const PAGE = 100;
 
 /** The rows of a list, page after page; those of the last question stay until the new ones are here. */
@@ -37,7 +37,7 @@ export function useRows(entity: Entity, question: Question) {
     place.current.asking = false;
     setBusy(false);
     setError(result.error);
-    if (!result.data) return;
+    if (!result.data?.rows) return;
     const { nodes, pageInfo } = result.data.rows;
     place.current.cursor = pageInfo.endCursor ?? null;
     setMore(pageInfo.hasNextPage);

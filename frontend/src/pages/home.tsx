@@ -50,14 +50,14 @@ export function Home() {
   const [jobs] = useQuery({ query: JOBS });
   const [attention] = useQuery({ query: ATTENTION });
   const counts = totals.data;
-  const studies = latest.data?.studies.nodes ?? [];
+  const studies = latest.data?.studies?.nodes ?? [];
   const kinds = (modalities.data?.facet ?? []).slice(0, 3).map((each) => `${show(each.count)} ${show(each.value) || "without"}`).join(", ");
   const scannersShown = (scanners.data?.facet ?? []).filter((each) => each.value !== null).slice(0, 6);
   const most = Math.max(1, ...scannersShown.map((each) => each.count));
-  if (counts?.images.totalCount === 0) {
+  if (counts?.images?.totalCount === 0) {
     return (
       <div className="page"><h1 className="sr">Home</h1>
-        {jobs.data?.running.nodes.map((job) => <section className="panel" key={job.id}><Progress job={job} /></section>)}
+        {jobs.data?.running?.nodes.map((job) => <section className="panel" key={job.id}><Progress job={job} /></section>)}
         <Empty title="Nothing has been imported yet">
           <p>dicom-graph reads DICOM files where they lie, and leaves them as they are. {viewer?.canImport ? "Choose a folder of the server, or drop files." : "Ask someone who may import to begin."}</p>
           {viewer?.canImport && <Link className="btn primary" to="/imports">Import files</Link>}
@@ -72,7 +72,7 @@ export function Home() {
         <div className="col">
           <section className="panel totals" aria-label="Totals">
             {([["patients", "/patients", ""], ["studies", "/studies", ""], ["series", "/series", kinds], ["images", "/images", ""]] as const).map(([name, to, detail]) => (
-              <Link key={name} to={to}><b>{counts ? show(counts[name].totalCount) : "…"}</b><span>{name}{detail && `: ${detail}`}</span></Link>
+              <Link key={name} to={to}><b>{counts ? show(counts[name]?.totalCount) : "…"}</b><span>{name}{detail && `: ${detail}`}</span></Link>
             ))}
           </section>
           <section className="panel">
@@ -96,17 +96,17 @@ export function Home() {
           </section>
         </div>
         <div className="col">
-          {jobs.data?.running.nodes.map((job) => <section className="panel" key={job.id}><Progress job={job} /></section>)}
+          {jobs.data?.running?.nodes.map((job) => <section className="panel" key={job.id}><Progress job={job} /></section>)}
           <section className="panel"><header><h2>Needs attention</h2></header>
             <ul className="todo">
-              {jobs.data?.failed.nodes.map((job) => <li key={job.id}><Icon name="fail" className="f" /><div>{plural(job.failed, "file")} failed<p className="clip">{job.paths.join(", ")}</p></div><Link className="link" to="/imports/$id" params={{ id: job.id }}>Look</Link></li>)}
-              {!!attention.data?.missing.totalCount && <li><Icon name="fail" className="f" /><div>{plural(attention.data.missing.totalCount, "image")} lost their file<p>Moved or deleted since the last sync</p></div><Link className="link" to="/images" search={{ f: ["image.missing=true"] }}>Look</Link></li>}
-              {!!attention.data?.warned.totalCount && <li><Icon name="warn" className="w" /><div>{show(attention.data.warned.totalCount)} series hold values that cannot be read<p>Or that the standard does not allow</p></div><Link className="link" to="/quality">Look</Link></li>}
-              {!!attention.data?.undated.totalCount && <li><Icon name="warn" className="w" /><div>{plural(attention.data.undated.totalCount, "study has", "studies have")} no date<p>StudyDate is empty or cannot be read</p></div><Link className="link" to="/studies" search={{ f: ["study.date="] }}>Look</Link></li>}
-              {attention.data && !attention.data.warned.totalCount && !attention.data.missing.totalCount && !attention.data.undated.totalCount && !jobs.data?.failed.nodes.length && <li><span /><div>Nothing does.</div></li>}
+              {jobs.data?.failed?.nodes.map((job) => <li key={job.id}><Icon name="fail" className="f" /><div>{plural(job.failed, "file")} failed<p className="clip">{job.paths.join(", ")}</p></div><Link className="link" to="/imports/$id" params={{ id: job.id }}>Look</Link></li>)}
+              {!!attention.data?.missing?.totalCount && <li><Icon name="fail" className="f" /><div>{plural(attention.data.missing.totalCount, "image")} lost their file<p>Moved or deleted since the last sync</p></div><Link className="link" to="/images" search={{ f: ["image.missing=true"] }}>Look</Link></li>}
+              {!!attention.data?.warned?.totalCount && <li><Icon name="warn" className="w" /><div>{show(attention.data.warned.totalCount)} series hold values that cannot be read<p>Or that the standard does not allow</p></div><Link className="link" to="/quality">Look</Link></li>}
+              {!!attention.data?.undated?.totalCount && <li><Icon name="warn" className="w" /><div>{plural(attention.data.undated.totalCount, "study has", "studies have")} no date<p>StudyDate is empty or cannot be read</p></div><Link className="link" to="/studies" search={{ f: ["study.date="] }}>Look</Link></li>}
+              {attention.data && !attention.data.warned?.totalCount && !attention.data.missing?.totalCount && !attention.data.undated?.totalCount && !jobs.data?.failed?.nodes.length && <li><span /><div>Nothing does.</div></li>}
             </ul>
           </section>
-          <Growth jobs={jobs.data?.recent.nodes ?? []} />
+          <Growth jobs={jobs.data?.recent?.nodes ?? []} />
           <section className="panel"><header><h2>Scanners</h2><div className="end">series <Link className="link" to="/explore" search={{ by: "manufacturerModelName" } as never}>Explore</Link></div></header>
             <ul className="bars">{scannersShown.map((each) => (
               <li key={show(each.value)}><Link to="/series" search={{ f: [`series.manufacturerModelName=${show(each.value)}`] }} className="clip">{show(each.value)}</Link><span className="meter" aria-hidden="true"><i className="s" ref={(node) => { if (node) node.style.width = `${String((100 * each.count) / most)}%`; }} /></span><span className="num">{show(each.count)}</span></li>

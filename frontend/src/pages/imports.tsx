@@ -42,7 +42,7 @@ export function Imports() {
   const filter = { all: null, failures: { failed: { gt: 0 } }, syncs: { sync: true } }[show_] ?? null;
   const [{ data, error, fetching }, again] = useQuery({ query: JOBS, variables: { filter } });
   const refresh = () => { again({ requestPolicy: "network-only" }); };
-  const jobs = data?.importJobs.nodes ?? [];
+  const jobs = data?.importJobs?.nodes ?? [];
   return (
     <div className="page">
       <div className="head"><h1>Imports</h1></div>
@@ -113,7 +113,7 @@ function Start({ canSync, started }: { canSync: boolean; started: (id: string) =
   };
   const go = async () => { const { data } = await start({ input: { path, mode: mode as "FULL" } }); if (data?.importPath.job) started(data.importPath.job.id); };
   const goSync = async () => { const { data } = await sync({ input: { path, mode: mode as "FULL" } }); if (data?.syncPath.job) started(data.syncPath.job.id); };
-  const entries = path ? (folder.data?.importFolder.entries ?? []) : [];
+  const entries = path ? (folder.data?.importFolder?.entries ?? []) : [];
   return (
     <section className="panel"><header><h2>Start an import</h2><div className="end"><label>Mode <select value={mode} onChange={(event) => { setMode(event.target.value); }}><option value="FULL">full: private elements too</option><option value="NORMAL">normal: standard elements</option><option value="MINIMAL">minimal: no headers</option></select></label></div></header>
       <div className="drop">
@@ -121,10 +121,10 @@ function Start({ canSync, started }: { canSync: boolean; started: (id: string) =
           {folder.error && path && <Failure error={folder.error} />}
           <ul className="browse">
             {!path && (roots?.importRoots ?? []).map((root) => <li key={root}><Icon name="folder" /><button type="button" className="mono" onClick={() => { setPath(root); }}>{root}</button><span className="quiet end">import root</span></li>)}
-            {!path && roots?.importRoots.length === 0 && <li className="quiet">No import root is set: start the server with --import-root.</li>}
-            {path && <li><Icon name="folder" /><button type="button" onClick={() => { setPath(folder.data?.importFolder.parent ?? ""); }}>.. up</button></li>}
+            {!path && roots?.importRoots?.length === 0 && <li className="quiet">No import root is set: start the server with --import-root.</li>}
+            {path && <li><Icon name="folder" /><button type="button" onClick={() => { setPath(folder.data?.importFolder?.parent ?? ""); }}>.. up</button></li>}
             {entries.filter((entry) => entry.isFolder).map((entry) => <li key={entry.name}><Icon name="folder" /><button type="button" className="mono" disabled={!entry.path} onClick={() => { setPath(entry.path ?? path); }}>{entry.name}</button></li>)}
-            {path && entries.some((entry) => !entry.isFolder) && <li className="quiet">{plural(entries.filter((entry) => !entry.isFolder).length, "file")}, {entries.filter((entry) => entry.isDicom).length} DICOM{folder.data?.importFolder.hasMore ? ", and more" : ""}</li>}
+            {path && entries.some((entry) => !entry.isFolder) && <li className="quiet">{plural(entries.filter((entry) => !entry.isFolder).length, "file")}, {entries.filter((entry) => entry.isDicom).length} DICOM{folder.data?.importFolder?.hasMore ? ", and more" : ""}</li>}
           </ul>
           {path && <div className="row"><button type="button" className="btn primary" disabled={startResult.fetching} onClick={() => { void go(); }}><span className="clip">Import {path.split("/").at(-1)}</span></button>{canSync && <button type="button" className="btn" onClick={() => { void goSync(); }}>Sync instead</button>}</div>}
           <p className="quiet">Files are only read.{canSync && " Sync also marks what is gone."}</p>

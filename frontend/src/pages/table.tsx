@@ -114,9 +114,9 @@ function Count({ entity, loaded, more, filter, search }: { entity: Entity; loade
   if (!more) return <span>{loaded.toLocaleString("en")}</span>;
   if (counted?.key === key) return <span>{counted.n.toLocaleString("en")}</span>;
   const count = async () => {
-    const document = COUNTS[entity] as unknown as TypedDocumentNode<{ rows: { totalCount: number } }, Record<string, unknown>>;
+    const document = COUNTS[entity] as unknown as TypedDocumentNode<{ rows: { totalCount: number } | null }, Record<string, unknown>>;
     const { data } = await client.query(document, { filter, search }).toPromise();
-    if (data) setCounted({ key, n: data.rows.totalCount });
+    if (data?.rows) setCounted({ key, n: data.rows.totalCount });
   };
   return <span>{loaded.toLocaleString("en")}+ <button type="button" className="btn plain small" onClick={() => { void count(); }}>Count</button></span>;
 }
@@ -207,9 +207,9 @@ function NoRows({ entity, filters, drop }: { entity: Entity; filters: Filter[]; 
 }
 
 function Without({ entity, filter, rest, drop }: { entity: Entity; filter: Filter; rest: Filter[]; drop: () => void }) {
-  const document = COUNTS[entity] as unknown as TypedDocumentNode<{ rows: { totalCount: number } }, Record<string, unknown>>;
+  const document = COUNTS[entity] as unknown as TypedDocumentNode<{ rows: { totalCount: number } | null }, Record<string, unknown>>;
   const [{ data }] = useQuery({ query: document, variables: { filter: toGraphQL(rest, entity) } });
-  return <li><span>without <b>{formatFilter(filter)}</b></span><span className="quiet">{data ? plural(data.rows.totalCount, TITLES[entity].toLowerCase(), TITLES[entity].toLowerCase()) : "…"}</span><button type="button" className="btn small" onClick={drop}>Remove</button></li>;
+  return <li><span>without <b>{formatFilter(filter)}</b></span><span className="quiet">{data?.rows ? plural(data.rows.totalCount, TITLES[entity].toLowerCase(), TITLES[entity].toLowerCase()) : "…"}</span><button type="button" className="btn small" onClick={drop}>Remove</button></li>;
 }
 
 function Chooser({ entity, columns, choose, close }: { entity: Entity; columns: Column[]; choose: (keys: string[]) => void; close: () => void }) {
@@ -218,7 +218,7 @@ function Chooser({ entity, columns, choose, close }: { entity: Entity; columns: 
   const elements = entity === "series" || entity === "image";
   const [{ data }] = useQuery({ query: KEYWORDS, variables: { text }, pause: !elements || text.length < 2 });
   const offers = text ? matchingFields(entity, text).filter((column) => !keys.includes(column.key)) : [];
-  const more = text.length > 1 ? (data?.dataElementDefinitions.nodes ?? []).filter((each) => each.keyword && !keys.includes(`@${each.keyword}`)) : [];
+  const more = text.length > 1 ? (data?.dataElementDefinitions?.nodes ?? []).filter((each) => each.keyword && !keys.includes(`@${each.keyword}`)) : [];
   const add = (key: string) => { choose([...keys, key]); setText(""); };
   const move = (i: number, by: number) => { const next = [...keys]; const [key] = next.splice(i, 1); if (key) next.splice(Math.max(0, i + by), 0, key); choose(next); };
   return (

@@ -42,7 +42,7 @@ function Values({ entity, name, filters, add }: { entity: Entity; name: string; 
     variables: { entity: entity.toUpperCase() as "SERIES", field: enumName(name), filter: filter ? { [entity]: filter } : null },
   });
   if (error) return <Failure error={error} again={() => { again({ requestPolicy: "network-only" }); }} />;
-  if (!data) return fetching ? <Loading what="values" /> : null;
+  if (!data?.facet) return fetching ? <Loading what="values" /> : null;
   const most = Math.max(1, ...data.facet.map((value) => value.count));
   const condition = (value: unknown, not: boolean): Condition => ({ not, level: entity, name, operator: "=", value: value === null || value === undefined ? "" : Array.isArray(value) ? value.join("\\") : String(value) });
   return (
