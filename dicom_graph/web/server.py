@@ -46,6 +46,10 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen with many descriptors, so that many connections are taken at once."""
         if sockets and os.name == "posix":
+            for each in sockets:
+                # A copy of one that blocks makes all of them block, in all server processes: each
+                # would then stand still until the next connection comes.
+                each.setblocking(False)
             sockets = [each.dup() for each in sockets for _ in range(_TAKEN_IN_ONE_ROUND)]
         await super().startup(sockets)
 
