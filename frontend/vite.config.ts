@@ -5,6 +5,8 @@ import { defineConfig } from "vite";
 export default defineConfig({
   base: "./",
   plugins: [react()],
+  // niivue can read Zarr; what decodes it would be 1.4 MB of WebAssembly that is never run.
+  resolve: { alias: [{ find: /^numcodecs\/(blosc|lz4|zstd)$/, replacement: new URL("src/lib/no-codec.ts", import.meta.url).pathname }] },
   build: {
     outDir: "../dicom_graph/web/static/app",
     emptyOutDir: true,

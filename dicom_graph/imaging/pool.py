@@ -13,13 +13,13 @@ import signal
 import tempfile
 import threading
 import warnings
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import connection
 from multiprocessing.context import BaseContext
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from dicom_graph.dicom.errors import PixelError
 from dicom_graph.error_codes import ErrorCode
@@ -36,6 +36,7 @@ Result = TypeVar("Result")
 _PRELOADED = ["__main__", "dicom_graph.imaging.headers", "dicom_graph.imaging.work"]
 _LONGEST_FOLDER = 75
 """Below a longer `TMPDIR` a fork server has no socket: its path may have 107 bytes, 32 are ours."""
+_GIVEN_UP_SECONDS = 1.0
 _KEPT_PART, _KEPT_BYTES = 4, 128 << 20
 """A worker that keeps more than this part of its memory, and more than so much, is replaced."""
 
@@ -55,6 +56,7 @@ class DecodePool:
         self._slots = asyncio.Semaphore(workers)
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
+        self._work_in_hand: set[asyncio.Future[Any]] = set()
 
     async def run(
         self, function: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs
@@ -62,33 +64,58 @@ class DecodePool:
         """What a function of a module returns. Raises ImagingError, also for its PixelError, and
         TimeoutError once the time of the request that asks is up.
 
-        A call that is cancelled ends at once, and with it its process.
+        Who is cancelled waits no longer. The process may end the call within a second, and then
+        serves the next: to start one takes longer than most pictures, and whoever scrolls through
+        a list gives up dozens. What takes longer is ended, and with it its process.
         """
-        async with asyncio.timeout_at(DEADLINE.get()), self._slot():
-            worker = await self._ready()
+        turn = _Turn()
+        async with asyncio.timeout_at(DEADLINE.get()):
+            await self._take_slot()
+            work = asyncio.ensure_future(self._work(turn, partial(function, *args, **kwargs)))
+            self._work_in_hand.add(work)
+            work.add_done_callback(self._end_of_work)
             try:
-                result = await self._call(worker, partial(function, *args, **kwargs))
-            except (PixelError, ImagingError) as error:
-                self._put_back(worker)
-                raise _told(error) from None
-            except MemoryError as error:
-                self._discard(worker)
-                raise _told(error) from None
-            except BaseException:
-                self._discard(worker)
+                return await asyncio.shield(work)
+            except asyncio.CancelledError:
+                turn.give_up()
                 raise
-            self._put_back(worker)
-            return result
 
-    @contextlib.asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
+    async def _take_slot(self) -> None:
         with metrics.DECODING_QUEUED.track_inprogress():
             await self._slots.acquire()
+
+    async def _work(self, turn: "_Turn", call: Callable[[], Result]) -> Result:
+        """What the call returns; frees the slot in the end."""
         try:
             with metrics.DECODING.track_inprogress():
-                yield
+                return await self._in_worker(turn, call)
         finally:
             self._slots.release()
+
+    def _end_of_work(self, work: "asyncio.Future[Any]") -> None:
+        self._work_in_hand.discard(work)
+        if not work.cancelled():
+            # Nobody may wait for it any more: asked for, it is not told as forgotten.
+            work.exception()
+
+    async def _in_worker(self, turn: "_Turn", call: Callable[[], Result]) -> Result:
+        worker = await self._ready()
+        if turn.is_given_up:
+            self._put_back(worker)
+            raise ImagingError("nobody waits for it", ErrorCode.TOO_SLOW)
+        try:
+            result = await self._call(worker, turn, call)
+        except (PixelError, ImagingError) as error:
+            self._put_back(worker)
+            raise _told(error) from None
+        except MemoryError as error:
+            self._discard(worker)
+            raise _told(error) from None
+        except BaseException:
+            self._discard(worker)
+            raise
+        self._put_back(worker)
+        return result
 
     def close(self) -> None:
         """End all processes, also those at work."""
@@ -116,8 +143,8 @@ class DecodePool:
             raise
         return worker
 
-    async def _call(self, worker: "_Worker", call: Callable[[], Result]) -> Result:
-        deadline = asyncio.timeout(self._seconds)
+    async def _call(self, worker: "_Worker", turn: "_Turn", call: Callable[[], Result]) -> Result:
+        deadline = turn.deadline = asyncio.timeout(self._seconds)
         try:
             async with deadline:
                 return await worker.call(call)
@@ -132,7 +159,8 @@ class DecodePool:
         except TimeoutError:
             if not deadline.expired():
                 raise
-            metrics.DECODING_CRASHED.inc()
+            if not turn.is_given_up:
+                metrics.DECODING_CRASHED.inc()
             self._discard(worker)
             raise ImagingError(
                 f"it took longer than {self._seconds:g} seconds, the limit for one answer",
@@ -152,6 +180,23 @@ class DecodePool:
     def _discard(self, worker: "_Worker") -> None:
         self._busy.discard(worker)
         worker.kill()
+
+
+class _Turn:
+    """A call, and whether somebody waits for it still."""
+
+    def __init__(self) -> None:
+        self.is_given_up = False
+        self.deadline: asyncio.Timeout | None = None
+
+    def give_up(self) -> None:
+        """Leave it a second to end."""
+        self.is_given_up = True
+        deadline = self.deadline
+        if deadline is not None and (when := deadline.when()) is not None:
+            soon = asyncio.get_running_loop().time() + _GIVEN_UP_SECONDS
+            if not deadline.expired() and soon < when:
+                deadline.reschedule(soon)
 
 
 class _Worker:

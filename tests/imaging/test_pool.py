@@ -207,6 +207,19 @@ async def test_a_call_that_is_given_up_frees_its_place(tmp_path: Path) -> None:
     pool.close()
 
 
+async def test_a_call_that_is_given_up_and_ends_soon_leaves_its_process() -> None:
+    pool = DecodePool(1, seconds=60, memory_bytes=64 << 20)
+    starting = asyncio.create_task(pool.run(os.getpid))
+    await asyncio.sleep(0)
+    starting.cancel()
+    process = await pool.run(os.getpid)
+    call = asyncio.create_task(pool.run(time.sleep, 0.3))
+    await asyncio.sleep(0.05)
+    call.cancel()
+    assert await pool.run(os.getpid) == process
+    pool.close()
+
+
 def _figures() -> dict[str, float]:
     text = metrics.render([]).decode()
     return {
@@ -230,6 +243,9 @@ async def test_figures_tell_who_decodes_who_waits_and_what_crashed(
     for call in calls:
         call.cancel()
     await asyncio.gather(*calls, return_exceptions=True)
+    # Given up, they have a moment to end.
+    in_use = "dicom_graph_decoding_in_use"
+    await asyncio.to_thread(until, lambda: _figures()[in_use] == before[in_use])
     assert await problem_of(pool.run(crash)) is ErrorCode.DECODER_CRASHED
     after, crashed = _figures(), "dicom_graph_decoding_crashed_total"
     assert after[crashed] - before[crashed] == 1

@@ -5,6 +5,7 @@ import { graphql } from "../gql";
 import { at } from "../lib/base";
 import { textOf } from "../lib/address";
 import { plural, show } from "../lib/fields";
+import { bytesInWords, bytesOf, directions, slicesInWords } from "../lib/geometry";
 import { Code } from "../parts/code";
 import { Icon } from "../parts/icons";
 import { useKeys } from "../parts/keys";
@@ -39,7 +40,7 @@ const VOLUMES = graphql(`
     seriesByUid(uid: $uid) {
       id
       volumes {
-        stack shape dtype spacing axes orientation fourthAxisValues fourthAxisUnit label warnings npyUrl niftiUrl
+        stack shape dtype spacing affine axes orientation fourthAxisValues fourthAxisUnit label warnings npyUrl niftiUrl
         mosaicUrl(tiles: 36, size: 1200)
         i: previewUrl(axis: SAGITTAL, size: 480) j: previewUrl(axis: CORONAL, size: 480) k: previewUrl(axis: AXIAL, size: 480)
       }
@@ -70,7 +71,8 @@ export function SeriesPage() {
   const series = data?.seriesByUid;
   if (!series) return <div className="page"><Empty title="No series has this UID"><p className="mono">{uid}</p><p>It may have been deleted, or may be kept from you.</p><Link to="/series" className="btn">All series</Link></Empty></div>;
   const listed = images.data?.seriesByUid?.images.nodes ?? [];
-  const volume = volumes.data?.seriesByUid?.volumes?.[0];
+  const stacks = volumes.data?.seriesByUid?.volumes ?? [];
+  const volume = stacks.find((each) => String(each.stack) === textOf(search, "stack")) ?? stacks[0];
   const first = listed[0];
   const facts: [string, unknown, string][] = [["TR", series.repetitionTime, "ms"], ["TE", series.echoTime, "ms"], ["TI", series.inversionTime, "ms"], ["FA", series.flipAngle, "°"]];
   const warned = listed.filter((image) => image.warnings.length);
@@ -102,7 +104,7 @@ export function SeriesPage() {
       </div>
       <div className="series">
         <div className="col">
-          {listed.length > 0 && <Frames images={listed} volume={volume ?? null} view={textOf(search, "view")} setView={(view) => { set({ view }); }} />}
+          {listed.length > 0 && <Frames images={listed} volumes={stacks} view={textOf(search, "view")} stack={textOf(search, "stack")} set={set} />}
           <section className="panel">
             <div className="tabs" role="tablist" aria-label="Of the series">
               {[["varies", "Varies"], ["images", `Images ${show(series.nImages)}`], ["files", "Files"]].map(([key = "", name]) => (
@@ -141,9 +143,10 @@ export function SeriesPage() {
                       <dt>Shape</dt><dd>{volume.shape.join(" × ")}</dd>
                       <dt>Voxel</dt><dd>{volume.spacing.map((each) => show(each)).join(" × ")} mm</dd>
                       <dt>Field of view</dt><dd>{volume.spacing.map((each, i) => show(Math.round(each * (volume.shape[i] ?? 0) * 10) / 10)).join(" × ")} mm</dd>
-                      <dt>Voxels grow to</dt><dd>{volume.orientation.split("").join(", ")}</dd>
+                      <dt>Slices</dt><dd>{slicesInWords(volume)}</dd>
+                      <dt>Voxels grow to</dt><dd>{directions(volume.orientation)}</dd>
                       {volume.shape.length > 3 && <><dt>Fourth axis</dt><dd>{volume.axes[3]}: {volume.shape[3]} steps{volume.fourthAxisUnit ? ` in ${volume.fourthAxisUnit}` : ""}</dd></>}
-                      <dt>Array</dt><dd>{volume.dtype}</dd>
+                      <dt>Array</dt><dd>{volume.dtype}, {bytesInWords(bytesOf(volume.shape, volume.dtype))}</dd>
                     </dl>
                     {(volumes.data.seriesByUid?.volumes?.length ?? 0) > 1 && <><p className="hint quiet">{volumes.data.seriesByUid?.volumes?.length} volumes:</p><ul className="volumes">{volumes.data.seriesByUid?.volumes?.map((each) => <li key={each.stack}>{each.label || `Volume ${String(each.stack)}`}, {each.shape.join(" × ")} <a className="link" href={at(each.niftiUrl)}>NIfTI</a></li>)}</ul></>}
                   </>}

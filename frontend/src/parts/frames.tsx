@@ -1,9 +1,10 @@
-import { useEffect, useRef, useState, type PointerEvent } from "react";
+import { lazy, Suspense, useEffect, useRef, useState, type PointerEvent } from "react";
 import { useQuery } from "urql";
 import { graphql } from "../gql";
 import { at } from "../lib/base";
 import { Icon } from "./icons";
 import { useKeys } from "./keys";
+import type { Shown as VolumeShown } from "./volume";
 
 const PIXELS = graphql(`
   query Pixels($uid: String!) {
@@ -11,23 +12,27 @@ const PIXELS = graphql(`
   }
 `);
 interface Shown { uid: string; number?: number | null; numberOfFrames?: number | null }
-interface Planes { shape: number[]; mosaicUrl: string; i: string; j: string; k: string }
+interface Sheet extends VolumeShown { mosaicUrl: string }
+const Volume = lazy(() => import("./volume"));
 
-/** The pictures of a series: all slices on one sheet, three planes, or frame after frame. */
-export function Frames({ images, volume, view, setView }: { images: readonly Shown[]; volume: Planes | null; view: string; setView: (view: string) => void }) {
-  const chosen = view || "frames";
+/** The pictures of a series: its volume in three planes, all slices on one sheet, or frame after frame. */
+export function Frames({ images, volumes, view, stack, set }: { images: readonly Shown[]; volumes: readonly Sheet[]; view: string; stack: string; set: (change: Record<string, string | undefined>) => void }) {
+  const volume = volumes.find((each) => String(each.stack) === stack) ?? volumes[0];
+  const chosen = view === "frames" || !volume ? "frames" : view === "mosaic" ? "mosaic" : "volume";
+  const [{ data }] = useQuery({ query: PIXELS, variables: { uid: images[0]?.uid ?? "" }, pause: chosen !== "volume" || !images[0] });
+  const pixels = data?.imageByUid?.pixels;
+  const header = pixels?.windowCenter && pixels.windowWidth ? { center: pixels.windowCenter, width: pixels.windowWidth } : null;
   return (
     <section className="viewer" aria-label="Pictures">
       <div className="vbar">
-        <b>{chosen === "frames" ? "Frames" : "Volume"}</b>{volume && <span>{volume.shape.join(" × ")}</span>}<span className="grow" />
-        {["frames", ...(volume ? ["planes", "mosaic"] : [])].map((each) => <button key={each} type="button" className="vbtn" aria-pressed={each === chosen} onClick={() => { setView(each); }}>{each}</button>)}
+        <b>{chosen === "frames" ? "Frames" : "Volume"}</b>{volume && <span>{volume.shape.join(" × ")}</span>}
+        {volumes.length > 1 && <select aria-label="Which volume" value={String(volume?.stack ?? 0)} onChange={(event) => { set({ stack: event.target.value }); }}>{volumes.map((each) => <option key={each.stack} value={String(each.stack)}>{each.stack + 1}: {each.label}</option>)}</select>}
+        <span className="grow" />
+        {[...(volume ? ["volume", "mosaic"] : []), "frames"].map((each) => <button key={each} type="button" className="vbtn" aria-pressed={each === chosen} onClick={() => { set({ view: each }); }}>{each}</button>)}
       </div>
-      {chosen === "planes" && volume ? (
-        <div className="planes three">{([["axial", volume.k, "A", "P", "R", "L"], ["coronal", volume.j, "S", "I", "R", "L"], ["sagittal", volume.i, "S", "I", "A", "P"]] as const).map(([name, url, top, bottom, left, right]) => (
-          <div className="plane" key={name}><img src={at(url)} alt={`The middle ${name} plane`} /><span className="cap">{name}</span><span className="o t">{top}</span><span className="o b">{bottom}</span><span className="o l">{left}</span><span className="o r">{right}</span></div>
-        ))}</div>
-      ) : chosen === "mosaic" && volume ? <div className="sheet-of-slices"><img src={at(volume.mosaicUrl)} alt="Slices of the volume on one sheet" /></div>
-        : <Player images={images} />}
+      {chosen === "volume" && volume ? <Suspense fallback={<p className="volume-stage over" role="status">Loading the viewer…</p>}><Volume key={volume.niftiUrl} volume={volume} header={header} /></Suspense>
+        : chosen === "mosaic" && volume ? <div className="sheet-of-slices"><img src={at(volume.mosaicUrl)} alt="Slices of the volume on one sheet" /></div>
+          : <Player images={images} />}
     </section>
   );
 }

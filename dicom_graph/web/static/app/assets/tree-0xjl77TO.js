@@ -1,4 +1,4 @@
-import{o as e}from"./states-D7NVx-2m.js";import{c as t}from"./fields-DkYEPmLw.js";var n=e(`
+import{a as e}from"./states-C6v8iNVI.js";import{c as t}from"./fields-DkYEPmLw.js";var n=e(`
   query Items($id: ID!) {
     node(id: $id) {
       ... on DataElement {

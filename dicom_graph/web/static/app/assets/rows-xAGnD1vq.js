@@ -1,4 +1,4 @@
-import{o as e}from"./states-D7NVx-2m.js";var t=e(`
+import{a as e}from"./states-C6v8iNVI.js";var t=e(`
   query PatientRows($filter: PatientFilter, $search: String, $orderBy: [PatientOrder!], $after: String, $first: Int) {
     rows: patients(filter: $filter, search: $search, orderBy: $orderBy, first: $first, after: $after) {
       nodes {
