@@ -115,6 +115,13 @@ QUESTIONS = [
         {uid: {eq: "1.2.826.0.1.99.9.18"}}]}) { nodes { uid nImages } } }""",
     ),
     Question("patients by name", '{ patients(search: "family000012") { nodes { uid fullName } } }'),
+    Question(
+        "search of everything",
+        """{ search(text: "skyra") { patients { node { uid } } studies { node { uid } }
+        series { node { uid } texts { text } } definitions { node { keyword } }
+        values { definition { keyword } texts { text } } } }""",
+        selective=False,
+    ),
     Question("a page in the middle", '{ images(first: 25, after: "CURSOR") { nodes { uid } } }'),
     Question(
         "the six-level walk",

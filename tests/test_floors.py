@@ -41,7 +41,7 @@ ROOMS = {
         "connection",
         "fields",
         "types",
-        "execution facets mutations subscription",
+        "execution facets mutations search subscription",
         "mutation query",
         "schema",
         "filter_json",

@@ -27,14 +27,6 @@ from dicom_graph.store.read import (
 )
 from dicom_graph.store.read.relations import RELATIONS
 
-Search = Annotated[
-    str | None,
-    strawberry.argument(
-        description="Words that must all occur in the texts of an object, in either case; of a "
-        "series in those of its study and patient, too. Texts: UIDs, names, codes, descriptions."
-    ),
-]
-
 
 def root_list(entity: str, description: str) -> Any:
     """A field that pages through all entities of a kind."""
@@ -42,7 +34,7 @@ def root_list(entity: str, description: str) -> Any:
     async def resolve(
         info: Info,
         filter: Any = None,
-        search: Search = None,
+        search: str | None = None,
         order_by: Any = None,
         first: First = None,
         after: After = None,
@@ -69,7 +61,7 @@ def related_list(relation: str, description: str) -> Any:
         self: Any,
         info: Info,
         filter: Any = None,
-        search: Search = None,
+        search: str | None = None,
         order_by: Any = None,
         first: First = None,
         after: After = None,
@@ -108,7 +100,13 @@ def _with_inputs(resolver: Any, entity: str) -> Any:
         )
     else:
         del parameters["order_by"]
-    if not ENTITIES[entity].searched:
+    if ENTITIES[entity].searched:
+        where = strawberry.argument(
+            description="Words that must all occur, in either case, in "
+            f"{ENTITIES[entity].searched_in}."
+        )
+        parameters["search"] = parameters["search"].replace(annotation=Annotated[str | None, where])
+    else:
         del parameters["search"]
     resolver.__signature__ = signature.replace(parameters=list(parameters.values()))
     resolver.__annotations__ = {

@@ -15,6 +15,7 @@ from dicom_graph.graph.fields import root_list
 from dicom_graph.graph.node import Node
 from dicom_graph.graph.permissions import require
 from dicom_graph.graph.registry import ENTITIES
+from dicom_graph.graph.search import SearchResult, search
 from dicom_graph.graph.types.audit_entry import AuditEntry
 from dicom_graph.graph.types.element import DataElement, DataElementDefinition
 from dicom_graph.graph.types.entity_field import EntityField, fields_of
@@ -108,6 +109,12 @@ class Query:
         resolver=facet,
         description="The distinct values of a field of an entity, or of an element of the images' "
         "headers, with how many have each; the most frequent first.",
+    )
+
+    search: SearchResult | None = strawberry.field(
+        resolver=search,
+        description="Patients, studies, series, definitions of elements and values by what their "
+        "texts hold: for a search box.",
     )
 
     @computed("The patient of a PatientID (0010,0020).")

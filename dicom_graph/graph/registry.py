@@ -24,6 +24,7 @@ from dicom_graph.graph.inputs.entities import (
     SeriesFilter,
     StudyFilter,
 )
+from dicom_graph.graph.inputs.field_names import camel_case
 from dicom_graph.graph.inputs.orders import (
     AuditEntryOrder,
     ImageOrder,
@@ -83,6 +84,14 @@ class Entity:
         described = self.described
         return tuple(a.name for a in described.searched) if described is not None else ()
 
+    @property
+    def searched_in(self) -> str:
+        """What a search looks into, in words: its own fields, and those of others."""
+        others = [
+            f"of its {other} {_names(ENTITIES[other].searched)}" for other in self.searched_with
+        ]
+        return "; ".join([_names(self.searched), *others])
+
     def wanted(self, filter: Any, search: str | None = None) -> Condition | None:
         """The condition of a filter and a search; None where nothing is asked. Raises BadInput."""
         condition = self.condition(filter) if filter is not None else None
@@ -91,6 +100,10 @@ class Entity:
         related = {name: ENTITIES[name].searched for name in self.searched_with}
         found = search_condition(self.searched, search, related)
         return found if condition is None else And((condition, found))
+
+
+def _names(fields: tuple[str, ...]) -> str:
+    return ", ".join(f"`{camel_case(name)}`" for name in fields)
 
 
 ENTITIES: dict[str, Entity] = {

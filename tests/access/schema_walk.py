@@ -16,6 +16,7 @@ from graphql import (
 ARGUMENTS = {
     ("Header", "element"): '(keyword: "PatientID")',
     ("Query", "facet"): "(entity: SERIES, field: UID)",
+    ("Query", "search"): '(text: "a")',
     ("Query", "importFolder"): '(path: "/")',
     ("Query", "entityFields"): "(entity: SERIES)",
     ("Query", "importJob"): '(id: "SW1wb3J0Sm9iOjE=")',

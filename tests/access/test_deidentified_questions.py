@@ -169,6 +169,23 @@ def test_what_is_kept_is_the_same_as_for_others(site: Site) -> None:
         assert site.data(question) == site.data(question, site.whole)
 
 
+def test_a_search_of_everything_finds_nothing_that_is_withheld(site: Site) -> None:
+    query = """query($text: String!) { search(text: $text, first: 100) {
+      patients { node { id } } studies { node { id } } series { node { id } texts { text } }
+      definitions { node { id } } values { node { id raw } texts { text } } } }"""
+    for text in ("zaphod", "beeblebrox^zaphod", "zq0t", "zq0d", "1.3.777", PATIENT, SERIES,
+                 "19341105", "1934", "other", "zaphods creator"):  # fmt: skip
+        assert any(site.data(query, site.whole, text=text)["search"].values()), text
+        assert not any(site.data(query, text=text)["search"].values()), text
+    kept = site.data(query, text="kept model")["search"]
+    assert kept == site.data(query, site.whole, text="kept model")["search"]
+    assert [each["texts"][0]["text"] for each in kept["values"]] == ["Kept Model"]
+    assert "Kept Model" in [each["text"] for each in kept["series"][0]["texts"]]
+    uid = site.data("{ series { nodes { id uid } } }")["series"]["nodes"][0]
+    (found,) = site.data(query, text=uid["uid"])["search"]["series"]
+    assert found == {"node": {"id": uid["id"]}, "texts": [{"text": uid["uid"]}]}
+
+
 NAMES = """{ patients { nodes { id uid } } studies { nodes { id uid } } series { nodes { id uid } }
   images(filter: { series: { manufacturerModelName: { eq: "Kept Model" } } }) { nodes { id uid
     defaultPath fileUrl header { json } series { uid study { uid } patient { uid } } } } }"""

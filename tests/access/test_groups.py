@@ -163,6 +163,12 @@ OTHERS = [
     '{ studies(filter: { series: { some: { patient: { uid: { eq: "C" } } } } }) { totalCount } }',
     '{ patients(filter: { studies: { some: { uid: { eq: "1.2.3.10" } } } }) { nodes { uid } } }',
     '{ patients(search: "Given") { totalCount } studies(search: "study") { totalCount } }',
+    *[
+        f'{{ search(text: "{text}", first: 100) {{ patients {{ node {{ uid }} texts {{ text }} }} '
+        "studies { node { uid } texts { of field text } } series { node { uid } texts { text } } "
+        "values { definition { keyword } texts { text } } } }"
+        for text in ("given", "D", "1.2.3", "inner", "institution a", "1.2.3.60")
+    ],
     "{ images { totalCount aggregate(field: NUMBER) { count min max avg distinct } } }",
     "{ series { aggregate(field: N_IMAGES) { count min max sum } } }",
     '{ facet(entity: PATIENT, field: UID) { value count } }',

@@ -113,13 +113,17 @@ def definition_condition(given: DataElementDefinitionFilter) -> Condition:
         for test in tests_of(tests)
     ]
     if given.tag is not None:
-        tag = checked_tag(given.tag)
-        private = Field("private_creator", Test("ne", ""))
-        any_block = And((Field("tag", Test("eq", tag & 0xFFFF00FF)), private))
-        parts.append(Or((Field("tag", Test("eq", tag)), any_block)))
+        parts.append(has_tag(checked_tag(given.tag)))
     if given.private is not None:
         parts.append(Field("is_private", Test("eq", given.private)))
     return And(tuple(parts))
+
+
+def has_tag(tag: int) -> Condition:
+    """The definition is that of a tag; of a private one the block is no part."""
+    private = Field("private_creator", Test("ne", ""))
+    any_block = And((Field("tag", Test("eq", tag & 0xFFFF00FF)), private))
+    return Or((Field("tag", Test("eq", tag)), any_block))
 
 
 def element_condition(given: ElementFilter) -> Condition:

@@ -52,6 +52,12 @@ WEIGHTS: dict[str, Weight] = {
     "Pixels.maximum": Weight(50),
     "Pixels.mean": Weight(50),
     "Patient.subject": Weight(5),
+    # A statement each, that looks at all texts; `first` of the search counts what it finds.
+    "SearchResult.patients": Weight(1),
+    "SearchResult.studies": Weight(1),
+    "SearchResult.series": Weight(1),
+    "SearchResult.definitions": Weight(1),
+    "SearchResult.values": Weight(10),
     "ImportJob.failures": Weight(100),
     "ImportJob.skippedFiles": Weight(10),
     "ImportJob.retries": Weight(1, 3),

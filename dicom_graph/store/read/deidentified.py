@@ -35,6 +35,7 @@ from dicom_graph.store.read.conditions import (
     Some,
     Test,
 )
+from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.facets import FacetValue
 from dicom_graph.store.read.filters import ENTITY_OF_LIST
 from dicom_graph.store.read.groups import GroupKey, GroupPage, GroupRequest, GroupRow
@@ -201,6 +202,11 @@ class DeidentifiedStore(Store):
                 _refuse_withheld(step)
             if key.name is not None and is_withheld(entity, key.name):
                 raise FilterError(f"`{key.name}` is withheld in the de-identified view")
+
+    def _is_searched(self, definition: DefinitionRow) -> bool:
+        """Not where pseudonyms stand in the place of what the statement would find."""
+        found = treatment(definition.tag, definition.private_creator, definition.vr)
+        return found is not Treatment.REPLACE
 
     async def by_ids(self, entity: str, ids: Sequence[int]) -> dict[int, Any]:
         rows = await super().by_ids(entity, ids)

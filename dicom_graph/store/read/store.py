@@ -18,6 +18,7 @@ from sqlalchemy import (
     FromClause,
     Row,
     Select,
+    and_,
     case,
     func,
     select,
@@ -69,6 +70,7 @@ from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
 from dicom_graph.store.read.rows import all_rows, in_parts
 from dicom_graph.store.read.statistics import Statistics, statistics_statement
 from dicom_graph.store.read.summary import SeriesContents, count_elements, summarise
+from dicom_graph.store.read.value_search import FoundValue, values_statement
 from dicom_graph.store.read.written import WrittenElements
 from dicom_graph.store.sql.dialect import among, first_of_each, parent_table, texts_among
 from dicom_graph.store.sql.id_list import unpack_ids
@@ -82,7 +84,8 @@ from dicom_graph.store.tables.archive import (
     ImportFailure,
     ImportJob,
 )
-from dicom_graph.store.views.narrowing import WHOLE, Groups, visibility_conditions
+from dicom_graph.store.tables.columns import DATA_ELEMENT
+from dicom_graph.store.views.narrowing import WHOLE, Groups, is_held, visibility_conditions
 from dicom_graph.store.work import current_work
 
 _ROWS_AT_ONCE = 10_000
@@ -436,6 +439,19 @@ class Store:
         common = await find_common(connection, matcher, wanted, self.many_images)
         return Filters(self._sqlite, definitions, common, patient)
 
+    async def search_values(self, words: Sequence[str], limit: int) -> list[FoundValue]:
+        """Returns texts of elements that hold all words, in either case, the shortest first."""
+        async with self.database.read() as connection:
+            definitions = await self._elements.current_definitions(connection)
+            searched = [each for each in definitions.values() if self._is_searched(each)]
+            is_seen = _is_seen if self.database.is_narrowed else None
+            statement = values_statement(self._sqlite, searched, words, limit, is_seen)
+            return [FoundValue(*row) for row in await connection.execute(statement)]
+
+    def _is_searched(self, definition: DefinitionRow) -> bool:
+        """Whether a search looks into the values of a definition."""
+        return True
+
     async def by_ids(self, entity: str, ids: Sequence[int]) -> dict[int, Row[Any]]:
         """Entities by id."""
         table = ENTITY_TABLES[entity]
@@ -739,3 +755,8 @@ class Store:
         """What narrows a list: the condition, and what may be seen at all."""
         seen = visibility_conditions(entity, table) if self.database.is_narrowed else []
         return seen if wanted is None else [*seen, filters.where(entity, table, wanted)]
+
+
+def _is_seen(element_id: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether the element of a column is seen, and an image that is seen holds it."""
+    return and_(element_id.in_(select(DATA_ELEMENT.id)), is_held(element_id))

@@ -86,13 +86,13 @@ def visibility_conditions(entity: str, table: FromClause) -> list[ColumnElement[
     that is seen holds it, at any depth.
     """
     if entity == "data_element":
-        return [_is_held(table.c.id)]
+        return [is_held(table.c.id)]
     if entity == "header":
-        return [or_(table.c.image_id.is_not(None), _is_held(table.c.element_id))]
+        return [or_(table.c.image_id.is_not(None), is_held(table.c.element_id))]
     return []
 
 
-def _is_held(element_id: ColumnElement[Any]) -> ColumnElement[bool]:
+def is_held(element_id: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether an image that is seen holds the element of a column of the statement around."""
     start = select(element_id.label("id")).correlate_except()
     ancestors = start.cte("visible_ancestors", recursive=True, nesting=True)
