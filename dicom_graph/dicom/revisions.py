@@ -9,7 +9,30 @@ that are there get it from the stored headers.
 from dataclasses import dataclass
 
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
-from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    BreastTomosynthesisImageStorage,
+    EnhancedCTImageStorage,
+    EnhancedMRColorImageStorage,
+    EnhancedMRImageStorage,
+    EnhancedPETImageStorage,
+    EnhancedUSVolumeStorage,
+    EnhancedXAImageStorage,
+    EnhancedXRFImageStorage,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+    IntravascularOpticalCoherenceTomographyImageStorageForPresentation,
+    IntravascularOpticalCoherenceTomographyImageStorageForProcessing,
+    LegacyConvertedEnhancedCTImageStorage,
+    LegacyConvertedEnhancedMRImageStorage,
+    LegacyConvertedEnhancedPETImageStorage,
+    MRSpectroscopyStorage,
+    OphthalmicTomographyImageStorage,
+    ParametricMapStorage,
+    SegmentationStorage,
+    VLWholeSlideMicroscopyImageStorage,
+    XRay3DAngiographicImageStorage,
+    XRay3DCraniofacialImageStorage,
+)
 from pydicom.valuerep import AMBIGUOUS_VR
 
 from dicom_graph.dicom.values import ALL_VRS, BYTES_VRS, NUMBER_FORMATS, Value
@@ -80,6 +103,33 @@ def _ambiguous_tags() -> frozenset[int]:
 
 
 AMBIGUOUS_TAGS = _ambiguous_tags()
+_LABEL_MAP_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.7"
+WITH_FUNCTIONAL_GROUPS = frozenset(
+    {
+        BreastTomosynthesisImageStorage,
+        EnhancedCTImageStorage,
+        EnhancedMRColorImageStorage,
+        EnhancedMRImageStorage,
+        EnhancedPETImageStorage,
+        EnhancedUSVolumeStorage,
+        EnhancedXAImageStorage,
+        EnhancedXRFImageStorage,
+        IntravascularOpticalCoherenceTomographyImageStorageForPresentation,
+        IntravascularOpticalCoherenceTomographyImageStorageForProcessing,
+        LegacyConvertedEnhancedCTImageStorage,
+        LegacyConvertedEnhancedMRImageStorage,
+        LegacyConvertedEnhancedPETImageStorage,
+        MRSpectroscopyStorage,
+        OphthalmicTomographyImageStorage,
+        ParametricMapStorage,
+        SegmentationStorage,
+        VLWholeSlideMicroscopyImageStorage,
+        XRay3DAngiographicImageStorage,
+        XRay3DCraniofacialImageStorage,
+        _LABEL_MAP_SEGMENTATION,
+    }
+)
+"""SOP classes whose images have functional groups (PS3.3 C.7.6.16)."""
 READINGS = (
     Reading(1, "text beyond ASCII", vrs=_TEXT_VRS, with_bytes=True),
     Reading(1, "character sets and time zones", tags=frozenset({CHARACTER_SET, TIMEZONE_OFFSET})),
@@ -95,6 +145,9 @@ READINGS = (
         tags=AMBIGUOUS_TAGS, syntaxes=frozenset({ImplicitVRLittleEndian}),
     ),
     Reading(1, "values of more than 4 MiB", vrs=ALL_VRS - {"SQ"}, longer_than=_LONGEST_HELD),
+    Reading(
+        2, "fields from functional groups", sop_classes=WITH_FUNCTIONAL_GROUPS, fields=True
+    ),
 )  # fmt: skip
 """All that was ever read otherwise, in the order of versions."""
 VERSION = max(reading.version for reading in READINGS)

@@ -110,7 +110,16 @@ def part(name: str) -> Callable[[Dataset], str | None]:
     return lambda header: getattr(header.get("PatientName"), name, None) or None
 
 
+def numbers(keyword: str) -> Callable[[Dataset], list[float] | None]:
+    """The numbers of an element of an image of one frame."""
+    return lambda header: [float(header[keyword].value)] if keyword in header else None
+
+
 DERIVED: dict[str, Callable[[Dataset], Any]] = {
+    "echo_times": numbers("EchoTime"),
+    "inversion_times": numbers("InversionTime"),
+    "repetition_times": numbers("RepetitionTime"),
+    "flip_angles": numbers("FlipAngle"),
     "name_prefix": part("name_prefix"),
     "given_name": part("given_name"),
     "middle_name": part("middle_name"),

@@ -10,7 +10,12 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import CTImageStorage, ExplicitVRBigEndian, MRImageStorage
+from pydicom.uid import (
+    CTImageStorage,
+    EnhancedMRImageStorage,
+    ExplicitVRBigEndian,
+    MRImageStorage,
+)
 from sqlalchemy import Connection, text
 
 from dicom_graph.dicom.packing import pack, unpack
@@ -49,6 +54,13 @@ def make_tree(folder: Path) -> None:
     data_set = make_data_set(PatientID="big", FrameIncrementPointer=0x00181063)
     data_set.RedPaletteColorLookupTableData = bytes(range(1, 21))
     save(data_set, folder / "big.dcm", ExplicitVRBigEndian)
+    timing, groups = Dataset(), Dataset()
+    timing.RepetitionTime = 2000
+    groups.MRTimingAndRelatedParametersSequence = Sequence([timing])
+    data_set = make_data_set(PatientID="enhanced", SeriesInstanceUID="1.4", EchoTime=None)
+    data_set.SOPClassUID = EnhancedMRImageStorage
+    data_set.SharedFunctionalGroupsSequence = Sequence([groups])
+    save(data_set, folder / "enhanced.dcm")
 
 
 def spoil(connection: Connection) -> None:
@@ -82,7 +94,7 @@ def spoil(connection: Connection) -> None:
                 text("UPDATE data_element SET packed = :packed WHERE id = :id"),
                 {"id": id, "packed": values.pop("packed")},
             )
-        elif vr not in ("SQ", "AT"):
+        elif vr not in ("SQ", "AT") or tag in (0x52009229, 0x00189112):
             continue
         connection.execute(
             text("UPDATE element_digest SET digest = :digest WHERE id = :id"), values
@@ -94,6 +106,9 @@ def spoil(connection: Connection) -> None:
         )
     )
     connection.execute(text("UPDATE series SET description = 'old' WHERE uid = '1.3'"))
+    connection.execute(
+        text("UPDATE series SET repetition_time = NULL, repetition_times = NULL WHERE uid = '1.4'")
+    )
     connection.execute(text("UPDATE reading_version SET version = 0, image_id = 0"))
 
 
@@ -132,7 +147,7 @@ def test_a_reindex_makes_what_a_new_import_makes(
     )  # fmt: skip
     assert report.headers == 4
     assert report.fields["patient"] == 2
-    assert report.fields["series"] == 1
+    assert report.fields["series"] == 2
     assert report.is_complete
     assert reindex(database).readings == []
 

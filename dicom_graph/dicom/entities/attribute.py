@@ -19,11 +19,9 @@ from typing import Any, get_args, get_type_hints
 from pydicom.datadict import dictionary_description
 
 from dicom_graph.dicom.dictionary import format_tag, keyword_tag
-from dicom_graph.dicom.elements import Element
 from dicom_graph.dicom.entities import values
+from dicom_graph.dicom.entities.frames import Elements, Place, has_frames, place, with_frames
 
-Elements = Mapping[int, Element]
-"""The elements of a header by tag."""
 Check = Callable[[Any], Any]
 """The value that an edit sets, of the one that is given. Raises `checks.BadValue`."""
 
@@ -53,7 +51,8 @@ class Attribute:
     search looks into it. `edit`: what checks the value of an edit; without, it cannot be edited.
     `shown`: whether it is shown where no identities are; where this is not said the confidentiality
     profile decides by the keyword, and what is derived is not shown. `choices`: the values that
-    there are. `table`: the table that it is kept in, where that is not the entity's.
+    there are. `table`: the table that it is kept in, where that is not the entity's. `frames`: that
+    functional groups may have it, and where, as "MREchoSequence.EffectiveEchoTime".
 
     `name` and `type` (without None) are those of the field: `describe` knows them.
     """
@@ -68,6 +67,7 @@ class Attribute:
     shown: bool | None = None
     choices: type[Enum] | None = None
     table: str | None = None
+    frames: tuple[str, ...] | None = None
     group: str = ""
     name: str = ""
     type: Any = None
@@ -109,13 +109,15 @@ class Attribute:
 class Description:
     """An entity: its name, the class of its fields, and its attributes, in order.
 
-    `elements`: the fields that are read from one element each, with its tag.
+    `elements`: the fields that are read from one element each, with its tag. `places`: where
+    functional groups have these elements, by their tags.
     """
 
     name: str
     fields: type[Any]
     by_name: Mapping[str, Attribute]
     elements: tuple[tuple[str, int, values.Read], ...]
+    places: Mapping[int, tuple[Place, ...]]
 
     @property
     def attributes(self) -> tuple[Attribute, ...]:
@@ -142,7 +144,9 @@ class Description:
         return tuple(attribute for attribute in self.attributes if attribute.search)
 
     def read(self, by_tag: Elements) -> dict[str, Any]:
-        """The fields that are elements, of a header."""
+        """The fields that are elements, of a header; from its functional groups what it lacks."""
+        if self.places and has_frames(by_tag):
+            by_tag = with_frames(by_tag, self.places)
         return {name: read(by_tag.get(tag)) for name, tag, read in self.elements}
 
 
@@ -169,7 +173,12 @@ def describe(
         if field in after:
             attributes.append(replace(after[field], group=after[field].group or group))
     by_name = {attribute.name: attribute for attribute in attributes}
-    return Description(name, fields, by_name, tuple(elements))
+    places = {
+        tag: tuple(map(place, frames))
+        for field, tag, _ in elements
+        if (frames := by_name[field].frames) is not None
+    }
+    return Description(name, fields, by_name, tuple(elements), places)
 
 
 def _attribute(name: str, hint: Any) -> Attribute:

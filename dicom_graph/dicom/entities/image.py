@@ -8,7 +8,8 @@ from operator import attrgetter
 from typing import Annotated, Any
 
 from dicom_graph.dicom.entities import checks, values
-from dicom_graph.dicom.entities.attribute import Attribute, Elements, describe
+from dicom_graph.dicom.entities.attribute import Attribute, describe
+from dicom_graph.dicom.entities.frames import Elements
 
 FORMAT_TABLE = "image_format"
 """Where SOP class and transfer syntax are kept: few pairs in a whole archive."""

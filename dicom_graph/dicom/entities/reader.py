@@ -9,7 +9,7 @@ from pydicom._dicom_dict import DicomDictionary
 from dicom_graph.dicom.confidentiality import is_kept
 from dicom_graph.dicom.elements import Changes, Element, Item
 from dicom_graph.dicom.entities import patient, series, study
-from dicom_graph.dicom.entities.attribute import Elements
+from dicom_graph.dicom.entities.frames import Elements, has_frames
 from dicom_graph.dicom.entities.image import (
     IMAGE,
     PLACES,
@@ -84,7 +84,10 @@ class EntityReader:
         return Entities(
             _remembered(self._patients, by_tag, patient.TAGS, read_patient),
             _remembered(self._studies, by_tag, study.TAGS, read_study),
-            _remembered(self._series, by_tag, series.TAGS, read_series),
+            # Every image with frames has others, too large to be remembered.
+            read_series(by_tag)
+            if has_frames(by_tag)
+            else _remembered(self._series, by_tag, series.TAGS, read_series),
             read_image(by_tag),
         )
 

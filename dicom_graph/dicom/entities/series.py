@@ -4,7 +4,7 @@ MR Image (C.8.3.1) modules of PS3.3.
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydicom.datadict import tag_for_keyword
 
@@ -18,7 +18,8 @@ from dicom_graph.dicom.csa import (
 from dicom_graph.dicom.csa_paths import CsaPathError, csa_value
 from dicom_graph.dicom.elements import Element
 from dicom_graph.dicom.entities import checks, values
-from dicom_graph.dicom.entities.attribute import Attribute, Elements, describe
+from dicom_graph.dicom.entities.attribute import UNITS, Attribute, describe
+from dicom_graph.dicom.entities.frames import PER_FRAME, SHARED, Elements, Frames, has_frames
 from dicom_graph.dicom.packing import unpack
 from dicom_graph.dicom.sequence_type import (
     SequenceType,
@@ -28,9 +29,9 @@ from dicom_graph.dicom.sequence_type import (
 )
 
 
-def _text(keyword: str, group: str = "") -> Attribute:
+def _text(keyword: str, group: str = "", frames: tuple[str, ...] | None = None) -> Attribute:
     """A text that people write."""
-    return Attribute(keyword, search=True, edit=checks.text(keyword), group=group)
+    return Attribute(keyword, search=True, edit=checks.text(keyword), group=group, frames=frames)
 
 
 def _code(keyword: str, about: str, *, search: bool = False) -> Attribute:
@@ -40,12 +41,21 @@ def _code(keyword: str, about: str, *, search: bool = False) -> Attribute:
 
 def _codes(keyword: str, group: str = "") -> Attribute:
     """Code strings, as many as there are."""
-    return Attribute(keyword, "codes", edit=checks.codes(keyword), group=group)
+    return Attribute(keyword, "codes", edit=checks.codes(keyword), group=group, frames=())
 
 
-def _quantity(keyword: str, unit: str, group: str = "") -> Attribute:
+def _quantity(keyword: str, unit: str, group: str = "", frames: tuple[str, ...] = ()) -> Attribute:
     """A measured number, 0 or greater."""
-    return Attribute(keyword, unit=unit, edit=checks.not_negative, group=group)
+    return Attribute(keyword, unit=unit, edit=checks.not_negative, group=group, frames=frames)
+
+
+def _of_frames(keyword: str, unit: str) -> Attribute:
+    """All that the frames have of a number."""
+    about = f"{keyword} of all frames, in {UNITS.get(unit, unit)}, each value once, the least first"
+    return Attribute(about=about, unit=unit, derived=True, shown=True)
+
+
+_TIMING = "MRTimingAndRelatedParametersSequence"
 
 
 @dataclass(slots=True)
@@ -77,22 +87,47 @@ class SeriesFields:
     magnetic_field_strength: Annotated[
         float | None, _quantity("MagneticFieldStrength", "T", "MR Image")
     ]
-    echo_time: Annotated[float | None, _quantity("EchoTime", "ms")]
-    echo_train_length: Annotated[int | None, Attribute("EchoTrainLength", edit=checks.not_negative)]
-    inversion_time: Annotated[float | None, _quantity("InversionTime", "ms")]
-    repetition_time: Annotated[float | None, _quantity("RepetitionTime", "ms")]
-    flip_angle: Annotated[float | None, Attribute("FlipAngle", unit="deg", edit=checks.number)]
-    slice_thickness: Annotated[float | None, _quantity("SliceThickness", "mm", "Image Plane")]
+    echo_time: Annotated[
+        float | None, _quantity("EchoTime", "ms", frames=("MREchoSequence.EffectiveEchoTime",))
+    ]
+    echo_times: Annotated[list[float] | None, _of_frames("EchoTime", "ms")]
+    echo_train_length: Annotated[
+        int | None,
+        Attribute(
+            "EchoTrainLength", edit=checks.not_negative,
+            frames=(f"{_TIMING}.EchoTrainLength", f"{_TIMING}.RFEchoTrainLength"),
+        ),
+    ]  # fmt: skip
+    inversion_time: Annotated[
+        float | None,
+        _quantity("InversionTime", "ms", frames=("MRModifierSequence.InversionTimes",)),
+    ]
+    inversion_times: Annotated[list[float] | None, _of_frames("InversionTime", "ms")]
+    repetition_time: Annotated[
+        float | None, _quantity("RepetitionTime", "ms", frames=(f"{_TIMING}.RepetitionTime",))
+    ]
+    repetition_times: Annotated[list[float] | None, _of_frames("RepetitionTime", "ms")]
+    flip_angle: Annotated[
+        float | None,
+        Attribute("FlipAngle", unit="deg", edit=checks.number, frames=(f"{_TIMING}.FlipAngle",)),
+    ]
+    flip_angles: Annotated[list[float] | None, _of_frames("FlipAngle", "deg")]
+    slice_thickness: Annotated[
+        float | None,
+        _quantity(
+            "SliceThickness", "mm", "Image Plane", frames=("PixelMeasuresSequence.SliceThickness",)
+        ),
+    ]
     pixel_spacing: Annotated[
         list[float] | None,
         Attribute(
             "PixelSpacing", "two numbers, between rows, then between columns",
-            unit="mm", edit=checks.spacing,
+            unit="mm", edit=checks.spacing, frames=("PixelMeasuresSequence.PixelSpacing",),
         ),
     ]  # fmt: skip
     scanning_sequence: Annotated[list[str] | None, _codes("ScanningSequence", "MR Image")]
     sequence_variant: Annotated[list[str] | None, _codes("SequenceVariant")]
-    sequence_name: Annotated[str | None, _text("SequenceName")]
+    sequence_name: Annotated[str | None, _text("SequenceName", frames=())]
     pulse_sequence_name: Annotated[
         str | None,
         Attribute(
@@ -128,7 +163,7 @@ _IN_PLANE_PHASE_ENCODING = _tag("InPlanePhaseEncodingDirection")
 _CSA_IMAGE_HEADER = CSA_GROUP << 16 | CSA_IMAGE_HEADER
 TAGS = (
     *(tag for _, tag, _ in SERIES.elements), _PULSE_SEQUENCE_NAME, _IMAGE_TYPE, _SCAN_OPTIONS,
-    _IN_PLANE_PHASE_ENCODING,
+    _IN_PLANE_PHASE_ENCODING, SHARED, PER_FRAME,
 )  # fmt: skip
 """What a series is made of."""
 
@@ -141,9 +176,29 @@ def read_series(by_tag: Elements) -> SeriesFields | None:
     kind = sequence_type(_sequence_type_inputs(by_tag))
     return SeriesFields(
         **fields,
+        **_of_all_frames(by_tag),
         pulse_sequence_name=_pulse_sequence_name(by_tag),
         sequence_type=kind.value if kind else None,
     )
+
+
+_NUMBERS_OF_FRAMES = {
+    f"{name}s": (_tag(attribute.keyword), SERIES.places[_tag(attribute.keyword)])
+    for name, attribute in SERIES.by_name.items()
+    if f"{name}s" in SERIES.by_name and attribute.keyword
+}
+
+
+def _of_all_frames(by_tag: Elements) -> dict[str, Any]:
+    """The numbers of all frames, by the names of their fields."""
+    frames = Frames(by_tag) if has_frames(by_tag) else None
+    found: dict[str, list[float] | None] = {}
+    for name, (tag, places) in _NUMBERS_OF_FRAMES.items():
+        own = values.numbers(by_tag.get(tag))
+        of_frames = frames.elements(tag, places) if own is None and frames is not None else ()
+        numbers = own or [n for element in of_frames for n in values.numbers(element) or ()]
+        found[name] = sorted(set(numbers)) or None
+    return found
 
 
 def _sequence_type_inputs(by_tag: Elements) -> SequenceTypeInputs:
