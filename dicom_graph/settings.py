@@ -114,6 +114,11 @@ class Settings(BaseSettings):
         description="Binary values of more bytes keep length and SHA-256 in the database; the "
         "bytes are read from the file on demand.",
     )
+    reindex: Literal["command", "background"] = Field(
+        default="command",
+        description="What a newer version reads otherwise than the one that stored it is read "
+        "again by `command` (`dicom-graph db reindex`), or in the `background` of a server.",
+    )
     max_page_size: int = Field(
         default=10_000, ge=1, le=10_000, description="The largest `first` or `last` of a page."
     )

@@ -188,15 +188,19 @@ def reindex_bar() -> Iterator[Callable[[Reindexed], None]]:
 
 def reindex_text(report: Reindexed, *, dry_run: bool) -> str:
     """A report of a reindex in words."""
-    if not report.readings:
-        return "nothing that is stored is read otherwise by this version"
     would = "would change" if dry_run else "changed"
+    names = f"{report.definitions:,} elements have other names in the dictionaries: {would}"
+    if not report.readings:
+        nothing = "nothing that is stored is read otherwise by this version"
+        return f"{nothing}\n{names}" if report.definitions else nothing
     fields = ", ".join(f"{count:,} of {name}" for name, count in sorted(report.fields.items()))
     lines = [
         f"read otherwise by this version: {'; '.join(report.readings)}",
         f"{report.images:,} images looked at: {would} {report.elements:,} elements in "
         f"{report.headers:,} headers, and rows: {fields or 'none'}",
     ]
+    if report.definitions:
+        lines.append(names)
     if report.only_in_files:
         lines.append(
             f"{report.only_in_files:,} elements are as they were: their bytes are in their files "

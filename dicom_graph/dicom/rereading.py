@@ -96,7 +96,7 @@ class DataSetContext:
         return DataSetContext(self._syntax, self)
 
     def learn(self, stored: StoredElement) -> None:
-        """Take one of the `CONTEXT_TAGS`."""
+        """Take one of the `CONTEXT_TAGS`, before anything is read."""
         tag, raw = stored.tag, stored.raw() or b""
         self._data_set.elements[tag] = RawElement(tag, stored.definition.vr, len(raw), 0, True, raw)
         if tag == TIMEZONE_OFFSET:

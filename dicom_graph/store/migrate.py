@@ -64,7 +64,8 @@ def begin_readings(connection: Connection) -> None:
         return
     log.warning(
         "an older version of dicom-graph read some of what is stored: `dicom-graph db reindex` "
-        "reads it again (--dry-run says what would change)"
+        "reads it again (--dry-run says what would change), or a server with "
+        "DICOM_GRAPH_REINDEX=background"
     )
 
 

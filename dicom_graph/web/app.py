@@ -16,6 +16,7 @@ from dicom_graph.access.authenticator import Authenticator
 from dicom_graph.access.principal import Role, Ungrouped
 from dicom_graph.graph.filter_json import condition_from_json
 from dicom_graph.imaging.service import Imaging
+from dicom_graph.importing.background_reindex import BackgroundReindex
 from dicom_graph.importing.factory import make_runner
 from dicom_graph.importing.roots import resolve_roots
 from dicom_graph.services import Limits, Services
@@ -117,16 +118,20 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         tracing.configure()
         runner.start()
         audit.start()
+        if settings.reindex == "background":
+            reindexing.start()
         try:
             async with sampling(app):
                 yield
         finally:
             imaging.close()
+            await asyncio.to_thread(reindexing.stop)
             await asyncio.to_thread(runner.stop)
             await asyncio.to_thread(audit.stop)
             await asyncio.to_thread(tracing.close)
             await database.close()
 
+    reindexing = BackgroundReindex(database, max_raw=settings.max_inline_bytes)
     authenticator = _authenticator(database, settings)
     sources = CredentialSources(
         settings.proxy_user_header,

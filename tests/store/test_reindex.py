@@ -1,8 +1,9 @@
 """What an older version stored is read again as this one reads it: equal to a new import."""
 
+import dataclasses
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,20 @@ from sqlalchemy import Connection, text
 
 from dicom_graph.dicom.packing import pack, unpack
 from dicom_graph.dicom.revisions import READINGS, VERSION, Reading
-from dicom_graph.importing.foreground import Report
+from dicom_graph.importing.foreground import Report, run_import
+from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
+from dicom_graph.store.ingest import Mode
+from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
+from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.reindex import reindex, run
+from tests.conftest import running_server
 from tests.contents import Tables, assert_consistent, contents
 from tests.make import make_data_set, make_series, put_raw, save
-from tests.reindex_kills import kill_and_finish
+from tests.reindex_kills import kill_and_finish, reached
+from tests.store import old_database as old
+from tests.store.test_migrations import migrate
+from tests.waiting import until
 
 
 def make_tree(folder: Path) -> None:
@@ -179,6 +188,42 @@ def test_a_new_image_of_known_bytes_is_read_by_this_version(
     assert contents(database)["elements"] == spoilt["elements"]
 
 
+@pytest.fixture
+def old_database(empty_database_url: str) -> Iterator[Database]:
+    """What the last commit before digests had a revision wrote, with today's tables."""
+    opened = Database(empty_database_url)
+    migrate(opened, old.REVISION)
+    old.load(opened)
+    upgrade(opened)
+    yield opened
+    opened.close_writer()
+
+
+def test_a_database_of_an_older_version_becomes_what_a_new_import_makes(
+    old_database: Database, tmp_path: Path
+) -> None:
+    old.make_tree(tmp_path / "files")
+    fresh = Database(f"sqlite:///{tmp_path / 'fresh.sqlite3'}")
+    upgrade(fresh)
+    run_import(fresh, JobRequest((str(tmp_path / "files"),), Mode.FULL, origin=JobOrigin.PYTHON))
+    expected = contents(fresh)
+    fresh.close_writer()
+    dry = reindex(old_database, dry_run=True)
+    report = reindex(old_database)
+    assert_consistent(old_database)
+    found = contents(old_database)
+    for row in (*expected["image"].values(), *found["image"].values()):
+        # Of the file as a whole: the next import that meets it fills them.
+        del row["header_digest"], row["file_size"]
+    for name in ("patient", "study", "series", "image", "headers", "elements"):
+        assert found[name] == expected[name], name
+    assert dry == dataclasses.replace(report, is_complete=True)
+    assert len(report.readings) == len({reading.name for reading in READINGS})
+    assert (report.only_in_files, report.definitions, report.headers) == (0, 1, 7)
+    again = reindex(old_database)
+    assert (again.readings, again.definitions) == ([], 0)
+
+
 def add_fields_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a later version that fills the fields of MR images anew, and of nothing else."""
     reading = Reading(
@@ -214,6 +259,34 @@ def _series(found: dict[str, Any], n_images: int) -> str:
     """The series of so many images."""
     counts = Counter(row["series_id"] for row in found["image"].values())
     return str(next(uid for uid, count in counts.items() if count == n_images))
+
+
+def test_what_a_reindex_to_an_earlier_version_did_is_done_again_for_a_later_one(
+    database: Database, tmp_path: Path, import_files: Callable[..., Report]
+) -> None:
+    make_series(tmp_path / "mr", 3)
+    import_files(tmp_path)
+    expected = contents(database)
+    with database.writer.begin() as connection:
+        connection.execute(text("UPDATE image SET number = NULL"))
+        connection.execute(
+            text("UPDATE reading_version SET image_id = 99, target = 1, version = 0")
+        )
+    with pytest.MonkeyPatch.context() as patch:
+        add_fields_reading(patch)
+        assert reindex(database).images == 3
+    assert contents(database)["image"] == expected["image"]
+
+
+def test_a_server_reindexes_in_the_background(
+    database: Database, spoilt: dict[str, Any], database_url: str
+) -> None:
+    settings = Settings(database_url=database_url, reindex="background", _env_file=None)
+    with running_server(settings), running_server(settings):
+        until(lambda: reached(database) == (VERSION, 0))
+    assert_consistent(database)
+    for name, part in spoilt.items():
+        assert contents(database)[name] == part, name
 
 
 @pytest.mark.slow

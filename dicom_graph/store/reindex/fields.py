@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -17,8 +17,7 @@ from dicom_graph.store.ingest.duplicates import ANOTHER_FILE
 from dicom_graph.store.ingest.edited import without_edited, write_unedited_fields
 from dicom_graph.store.ingest.images import CONTRADICTION
 from dicom_graph.store.reindex.rereading import Changes
-from dicom_graph.store.reindex.stored import StoredElements, in_order
-from dicom_graph.store.reindex.writing import StoredHeader
+from dicom_graph.store.reindex.stored import StoredElements, StoredHeader, in_order
 from dicom_graph.store.sql.bulk_statements import update_rows
 from dicom_graph.store.sql.dialect import among, is_sqlite
 from dicom_graph.store.sql.types import utc_now
@@ -40,9 +39,13 @@ _OF_ELEMENT = re.compile(r"\([0-9A-F]{4},[0-9A-F]{4}\)")
 
 @dataclass
 class FieldReader:
-    """Reads fields again; counts the rows that it changed, by entity."""
+    """Reads fields again; counts the rows that it changed, by entity.
+
+    `is_filled`: whether an image's fields are read again whatever has changed.
+    """
 
     stored: StoredElements
+    is_filled: Callable[[StoredHeader], bool]
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     _entities: EntityReader = field(default_factory=EntityReader)
     _done: BoundedCache[tuple[str, int], bool] = field(
@@ -62,9 +65,10 @@ class FieldReader:
             self._update_owners(connection, header, changes, owners[header.image_id], dry_run)
         rows = self.stored.load(connection, {id for _, changes in headers for id in changes})
         warned = frozenset(id for id, row in rows.items() if row.has_warnings)
-        self._update_images(
-            connection, [pair for pair in headers if _concerns(pair[1], warned)], dry_run
-        )
+        concerned = [
+            pair for pair in headers if self.is_filled(pair[0]) or _concerns(pair[1], warned)
+        ]
+        self._update_images(connection, concerned, dry_run)
 
     def _owners(
         self, connection: Connection, image_ids: Sequence[int]
@@ -139,20 +143,26 @@ class FieldReader:
         columns = [_IMAGE.c.id, _IMAGE.c.edited, _IMAGE.c.warnings, *(_IMAGE.c[n] for n in _FIELDS)]
         statement = select(*columns).where(among(is_sqlite(connection), _IMAGE.c.id, ids))
         rows = {row["id"]: dict(row) for row in connection.execute(statement).mappings()}
-        every = {id for header, _ in headers for id in header.ids}
+        sets = {header.shared_set_id: header.members for header, _ in headers}
+        every = {id for header, _ in headers for id in header.own}.union(*sets.values())
         wanted = self.stored.with_tags(connection, every, _TAGS)
         elements = self.stored.elements(connection, wanted)
+        shared = {
+            id: [elements[each] for each in members if each in wanted]
+            for id, members in sets.items()
+        }
         self.stored.elements(connection, {id for _, changes in headers for id in changes})
         alike: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
         now = utc_now()
         for header, changes in headers:
             row = rows[header.image_id]
-            own = [elements[id] for id in header.ids if id in wanted]
-            by_tag = {element.tag: element for element in (*own, *changes.values())}
-            fields = read_image(by_tag)
+            own = [elements[id] for id in header.own if id in wanted]
+            of_header = (*shared[header.shared_set_id], *own, *changes.values())
+            fields = read_image({element.tag: element for element in of_header})
             values = {name: getattr(fields, name) for name in _FIELDS if name != "uid"}
             values = without_edited(_certain(values, header.mode), row)
-            values["warnings"] = self._warnings(connection, row["warnings"], changes)
+            if changes:
+                values["warnings"] = self._warnings(connection, row["warnings"], changes)
             new = {name: value for name, value in values.items() if value != row[name]}
             if new:
                 alike[tuple(new)].append((header.image_id, now, *new.values()))
@@ -179,12 +189,11 @@ class FieldReader:
 
 
 def _concerns(changes: Changes, warned: frozenset[int]) -> bool:
-    """Whether an image's own fields or warnings may be others; nothing changed: its fields are
-    to be filled.
+    """Whether an image's own fields or warnings may be others.
 
     `warned`: the elements that had warnings.
     """
-    return not changes or any(
+    return any(
         element.tag in _TAGS or element.has_warnings or id in warned
         for id, element in changes.items()
     )

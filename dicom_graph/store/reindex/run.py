@@ -4,22 +4,30 @@ What is to be changed is looked for beside imports, without a lock, and looked a
 transactions that keep writers out. Where nothing can have changed, one statement says so.
 """
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, literal, select, text, true, update
+from sqlalchemy import Connection, exists, func, literal, or_, select, text, true, update
 
 from dicom_graph.dicom.elements import MAX_RAW
 from dicom_graph.dicom.revisions import READINGS, VERSION, Reading
 from dicom_graph.store.edit.prune import prune
 from dicom_graph.store.engine import Database
-from dicom_graph.store.generation import write_alone
+from dicom_graph.store.generation import count_prune, write_alone
 from dicom_graph.store.reindex.fields import FieldReader
 from dicom_graph.store.reindex.rereading import Changes, Rereader
-from dicom_graph.store.reindex.stored import StoredElements, concerned, definitions_of
-from dicom_graph.store.reindex.writing import HeaderWriter, SetMembers, StoredHeader
+from dicom_graph.store.reindex.stored import (
+    Formats,
+    StoredElements,
+    StoredHeader,
+    concerned,
+    definitions_of,
+    rename_definitions,
+)
+from dicom_graph.store.reindex.writing import HeaderWriter, SetMembers
 from dicom_graph.store.sql.dialect import among, is_sqlite
 from dicom_graph.store.sql.id_list import unpack_ids
 from dicom_graph.store.tables.archive import (
@@ -36,7 +44,8 @@ _INDEX = "ix_element_digest_reindex"
 
 @dataclass(slots=True)
 class Reindexed:
-    """What a reindex changed, or would change: `fields` counts rows by entity.
+    """What a reindex changed, or would change: `fields` counts rows by entity, `definitions` those
+    that the dictionaries name otherwise now.
 
     `images`: how many it looked at. `only_in_files`: elements whose bytes the database does not
     have. `without_header`: images of which it keeps none (minimal mode).
@@ -47,6 +56,7 @@ class Reindexed:
     elements: int = 0
     headers: int = 0
     fields: dict[str, int] = field(default_factory=dict)
+    definitions: int = 0
     only_in_files: int = 0
     without_header: int = 0
     is_complete: bool = False
@@ -62,17 +72,18 @@ def reindex(
 ) -> Reindexed:
     """Read again what this version reads otherwise than the one that stored it.
 
-    Safe beside imports, and to be killed: the next one goes on. It ends early where `stop` is set.
+    Safe beside imports and other reindexes, and to be killed: the next one goes on. It ends early
+    where `stop` is set.
     `max_raw`: the most bytes of a binary value that an element keeps.
     """
     report = Reindexed()
     with database.read_sync() as connection:
         version, reached = _state(connection)
-        readings, formats = _to_do(connection, version)
+        readings = _to_do(connection, version)
         report.without_header = _without_header(connection) if readings else 0
     report.readings = list(dict.fromkeys(each.name for each in readings))
     if readings:
-        run = _Run(database, readings, formats, report, dry_run, max_raw)
+        run = _Run(database, readings, report, dry_run, max_raw)
         reached = 0 if dry_run else reached
         while (next := run.window(reached)) is not None:
             reached = next
@@ -80,25 +91,28 @@ def reindex(
             if stop is not None and stop.is_set():
                 return report
     report.is_complete = True
-    if not dry_run:
-        _finish(database)
+    if dry_run:
+        with database.read_sync() as connection:
+            report.definitions = rename_definitions(connection, dry_run=True)
+    else:
+        report.definitions = _finish(database)
     return report
 
 
 def _state(connection: Connection) -> tuple[int, int]:
     """The version by which all was read, and the last image that a reindex to ours has read."""
-    row = connection.execute(select(ReadingVersion.version, ReadingVersion.image_id)).one()
-    return row.version, row.image_id
+    row = ReadingVersion
+    found = connection.execute(select(row.version, row.target, row.image_id)).one()
+    return found.version, found.image_id if found.target == VERSION else 0
 
 
-def _to_do(connection: Connection, version: int) -> tuple[list[Reading], frozenset[int] | None]:
-    """The readings since a version that concern something, and the formats of their images.
+def _to_do(connection: Connection, version: int) -> dict[Reading, Formats]:
+    """The readings since a version that concern something, with the formats of their images.
 
-    None: all. A statement each says so of the others.
+    A statement each says so of the others.
     """
     definitions = definitions_of(connection)
-    found: list[Reading] = []
-    formats: set[int] | None = set()
+    found: dict[Reading, Formats] = {}
     for reading in READINGS:
         if reading.version <= version:
             continue
@@ -109,16 +123,14 @@ def _to_do(connection: Connection, version: int) -> tuple[list[Reading], frozens
             some = select(literal(1)).select_from(DataElement).where(condition).limit(1)
             if connection.execute(some).first() is None:
                 continue
-        of_images = _formats(connection, reading)
-        if of_images is not None and not of_images:
-            continue
-        found.append(reading)
-        formats = None if formats is None or of_images is None else formats | of_images
-    return found, None if formats is None else frozenset(formats)
+        formats = _formats(connection, reading)
+        if formats is None or formats:
+            found[reading] = formats
+    return found
 
 
-def _formats(connection: Connection, reading: Reading) -> set[int] | None:
-    """The formats of the images that a reading concerns; None: all."""
+def _formats(connection: Connection, reading: Reading) -> Formats:
+    """The formats of the images that a reading concerns."""
     if reading.syntaxes is None and reading.sop_classes is None:
         return None
     row = ImageFormat
@@ -127,7 +139,16 @@ def _formats(connection: Connection, reading: Reading) -> set[int] | None:
         row.sop_class_uid.in_(reading.sop_classes) if reading.sop_classes else true(),
         exists().where(Image.format_id == row.id),
     )
-    return set(connection.execute(statement).scalars())
+    return frozenset(connection.execute(statement).scalars())
+
+
+def _united(formats: Iterable[Formats]) -> Formats:
+    found: set[int] = set()
+    for each in formats:
+        if each is None:
+            return None
+        found |= each
+    return frozenset(found)
 
 
 @dataclass
@@ -135,37 +156,41 @@ class _Run:
     """One reindex on its way."""
 
     database: Database
-    readings: list[Reading]
-    formats: frozenset[int] | None
+    readings: dict[Reading, Formats]
     report: Reindexed
     dry_run: bool
     max_raw: int
 
     def __post_init__(self) -> None:
-        self._stored = StoredElements(each for each in self.readings if each.has_elements)
+        self._stored = StoredElements(self.readings)
         self._rereader = Rereader(self._stored, self.max_raw)
-        self._fields = FieldReader(self._stored)
+        self._fields = FieldReader(self._stored, self._is_filled)
         self._writer = HeaderWriter()
         self._sets = SetMembers()
         self._has_index = False
-        self._all_fields = any(reading.fields for reading in self.readings)
+        self._formats = _united(self.readings.values())
+        self._filled = _united(
+            formats for reading, formats in self.readings.items() if reading.fields
+        )
 
     def window(self, after: int) -> int | None:
         """Do some images after one; returns the last of them, None at the end."""
         with self.database.read_sync() as connection:
             self._stored.begin(connection)
+            if not self.dry_run:
+                after = _reached(connection, after)
             image_ids = self._image_ids(connection, after)
             if not image_ids:
                 return None
-            # Where all fields are filled there is nothing to look for beforehand.
-            is_sure = self._all_fields and not self.dry_run
-            found = [] if is_sure else self._changed(connection, image_ids)
+            headers = self._headers(connection, image_ids)
+            found = self._changed(connection, headers)
             if self.dry_run and found:
                 self._fields.update(connection, found, dry_run=True)
-        if is_sure or (found and not self.dry_run):
-            found = self._write(image_ids)
+        if found and not self.dry_run:
+            found = self._write(image_ids, headers, found)
         elif not self.dry_run:
             with self.database.writer.begin() as connection:
+                write_alone(connection)
                 _reach(connection, image_ids[-1])
         changed = [changes for _, changes in found if changes]
         self.report.images += len(image_ids)
@@ -175,14 +200,25 @@ class _Run:
         self.report.only_in_files = self._rereader.lost
         return image_ids[-1]
 
-    def _write(self, image_ids: list[int]) -> list[tuple[StoredHeader, Changes]]:
-        """The same again, now that nobody else writes."""
+    def _write(
+        self,
+        image_ids: list[int],
+        headers: list[StoredHeader],
+        found: list[tuple[StoredHeader, Changes]],
+    ) -> list[tuple[StoredHeader, Changes]]:
+        """Write what was found, now that nobody else writes; of headers that are others by now it
+        is looked for again. Elements are what they were: while a header holds them they stay.
+        """
         with self.database.writer.begin() as connection:
             write_alone(connection)
+            if _reached(connection, 0) >= image_ids[-1]:
+                return []  # By another reindex.
             self._ensure_index(connection)
             # What was deleted meanwhile may have been remembered.
             self._writer.forget()
-            found = self._changed(connection, image_ids)
+            now = self._headers(connection, image_ids)
+            if now != headers:
+                found = self._changed(connection, now)
             self._fields.update(connection, found)
             self._writer.write(connection, [each for each in found if each[1]])
             _reach(connection, image_ids[-1])
@@ -190,27 +226,27 @@ class _Run:
 
     def _image_ids(self, connection: Connection, after: int) -> list[int]:
         statement = select(Image.id).where(Image.id > after).order_by(Image.id).limit(_WINDOW)
-        if self.formats is not None:
-            statement = statement.where(Image.format_id.in_(sorted(self.formats)))
+        if self._formats is not None:
+            statement = statement.where(Image.format_id.in_(sorted(self._formats)))
         return list(connection.execute(statement).scalars())
 
     def _changed(
-        self, connection: Connection, image_ids: list[int]
+        self, connection: Connection, headers: list[StoredHeader]
     ) -> list[tuple[StoredHeader, Changes]]:
-        """The headers of images in which something changes, or whose fields are to be read."""
-        headers = self._headers(connection, image_ids)
-        changes = self._rereader.changes(
-            connection, [(header.ids, header.syntax) for header in headers]
-        )
+        """The headers in which something changes, or whose images' fields are to be read."""
+        changes = self._rereader.changes(connection, headers)
         pairs = zip(headers, changes, strict=True)
-        return [pair for pair in pairs if pair[1] or self._all_fields]
+        return [pair for pair in pairs if pair[1] or self._is_filled(pair[0])]
+
+    def _is_filled(self, header: StoredHeader) -> bool:
+        return self._filled is None or header.format_id in self._filled
 
     def _headers(self, connection: Connection, image_ids: list[int]) -> list[StoredHeader]:
         row = Header
         statement = (
             select(
                 row.id, row.image_id, row.shared_set_id, row.own, row.mode,
-                ImageFormat.transfer_syntax_uid,
+                Image.format_id, ImageFormat.transfer_syntax_uid,
             )
             .join(Image, Image.id == row.image_id)
             .outerjoin(ImageFormat, ImageFormat.id == Image.format_id)
@@ -222,10 +258,10 @@ class _Run:
         sets = self._sets.of(connection, shared)
         return [
             StoredHeader(
-                id, image_id, set_id, tuple(unpack_ids(own)), mode, syntax,
+                id, image_id, set_id, tuple(unpack_ids(own)), mode, format_id, syntax,
                 sets[set_id] if set_id is not None else (),
             )
-            for id, image_id, set_id, own, mode, syntax in rows
+            for id, image_id, set_id, own, mode, format_id, syntax in rows
         ]  # fmt: skip
 
     def _ensure_index(self, connection: Connection) -> None:
@@ -235,20 +271,37 @@ class _Run:
             self._has_index = True
 
 
+def _reached(connection: Connection, after: int) -> int:
+    """The last image that is read again, here or by another reindex."""
+    version, reached = _state(connection)
+    return max(after, sys.maxsize if version >= VERSION else reached)
+
+
 def _reach(connection: Connection, image_id: int) -> None:
-    connection.execute(update(ReadingVersion).values(image_id=image_id))
+    """In a transaction that keeps other reindexes out."""
+    row = ReadingVersion
+    further = or_(row.target != VERSION, row.image_id < image_id)
+    connection.execute(update(row).where(further).values(image_id=image_id, target=VERSION))
 
 
-def _finish(database: Database) -> None:
-    """All is as this version reads it; what nothing holds any more is deleted."""
+def _finish(database: Database) -> int:
+    """All is as this version reads it; what nothing holds any more is deleted.
+
+    Returns how many definitions have other names.
+    """
     with database.writer.begin() as connection:
         write_alone(connection)
+        renamed = rename_definitions(connection, dry_run=False)
+        if renamed:
+            # Servers and writers remember the names.
+            count_prune(connection)
         is_done = _state(connection)[0] >= VERSION
         connection.execute(text(f"DROP INDEX IF EXISTS {_INDEX}"))
     if not is_done:
         prune(database)
         with database.writer.begin() as connection:
             connection.execute(update(ReadingVersion).values(version=VERSION, image_id=0))
+    return renamed
 
 
 def _without_header(connection: Connection) -> int:

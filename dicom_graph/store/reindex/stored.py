@@ -1,13 +1,13 @@
 """What the database holds of elements, loaded for a reindex."""
 
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select, update
 
 from dicom_graph.dicom.bounded_cache import BoundedCache
-from dicom_graph.dicom.dictionary import Definition
+from dicom_graph.dicom.dictionary import Definition, definition
 from dicom_graph.dicom.elements import Element, Item
 from dicom_graph.dicom.rereading import CONTEXT_TAGS, StoredElement
 from dicom_graph.dicom.revisions import Reading
@@ -22,11 +22,17 @@ from dicom_graph.store.tables.archive import (
     Header,
 )
 
+_DEFINITION: Table = DataElementDefinition.__table__  # type: ignore[assignment]
 _ELEMENT: Table = DataElement.__table__  # type: ignore[assignment]
 _VALUE: Table = DataElementValue.__table__  # type: ignore[assignment]
-CANDIDATE, CONTEXT = 1, 2
-"""Of an element: it, or one inside it, may be read otherwise; it decides what others mean."""
+CONTEXT, _CANDIDATE = 1, 2
+"""Of an element: it decides what others mean; by the first reading it, or one inside it, may be
+read otherwise. The flag of each further reading is twice that of the one before.
+"""
+Formats = frozenset[int] | None
+"""Ids of `image_format`; None: all."""
 _SMALL = 4096
+_FIRST_BLOCK = 0x1000
 
 
 def definitions_of(connection: Connection) -> dict[int, Definition]:
@@ -34,6 +40,21 @@ def definitions_of(connection: Connection) -> dict[int, Definition]:
     row = DataElementDefinition
     statement = select(row.id, row.tag, row.private_creator, row.vr, row.keyword, row.name)
     return {each[0]: Definition._make(each[1:]) for each in connection.execute(statement)}
+
+
+def rename_definitions(connection: Connection, *, dry_run: bool) -> int:
+    """Give definitions the names that the dictionaries have today; returns how many get others."""
+    renamed = 0
+    for id, old in definitions_of(connection).items():
+        tag = old.tag | _FIRST_BLOCK if old.private_creator else old.tag
+        new = definition(tag, old.private_creator, old.vr)
+        if new[3:] == old[3:]:
+            continue
+        renamed += 1
+        if not dry_run:
+            statement = update(_DEFINITION).where(_DEFINITION.c.id == id)
+            connection.execute(statement.values(keyword=new.keyword, name=new.name))
+    return renamed
 
 
 def concerned(
@@ -56,11 +77,35 @@ def concerned(
     return and_(*conditions)
 
 
+class StoredHeader(NamedTuple):
+    """The header of an image: its shared set, and its own elements."""
+
+    id: int
+    image_id: int
+    shared_set_id: int | None
+    own: tuple[int, ...]
+    mode: int
+    format_id: int | None
+    syntax: str | None
+    members: tuple[int, ...]
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """All its elements."""
+        return self.members + self.own
+
+
 class StoredElements:
     """Elements as they are stored; those used lately are kept."""
 
-    def __init__(self, readings: Iterable[Reading]) -> None:
-        self._readings = tuple(readings)
+    def __init__(self, readings: Mapping[Reading, Formats]) -> None:
+        """`readings`: each with the formats of the images that it concerns."""
+        self._readings = {
+            reading: _CANDIDATE << place
+            for place, reading in enumerate(each for each in readings if each.has_elements)
+        }
+        self._formats = {flag: readings[reading] for reading, flag in self._readings.items()}
+        self._every_candidate = sum(self._formats)
         self._definitions: dict[int, Definition] = {}
         self._flags: BoundedCache[int, int] = BoundedCache(100_000)
         self._known: BoundedCache[int, StoredElement] = BoundedCache(20_000)
@@ -73,12 +118,20 @@ class StoredElements:
         """Whether any element may be read otherwise."""
         return bool(self._readings)
 
+    def candidates_of(self, format_id: int | None) -> int:
+        """The flags that make candidates of the elements of an image of this format."""
+        return sum(
+            flag
+            for flag, formats in self._formats.items()
+            if formats is None or format_id in formats
+        )
+
     def begin(self, connection: Connection) -> None:
         """Before each window: other writers may have added definitions."""
         self._definitions = definitions_of(connection)
 
     def flags(self, connection: Connection, ids: Iterable[int]) -> dict[int, int]:
-        """`CANDIDATE` and `CONTEXT` of these elements; those that are neither are left out."""
+        """What these elements are: `CONTEXT`, candidates; those that are neither are left out."""
         wanted = set(ids)
         found = {id: flag for id in wanted if (flag := self._flags.get(id)) is not None}
         unknown = sorted(wanted - found.keys())
@@ -89,13 +142,14 @@ class StoredElements:
 
     def _find(self, connection: Connection, ids: list[int]) -> dict[int, int]:
         found: dict[int, int] = defaultdict(int)
-        these = among(is_sqlite(connection), _ELEMENT.c.id, ids)
         sqlite = is_sqlite(connection)
-        conditions = [concerned(each, self._definitions, sqlite) for each in self._readings]
-        some = [condition for condition in conditions if condition is not None]
-        if some:
-            for id in connection.execute(select(_ELEMENT.c.id).where(these, or_(*some))).scalars():
-                found[id] |= CANDIDATE
+        these = among(sqlite, _ELEMENT.c.id, ids)
+        for reading, flag in self._readings.items():
+            condition = concerned(reading, self._definitions, sqlite)
+            if condition is not None:
+                statement = select(_ELEMENT.c.id).where(these, condition)
+                for id in connection.execute(statement).scalars():
+                    found[id] |= flag
         special = [
             id for id, each in self._definitions.items()
             if each.tag in CONTEXT_TAGS or each.vr == "SQ"
@@ -109,13 +163,14 @@ class StoredElements:
                 sequences.append(id)
             else:
                 found[id] |= CONTEXT
-        if sequences and some:
+        if sequences and self._readings:
             items = _items(connection, sequences)
             inner = {id for of_element in items.values() for item in of_element for id in item}
             inside = self.flags(connection, inner)
             for id, of_element in items.items():
-                if any(inside.get(each, 0) & CANDIDATE for item in of_element for each in item):
-                    found[id] |= CANDIDATE
+                for item in of_element:
+                    for each in item:
+                        found[id] |= inside.get(each, 0) & self._every_candidate
         return found
 
     def load(self, connection: Connection, ids: Iterable[int]) -> dict[int, StoredElement]:

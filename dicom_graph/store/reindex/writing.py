@@ -1,7 +1,6 @@
 """Headers that hold other elements than before; elements and shared sets never change."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from sqlalchemy import Connection, Table, select
 
@@ -9,6 +8,7 @@ from dicom_graph.dicom.bounded_cache import BoundedCache
 from dicom_graph.store.ingest.elements import ElementWriter
 from dicom_graph.store.postings import delete_postings, insert_postings
 from dicom_graph.store.reindex.rereading import Changes
+from dicom_graph.store.reindex.stored import StoredHeader
 from dicom_graph.store.sql.bulk_statements import allocate_ids, insert_rows, update_rows
 from dicom_graph.store.sql.dialect import among, is_sqlite
 from dicom_graph.store.sql.id_list import pack_ids, unpack_ids
@@ -17,23 +17,6 @@ from dicom_graph.store.tables.archive import ElementSet, ElementSetMember, Heade
 _HEADER: Table = Header.__table__  # type: ignore[assignment]
 _SET: Table = ElementSet.__table__  # type: ignore[assignment]
 _Replaced = frozenset[tuple[int, int]]
-
-
-class StoredHeader(NamedTuple):
-    """The header of an image: its shared set, and its own elements."""
-
-    id: int
-    image_id: int
-    shared_set_id: int | None
-    own: tuple[int, ...]
-    mode: int
-    syntax: str | None
-    members: tuple[int, ...]
-
-    @property
-    def ids(self) -> tuple[int, ...]:
-        """All its elements."""
-        return self.members + self.own
 
 
 class HeaderWriter:
@@ -57,15 +40,15 @@ class HeaderWriter:
         went, came, rows = [], [], []
         for header, changes in sorted(changed, key=lambda pair: pair[0].id):
             new = {old: ids[element.digest] for old, element in changes.items()}
-            shared = frozenset((old, new[old]) for old in header.members if old in new)
             own = [old for old in header.own if old in new]
+            shared = frozenset(new.items() if not own else new.items() - {(o, new[o]) for o in own})
             if own:
                 went.append((header.id, own))
                 came.append((header.id, [new[old] for old in own]))
             set_id = header.shared_set_id
             if shared and set_id is not None:
                 set_id = self._set(connection, set_id, header.members, shared)
-            packed = pack_ids(new.get(id, id) for id in header.own)
+            packed = pack_ids([new.get(id, id) for id in header.own])
             rows.append((header.id, set_id, packed))
         delete_postings(connection, HeaderElement, went)
         insert_postings(connection, HeaderElement, came)

@@ -478,7 +478,7 @@ class Generation(Base):
 class ReadingVersion(Base):
     """One row: by which version of `dicom.revisions` all is read that is stored, or a later one.
 
-    `image_id`: the last image that a reindex, to this program's version, has read again.
+    `image_id`: the last image that a reindex to the version `target` has read again.
     """
 
     __tablename__ = "reading_version"
@@ -486,6 +486,7 @@ class ReadingVersion(Base):
     id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     version: Mapped[int] = mapped_column(Integer)
     image_id: Mapped[int] = mapped_column(Id)
+    target: Mapped[int] = mapped_column(Integer, server_default=text("0"))
 
 
 class ImportJob(Base):
