@@ -59,8 +59,8 @@ ROOMS = {
         "readiness",
     ),
     "importing": (
-        "child_process content garbage_collection ledger listening_process log_texts roots sync "
-        "timeouts work_folder",
+        "background_reindex child_process content garbage_collection ledger listening_process "
+        "log_texts roots sync timeouts work_folder",
         "file_events listing options private_storage reader safe_files serialization stable_files",
         "browse discover known_files reading_process removal storage uploads",
         "entities job_writer pool",
