@@ -1,13 +1,13 @@
 """To which version a reindex was on its way: what it has done is not enough for a later one.
 
-Revises: 0015.
+Revises: 0016.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0016"
-down_revision = "0015"
+revision = "0017"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 
