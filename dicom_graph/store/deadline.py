@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-
-from sqlalchemy.ext.asyncio import AsyncConnection
+from typing import Any
 
 from dicom_graph.store.sql.dialect import interrupt
 
@@ -15,12 +14,12 @@ _AGAIN_AFTER = 0.5
 
 
 @contextmanager
-def interrupted_at(connection: AsyncConnection, moment: float | None) -> Iterator[None]:
-    """From a moment on, the statements of a connection end with TimeoutError."""
+def interrupted_at(driver_connection: Any, moment: float | None) -> Iterator[None]:
+    """From a moment on, the statements of a driver's connection end with TimeoutError."""
     if moment is None:
         yield
         return
-    alarm = _Alarm(connection)
+    alarm = _Alarm(driver_connection)
     alarm.set(moment)
     try:
         yield
@@ -31,9 +30,8 @@ def interrupted_at(connection: AsyncConnection, moment: float | None) -> Iterato
 class _Alarm:
     """Rings until it is stopped: a statement may have begun just after it rang."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
-        assert connection.sync_connection is not None
-        self._driver = connection.sync_connection.connection.driver_connection
+    def __init__(self, driver_connection: Any) -> None:
+        self._driver = driver_connection
         self._loop = asyncio.get_running_loop()
         self._handle: asyncio.TimerHandle | None = None
         self._ringing: asyncio.Task[None] | None = None

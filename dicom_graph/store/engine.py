@@ -4,17 +4,19 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager, suppress
 from copy import copy
 from functools import cached_property
 from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Dialect, Engine, Select, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.pool import NullPool, PoolProxiedConnection, QueuePool
+from sqlalchemy.util import greenlet_spawn
 
 from dicom_graph.settings import default_folder
 from dicom_graph.store.deadline import DEADLINE, interrupted_at
@@ -23,8 +25,10 @@ from dicom_graph.store.sql.dialect import (
     began_writing,
     limit_waiting,
     refuse_condition,
+    refuse_error,
     tune_sqlite_connection,
 )
+from dicom_graph.store.sql.kept_statements import KeptStatements
 from dicom_graph.store.sql.large_statements import WrittenStatements, bound_statements, is_spent
 from dicom_graph.store.sql.one_hop import OneHopModule
 from dicom_graph.store.sql.pings import ping_doubtful
@@ -32,9 +36,12 @@ from dicom_graph.store.sql.same_file import SameFile
 from dicom_graph.store.sql.unavailable import UNREACHABLE, DatabaseUnavailable
 from dicom_graph.store.storable import refuse_unstorable
 from dicom_graph.store.views.definitions import VisibleDefinitionsCache
-from dicom_graph.store.views.narrowing import WHOLE, Groups, narrow_statement
+from dicom_graph.store.views.narrowing import WHOLE, Groups, narrow_statement, narrowed
+from dicom_graph.store.work import current_work
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
+_ROWS_AT_ONCE = 200
 _ENDINGS = ("", "-wal", "-shm", "-journal")
 """Of the names of SQLite's files."""
 _CONNECT_SECONDS = 5
@@ -54,6 +61,14 @@ class DatabaseError(Exception):
     """The database cannot be used; the message is one line and holds no password."""
 
 
+class _Executing(NamedTuple):
+    """What listeners to statements look at of SQLAlchemy's connection."""
+
+    dialect: Dialect
+    connection: PoolProxiedConnection
+    info: dict[Any, Any]
+
+
 class Database:
     """One database. Readers are asynchronous; the importer's writer is synchronous."""
 
@@ -69,6 +84,7 @@ class Database:
         self._pool_size = pool_size
         self._places = asyncio.Semaphore(pool_size)
         self._file = SameFile(self.url.database) if self.is_sqlite else None
+        self._kept = KeptStatements()
 
     def limited_to(self, groups: Groups) -> "Database":
         """The same database, and the same connections, for questions of users who see only what
@@ -208,7 +224,8 @@ class Database:
             async with asyncio.timeout_at(moment):
                 await stack.enter_async_context(self._places)
             connection = await stack.enter_async_context(self._connected(moment))
-            stack.enter_context(interrupted_at(connection, moment))
+            driver = connection.sync_connection.connection.driver_connection  # type: ignore[union-attr]
+            stack.enter_context(interrupted_at(driver, moment))
             visible = (
                 await self.visible_definitions.current(connection)
                 if self.visible_definitions is not None
@@ -220,19 +237,86 @@ class Database:
                 if is_spent(connection):
                     await connection.invalidate()
 
+    async def rows(
+        self,
+        form: Hashable,
+        make: Callable[[], Select[Any]],
+        given: Mapping[str, Any],
+        memory: int,
+    ) -> list[Any]:
+        """All rows of a statement that is kept by its form, each of which takes so many bytes.
+
+        Raises what `read` does, and ResponseLimitExceeded.
+        """
+        work = current_work()
+        found: list[Any] = []
+        if self.visible_definitions is not None:
+            # What is withheld may differ each time.
+            async with self.read() as reader:
+                for some in (await reader.execute(make(), given)).partitions(_ROWS_AT_ONCE):
+                    found.extend(some)
+                    await work.hold_and_share(memory * len(some))
+            return found
+        async with self._driver() as connection:
+            dialect = self.reader.sync_engine.dialect
+            schema = dialect.default_schema_name or ""
+            statement = self._kept.get(
+                (form, self.groups), lambda: narrowed(make(), self.groups, None, schema), dialect
+            )
+            parameters = statement.parameters(given)
+            self._tell(connection, statement.sql, parameters)
+            driver = connection.driver_connection
+            async with aclosing(statement.execute(driver, parameters)) as parts:
+                async for some in parts:
+                    found.extend(some)
+                    await work.hold_and_share(memory * len(some))
+        return found
+
+    def _tell(self, connection: PoolProxiedConnection, sql: str, parameters: Any) -> None:
+        """Whoever listens to the reader's statements is told of one. Raises UnstorableText."""
+        engine = self.reader.sync_engine
+        executing: Any = _Executing(engine.dialect, connection, connection.info)
+        for listener in engine.dispatch.before_cursor_execute:
+            listener(executing, None, sql, parameters, None, False)
+
     @asynccontextmanager
-    async def _connected(self, moment: float | None) -> AsyncIterator[AsyncConnection]:
+    async def _driver(self) -> AsyncIterator[PoolProxiedConnection]:
+        """A reader's connection without SQLAlchemy's own around it; after an error another one is
+        made in its place. Raises as `read` does.
+        """
+        moment = DEADLINE.get()
+        pool = self.reader.sync_engine.pool
+        async with AsyncExitStack() as stack:
+            async with asyncio.timeout_at(moment):
+                await stack.enter_async_context(self._places)
+            connection = await self._in_time(greenlet_spawn(pool.connect), moment)
+            try:
+                with interrupted_at(connection.driver_connection, moment):
+                    yield connection
+            except BaseException as error:
+                await greenlet_spawn(connection.invalidate, error)
+                if isinstance(error, DBAPIError):
+                    refuse_error(error.orig)
+                raise
+            await greenlet_spawn(connection.close)
+
+    async def _in_time(self, connecting: Awaitable[T], moment: float | None) -> T:
+        """A connection, in time. Raises TimeoutError, DatabaseUnavailable."""
         latest = asyncio.get_running_loop().time() + 2 * _CONNECT_SECONDS
         deadline = asyncio.timeout_at(latest if moment is None else min(moment, latest))
+        try:
+            async with deadline:
+                return await connecting
+        except TimeoutError:
+            if deadline.when() == moment:
+                raise
+            raise DatabaseUnavailable(UNREACHABLE) from None
+
+    @asynccontextmanager
+    async def _connected(self, moment: float | None) -> AsyncIterator[AsyncConnection]:
         async with AsyncExitStack() as stack:
-            try:
-                async with deadline:
-                    connection = await stack.enter_async_context(self.reader.connect())
-            except TimeoutError:
-                if deadline.when() == moment:
-                    raise
-                raise DatabaseUnavailable(UNREACHABLE) from None
-            yield connection
+            connecting = stack.enter_async_context(self.reader.connect())
+            yield await self._in_time(connecting, moment)
 
     def pool_state(self) -> tuple[int, int]:
         """How many connections for questions there may be, and how many are in use."""

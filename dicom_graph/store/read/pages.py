@@ -24,8 +24,8 @@ from sqlalchemy import (
     String,
     Time,
     and_,
+    bindparam,
     false,
-    literal,
     or_,
 )
 
@@ -98,6 +98,9 @@ class Page:
     has_previous: bool
 
 
+_SIZE, _OFFSET, _AFTER, _BEFORE = "page_size", "page_offset", "after_", "before_"
+"""The parameters of a page's statement; the last two begin the names of those of a cursor."""
+
 Keys = Sequence[ColumnElement[Any]]
 """The expressions that a list is sorted by, in the order of its request."""
 
@@ -107,21 +110,47 @@ def key_name(place: int) -> str:
     return f"key_{place}"
 
 
+class PageForm(NamedTuple):
+    """What of a request makes its statement another one, and the parameters that do not."""
+
+    form: tuple[Any, ...]
+    parameters: dict[str, Any]
+
+
+def page_form(keys: Keys, request: PageRequest) -> PageForm:
+    """The form of a page's statement. Raises CursorError for a malformed cursor."""
+    parameters: dict[str, Any] = {_SIZE: request.size + 1}
+    if request.offset:
+        parameters[_OFFSET] = request.offset
+    nulls: list[tuple[bool, ...] | None] = []
+    for name, cursor in ((_AFTER, request.after), (_BEFORE, request.before)):
+        if cursor is None:
+            nulls.append(None)
+            continue
+        values = position_of_cursor(keys, request, cursor)
+        nulls.append(tuple(value is None for value in values))
+        parameters |= {f"{name}{at}": v for at, v in enumerate(values) if v is not None}
+    form = (request.order, request.backwards, bool(request.offset), *nulls)
+    return PageForm(form, parameters)
+
+
 def page_statement(statement: Select[Any], keys: Keys, request: PageRequest) -> Select[Any]:
     """The statement narrowed and ordered to the page, with one row more to tell whether it ends.
 
-    Its keys are added as columns. Raises CursorError for a malformed cursor.
+    Its keys are added as columns; its parameters are those of `page_form`. Raises CursorError for a
+    malformed cursor.
     """
     if request.after is not None:
         statement = statement.where(_beyond(keys, request, request.after, after=True))
     if request.before is not None:
         statement = statement.where(_beyond(keys, request, request.before, after=False))
     columns = labelled(keys)
+    offset = bindparam(_OFFSET, request.offset, Integer) if request.offset else None
     return (
         statement.add_columns(*columns)
         .order_by(*order_by(keys, request, columns))
-        .limit(request.size + 1)
-        .offset(request.offset or None)
+        .limit(bindparam(_SIZE, request.size + 1, Integer))
+        .offset(offset)
     )
 
 
@@ -168,7 +197,12 @@ def _nullable(column: ColumnElement[Any]) -> bool:
 
 def _beyond(keys: Keys, request: PageRequest, cursor: str, *, after: bool) -> ColumnElement[bool]:
     """Rows strictly behind (or before) the cursor's in the list's order."""
-    values = position_of_cursor(keys, request, cursor)
+    values = [
+        None if value is None else bindparam(f"{_AFTER if after else _BEFORE}{at}", value, key.type)
+        for at, (key, value) in enumerate(
+            zip(keys, position_of_cursor(keys, request, cursor), strict=True)
+        )
+    ]
     alternatives: list[ColumnElement[bool]] = []
     equal: list[ColumnElement[bool]] = []
     for key, order, value in zip(keys, request.order, values, strict=True):
@@ -185,24 +219,18 @@ def _range(
     larger = after != order.descending
     if value is None or not isinstance(key, Column) or (_nullable(key) and not larger):
         return []
-    bound = _bound(key, value)
-    return [key >= bound if larger else key <= bound]
+    return [key >= value if larger else key <= value]
 
 
 def _larger(column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
-    return column.is_not(None) if value is None else column > _bound(column, value)
+    return column.is_not(None) if value is None else column > value
 
 
 def _less(column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
     if value is None:
         return false()
-    less = column < _bound(column, value)
+    less = column < value
     return or_(less, column.is_(None)) if _nullable(column) else less
-
-
-def _bound(column: ColumnElement[Any], value: Any) -> Any:
-    """The value in a comparison; SQLAlchemy takes a truth value itself for `=` alone."""
-    return literal(value, column.type) if isinstance(value, bool) else value
 
 
 def _plain(value: Any) -> Any:

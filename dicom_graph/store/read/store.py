@@ -5,7 +5,7 @@ import hmac
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from copy import copy
 from dataclasses import replace
@@ -59,20 +59,29 @@ from dicom_graph.store.read.orders import order_key
 from dicom_graph.store.read.pages import (
     Keys,
     Page,
+    PageForm,
     PageRequest,
     key_name,
     labelled,
     make_page,
     order_by,
+    page_form,
     page_statement,
 )
 from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
-from dicom_graph.store.read.rows import all_rows, in_parts
+from dicom_graph.store.read.rows import ROW_MEMORY, all_rows, in_parts
 from dicom_graph.store.read.statistics import Statistics, statistics_statement
 from dicom_graph.store.read.summary import SeriesContents, count_elements, summarise
 from dicom_graph.store.read.value_search import FoundValue, values_statement
 from dicom_graph.store.read.written import WrittenElements
-from dicom_graph.store.sql.dialect import among, first_of_each, parent_table, texts_among
+from dicom_graph.store.sql.dialect import (
+    among,
+    first_of_each,
+    ids_parameter,
+    parent_table,
+    parents_parameter,
+    texts_among,
+)
 from dicom_graph.store.sql.id_list import unpack_ids
 from dicom_graph.store.tables.accounts import Secret
 from dicom_graph.store.tables.archive import (
@@ -153,6 +162,20 @@ class Store:
     ) -> Page:
         """One page of the entities of a kind, with these columns. Raises CursorError."""
         table = ENTITY_TABLES[entity]
+        needed = noted(entity, columns)
+        if wanted is None and not request.has_elements:
+            given = self._page_form(entity, request)
+
+            def all_of_them() -> Select[Any]:
+                seen = self._where(Filters(self._sqlite, {}), entity, table, None)
+                narrowed = select(*columns_of(table, only=needed)).where(*seen)
+                return page_statement(narrowed, self._keys(entity, table, request), request)
+
+            form = ("page", entity, needed, given.form)
+            rows = await self.database.rows(form, all_of_them, given.parameters, ROW_MEMORY)
+            page = make_page(rows, request)
+            self._note(entity, page.rows)
+            return page
         async with self._room(request), self.database.read() as connection:
             if request.has_elements:
                 page = await (await self._sorter(connection, entity, request)).page(wanted)
@@ -161,7 +184,7 @@ class Store:
 
                 def make() -> Select[Any]:
                     where = self._where(filters, entity, table, wanted)
-                    narrowed = select(*columns_of(table, only=noted(entity, columns))).where(*where)
+                    narrowed = select(*columns_of(table, only=needed)).where(*where)
                     return page_statement(narrowed, self._keys(entity, table, request), request)
 
                 statement = await made(connection, wanted, make)
@@ -172,18 +195,21 @@ class Store:
     async def count(self, entity: str, wanted: Condition | None = None) -> int:
         """The number of entities of a kind."""
         table = ENTITY_TABLES[entity]
+
+        def statement(filters: Filters) -> Select[Any]:
+            where = self._where(filters, entity, table, wanted)
+            return select(func.count().label("n")).select_from(table).where(*where)
+
+        if wanted is None:
+            unfiltered = Filters(self._sqlite, {})
+            rows = await self.database.rows(
+                ("count", entity), lambda: statement(unfiltered), {}, _SMALL_ROW
+            )
+            return int(rows[0].n)
         async with self.database.read() as connection:
             filters = await self._filters(connection, wanted)
-            statement = await made(
-                connection,
-                wanted,
-                lambda: (
-                    select(func.count())
-                    .select_from(table)
-                    .where(*self._where(filters, entity, table, wanted))
-                ),
-            )
-            return int((await connection.execute(statement)).scalar_one())
+            counted = await made(connection, wanted, lambda: statement(filters))
+            return int((await connection.execute(counted)).scalar_one())
 
     async def pages_of(
         self,
@@ -212,51 +238,65 @@ class Store:
         wanted: Condition | None,
         columns: Columns,
     ) -> dict[Parent, Page]:
-        child_name, condition, _ = RELATIONS[relation]
-        keys = parent_table(self._sqlite, parents)
-        patient = RELATIONS[relation].patient(keys)
-        rows: dict[Parent, list[Row[Any]]] = defaultdict(list)
-        async with self._room(request), self.database.read() as connection:
-            if request.has_elements:
-                sorter = await self._sorter(connection, child_name, request)
-                pages = await sorter.pages_of(relation, parents, wanted)
-                self._note(child_name, chain.from_iterable(page.rows for page in pages.values()))
-                return pages
-            filters = await self._filters(connection, wanted, patient)
+        child_name, condition, of_patient = RELATIONS[relation]
+        needed = noted(child_name, columns)
+
+        def statement(filters: Callable[[ColumnElement[Any] | None], Filters]) -> Select[Any]:
+            keys = parent_table(self._sqlite, parents)
+            patient = RELATIONS[relation].patient(keys)
 
             def page_of_parent(table: FromClause) -> Select[Any]:
-                narrowed = self._where(filters, child_name, table, wanted)
+                narrowed = self._where(filters(patient), child_name, table, wanted)
                 related = select(table).where(condition(table, keys), *narrowed)
                 sort_keys = self._keys(child_name, table, request, patient)
                 return page_statement(related, sort_keys, request)
 
-            def make() -> Select[Any]:
-                joined, child = first_of_each(
-                    self._sqlite,
-                    keys,
-                    ENTITY_TABLES[child_name],
-                    page_of_parent,
-                    by_parent=patient is not None,
-                )
-                sort_keys = self._keys(child_name, child, request, patient)
-                return (
-                    select(
-                        keys.c.id.label("parent_id"), keys.c.patient_id.label("parent_patient_id")
-                    )
-                    .add_columns(
-                        *columns_of(child, ENTITY_TABLES[child_name], noted(child_name, columns))
-                    )
-                    .add_columns(*labelled(sort_keys))
-                    .select_from(joined)
-                    .order_by(*order_by(sort_keys, request))
-                )
+            joined, child = first_of_each(
+                self._sqlite, keys, ENTITY_TABLES[child_name], page_of_parent, by_parent=of_patient
+            )
+            sort_keys = self._keys(child_name, child, request, patient)
+            return (
+                select(keys.c.id.label("parent_id"), keys.c.patient_id.label("parent_patient_id"))
+                .add_columns(*columns_of(child, ENTITY_TABLES[child_name], needed))
+                .add_columns(*labelled(sort_keys))
+                .select_from(joined)
+                .order_by(*order_by(sort_keys, request))
+            )
 
-            statement = await made(connection, wanted, make)
-            for row in await all_rows(await connection.execute(statement)):
-                rows[Parent(row[0], row[1])].append(row)
+        rows: dict[Parent, list[Any]] = defaultdict(list)
+        if wanted is None and not request.has_elements:
+            given = self._page_form(child_name, request)
+            found = await self.database.rows(
+                ("pages_of", relation, needed, given.form),
+                lambda: statement(lambda patient: Filters(self._sqlite, {}, patient=patient)),
+                {"parents": parents_parameter(self._sqlite, parents), **given.parameters},
+                ROW_MEMORY,
+            )
+        else:
+            async with self._room(request), self.database.read() as connection:
+                if request.has_elements:
+                    sorter = await self._sorter(connection, child_name, request)
+                    pages = await sorter.pages_of(relation, parents, wanted)
+                    sorted_rows = chain.from_iterable(page.rows for page in pages.values())
+                    self._note(child_name, sorted_rows)
+                    return pages
+                filters = await self._filters(connection, wanted)
+                made_statement = await made(
+                    connection, wanted,
+                    lambda: statement(lambda patient: replace(filters, patient=patient)),
+                )  # fmt: skip
+                found = await all_rows(await connection.execute(made_statement))
+        for row in found:
+            rows[Parent(row[0], row[1])].append(row)
         pages = {parent: make_page(rows.get(parent, ()), request) for parent in parents}
         self._note(child_name, chain.from_iterable(page.rows for page in pages.values()))
         return pages
+
+    def _page_form(self, entity: str, request: PageRequest) -> PageForm:
+        """Raises CursorError."""
+        has_cursor = request.after is not None or request.before is not None
+        keys = self._keys(entity, ENTITY_TABLES[entity], request) if has_cursor else ()
+        return page_form(keys, request)
 
     def _room(self, request: PageRequest) -> AbstractAsyncContextManager[object]:
         """A place among those that sort by elements, which takes memory for all of a list."""
@@ -273,18 +313,32 @@ class Store:
     ) -> dict[Parent, int]:
         """The lengths of the parents' lists."""
         child_name, condition, _ = RELATIONS[relation]
-        keys = parent_table(self._sqlite, parents)
         child = ENTITY_TABLES[child_name]
-        async with self.database.read() as connection:
-            filters = await self._filters(connection, wanted, RELATIONS[relation].patient(keys))
 
-            def make() -> Select[Any]:
-                related = condition(child, keys), *self._where(filters, child_name, child, wanted)
-                count = select(func.count()).select_from(child).where(*related)
-                return select(keys.c.id, keys.c.patient_id, count.correlate(keys).scalar_subquery())
+        def statement(filters: Callable[[ColumnElement[Any] | None], Filters]) -> Select[Any]:
+            keys = parent_table(self._sqlite, parents)
+            narrowed = filters(RELATIONS[relation].patient(keys))
+            related = condition(child, keys), *self._where(narrowed, child_name, child, wanted)
+            count = select(func.count()).select_from(child).where(*related)
+            return select(keys.c.id, keys.c.patient_id, count.correlate(keys).scalar_subquery())
 
-            rows = await connection.execute(await made(connection, wanted, make))
-            return {Parent(id, patient_id): total for id, patient_id, total in rows}
+        if wanted is None:
+            rows: Iterable[Any] = await self.database.rows(
+                ("counts_of", relation),
+                lambda: statement(lambda patient: Filters(self._sqlite, {}, patient=patient)),
+                {"parents": parents_parameter(self._sqlite, parents)},
+                _SMALL_ROW,
+            )
+        else:
+            async with self.database.read() as connection:
+                filters = await self._filters(connection, wanted)
+                rows = await connection.execute(
+                    await made(
+                        connection, wanted,
+                        lambda: statement(lambda patient: replace(filters, patient=patient)),
+                    )
+                )  # fmt: skip
+        return {Parent(id, patient_id): total for id, patient_id, total in rows}
 
     def _keys(
         self,
@@ -455,9 +509,12 @@ class Store:
     async def by_ids(self, entity: str, ids: Sequence[int]) -> dict[int, Row[Any]]:
         """Entities by id."""
         table = ENTITY_TABLES[entity]
-        statement = select(*columns_of(table)).where(among(self._sqlite, table.c.id, ids))
-        async with self.database.read() as connection:
-            rows = await all_rows(await connection.execute(statement))
+        rows = await self.database.rows(
+            ("by_ids", entity),
+            lambda: select(*columns_of(table)).where(among(self._sqlite, table.c.id, ids, "ids")),
+            {"ids": ids_parameter(self._sqlite, ids)},
+            ROW_MEMORY,
+        )
         self._note(entity, rows)
         return {row.id: row for row in rows}
 
@@ -479,11 +536,15 @@ class Store:
         return await self._headers(Header.image_id.expression, image_ids, "image_id")
 
     async def _headers(self, column: Any, ids: Sequence[int], key: str) -> dict[int, Row[Any]]:
-        statement = select(Header.__table__).where(among(self._sqlite, column, ids))
-        if self.database.is_narrowed:
-            statement = statement.where(*visibility_conditions("header", Header.__table__))
-        async with self.database.read() as connection:
-            rows = await all_rows(await connection.execute(statement), _SMALL_ROW)
+        table = ENTITY_TABLES["header"]
+
+        def statement() -> Select[Any]:
+            seen = visibility_conditions("header", table) if self.database.is_narrowed else ()
+            return select(table).where(among(self._sqlite, column, ids, "ids"), *seen)
+
+        rows = await self.database.rows(
+            ("headers", key), statement, {"ids": ids_parameter(self._sqlite, ids)}, _SMALL_ROW
+        )
         self._note("header", rows)
         return {row._mapping[key]: row for row in rows}
 

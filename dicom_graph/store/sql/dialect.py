@@ -25,6 +25,7 @@ from sqlalchemy import (
     Select,
     SmallInteger,
     String,
+    bindparam,
     cast,
     func,
     literal,
@@ -127,7 +128,11 @@ _TOO_LARGE = re.compile(
 
 def refuse_condition(context: ExceptionContext) -> None:
     """Listens to errors: says what the database has against a condition, or that time was up."""
-    error = context.original_exception
+    refuse_error(context.original_exception)
+
+
+def refuse_error(error: BaseException | None) -> None:
+    """The same of an error of the driver. Raises TimeoutError, UnstorableText, FilterError."""
     if is_interrupted(error):
         raise TimeoutError from None
     if isinstance(error, _OF_CHARACTERS):
@@ -217,26 +222,47 @@ def compact(connection: Any) -> bool:
 
 
 def parent_table(sqlite: bool, parents: Sequence[tuple[int, int | None]]) -> FromClause:
-    """Pairs as a table (`id`, `patient_id`), from one parameter whatever their number."""
-    pairs = [list(parent) for parent in parents]
+    """Pairs as a table (`id`, `patient_id`), from the parameter `parents` whatever their number."""
+    pairs = parents_parameter(sqlite, parents)
     columns: list[ColumnElement[Any]]
     if sqlite:
-        rows = func.json_each(literal(json.dumps(pairs))).table_valued("value", name="pairs")
+        given = bindparam("parents", pairs, String)
+        rows = func.json_each(given).table_valued("value", name="pairs")
         columns = [func.json_extract(rows.c.value, f"$[{n}]") for n in (0, 1)]
     else:
-        elements = func.jsonb_array_elements(cast(literal(pairs, JSONB), JSONB))
+        given = bindparam("parents", pairs, JSONB)
+        elements = func.jsonb_array_elements(cast(given, JSONB))
         rows = elements.table_valued("value", name="pairs")
         columns = [rows.c.value.op("->>")(n) for n in (0, 1)]
     id, patient_id = (cast(column, BigInteger) for column in columns)
     return select(id.label("id"), patient_id.label("patient_id")).subquery("parents")
 
 
-def among(sqlite: bool, column: ColumnElement[Any], ids: Sequence[int]) -> ColumnElement[bool]:
-    """Whether the column is one of the ids, from one parameter whatever their number."""
+def parents_parameter(sqlite: bool, parents: Sequence[tuple[int, int | None]]) -> Any:
+    """Pairs as the parameter of `parent_table`."""
+    pairs = [list(parent) for parent in parents]
+    return json.dumps(pairs) if sqlite else pairs
+
+
+def among(
+    sqlite: bool, column: ColumnElement[Any], ids: Sequence[int], name: str | None = None
+) -> ColumnElement[bool]:
+    """Whether the column is one of the ids, from one parameter whatever their number.
+
+    `name`: that of the parameter, which `ids_parameter` makes.
+    """
+    given = ids_parameter(sqlite, ids)
+    unique = name is None
     if sqlite:
-        rows = func.json_each(literal(json.dumps(list(ids)))).table_valued("value")
-        return column.in_(select(rows.c.value))
-    return column == func.any(literal(list(ids), ARRAY(BigInteger)))
+        value = bindparam(name, given, String, unique=unique)
+        return column.in_(select(func.json_each(value).table_valued("value").c.value))
+    array: Any = ARRAY(BigInteger)
+    return column == func.any(bindparam(name, given, array, unique=unique))
+
+
+def ids_parameter(sqlite: bool, ids: Sequence[int]) -> Any:
+    """Ids as the parameter of `among`."""
+    return json.dumps(list(ids)) if sqlite else list(ids)
 
 
 def pairs_among(

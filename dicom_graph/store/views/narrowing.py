@@ -74,9 +74,19 @@ def narrow_statement(
     if groups is not None or visible is not None:
         if not isinstance(statement, SelectBase):
             raise TypeError("who does not see everything may only read")
-        schema = connection.dialect.default_schema_name or ""
-        statement = statement.add_cte(*_tables(groups, visible, schema))
+        statement = narrowed(
+            statement, groups, visible, connection.dialect.default_schema_name or ""
+        )
     return statement, many, parameters
+
+
+def narrowed(
+    statement: Any, groups: Groups | None, visible: VisibleDefinitions | None, schema: str
+) -> Any:
+    """A statement that sees what groups are granted, and what is `visible`; None for everything."""
+    if groups is None and visible is None:
+        return statement
+    return statement.add_cte(*_tables(groups, visible, schema))
 
 
 def visibility_conditions(entity: str, table: FromClause) -> list[ColumnElement[bool]]:
