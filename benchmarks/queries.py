@@ -39,7 +39,7 @@ from dicom_graph.store.ingest import BatchWriter
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.read import Store
 
-_DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "nih" / "dicom"
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "nih" / "dicom"
 _BATCH = 1000
 _ROUNDS = 5
 
@@ -179,9 +179,9 @@ def main() -> None:
     runs = []
     with ExitStack() as stack:
         folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        server = stack.enter_context(_postgres(folder)) if options.postgres else None
+        server = stack.enter_context(postgres(folder)) if options.postgres else None
         for count in options.images:
-            with _archive(folder, server, count, options.data) as database:
+            with archive(folder, server, count, options.data) as database:
                 runs.append(asyncio.run(ask(database)))
                 if options.plans:
                     _print_plans(database, runs[-1])
@@ -197,7 +197,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--images", type=int, nargs="+", default=[10_000, 200_000])
     parser.add_argument("--postgres", action="store_true", help="a private PostgreSQL")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="databases to keep, and reuse")
-    parser.add_argument("--data", type=Path, default=_DATA, help="the headers to multiply")
+    parser.add_argument("--data", type=Path, default=DATA, help="the headers to multiply")
     parser.add_argument("--plans", action="store_true", help="print the plans")
     options = parser.parse_args()
     if not options.data.is_dir():
@@ -209,14 +209,14 @@ def _options() -> argparse.Namespace:
 
 
 @contextmanager
-def _postgres(folder: Path) -> Iterator[str]:
+def postgres(folder: Path) -> Iterator[str]:
     """The URL of a PostgreSQL server whose files are kept in the folder."""
     with private_postgres(str(folder / "postgres")) as url:
         yield url
 
 
 @contextmanager
-def _archive(folder: Path, server: str | None, count: int, data: Path) -> Iterator[Database]:
+def archive(folder: Path, server: str | None, count: int, data: Path) -> Iterator[Database]:
     """A database with so many images, filled if it is not there."""
     if server is None:
         path = folder / f"sqlite-{count}.sqlite3"

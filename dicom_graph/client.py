@@ -1,9 +1,10 @@
-"""A client for notebooks and scripts: series as rows, volumes and images as arrays.
+"""A client for notebooks and scripts: series as rows, tables, volumes and images as arrays.
 
 It needs nothing else of this package, and `pip install '.[client]'` in a clone of it.
 """
 
 import io
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import httpx
     import pandas
+    import pyarrow
     from gql import Client as GraphQLClient
 
 Json = dict[str, Any]
@@ -24,6 +26,7 @@ DEFAULT_FIELDS = (
 )
 """What `Client.series` asks for of a series."""
 _PAGE = 500
+_TABLES = ("patients", "studies", "series", "images", "elements")
 _SERIES = """query ($filter: SeriesFilter, $after: String, $first: Int!) {
   series(filter: $filter, after: $after, first: $first) {
     nodes { %s } pageInfo { endCursor hasNextPage }
@@ -121,6 +124,35 @@ class Client:
             raise ImportError("as_frame needs pandas: pip install pandas") from None
         return pandas.json_normalize(rows)
 
+    def table(
+        self,
+        name: str = "series",
+        columns: Sequence[str] | None = None,
+        filter: Mapping[str, Any] | None = None,
+        *,
+        elements: Mapping[str, Any] | None = None,
+    ) -> "pyarrow.Table":
+        """A table as pyarrow has it, of `patients`, `studies`, `series`, `images` or `elements`.
+
+        `columns`: fields (`nImages`, `study.date`) and elements (`EchoTime`, `(0019,xx9C)`), and no
+        others; without, those of every such table. `filter`: which rows, as GraphQL filters them;
+        of `elements` which images, and `elements` which elements. From it come frames:
+        `.to_pandas()`, `polars.from_arrow()`.
+        """
+        try:
+            import pyarrow.parquet
+        except ImportError:
+            raise ImportError("tables need pyarrow: pip install pyarrow") from None
+        if name not in _TABLES:
+            raise ClientError(f"the tables are {', '.join(_TABLES)}, not {name!r}", "BAD_INPUT")
+        given: dict[str, Any] = {"column": list(columns or ())} if name != "elements" else {}
+        for key, value in (("filter", filter), ("elements", elements)):
+            if value is not None:
+                given[key] = json.dumps(value)
+        content = self._get(f"/{name}.parquet", given).content
+        found = pyarrow.parquet.read_table(pyarrow.BufferReader(content))
+        return found if columns is None else found.select(list(columns))
+
     def volume(self, uid: str, stack: int | None = None) -> Volume:
         """A volume of a series. `stack` says which where it makes several."""
         series = self.execute(_VOLUME, {"uid": uid})["seriesByUid"]
@@ -186,11 +218,12 @@ class Client:
         array: NDArray[Any] = np.load(content, allow_pickle=False)
         return array
 
-    def _get(self, address: str) -> "httpx.Response":
+    def _get(self, address: str, parameters: Mapping[str, Any] | None = None) -> "httpx.Response":
         from httpx import TransportError
 
         try:
-            answer = self._http.get(self._url + address.removeprefix(self._path))
+            url = self._url + address.removeprefix(self._path)
+            answer = self._http.get(url, params=parameters)
         except TransportError as failure:
             raise self._unanswered(failure) from None
         if answer.is_success:

@@ -80,6 +80,10 @@ class ErrorCode(StrEnum):
     NO_SUCH_JOB = "NO_SUCH_JOB", "There is no such import."
     NO_VOLUME = "NO_VOLUME", "The images of the series make no volume."
     NOT_FOUND = "NOT_FOUND", "There is nothing of that name, or not for this user."
+    NOT_INSTALLED = (
+        "NOT_INSTALLED",
+        "The server lacks a package: the message names it.",
+    )
     NOTHING_FAILED = "NOTHING_FAILED", "No file of the import failed."
     OUT_OF_RANGE = "OUT_OF_RANGE", "A frame, slice or volume that there is not."
     OUTSIDE_STORAGE_ROOT = (

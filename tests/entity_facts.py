@@ -32,7 +32,8 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from dicom_graph.access.principal import EVERYONE
 from dicom_graph.dicom.dictionary import dictionary_vr
-from dicom_graph.exports.series_csv import series_csv
+from dicom_graph.exports.columns import entity_columns
+from dicom_graph.exports.csv_lines import entity_csv
 from dicom_graph.graph.context import Context
 from dicom_graph.graph.schema import schema
 from dicom_graph.importing.background import JobRunner
@@ -282,7 +283,7 @@ def camel(name: str) -> str:
 
 
 async def _csv(ask: Asked) -> AsyncIterator[str]:
-    async for text in series_csv(ask.store, None, []):
+    async for text in entity_csv(ask.store, "series", None, entity_columns("series", [])):
         for line in text.splitlines():
             yield f"csv | {line}"
 

@@ -38,7 +38,11 @@ ROUTES: dict[str, Need] = {
     "/upload": _IMPORT,
     "/images": _READ,
     "/series": _READ,
-    "/series.csv": _READ,
+    **{
+        f"/{table}.{form}": _READ
+        for table in ("patients", "studies", "series", "images", "elements")
+        for form in ("csv", "parquet", "arrow")
+    },
     "/series.zip": _READ,
     "/studies": _READ,
     "/patients": _READ,

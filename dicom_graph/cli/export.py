@@ -1,4 +1,4 @@
-"""The command `export`: a series as a volume, an archive or a line of a table."""
+"""The command `export`: a series as a volume or an archive, or a table of what there is."""
 
 import asyncio
 import os
@@ -6,8 +6,10 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager, suppress
+from dataclasses import replace
+from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
 
 import typer
 from rich.console import Console
@@ -24,58 +26,87 @@ from dicom_graph.imaging.files import find, series_files
 from dicom_graph.imaging.headers import HeaderOnDisk, read_headers
 from dicom_graph.imaging.work import chosen_stack, geometries
 from dicom_graph.settings import Settings
-from dicom_graph.store.read import Parent, Store
-from dicom_graph.store.read.conditions import Field, Test
+from dicom_graph.store.read import Condition, Parent, Store
+from dicom_graph.store.read.conditions import And, Field, Related, Some, Test
+
+if TYPE_CHECKING:
+    from dicom_graph.exports.tables import TableRequest
 
 _VOLUMES = (".nii.gz", ".nii", ".npy")
-_ENDINGS = (*_VOLUMES, ".zip", ".csv")
+_TABLES = (".csv", ".parquet", ".arrow")
+_ENDINGS = (*_VOLUMES, ".zip", *_TABLES)
 Show = Callable[[int, int], None]
 
 
+class TableName(Enum):
+    """What the rows of a table are."""
+
+    PATIENTS = "patients"
+    STUDIES = "studies"
+    SERIES = "series"
+    IMAGES = "images"
+    ELEMENTS = "elements"
+
+
 def export(
-    series_uid: Annotated[
-        str, typer.Argument(help="SeriesInstanceUID of a series in the database.")
-    ],
     to: Annotated[
         Path,
         typer.Option(help=f"The file to write; its ending says what: {', '.join(_ENDINGS)}."),
     ],
+    series_uid: Annotated[
+        str | None,
+        typer.Argument(help="SeriesInstanceUID of a series in the database; without, a table."),
+    ] = None,
     stack: Annotated[
         int | None,
         typer.Option(help="Which volume, from 0, where the series makes several."),
     ] = None,
+    table: Annotated[
+        TableName, typer.Option(help="With a table: what its rows are.")
+    ] = TableName.SERIES,
+    filter: Annotated[
+        str | None,
+        typer.Option(help="With a table: which rows, as in GraphQL, in JSON; of which images."),
+    ] = None,
+    elements: Annotated[
+        str | None,
+        typer.Option(help="With --table elements: which elements, a filter of them in JSON."),
+    ] = None,
     column: Annotated[
         list[str] | None,
-        typer.Option(help="With .csv: an element as a column, such as EchoTime; repeat."),
+        typer.Option(help="With a table: a field or an element, such as EchoTime; repeat."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Write a series as NIfTI, numpy array, zip or CSV. Exit status: 0 written, 1 failed, 2 wrong
-    use.
+    """Write a series as NIfTI, numpy array or zip, or a table of what the database has as CSV,
+    Parquet or Arrow. Exit status: 0 written, 1 failed, 2 wrong use.
     """
     ending = next((each for each in _ENDINGS if to.name.endswith(each)), None)
     if ending is None:
         fail(f"{to.name}: the name must end in one of {', '.join(_ENDINGS)}")
     if stack is not None and ending not in _VOLUMES:
         fail("--stack goes with a volume")
-    if column and ending != ".csv":
-        fail("--column goes with .csv")
+    if ending not in _TABLES and (column or filter or elements or table is not TableName.SERIES):
+        fail(f"--table, --filter, --elements and --column go with {', '.join(_TABLES)}")
+    if elements and table is not TableName.ELEMENTS:
+        fail("--elements goes with --table elements")
+    if ending not in _TABLES and series_uid is None:
+        fail("name the series: dicom-graph export SERIES_UID --to …")
     if to.exists() and not force:
         fail(f"{to} exists; --force overwrites it")
     if not to.parent.is_dir():
         fail(f"{to.parent} is not a folder")
     settings = start(database_url)
     store = Store(open_database(settings))
-    checker = _checker(settings)
     try:
         with _written(to) as partial, _bar() as show:
-            if ending in _VOLUMES:
-                _write_volume(checker, store, series_uid, stack, ending, partial, show)
-            elif ending == ".zip":
-                asyncio.run(_write_zip(checker, store, series_uid, partial, show))
+            if ending in _TABLES:
+                asked = _Asked(table.value, ending[1:], series_uid, filter, elements, column or [])
+                asyncio.run(_write_table(store, asked, partial))
             else:
-                asyncio.run(_write_csv(store, series_uid, column or [], partial))
+                assert series_uid is not None
+                _write_series(settings, store, series_uid, stack, ending, partial, show)
     except (ImagingError, PixelError) as error:
         _end(str(error))
     except OSError as error:
@@ -83,6 +114,22 @@ def export(
     if ending == ".zip" and MISSING in zipfile.ZipFile(to).namelist():
         _end(f"{to} is written, but lacks files: its {MISSING} names them")
     _say(f"{to}: {to.stat().st_size:,} bytes")
+
+
+def _write_series(
+    settings: Settings,
+    store: Store,
+    uid: str,
+    stack: int | None,
+    ending: str,
+    target: Path,
+    show: Show,
+) -> None:
+    checker = _checker(settings)
+    if ending in _VOLUMES:
+        _write_volume(checker, store, uid, stack, ending, target, show)
+    else:
+        asyncio.run(_write_zip(checker, store, uid, target, show))
 
 
 def _checker(settings: Settings) -> FileChecker:
@@ -147,20 +194,67 @@ async def _write_zip(
         await store.database.close()
 
 
-async def _write_csv(store: Store, uid: str, columns: list[str], target: Path) -> None:
+class _Asked(NamedTuple):
+    """A table as the options ask for it; filters are JSON."""
+
+    table: str
+    form: str
+    series_uid: str | None
+    filter: str | None
+    elements: str | None
+    columns: Sequence[str]
+
+
+async def _write_table(store: Store, asked: _Asked, target: Path) -> None:
     # Here, since other exports have no need of the schema and should not wait for it.
     from dicom_graph.errors import BadInput
-    from dicom_graph.exports.series_csv import named_columns, series_csv
+    from dicom_graph.exports.arrow import ArrowMissing
+    from dicom_graph.exports.tables import table
 
     try:
-        await find(store, "series", uid)
-        lines = series_csv(store, Field("uid", Test("eq", uid)), named_columns(columns))
-        text = "".join([line async for line in lines])
-        target.write_text(text, encoding="utf-8", newline="")  # noqa: ASYNC240
-    except BadInput as error:
-        fail(error.message)
+        if asked.series_uid is not None:
+            await find(store, "series", asked.series_uid)
+        with target.open("wb") as file:
+            async with aclosing(table(store, _table_request(asked))) as chunks:
+                async for chunk in chunks:
+                    file.write(chunk)
+    except (BadInput, ArrowMissing) as error:
+        fail(str(error))
     finally:
         await store.database.close()
+
+
+def _table_request(asked: _Asked) -> "TableRequest":
+    """Raises BadInput."""
+    from dicom_graph.exports.tables import TableRequest
+    from dicom_graph.graph.filter_json import condition_from_json
+    from dicom_graph.services import Limits
+
+    request = TableRequest(asked.table, asked.form, columns=tuple(asked.columns))
+    limits = Limits(conditions=100_000)
+    parts: list[Condition] = []
+    if asked.series_uid is not None:
+        parts.append(_of_series(request.entity, asked.series_uid))
+    if asked.filter is not None:
+        given = condition_from_json(request.entity, asked.filter, limits)
+        parts += [given] if given is not None else []
+    elements = (
+        condition_from_json("data_element", asked.elements, limits)
+        if asked.elements is not None
+        else None
+    )
+    wanted = And(tuple(parts)) if parts else None
+    return replace(request, wanted=wanted, elements=elements)
+
+
+def _of_series(entity: str, uid: str) -> Condition:
+    """That something is a series, of it, or has it."""
+    is_series = Field("uid", Test("eq", uid))
+    if entity == "series":
+        return is_series
+    if entity == "image":
+        return Related("series_id", "series", is_series)
+    return Some(f"{entity}.series", is_series)
 
 
 @contextmanager

@@ -81,6 +81,12 @@ def dictionary_vr(tag: int) -> str:
     return entry[0].partition(" or ")[0] if entry is not None else "UN"
 
 
+def dictionary_vm(tag: int) -> str:
+    """The value multiplicity of a tag of PS3.6, such as `1` or `1-n`; empty for any other tag."""
+    entry = DicomDictionary.get(tag)
+    return entry[1] if entry is not None else ""
+
+
 def keyword_tag(keyword: str) -> int | None:
     """The tag of a standard keyword such as `EchoTime`, or None where there is none."""
     return tag_for_keyword(keyword)

@@ -41,6 +41,7 @@ _STATUS = {
     ErrorCode.BAD_INPUT: 400,
     ErrorCode.TOO_SLOW: 503,
     ErrorCode.NO_SPACE: 507,
+    ErrorCode.NOT_INSTALLED: 501,
     ErrorCode.WITHHELD: 403,
 }
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|]')

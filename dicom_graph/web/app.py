@@ -30,7 +30,7 @@ from dicom_graph.store.readiness import Readiness
 from dicom_graph.store.work import MemoryBudget
 from dicom_graph.subjects import load_resolver
 from dicom_graph.telemetry import tracing
-from dicom_graph.web import archives, images, pages, series
+from dicom_graph.web import archives, images, pages, series, tables
 from dicom_graph.web.admission import Admission, Sizes
 from dicom_graph.web.answers import FAILURES
 from dicom_graph.web.descriptors import descriptors
@@ -170,6 +170,7 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
             *images.ROUTES,
             *series.ROUTES,
             *archives.ROUTES,
+            *tables.ROUTES,
             *pages.ROUTES,
             Mount(
                 "/static",

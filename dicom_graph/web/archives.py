@@ -1,4 +1,4 @@
-"""Downloads that are made while they are sent: zip archives, and series as CSV."""
+"""Zip archives, made while they are sent."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from functools import partial
@@ -9,17 +9,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dicom_graph.error_codes import ErrorCode
-from dicom_graph.exports.series_csv import named_columns, series_csv
 from dicom_graph.imaging.archive import series_of, zip_series
 from dicom_graph.imaging.deidentified import DeidentifiedImaging
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.files import find
-from dicom_graph.services import Services
 from dicom_graph.store.read.deidentified import DeidentifiedStore
 from dicom_graph.web.answers import Parameters, Stream, headers_of, imaging_of, store_of
 
 _MAX_SERIES = 10_000
-_MAX_COLUMNS = 200
 
 
 async def series_zip(request: Request) -> Response:
@@ -82,32 +79,8 @@ def _archive(chunks: AsyncGenerator[bytes, None], name: str) -> Response:
     return Stream(chunks, headers=headers, media_type="application/zip")
 
 
-async def series_table(request: Request) -> Response:
-    """Series as CSV: all, or those of `filter`, a SeriesFilter in JSON; `column` names elements."""
-    parameters = Parameters(request, "filter", "column")
-    names = request.query_params.getlist("column")
-    if len(names) > _MAX_COLUMNS:
-        raise ImagingError(f"at most {_MAX_COLUMNS} columns", ErrorCode.BAD_INPUT)
-    given = parameters.text("filter")
-    services: Services = request.app.state.services
-    limits = services.limits
-    wanted = services.parse_filter("series", given, limits) if given is not None else None
-    lines = series_csv(store_of(request), wanted, named_columns(names))
-    # What is wrong with a filter is known only when the database is asked: before the answer.
-    head = [await anext(lines), await anext(lines)]
-
-    async def whole() -> AsyncGenerator[str, None]:
-        yield "".join(head)
-        async for text in lines:
-            yield text
-
-    headers = headers_of(None, "series", ".csv") | {"Cache-Control": "no-store"}
-    return Stream(whole(), headers=headers, media_type="text/csv; charset=utf-8")
-
-
 ROUTES = [
     Route("/series.zip", listed_zip),
-    Route("/series.csv", series_table),
     Route("/series/{uid:path}.zip", series_zip),
     Route("/studies/{uid:path}.zip", study_zip),
     Route("/patients/{uid:path}.zip", patient_zip),

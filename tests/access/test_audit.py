@@ -219,6 +219,7 @@ def test_over_a_websocket(site: Site) -> None:
         ("/patients/B.zip", 200, ["B"], (1, 1, 2, 4)),
         ("/series.zip?uid=1.65.1&uid=1.66.1", 200, ["A", "B"], (2, 2, 2, 4)),
         ("/series.csv", 200, ["A", "B"], (2, 2, 4, 0)),
+        ("/elements.csv", 200, ["A", "B"], (2, 2, 4, 8)),
     ],
 )
 def test_downloads(

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,3 +95,16 @@ def test_a_table_has_only_the_series_that_are_granted(limited: Limited) -> None:
     text = limited.get("/series.csv?column=PatientID").text
     (row,) = csv.DictReader(io.StringIO(text))
     assert row["PatientID"] == "A"
+
+
+def test_all_tables_have_only_what_is_granted(limited: Limited) -> None:
+    for table in ("patients", "studies", "series", "images", "elements"):
+        text = limited.get(f"/{table}.csv").text
+        assert len(text.splitlines()) >= 2, table
+        told = set(csv.DictReader(io.StringIO(text)).__next__().values())
+        assert told & {"A", "1.2.10", f"1.2.40.{ord('A')}", f"1.2.50.{ord('A')}"}
+        for patient in "BC":
+            assert f"1.2.40.{ord(patient)}" not in text, table
+            assert f"1.2.50.{ord(patient)}" not in text, table
+            assert re.search(rf"[,\n]{patient}[,\r]", text) is None, table
+        assert "1.2.30" not in text

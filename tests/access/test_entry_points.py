@@ -70,7 +70,11 @@ ROUTES = {
             "/series/{uid:path}/mosaic.png",
             "/series/{uid:path}/thumbnail.png",
             "/series.zip",
-            "/series.csv",
+            *(
+                f"/{table}.{form}"
+                for table in ("patients", "studies", "series", "images", "elements")
+                for form in ("csv", "parquet", "arrow")
+            ),
             "/series/{uid:path}.zip",
             "/studies/{uid:path}.zip",
             "/patients/{uid:path}.zip",

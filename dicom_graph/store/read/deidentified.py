@@ -208,6 +208,11 @@ class DeidentifiedStore(Store):
         found = treatment(definition.tag, definition.private_creator, definition.vr)
         return found is not Treatment.REPLACE
 
+    async def elements_that(self, ids: Sequence[int], wanted: Condition) -> set[int]:
+        asked = await self._asked("data_element", wanted)
+        assert asked is not None
+        return await super().elements_that(ids, asked)
+
     async def by_ids(self, entity: str, ids: Sequence[int]) -> dict[int, Any]:
         rows = await super().by_ids(entity, ids)
         return dict(zip(rows, await self._shown(entity, list(rows.values())), strict=True))

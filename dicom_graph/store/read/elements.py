@@ -150,6 +150,10 @@ class ElementCache:
             max_bytes // 4, lambda placed: _PLACED
         )
 
+    def like(self, max_bytes: int) -> "ElementCache":
+        """Returns an empty one for the same view, of another size."""
+        return ElementCache(max_bytes)
+
     async def forget_pruned(self, connection: AsyncConnection) -> None:
         """Forget everything where elements may have been deleted since the last time."""
         prunes = (await connection.execute(generations())).one().prunes
@@ -195,6 +199,26 @@ class ElementCache:
             found |= loaded
             self._placed.update(loaded)
         return found
+
+    async def placed_of(
+        self,
+        connection: AsyncConnection,
+        ids: Iterable[int],
+        definition_ids: Sequence[int],
+        sqlite: bool,
+    ) -> dict[int, Placed]:
+        """Those of these elements that have one of these definitions; nothing is remembered."""
+        await self._ensure_definitions(connection, set(definition_ids))
+        columns = (DataElement.id, DataElement.definition_id, DataElement.block)
+        statement = select(*columns).where(
+            among(sqlite, DataElement.id.expression, sorted(ids)),
+            among(sqlite, DataElement.definition_id.expression, definition_ids),
+        )
+        rows = await all_rows(await connection.execute(statement), _PLACED)
+        return {
+            id: Placed(self._definitions[definition].tag | block << 8, id, definition)
+            for id, definition, block in rows
+        }
 
     async def current_definitions(self, connection: AsyncConnection) -> Mapping[int, DefinitionRow]:
         """All definitions, read again only where an import has added some."""

@@ -70,6 +70,10 @@ class PseudonymousElements(ElementCache):
         super().__init__(max_bytes)
         self._database = database
 
+    def like(self, max_bytes: int) -> "PseudonymousElements":
+        """Returns an empty one for the same view, of another size."""
+        return PseudonymousElements(max_bytes, self._database)
+
     async def elements(
         self, connection: AsyncConnection, ids: Iterable[int], sqlite: bool
     ) -> dict[int, ElementRow]:

@@ -5,7 +5,7 @@ import hmac
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from copy import copy
 from dataclasses import replace
@@ -40,6 +40,7 @@ from dicom_graph.store.read.elements import (
     ElementNode,
     ElementQuery,
     ElementRow,
+    Placed,
 )
 from dicom_graph.store.read.facets import FacetValue, element_facet, field_facet
 from dicom_graph.store.read.filters import Filters
@@ -93,7 +94,7 @@ from dicom_graph.store.tables.archive import (
     ImportFailure,
     ImportJob,
 )
-from dicom_graph.store.tables.columns import DATA_ELEMENT
+from dicom_graph.store.tables.columns import DATA_ELEMENT, DATA_ELEMENT_VALUE
 from dicom_graph.store.views.narrowing import WHOLE, Groups, is_held, visibility_conditions
 from dicom_graph.store.work import current_work
 
@@ -101,6 +102,7 @@ _ROWS_AT_ONCE = 10_000
 """Of one statement, about; what it reads is in memory before it is counted."""
 _SERIES_AT_ONCE = 50
 _SORTING_AT_ONCE = 2
+_SWEEP_BYTES = 24 << 20
 _ID_MEMORY, _NODE_MEMORY, _SMALL_ROW = 10, 80, 400
 """Bytes that an element takes in a list, and as a node of a tree, beside itself; those of a row
 of few columns.
@@ -137,6 +139,12 @@ class Store:
         limited = copy(self)
         limited.database = self.database.limited_to(groups)
         return limited
+
+    def for_sweep(self) -> "Store":
+        """The same store for reading all of it once, without pushing out what others need again."""
+        sweeping = copy(self)
+        sweeping._elements = self._elements.like(_SWEEP_BYTES)
+        return sweeping
 
     @property
     def is_deidentified(self) -> bool:
@@ -598,6 +606,46 @@ class Store:
             await work.hold_and_share(_ID_MEMORY * len(in_order))
         return found
 
+    async def elements_of_each(
+        self, headers: Sequence[Row[Any]], queries: Sequence[ElementQuery]
+    ) -> list[list[ElementRow | None]]:
+        """For each query the first element of each header that it asks for, by tag.
+
+        For queries of few definitions and many headers: nothing is made of the other elements.
+        """
+        work = current_work()
+        async with self.database.read() as connection:
+            definitions = await self._elements.current_definitions(connection)
+            wanted = sorted(
+                {d.id for d in definitions.values() if any(q.matches(d, d.tag) for q in queries)}
+            )
+            shared = await self._set_members(connection, {h.shared_set_id for h in headers})
+            own = [unpack_ids(header.own) for header in headers]
+            ids = set(chain(*shared.values(), *own))
+            await work.hold_and_share(_ID_MEMORY * len(ids))
+            placed = await self._elements.placed_of(connection, ids, wanted, self._sqlite)
+            found: list[list[Placed | None]] = []
+            for query in queries:
+                chosen = {
+                    id: place
+                    for id, place in placed.items()
+                    if query.matches(definitions[place.definition_id], place.tag)
+                }
+                of_sets = {id: _first(members, chosen) for id, members in shared.items()}
+                found.append(
+                    [
+                        _first(members, chosen, of_sets[header.shared_set_id])
+                        for header, members in zip(headers, own, strict=True)
+                    ]
+                )
+                await work.hold_and_share(0)
+            held = {place.id for places in found for place in places if place is not None}
+            rows = await self._elements.elements(connection, held, self._sqlite)
+        return [
+            [rows.get(place.id) if place is not None else None for place in places]
+            for places in found
+        ]
+
     async def trees(self, headers: Sequence[Row[Any]]) -> list[list[ElementNode]]:
         """The headers' elements with all nested ones; four statements for each level."""
         work = current_work()
@@ -705,6 +753,56 @@ class Store:
             for id, members in await connection.execute(statement):
                 shared[id] = unpack_ids(members)
         return shared
+
+    async def members_of_sets(self, ids: Iterable[int | None]) -> dict[int | None, list[int]]:
+        """The ids of the elements of shared sets; those of no set are none."""
+        async with self.database.read() as connection:
+            return await self._set_members(connection, ids)
+
+    async def held_elements(self, ids: Iterable[int]) -> dict[int, ElementRow]:
+        """Elements that headers hold which are seen: only what those told may be asked for."""
+        async with self.database.read() as connection:
+            return await self._elements.elements(connection, ids, self._sqlite)
+
+    async def definitions_of_elements(self, ids: Iterable[int]) -> dict[int, DefinitionRow]:
+        """Of such elements the definitions alone."""
+        async with self.database.read() as connection:
+            placed = await self._elements.placed(connection, ids, self._sqlite)
+            known = self._elements.known_definitions
+        return {id: known[place.definition_id] for id, place in placed.items()}
+
+    async def elements_that(self, ids: Sequence[int], wanted: Condition) -> set[int]:
+        """Which of such elements fulfil a condition. Raises FilterError."""
+        table = ENTITY_TABLES["data_element"]
+        async with self.database.read() as connection:
+            filters = await self._filters(connection, wanted)
+            statement = await made(
+                connection,
+                wanted,
+                lambda: select(table.c.id).where(
+                    among(self._sqlite, table.c.id, ids),
+                    filters.where("data_element", table, wanted),
+                ),
+            )
+            return set((await connection.execute(statement)).scalars())
+
+    async def all_definitions(self) -> list[DefinitionRow]:
+        """All definitions that are seen."""
+        async with self.database.read() as connection:
+            return list((await self._elements.current_definitions(connection)).values())
+
+    async def have_several_values(self, definition_ids: Sequence[int]) -> bool:
+        """Whether an element of these definitions has more than one value."""
+        value = DATA_ELEMENT_VALUE
+        is_text = and_(value.text.is_not(None), value.number.is_(None))
+        async with self.database.read() as connection:
+            for is_indexed in (value.number.is_not(None), is_text):
+                statement = select(value.element_id).where(
+                    value.definition_id.in_(definition_ids), value.index > 0, is_indexed
+                )
+                if (await connection.execute(statement.limit(1))).first() is not None:
+                    return True
+        return False
 
     async def elements(self, ids: Sequence[int]) -> dict[int, ElementRow]:
         """Elements by id."""
@@ -821,3 +919,13 @@ class Store:
 def _is_seen(element_id: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether the element of a column is seen, and an image that is seen holds it."""
     return and_(element_id.in_(select(DATA_ELEMENT.id)), is_held(element_id))
+
+
+def _first(
+    members: Iterable[int], chosen: Mapping[int, Placed], known: Placed | None = None
+) -> Placed | None:
+    """The first of the chosen by tag, of members and one that is known."""
+    found = [chosen[id] for id in members if id in chosen]
+    if known is not None:
+        found.append(known)
+    return min(found, default=None)

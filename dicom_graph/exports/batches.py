@@ -1,0 +1,183 @@
+"""The rows of a table of entities, read some thousand at a time."""
+
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from dicom_graph.exports.columns import RELATED, Column
+from dicom_graph.store.global_ids import global_id
+from dicom_graph.store.read import Condition, ElementQuery, PageRequest, Parent, Store
+from dicom_graph.store.read.answered import answered
+from dicom_graph.store.read.element_path import Step
+from dicom_graph.store.read.elements import ElementRow
+from dicom_graph.store.read.relations import DEFAULT_ORDERS
+from dicom_graph.store.views.deidentified import is_withheld
+
+_PAGE = 2_000
+_FIRST_PAGE = 200
+_KEYS = {"study": "study_id", "patient": "patient_id", "series": "series_id"}
+_TYPES = {"patient": "Patient", "study": "Study", "series": "Series", "image": "Image"}
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows of an entity, with what their columns need beside them.
+
+    `related`: rows of what they belong to, by entity and id. `counts`: by relation and id.
+    `elements`: by the name of a column and the id of the row. `is_deidentified`: whether it is
+    of the de-identified view, in which some fields have a value that stands for none.
+    """
+
+    entity: str
+    rows: Sequence[Any]
+    related: dict[str, Mapping[int, Any]] = field(default_factory=dict)
+    counts: dict[str, Mapping[int, int]] = field(default_factory=dict)
+    elements: dict[str, Mapping[int, ElementRow]] = field(default_factory=dict)
+    is_deidentified: bool = False
+
+    def cells(self, column: Column) -> list[Any]:
+        """The values of a column: of an element its ElementRow; None where there is none."""
+        rows = self.rows
+        if column.steps:
+            elements = self.elements[column.name]
+            return [elements.get(row.id) for row in rows]
+        if column.relation:
+            counts = self.counts[column.relation]
+            return [counts[row.id] for row in rows]
+        if column.attribute is None:
+            return [str(global_id(_TYPES[self.entity], row.id)) for row in rows]
+        name = column.attribute.name
+        if self.is_deidentified and is_withheld(column.entity, name):
+            return [None] * len(rows)
+        owners = rows if column.entity == self.entity else self.owners(column.entity)
+        cells = [None if owner is None else getattr(owner, name) for owner in owners]
+        choices = column.attribute.choices
+        if choices is not None:
+            return [None if cell is None else choices(cell).name for cell in cells]
+        return cells
+
+    def owners(self, entity: str) -> list[Any]:
+        """What each row belongs to, of a kind."""
+        found, key = self.related[entity], _KEYS[entity]
+        if self.entity == "image" and entity != "series":
+            return [
+                None if series is None else found.get(getattr(series, key))
+                for series in self.owners("series")
+            ]
+        return [found.get(getattr(row, key)) for row in self.rows]
+
+
+async def batches(
+    store: Store, entity: str, wanted: Condition | None, columns: Sequence[Column]
+) -> AsyncGenerator[Batch, None]:
+    """All rows of an entity that fulfil a condition, in its default order; at least one batch.
+
+    Raises BadInput.
+    """
+    related, shown = _needed(entity, columns), _shown(entity, columns)
+    after, size = None, _FIRST_PAGE
+    while True:
+        request = PageRequest(DEFAULT_ORDERS[entity], first=size, after=after)
+        page = await answered(store.page(entity, request, wanted, shown))
+        batch = Batch(entity, page.rows, is_deidentified=store.is_deidentified)
+        await _add_related(store, batch, related)
+        await _add_counts(store, batch, columns)
+        await _add_elements(store, batch, columns)
+        yield batch
+        if not page.has_next:
+            return
+        after, size = request.cursor(page.rows[-1]), _PAGE
+
+
+def _needed(entity: str, columns: Iterable[Column]) -> list[str]:
+    """The entities that columns are of, with those on the way to them."""
+    named = {column.entity for column in columns} - {entity, ""}
+    if entity == "image" and named:
+        named.add("series")
+    return [each for each in RELATED[entity] if each in named]
+
+
+def _shown(entity: str, columns: Iterable[Column]) -> frozenset[str]:
+    """The columns of the entity's own table that are read."""
+    own = {c.attribute.name for c in columns if c.entity == entity and c.attribute is not None}
+    return frozenset({"id", *_KEYS.values(), *own})
+
+
+async def _add_related(store: Store, batch: Batch, related: Sequence[str]) -> None:
+    for entity in related:
+        key = _KEYS[entity]
+        holders = batch.rows
+        if batch.entity == "image" and entity != "series":
+            holders = list(batch.related["series"].values())
+        ids = {getattr(row, key) for row in holders} - {None}
+        batch.related[entity] = await store.by_ids(entity, sorted(ids)) if ids else {}
+
+
+async def _add_counts(store: Store, batch: Batch, columns: Sequence[Column]) -> None:
+    for relation in {column.relation for column in columns} - {""}:
+        parents = [Parent(row.id) for row in batch.rows]
+        counts = await store.counts_of(relation, parents)
+        batch.counts[relation] = {parent.id: count for parent, count in counts.items()}
+
+
+async def _add_elements(store: Store, batch: Batch, columns: Sequence[Column]) -> None:
+    """Those of an image's own header, or of the first image by number of what has images."""
+    named = {column.name: column.steps for column in columns if column.steps}
+    if not named:
+        return
+    ids = [row.id for row in batch.rows]
+    if batch.entity == "image":
+        headers = await store.headers_of_images(ids)
+    else:
+        headers = await _sample_headers(store, f"{batch.entity}.images", ids)
+    queries = list(dict.fromkeys(steps[0].query for steps in named.values()))
+    first = await _first_of(store, headers, queries)
+    for name, steps in named.items():
+        found = first[queries.index(steps[0].query)]
+        batch.elements[name] = await _below(store, found, steps)
+
+
+async def _sample_headers(store: Store, relation: str, ids: Sequence[int]) -> dict[int, Any]:
+    request = PageRequest(DEFAULT_ORDERS["image"], first=1)
+    pages = await store.pages_of(
+        relation, [Parent(id) for id in ids], request, None, frozenset({"id"})
+    )
+    images = {parent.id: page.rows[0].id for parent, page in pages.items() if page.rows}
+    headers = await store.headers_of_images(list(images.values()))
+    return {id: headers[image] for id, image in images.items() if image in headers}
+
+
+async def _first_of(
+    store: Store, headers: Mapping[int, Any], queries: Sequence[ElementQuery]
+) -> list[dict[int, ElementRow]]:
+    """Of each query the first element in the order of tags, by the key of the header."""
+    rows = await store.elements_of_each(list(headers.values()), queries)
+    return [dict(_held(headers, elements)) for elements in rows]
+
+
+def _held(
+    headers: Mapping[int, Any], elements: Sequence[ElementRow | None]
+) -> Iterable[tuple[int, ElementRow]]:
+    return (
+        (key, element)
+        for key, element in zip(headers, elements, strict=True)
+        if element is not None
+    )
+
+
+async def _below(
+    store: Store, found: dict[int, ElementRow], steps: Sequence[Step]
+) -> dict[int, ElementRow]:
+    """The element at the end of a path that begins with these, by the same keys.
+
+    What is equal is stored once, and so is looked into once.
+    """
+    for step, following in pairwise(steps):
+        ids = sorted({element.id for element in found.values()})
+        items = await store.items(ids) if ids else {}
+        place = step.item or 0
+        headers = {id: items[id][place] for id in ids if len(items.get(id, ())) > place}
+        (below,) = await _first_of(store, headers, [following.query])
+        found = {key: below[each.id] for key, each in found.items() if each.id in below}
+    return found

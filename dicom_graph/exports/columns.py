@@ -1,0 +1,189 @@
+"""The columns of tables: fields of an entity and of what it belongs to, and elements of headers."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from dicom_graph.dicom.dictionary import dictionary_vm, dictionary_vr, format_tag, keyword_tag
+from dicom_graph.dicom.entities import DESCRIBED, Attribute
+from dicom_graph.dicom.values import BYTES_VRS
+from dicom_graph.errors import BadInput, nearest
+from dicom_graph.store.read import Store
+from dicom_graph.store.read.element_path import Step, parse_path
+from dicom_graph.store.read.elements import DefinitionRow
+from dicom_graph.store.read.filters import COUNTED
+from dicom_graph.store.tables.archive import ROW_ATTRIBUTES
+
+Kind = Literal["text", "integer", "number", "date", "time", "datetime", "moment"]
+"""What the values of a column are; a `moment` is a point of time in UTC, a `datetime` a DT."""
+ENTITIES = {"patients": "patient", "studies": "study", "series": "series", "images": "image"}
+"""The tables of entities, and of which."""
+RELATED: dict[str, tuple[str, ...]] = {
+    "patient": (), "study": (), "series": ("study", "patient"),
+    "image": ("series", "study", "patient"),
+}  # fmt: skip
+"""What an entity belongs to."""
+_KEYWORDS: dict[str, tuple[str, ...]] = {
+    "series": (
+        "SeriesInstanceUID", "EchoTime", "RepetitionTime", "InversionTime", "PixelSpacing",
+        "SliceThickness", "StudyDescription", "SequenceName", "PulseSequenceName", "StudyTime",
+        "StudyDate", "Manufacturer", "ScanningSequence", "SequenceVariant", "StudyInstanceUID",
+        "PatientID",
+    ),
+    "image": (
+        "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "PatientID", "InstanceNumber",
+        "InstanceCreationDate", "InstanceCreationTime", "SOPClassUID", "TransferSyntaxUID",
+        "NumberOfFrames", "Rows", "Columns",
+    ),
+    "study": ("StudyInstanceUID", "StudyDescription", "StudyDate", "StudyTime"),
+    "patient": ("PatientID", "PatientName", "PatientSex", "PatientBirthDate"),
+}  # fmt: skip
+"""The columns of every table of an entity, behind `ID`."""
+_KINDS: dict[Any, tuple[Kind, bool]] = {
+    "str": ("text", False), "int": ("integer", False), "float": ("number", False),
+    "date": ("date", False), "time": ("time", False), "datetime": ("moment", False),
+    "list[str]": ("text", True), "list[float]": ("number", True),
+}  # fmt: skip
+_OF_VR: dict[str, Kind] = {
+    **dict.fromkeys(("AS", "DS", "FD", "FL"), "number"),
+    **dict.fromkeys(("IS", "SL", "SS", "SV", "UL", "US"), "integer"),
+    "DA": "date", "DT": "datetime", "TM": "time",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table.
+
+    A field is `attribute` of `entity` (`ID`: without either), a count is `relation`, an element is
+    at the end of `steps`. `notes`: what is to be said of it, by what it is about.
+    """
+
+    name: str
+    kind: Kind = "text"
+    is_list: bool = False
+    entity: str = ""
+    attribute: Attribute | None = None
+    relation: str = ""
+    steps: tuple[Step, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+def entity_columns(entity: str, names: Iterable[str]) -> list[Column]:
+    """The columns of a table of an entity, and those that are named beyond them.
+
+    A name is a field's in GraphQL (`nImages`, `study.date`), or an element's keyword, tag or path
+    into sequences. One that is there already is none of its own. Raises BadInput.
+    """
+    columns = {column.name: column for column in _of_every_table(entity)}
+    for name in names:
+        if name not in columns:
+            columns[name] = _named(entity, name)
+    return list(columns.values())
+
+
+def _of_every_table(entity: str) -> Iterator[Column]:
+    yield Column("ID", entity=entity, notes={"description": "the id of its object in GraphQL"})
+    for keyword in _KEYWORDS[entity]:
+        yield _of_keyword(entity, keyword)
+
+
+def _of_keyword(entity: str, keyword: str) -> Column:
+    for owner in (entity, *RELATED[entity]):
+        for attribute in DESCRIBED[owner].attributes:
+            if attribute.keyword == keyword:
+                return _field(keyword, owner, attribute)
+    raise KeyError(keyword)
+
+
+def _named(entity: str, name: str) -> Column:
+    """The column of a name. Raises BadInput."""
+    if name[:1].islower():
+        return _of_field(entity, name)
+    steps = parse_path(name)
+    return Column(name, steps=tuple(steps))
+
+
+def _of_field(entity: str, name: str) -> Column:
+    """A field of the entity, or of one that it belongs to. Raises BadInput."""
+    owner, _, rest = name.rpartition(".")
+    known = _fields(owner or entity) if owner in ("", *RELATED[entity]) else {}
+    if rest in known:
+        return replace(known[rest], name=name)
+    counts = _counts(entity)
+    if name in counts:
+        notes = {"description": f"how many {counts[name].partition('.')[2]} there are"}
+        return Column(name, "integer", entity=entity, relation=counts[name], notes=notes)
+    of_others = [f"{other}.{each}" for other in RELATED[entity] for each in _fields(other)]
+    every = [*_fields(entity), *counts, *of_others]
+    raise BadInput(f"{name[:80]!r} is no field of a table of this kind{nearest(name, every)}")
+
+
+def _counts(entity: str) -> dict[str, str]:
+    """The relations of an entity that are counted, by the names of the counts: nImages."""
+    lists = [relation.partition(".") for relation in COUNTED]
+    return {f"n{of.capitalize()}": f"{owner}.{of}" for owner, _, of in lists if owner == entity}
+
+
+def _fields(entity: str) -> dict[str, Column]:
+    attributes = (*DESCRIBED[entity].attributes, *ROW_ATTRIBUTES)
+    return {_camel_case(a.name): _field(_camel_case(a.name), entity, a) for a in attributes}
+
+
+def _camel_case(name: str) -> str:
+    head, *tail = name.split("_")
+    return head + "".join(part.capitalize() for part in tail)
+
+
+def _field(name: str, entity: str, attribute: Attribute) -> Column:
+    type_name = getattr(attribute.type, "__name__", "")
+    kind, is_list = _KINDS[str(attribute.type) if type_name == "list" else type_name]
+    notes = {"description": attribute.description}
+    if attribute.unit is not None:
+        notes["unit"] = attribute.unit
+    return Column(name, kind, is_list, entity, attribute, notes=notes)
+
+
+async def typed(store: Store, columns: Sequence[Column]) -> list[Column]:
+    """The columns, those of elements with the types of what the database holds of them.
+
+    Elements whose types conflict are texts, and a note says so; those of which the standard wants
+    one value are lists where some have more.
+    """
+    if not any(column.steps for column in columns):
+        return list(columns)
+    definitions = await store.all_definitions()
+    return [
+        await _typed(store, column, definitions) if column.steps else column for column in columns
+    ]
+
+
+async def _typed(store: Store, column: Column, definitions: Sequence[DefinitionRow]) -> Column:
+    query = column.steps[-1].query
+    found = [d for d in definitions if query.matches(d, d.tag)]
+    tag = _tag(column.steps[-1])
+    vrs = sorted({d.vr for d in found}) or [dictionary_vr(tag)]
+    kinds = {_OF_VR.get(vr, "text") for vr in vrs}
+    notes = {"vr": " ".join(vrs), "tag": format_tag(tag & 0xFFFFFFFF)}
+    if found and found[0].name:
+        notes["description"] = found[0].name
+    vm = dictionary_vm(tag)
+    has_several = bool(found) and await store.have_several_values([d.id for d in found])
+    is_list = has_several or vm not in ("1", "")
+    if has_several and vm == "1":
+        notes["note"] = "a list: some elements have several values, of which one is allowed"
+    if len(kinds) > 1 and kinds <= {"integer", "number"}:
+        kinds = {"number"}
+    if len(kinds) > 1 or (len(vrs) > 1 and not BYTES_VRS.isdisjoint(vrs)):
+        notes["note"] = f"text: elements have the value representations {', '.join(vrs)}"
+        return replace(column, kind="text", is_list=False, notes=notes)
+    if not BYTES_VRS.isdisjoint(vrs) or vrs == ["SQ"]:
+        notes["note"] = "how much there is of it: the values themselves are not in tables"
+        return replace(column, kind="text", is_list=False, notes=notes)
+    return replace(column, kind=kinds.pop(), is_list=is_list, notes=notes)
+
+
+def _tag(step: Step) -> int:
+    if step.keyword is not None:
+        return keyword_tag(step.keyword) or 0
+    return step.tag or 0

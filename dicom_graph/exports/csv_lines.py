@@ -1,0 +1,69 @@
+"""Cells and lines of CSV (RFC 4180)."""
+
+import csv
+import io
+import re
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+from dicom_graph.dicom.values import BYTES_VRS
+from dicom_graph.exports.batches import batches
+from dicom_graph.exports.columns import Column
+from dicom_graph.store.read import Condition, Store
+from dicom_graph.store.read.elements import ElementRow
+from dicom_graph.store.read.plain_values import raw_text
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+async def entity_csv(
+    store: Store, entity: str, wanted: Condition | None, columns: Sequence[Column]
+) -> AsyncGenerator[str, None]:
+    """Lines of CSV, the names of the columns first, some thousand rows at a time.
+
+    Several values are separated by a backslash. What a spreadsheet would take for a formula begins
+    with an apostrophe. Raises BadInput.
+    """
+    yield line([column.name for column in columns])
+    async for batch in batches(store, entity, wanted, columns):
+        cells = [[text_of(cell) for cell in batch.cells(column)] for column in columns]
+        yield lines(zip(*cells, strict=True))
+
+
+def text_of(cell: Any) -> str:
+    """A value as a cell has it."""
+    if cell is None:
+        return ""
+    if isinstance(cell, ElementRow):
+        return element_text(cell)
+    if isinstance(cell, list | tuple):
+        return "\\".join(map(text_of, cell))
+    if isinstance(cell, float):
+        return f"{cell:.15g}"
+    return str(cell)
+
+
+def element_text(row: ElementRow) -> str:
+    """The values of an element as in the file; of a sequence and of bytes how much there is."""
+    if row.definition.vr == "SQ":
+        return f"{row.vm} item{'' if row.vm == 1 else 's'}"
+    if row.definition.vr in BYTES_VRS and not row.values:
+        return f"{row.length} bytes" if row.length else ""
+    return "\\".join(raw_text(value) or "" for value in row.values)
+
+
+def line(cells: Sequence[str]) -> str:
+    """One line."""
+    return lines([cells])
+
+
+def lines(rows: Any) -> str:
+    """Lines, harmless in a spreadsheet."""
+    buffer = io.StringIO()
+    csv.writer(buffer).writerows([_guarded(cell) for cell in cells] for cells in rows)
+    return buffer.getvalue()
+
+
+def _guarded(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(_FORMULA) and not _NUMBER.fullmatch(cell) else cell
