@@ -27,7 +27,7 @@ _ACTIONS = {
     ("POST", "/login"): Action.LOGIN,
     ("POST", "/logout"): Action.LOGOUT,
 }
-_DOWNLOADS = ("/images", "/series", "/studies", "/patients")
+_DOWNLOADS = ("/elements", "/images", "/series", "/studies", "/patients")
 _MAX_REFUSALS, _WINDOW_SECONDS = 100, 60.0
 
 
