@@ -8,6 +8,8 @@ takes the memory that the codestream asks for.
 import re
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import imagecodecs
@@ -51,7 +53,9 @@ _OVERHEAD_BYTES = 64 << 20
 _OVERHEAD_PER_VALUE = 32
 _RLE_EXCESS = 130
 _STUFFED = b"\xff\0"
-_START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
+_END_OF_IMAGE = b"\xff\xd9"
+_LONG_ENOUGH = 65_536
+"""Bytes of a JPEG stream whose decoding takes longer than handing it to a thread."""
 _FILLING = b"\xa5" * 64
 """Begins with a bit that is set, where libjpeg fills up with zeros."""
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
@@ -212,26 +216,42 @@ def _jpeg(data: bytes, stream: Codestream, layout: FrameFormat) -> Array:
     blocks = -(-layout.rows // 8) * -(-layout.columns // 8)
     if 8 * len(data) < (layout.values if stream.process == _LOSSLESS else blocks):
         raise CorruptPixelsError("the JPEG stream is too short for its pixels")
-    array = _jpeg_components(data, layout.samples)
     # libjpeg fills up what is missing, silently, also before an end marker. If anything is, what
-    # comes behind the data makes a difference.
-    scanned = data[: stream.end]
-    if not stream.has_end and scanned.endswith(b"\0") and not scanned.endswith(_STUFFED):
-        # That makes its length even. Data end with bits that are set (ISO 10918-1 F.1.2.3).
-        scanned = scanned[:-1]
-    if not np.array_equal(array, _jpeg_components(_filled(scanned), layout.samples)):
+    # comes behind the data of a scan makes a difference.
+    filled = _filled(data, stream)
+    if len(data) < _LONG_ENOUGH:
+        array, other = (_jpeg_components(each, layout.samples) for each in (data, filled))
+    else:
+        beside = _beside().submit(_jpeg_components, filled, layout.samples)
+        array = _jpeg_components(data, layout.samples)
+        other = beside.result()
+    if not np.array_equal(array, other):
         raise CorruptPixelsError("the JPEG stream is cut short")
     return array
 
 
-def _filled(data: bytes) -> bytes:
-    """A JPEG stream up to the end of its last scan, with more data of that scan behind.
+@cache
+def _beside() -> ThreadPoolExecutor:
+    """A thread that decodes beside this one: libjpeg works without Python's lock."""
+    return ThreadPoolExecutor(1, "jpeg")
+
+
+def _filled(data: bytes, stream: Codestream) -> bytes:
+    """A JPEG stream with more data behind those of each scan.
 
     Some lies behind the restart marker that would be next, where the scan has any.
     """
-    n_restarts = len(_RESTART.findall(data, data.rfind(_START_OF_SCAN)))
-    restart = bytes((0xFF, 0xD0 + n_restarts % 8))
-    return b"".join((data.rstrip(b"\xff"), _FILLING, restart, _FILLING, _END_OF_IMAGE))
+    parts = []
+    copied = 0
+    for begin, end in stream.scans:
+        scan = data[begin:end].rstrip(b"\xff")
+        if end == len(data) and scan.endswith(b"\0") and not scan.endswith(_STUFFED):
+            # That makes its length even. Data end with bits that are set (ISO 10918-1 F.1.2.3).
+            scan = scan[:-1].rstrip(b"\xff")
+        restart = bytes((0xFF, 0xD0 + len(_RESTART.findall(scan)) % 8))
+        parts += [data[copied:begin], scan, _FILLING, restart, _FILLING]
+        copied = end
+    return b"".join((*parts, data[copied:] if stream.has_end else _END_OF_IMAGE))
 
 
 def _jpeg_components(data: bytes, samples: int) -> Array:

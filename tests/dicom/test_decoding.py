@@ -35,6 +35,7 @@ from tests.dicom.encoded import (
     LOSSLESS,
     LOSSLESS_SV1,
     NEAR_LOSSLESS,
+    PROGRESSIVE,
     RLE,
     UNCOMPRESSED,
     j2k,
@@ -320,6 +321,28 @@ def test_a_frame_that_is_cut_short_and_ends_with_an_end_marker(tmp_path: Path, s
             read_pixels(path)
 
 
+def test_a_progressive_jpeg_that_lacks_scans_or_parts_of_them(tmp_path: Path) -> None:
+    """Cut between its scans it would be a picture of less detail (ISO 10918-1 G.1); the whole one
+    is what Pillow decodes.
+    """
+    written = io.BytesIO()
+    Image.fromarray(smooth()).save(written, "jpeg", quality=95, progressive=True)
+    whole = written.getvalue()
+    path = tmp_path / "a.dcm"
+    make_compressed(path, [whole + b"\0" * (len(whole) % 2)], smooth(), PROGRESSIVE)
+    np.testing.assert_array_equal(read_pixels(path).array[0], np.asarray(Image.open(written)))
+    starts = [match.start() for match in re.finditer(b"\xff\xda", whole)]
+    assert len(starts) > 4
+    tables = [whole.rfind(b"\xff\xc4", 0, start) for start in starts]
+    missing = [whole[:table] + b"\xff\xd9" for table in tables[1:]]
+    # In each scan but the last, which the test above cuts, some bytes are lost.
+    lost = [whole[: table - 6] + whole[table:] for table in tables[1:]]
+    for frame in (*missing, *lost):
+        make_compressed(path, [frame + b"\0" * (len(frame) % 2)], smooth(), PROGRESSIVE)
+        with pytest.raises(CorruptPixelsError, match="cut short"):
+            read_pixels(path)
+
+
 def test_a_jpeg_without_one_of_its_components(tmp_path: Path) -> None:
     """Cut between the scans of its components (ISO 10918-1 B.2.3)."""
     plain = make_image(tmp_path / "plain.dcm", COLOURS)
@@ -330,7 +353,7 @@ def test_a_jpeg_without_one_of_its_components(tmp_path: Path) -> None:
     assert found.component_ids
     scan = frame.index(b"\xff\xda")
     cut = frame[: scan + 4] + b"\1" + frame[scan + 5 : scan + 7] + frame[scan + 11 :]
-    with pytest.raises(CorruptPixelsError, match="component has no scan"):
+    with pytest.raises(CorruptPixelsError, match="scans are missing"):
         read_codestream(cut, LOSSLESS_SV1, 3)
 
 

@@ -23,8 +23,8 @@ class Codestream:
     `precision`: the bits of a sample, the most of all components. `rows` and `columns` are None
     for RLE, which does not tell them. `process`: of JPEG the number of its SOF marker (0 baseline,
     1 extended, 2 progressive, 3 lossless), else 0. `has_high_throughput`: HTJ2K (ISO 15444-15).
-    `start` and `end`: where the codestream lies in the frame, without any file format around it;
-    of JPEG and JPEG-LS `end` is that of the last scan's data.
+    `start` and `end`: where the codestream lies in the frame, without any file format around it.
+    `scans`: where the data of each scan of JPEG and JPEG-LS begin and end.
     `overhead_bytes`: what a decoder allocates beside the samples, by tiles, layers and precincts.
     `has_end`: False for a JPEG stream without its end marker, which may be cut short.
     `component_ids`: of JPEG, as they may tell the colours; `is_jfif`: whether it says that it is
@@ -46,6 +46,7 @@ class Codestream:
     component_ids: tuple[int, ...] = ()
     is_jfif: bool = False
     segments: tuple[tuple[int, int], ...] = ()
+    scans: tuple[tuple[int, int], ...] = ()
 
 
 class Bytes:

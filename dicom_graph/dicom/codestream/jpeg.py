@@ -31,6 +31,8 @@ _HP_COLOURS = re.compile(rb"mrfx[\0-\x05]", re.DOTALL)
 _SPIFF, _SPIFF_END = b"SPIFF\0", b"\0\0\0\x01\xff\xd8"
 _SPIFF_LENGTH, _NO_RESOLUTION = 30, struct.pack(">BII", 0, 1, 1)
 _MAX_MARKERS = 10_000
+_PROGRESSIVE = {2, 6, 10, 14}
+_ALL_COEFFICIENTS = (1 << 64) - 1
 _NEXT_MARKER = {
     # In a scan FF 00 is a byte of data, and so is FF before any byte below 80 in JPEG-LS.
     Coding.JPEG: re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]"),
@@ -46,9 +48,9 @@ def read_jpeg(frame: bytes) -> Codestream:
     found: Codestream | None = None
     lines: int | None = None
     is_jfif, has_end = False, True
-    scanned: set[int] = set()
+    coded: dict[int, int] = {}
+    scans: list[tuple[int, int]] = []
     n_markers = 0
-    scan_end: int | None = None
     while (marker := _marker(source)) != _EOI:
         n_markers += 1
         if n_markers > _MAX_MARKERS:
@@ -70,15 +72,29 @@ def read_jpeg(frame: bytes) -> Codestream:
         elif marker == _SOS:
             if found is None:
                 raise CorruptPixelsError("the JPEG stream has a scan before its frame header")
-            scanned.update(segment.take(2)[0] for _ in range(segment.number(1)))
+            for id, coefficients in _coefficients(segment, found.process):
+                coded[id] = coded.get(id, 0) | coefficients
+            begin = source.position
             has_end = _pass_scan(source, frame, found.coding)
-            scan_end = source.position if has_end else len(frame)
+            scans.append((begin, source.position if has_end else len(frame)))
             if not has_end:
                 break
     checked = _checked(found, lines)
-    if not scanned.issuperset(checked.component_ids):
-        raise CorruptPixelsError("the JPEG stream is cut short: a component has no scan")
-    return replace(checked, is_jfif=is_jfif, has_end=has_end, end=scan_end)
+    if any(coded.get(id) != _ALL_COEFFICIENTS for id in checked.component_ids):
+        raise CorruptPixelsError("the JPEG stream is cut short: scans are missing")
+    return replace(checked, is_jfif=is_jfif, has_end=has_end, scans=tuple(scans))
+
+
+def _coefficients(scan_header: Bytes, process: int) -> list[tuple[int, int]]:
+    """The components of a scan, each with a bit for each coefficient of a block that it makes
+    exact: of a progressive stream those of its band, in its last step (ISO 10918-1 G.1.1.1).
+    """
+    ids = [scan_header.take(2)[0] for _ in range(scan_header.number(1))]
+    first, last, steps = (scan_header.number(1) for _ in range(3))
+    exact = _ALL_COEFFICIENTS
+    if process in _PROGRESSIVE:
+        exact = 0 if steps & 0xF else (1 << last + 1) - (1 << first)
+    return [(id, exact) for id in ids]
 
 
 def _marker(source: Bytes) -> int:
