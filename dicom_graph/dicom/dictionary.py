@@ -47,6 +47,11 @@ def is_private_creator(tag: int) -> bool:
     return is_private(tag) and 0x10 <= tag & 0xFFFF <= 0xFF
 
 
+def is_group_length(tag: int) -> bool:
+    """Whether the tag is (gggg,0000), of which private groups have one too (PS3.5 7.2)."""
+    return tag & 0xFFFF == 0
+
+
 def private_block(tag: int) -> int:
     """The tag of the private creator element that reserves this private element's block."""
     return (tag & 0xFFFF0000) | (tag >> 8 & 0xFF)
@@ -106,6 +111,8 @@ def definition(tag: int, private_creator: str, vr: str) -> Definition:
         return Definition(tag, "", vr, *_standard_names(tag))
     if is_private_creator(tag):
         return Definition(tag, "", vr, "", "Private Creator")
+    if is_group_length(tag):
+        return Definition(tag, "", vr, "", "Group Length")
     if not private_creator:
         return Definition(tag, "", vr, "", "Private element without a creator")
     any_block = tag & 0xFFFF00FF
@@ -122,7 +129,7 @@ def _standard_names(tag: int) -> tuple[str, str]:
     try:
         return dictionary_keyword(tag), dictionary_description(tag)
     except KeyError:
-        return "", "Group Length" if tag & 0xFFFF == 0 else "Unknown element"
+        return "", "Group Length" if is_group_length(tag) else "Unknown element"
 
 
 def _private_name(tag: int, private_creator: str) -> str:

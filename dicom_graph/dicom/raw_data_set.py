@@ -9,7 +9,12 @@ from pydicom.datadict import dictionary_VR, private_dictionary_VR
 from pydicom.valuerep import AMBIGUOUS_VR
 
 from dicom_graph.dicom.character_sets import resolve_character_set
-from dicom_graph.dicom.dictionary import is_private, is_private_creator, private_block
+from dicom_graph.dicom.dictionary import (
+    is_group_length,
+    is_private,
+    is_private_creator,
+    private_block,
+)
 from dicom_graph.dicom.values import ALL_VRS, parse_values
 
 UNDEFINED = 0xFFFFFFFF
@@ -110,7 +115,7 @@ class RawDataSet:
 
     def known_vr(self, tag: int) -> str | None:
         """The VR that the data dictionary has for a tag; None where it does not know it."""
-        if not is_private(tag):
+        if not is_private(tag) or is_group_length(tag):
             return _standard_vr(tag)
         if is_private_creator(tag):
             return "LO"
@@ -137,7 +142,7 @@ def _standard_vr(tag: int) -> str | None:
     try:
         vr = str(dictionary_VR(tag))
     except KeyError:
-        return "UL" if tag & 0xFFFF == 0 else None
+        return "UL" if is_group_length(tag) else None
     return vr if vr in ALL_VRS or vr in AMBIGUOUS_VR else None
 
 

@@ -15,7 +15,12 @@ from dicom_graph.dicom.element_head import unknown_vr
 from dicom_graph.dicom.elements import Element, make_element
 from dicom_graph.dicom.packing import unpack
 from dicom_graph.dicom.raw_data_set import RawDataSet, RawElement
-from dicom_graph.dicom.revisions import AMBIGUOUS_TAGS, CHARACTER_SET, TIMEZONE_OFFSET
+from dicom_graph.dicom.revisions import (
+    AMBIGUOUS_TAGS,
+    CHARACTER_SET,
+    PRIVATE_GROUP_LENGTHS,
+    TIMEZONE_OFFSET,
+)
 from dicom_graph.dicom.time_zone import TimeZones, offset_of
 from dicom_graph.dicom.values import BYTES_VRS, NUMBER_FORMATS, Value
 
@@ -148,6 +153,8 @@ class DataSetContext:
             meant, problem = unknown_vr(code if isinstance(code, bytes) else code.encode("latin-1"))
             element = RawElement(stored.tag, meant, len(raw), 0, True, raw)
             return self._data_set.vr_of(element), problem
+        if vr == "UN" and stored.tag in PRIVATE_GROUP_LENGTHS:
+            return self._data_set.vr_of(RawElement(stored.tag, vr, len(raw), 0, True, raw)), problem
         if self._syntax == ImplicitVRLittleEndian and stored.tag in AMBIGUOUS_TAGS:
             return self._data_set.vr_of(RawElement(stored.tag, None, len(raw), 0, True, raw)), None
         return vr, problem

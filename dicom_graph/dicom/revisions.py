@@ -103,6 +103,8 @@ def _ambiguous_tags() -> frozenset[int]:
 
 
 AMBIGUOUS_TAGS = _ambiguous_tags()
+PRIVATE_GROUP_LENGTHS = frozenset(range(0x00010000, 1 << 32, 0x00020000))
+"""(gggg,0000) of odd groups."""
 _LABEL_MAP_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.7"
 WITH_FUNCTIONAL_GROUPS = frozenset(
     {
@@ -148,6 +150,7 @@ READINGS = (
     Reading(
         2, "fields from functional groups", sop_classes=WITH_FUNCTIONAL_GROUPS, fields=True
     ),
+    Reading(3, "lengths of private groups", tags=PRIVATE_GROUP_LENGTHS),
 )  # fmt: skip
 """All that was ever read otherwise, in the order of versions."""
 VERSION = max(reading.version for reading in READINGS)

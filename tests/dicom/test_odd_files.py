@@ -324,6 +324,25 @@ def test_bytes_without_a_vr_have_that_of_dcmtk(tmp_path: Path) -> None:
         assert find(instance, tag).definition.vr == ("OW" if vr == "ox" else vr)
 
 
+@needs_dcmtk
+@pytest.mark.parametrize("encoding", [IMPLICIT, EXPLICIT])
+def test_the_length_of_a_private_group_is_a_number(tmp_path: Path, encoding: Encoding) -> None:
+    """PS3.5 7.2 knows (gggg,0000) of all groups, here without a VR, or unknown, and in an item."""
+    vr = "" if encoding is IMPLICIT else "UN"
+    group = encoding.element(0x00090000, vr, b"\x0c\0\0\0") + encoding.element(
+        0x00090010, "LO", b"ACME"
+    )
+    sequence = encoding.element(0x00081140, "SQ", encoding.item(group))
+    path = write(tmp_path / "f.dcm", encoding.syntax, encoding.identity() + sequence + group)
+    said = subprocess.run(["dcmdump", "-q", str(path)], capture_output=True, check=True, text=True)
+    assert len(re.findall(r"\(0009,0000\) U[LN] .*12|\(0009,0000\) UN 0c", said.stdout)) == 2
+    instance = read(path)
+    ((inner, _),) = find(instance, 0x00081140).items or ()
+    for element in (find(instance, 0x00090000), inner):
+        assert element.definition[1:] == ("", "UL", "", "Group Length")
+        assert element.values[0].number == 12
+
+
 @pytest.mark.parametrize(("signed", "vr", "number"), [(0, "US", 65535), (1, "SS", -1)])
 def test_a_number_without_a_vr_is_signed_as_pixels_are(
     tmp_path: Path, signed: int, vr: str, number: int
