@@ -31,11 +31,14 @@ from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.read import Store
 from dicom_graph.web.app import create_app
 from dicom_graph.web.server import make_server
-from tests.commands import COMMAND, Run
+from tests.commands import Run
+from tests.support.bytecode import keep_compiled_modules
+from tests.support.forked_commands import ForkedCommands
 from tests.support.memory import folder_in_memory
 from tests.support.postgres import postgres_database, private_postgres, shared_template
 
 DATABASES = ("sqlite", "postgresql")
+keep_compiled_modules()
 if (_in_memory := folder_in_memory()) is not None:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", _in_memory)  # Where `tmp_path` lies.
 
@@ -274,15 +277,20 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return kept | {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "temporary")}
 
 
+@pytest.fixture(scope="session")
+def forked_commands() -> Iterator[ForkedCommands]:
+    """What `run` starts commands with."""
+    commands = ForkedCommands()
+    yield commands
+    commands.close()
+
+
 @pytest.fixture
-def run(environment: dict[str, str], tmp_path: Path) -> Run:
+def run(environment: dict[str, str], tmp_path: Path, forked_commands: ForkedCommands) -> Run:
     """Run `dicom-graph` with arguments; settings as keywords."""
 
     def run(*arguments: str | Path, **settings: str) -> subprocess.CompletedProcess[str]:
         given = {f"DICOM_GRAPH_{name.upper()}": value for name, value in settings.items()}
-        return subprocess.run(
-            [*COMMAND, *map(str, arguments)], env=environment | given, cwd=tmp_path, text=True,
-            capture_output=True, check=False, timeout=60,
-        )  # fmt: skip
+        return forked_commands.run([*map(str, arguments)], environment | given, tmp_path)
 
     return run

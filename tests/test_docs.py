@@ -29,6 +29,7 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobRequest
 from dicom_graph.store.migrate import upgrade
+from tests.commands import Run
 from tests.conftest import Server, running_server
 from tests.data import SHARED, needs_shared
 
@@ -198,18 +199,14 @@ def test_there_are_python_examples() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", commands("dicom-graph import"))
-def test_import_commands(demo: Demo, tmp_path: Path, command: str) -> None:
+def test_import_commands(run: Run, demo: Demo, tmp_path: Path, command: str) -> None:
     arguments = shlex.split(demo.fill_in(command))[1:]
     (tmp_path / "store").mkdir()
-    environment = os.environ | {
-        "DICOM_GRAPH_DATABASE_URL": f"sqlite:///{tmp_path}/test.sqlite3",
-        "DICOM_GRAPH_STORAGE_ROOT": str(tmp_path / "store"),
-    }
-    program = "from dicom_graph.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        capture_output=True, text=True, timeout=60, cwd=tmp_path, env=environment,
-    )  # fmt: skip
+    done = run(
+        *arguments,
+        database_url=f"sqlite:///{tmp_path}/test.sqlite3",
+        storage_root=str(tmp_path / "store"),
+    )
     assert done.returncode == 0, done.stderr
     assert re.search(r"\b1 images created|\"created\": 1\b", done.stdout)
 

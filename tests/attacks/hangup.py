@@ -11,8 +11,8 @@ from tests.faults.stopping import drained_by
 
 
 def hangup(ground: Ground) -> str:
-    """Downloads, streams and an import in progress, with one server process and with two."""
-    return drained_by(ground, signal.SIGHUP)
+    """A download, streams and an import under way; one server process (not in short) and two."""
+    return drained_by(ground, signal.SIGHUP, 2)
 
 
 def hangup_of_all(ground: Ground) -> str:

@@ -46,7 +46,7 @@ def _blocks(then: bytes, megabytes: int) -> Iterator[bytes]:
 
 def endless_heads(ground: Ground) -> str:
     """Each kind, by several clients at once: 431, and little memory is taken."""
-    megabytes = _MEGABYTES if ground.clients >= 100 else 10
+    megabytes = _MEGABYTES if ground.is_whole else 10
     with guarded(ground) as site:
         site.ask()
         before = site.resident()

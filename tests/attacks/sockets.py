@@ -51,7 +51,7 @@ def _ask_all(end: socket.socket) -> bytes:
 
 def floods(ground: Ground) -> str:
     """Messages, pings and empty parts without an end, and nobody reads the answers."""
-    megabytes = 40 if ground.clients >= 100 else 4
+    megabytes = 40 if ground.is_whole else 4
     with guarded(ground, stall_seconds=2) as site:
         site.ask()
         before = site.resident()

@@ -15,7 +15,7 @@ _LIMIT = 1 << 30
 
 def _scale(ground: Ground) -> int:
     """How many times smaller server and crowd are than in earnest."""
-    return 1 if ground.clients >= 100 else 4
+    return 1 if ground.is_whole else 4
 
 
 def _stay(site: Site, ground: Ground) -> str:

@@ -26,8 +26,6 @@ from tests.faults.ground import Ground, import_here
 from tests.make import make_series
 
 _GIGABYTE = 1 << 30
-_WHOLE = 100
-"""Clients of the whole form. Times are held in that alone: the suite runs beside others."""
 _SILENT_SECONDS, _CROWDED_SECONDS = 5.0, 10.0
 _KEYWORDS = [
     entry[4] for entry in DicomDictionary.values() if entry[0] in ("LO", "DS") and entry[4]
@@ -162,7 +160,7 @@ def filled(ground: Ground) -> Iterator[Site]:
     tree = ground.folder / "tree"
     texts = {name: f"value {number}" for number, name in enumerate(_TEXTS[:250])}
     for number in range(20):
-        count = 100 if ground.clients >= _WHOLE else 5
+        count = 100 if ground.is_whole else 5
         make_series(tree / f"{number}", count, StudyDescription=f"é{number}", **texts)
     for name, make in DIFFERS.items():
         make(tree / f"{name}.dcm")
@@ -182,10 +180,10 @@ def work(ground: Ground) -> str:
         asked = Asked(site)
         for name in WORK:
             with Health(site) as health:
-                for _ in range(3 if ground.clients >= _WHOLE else 1):
+                for _ in range(3 if ground.is_whole else 1):
                     asked.ask(name)
             longest[name] = health.longest
-            if ground.clients >= _WHOLE:
+            if ground.is_whole:
                 assert health.longest < _SILENT_SECONDS, (name, health.longest)
         site.ask()
         assert site.most < _GIGABYTE
@@ -216,7 +214,7 @@ def everything(ground: Ground) -> str:
                 with suppress(httpx.TimeoutException):
                     site.ask()
         site.ask()
-        if ground.clients >= _WHOLE:
+        if ground.is_whole:
             assert health.longest < _CROWDED_SECONDS, health.longest
         assert site.most < _GIGABYTE, site.most
         return (

@@ -32,6 +32,7 @@ IMPORT = """mutation ($input: ImportPathInput!) {
   importPath(input: $input) { job { id } errors { message code } } }"""
 JOB = """query ($id: ID!) { importJob(id: $id) {
   status error found created updated existing failed failures { path message } } }"""
+_WHOLE = 100
 _CHECKOUT = Path(__file__).resolve().parents[2]
 _COMMAND = [sys.executable, "-c", "from dicom_graph.cli import main; main()"]
 
@@ -101,6 +102,11 @@ class Ground:
     clients: int = 20
     seconds: float = 2.0
     settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_whole(self) -> bool:
+        """Made in earnest. Times are held in that alone: the suite, its short form, has company."""
+        return self.clients >= _WHOLE
 
     @contextmanager
     def database(self, name: str = "database") -> Iterator[str]:
