@@ -331,8 +331,11 @@ def _run_server(settings: Settings, default_query: str | None, listener: socket.
     server = make_server(application, settings)
     # What a disk or mount that hangs holds must not hold the process.
     server.on_shutdown = partial(end_by_force, settings.shutdown_seconds + _LAST_SECONDS)
+    garbage = Garbage()
+    garbage.take_over()
     # The first time just after its start.
-    server.on_quiet = Garbage().settle
+    server.on_quiet = garbage.settle
+    server.on_each_tick = garbage.search
     server.run(sockets=[listener])
 
 

@@ -1,6 +1,5 @@
 """What a request has at hand: the store, its loaders, and the importer."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -8,10 +7,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 import strawberry
-from strawberry.dataloader import DataLoader
 
 from dicom_graph.access.principal import Principal
 from dicom_graph.graph.limits.prepared import PreparedDocument
+from dicom_graph.graph.loading import Loader
 from dicom_graph.imaging.service import Imaging
 from dicom_graph.services import Services
 from dicom_graph.store.read import (
@@ -24,46 +23,12 @@ from dicom_graph.store.read import (
     Store,
 )
 from dicom_graph.store.read.groups import GroupKey, GroupPage, GroupRequest
-from dicom_graph.store.work import PendingAnswers, Work, current_work
+from dicom_graph.store.work import PendingAnswers, current_work
 from dicom_graph.subjects import Resolver, SubjectPatient, subjects_of
 
 DEFAULT_MEMORY = 256 << 20
 Key = TypeVar("Key")
 Value = TypeVar("Value")
-
-
-class _Dispatching:
-    """The event loop as loaders use it: they send what they have once nothing more is coming."""
-
-    def __init__(self, work: Work) -> None:
-        self._work = work
-
-    def create_future(self) -> asyncio.Future[Any]:
-        """A future of the loop that runs."""
-        return asyncio.get_running_loop().create_future()
-
-    def call_soon(self, call: Callable[[], object]) -> None:
-        """Call once the operation has come as far as it does without them."""
-        self._work.when_quiet(call)
-
-
-class _Loader(DataLoader[Any, Any]):
-    """Whoever waited for it goes on in a turn of the event loop that has time for it."""
-
-    def __init__(self, load: Any, work: Work, **options: Any) -> None:
-        loop: Any = _Dispatching(work)
-        super().__init__(load, loop=loop, **options)
-        self._work = work
-
-    def load(self, key: Any) -> Awaitable[Any]:
-        """What there is of a key."""
-        return self._in_turn(super().load(key))
-
-    async def _in_turn(self, loading: Awaitable[Any]) -> Any:
-        loaded = await loading
-        if self._work.is_over():
-            await self._work.next_turn()
-        return loaded
 
 
 @dataclass(slots=True)
@@ -76,7 +41,7 @@ class Loaders:
 
     store: Store
     made_elements: dict[int, Any] = field(default_factory=dict)
-    _made: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict)
+    _made: dict[Any, Loader[Any, Any]] = field(default_factory=dict)
 
     def forget(self) -> None:
         """After a mutation: what was loaded before it may be stale."""
@@ -84,7 +49,7 @@ class Loaders:
 
     def pages(
         self, relation: str, request: PageRequest, wanted: Condition | None = None
-    ) -> DataLoader[Parent, Page]:
+    ) -> Loader[Parent, Page]:
         """Pages of a relation."""
 
         async def load(parents: list[Parent]) -> Sequence[Page]:
@@ -93,7 +58,7 @@ class Loaders:
 
         return self._loader(("pages", relation, request, wanted), load)
 
-    def counts(self, relation: str, wanted: Condition | None = None) -> DataLoader[Parent, int]:
+    def counts(self, relation: str, wanted: Condition | None = None) -> Loader[Parent, int]:
         """Lengths of a relation."""
 
         async def load(parents: list[Parent]) -> Sequence[int]:
@@ -104,7 +69,7 @@ class Loaders:
 
     def statistics(
         self, entity: str, relation: str | None, name: str, wanted: Condition | None
-    ) -> DataLoader[Parent | None, Statistics]:
+    ) -> Loader[Parent | None, Statistics]:
         """Statistics of a field over lists."""
 
         async def load(parents: list[Parent | None]) -> Sequence[Statistics]:
@@ -115,7 +80,7 @@ class Loaders:
 
     def groups(
         self, entity: str, relation: str | None, request: GroupRequest, wanted: Condition | None
-    ) -> DataLoader[Parent | None, GroupPage]:
+    ) -> Loader[Parent | None, GroupPage]:
         """Pages of groups of lists."""
 
         async def load(parents: list[Parent | None]) -> Sequence[GroupPage]:
@@ -131,7 +96,7 @@ class Loaders:
         keys: tuple[GroupKey, ...],
         of: GroupKey,
         wanted: Condition | None,
-    ) -> DataLoader[Parent | None, dict[tuple[Any, ...], Statistics]]:
+    ) -> Loader[Parent | None, dict[tuple[Any, ...], Statistics]]:
         """Statistics of a value in the groups of lists."""
 
         async def load(parents: list[Parent | None]) -> Sequence[dict[tuple[Any, ...], Statistics]]:
@@ -142,7 +107,7 @@ class Loaders:
 
     def bounds(
         self, entity: str, relation: str | None, key: GroupKey, wanted: Condition | None
-    ) -> DataLoader[Parent | None, tuple[Any, Any]]:
+    ) -> Loader[Parent | None, tuple[Any, Any]]:
         """The bounds of a number over all lists together, the same for each."""
 
         async def load(parents: list[Parent | None]) -> Sequence[tuple[Any, Any]]:
@@ -151,70 +116,70 @@ class Loaders:
 
         return self._loader(("bounds", entity, relation, key, wanted), load)
 
-    def entity(self, name: str) -> DataLoader[int, Any]:
+    def entity(self, name: str) -> Loader[int, Any]:
         """Entities by id; None where there is none."""
         return self._by_key(("entity", name), lambda ids: self.store.by_ids(name, ids))
 
-    def entity_by_uid(self, name: str) -> DataLoader[str, Any]:
+    def entity_by_uid(self, name: str) -> Loader[str, Any]:
         """Entities by uid; None where there is none."""
         return self._by_key(("uid", name), lambda uids: self.store.by_uids(name, uids))
 
     @property
-    def header(self) -> DataLoader[int, Any]:
+    def header(self) -> Loader[int, Any]:
         """Headers by id."""
         return self._by_key("header", self.store.headers)
 
     @property
-    def header_of_image(self) -> DataLoader[int, Any]:
+    def header_of_image(self) -> Loader[int, Any]:
         """Headers by image."""
         return self._by_key("header_of_image", self.store.headers_of_images)
 
     @property
-    def element(self) -> DataLoader[int, Any]:
+    def element(self) -> Loader[int, Any]:
         """Elements by id."""
         return self._by_key("element", self.store.elements)
 
     @property
-    def items(self) -> DataLoader[int, Any]:
+    def items(self) -> Loader[int, Any]:
         """Items of sequence elements; None where there are none."""
         return self._by_key("items", self.store.items)
 
     @property
-    def files(self) -> DataLoader[int, Any]:
+    def files(self) -> Loader[int, Any]:
         """Files of images."""
         return self._by_key("files", self.store.files)
 
     @property
-    def files_of_series(self) -> DataLoader[int, Any]:
+    def files_of_series(self) -> Loader[int, Any]:
         """The paths of all files of series."""
         return self._by_key("files_of_series", self.store.files_of_series)
 
     @property
-    def series_contents(self) -> DataLoader[int, Any]:
+    def series_contents(self) -> Loader[int, Any]:
         """What the headers of series have in common."""
         return self._by_key("series_contents", self.store.series_contents)
 
     @property
-    def definition(self) -> DataLoader[int, Any]:
+    def definition(self) -> Loader[int, Any]:
         """Definitions by id."""
         return self._by_key("definition", self.store.definitions)
 
     @property
-    def tree(self) -> DataLoader[Any, Any]:
+    def tree(self) -> Loader[Any, Any]:
         """All elements of headers (rows) with the nested ones."""
-        return self._loader("tree", self.store.trees, cache_key_fn=lambda header: header.id)
+        return self._loader("tree", self.store.trees, name_of=lambda header: header.id)
 
     @property
-    def failures(self) -> DataLoader[int, Any]:
+    def failures(self) -> Loader[int, Any]:
         """Failures of import jobs."""
         return self._by_key("failures", self.store.failures)
 
     @property
-    def skipped_files(self) -> DataLoader[int, Any]:
+    def skipped_files(self) -> Loader[int, Any]:
         """What import jobs skipped."""
         return self._by_key("skipped", partial(self.store.failures, skipped=True))
 
-    def subject(self, resolver: Resolver) -> DataLoader[Any, str | None]:
+    def subject(self, resolver: Resolver) -> Loader[Any, str | None]:
         """Research subjects of patients."""
 
         async def load(patients: list[SubjectPatient]) -> Sequence[str | None]:
@@ -223,40 +188,40 @@ class Loaders:
         return self._loader("subject", load)
 
     @property
-    def retries(self) -> DataLoader[int, Any]:
+    def retries(self) -> Loader[int, Any]:
         """Jobs that read again what import jobs failed on."""
         return self._by_key("retries", self.store.retries)
 
     def each(
         self, name: str, find_all: Callable[[Sequence[Any]], Awaitable[Any]], key: Any
-    ) -> DataLoader[Any, Any]:
+    ) -> Loader[Any, Any]:
         """Something found for each of many; what is an exception is raised for its one alone."""
 
         async def load(entities: list[Any]) -> Sequence[Any]:
             found: Sequence[Any] = await find_all(entities)
             return found
 
-        return self._loader(name, load, cache_key_fn=key)
+        return self._loader(name, load, name_of=key)
 
-    def elements_of(self, query: ElementQuery) -> DataLoader[Any, Any]:
+    def elements_of(self, query: ElementQuery) -> Loader[Any, Any]:
         """The elements of headers (rows) that a query asks for."""
 
         async def load(headers: list[Any]) -> Sequence[Any]:
             return await self.store.elements_of(headers, query)
 
-        return self._loader(("elements_of", query), load, cache_key_fn=lambda header: header.id)
+        return self._loader(("elements_of", query), load, name_of=lambda header: header.id)
 
-    def _by_key(self, name: Any, find: Callable[[list[Any]], Any]) -> DataLoader[Any, Any]:
+    def _by_key(self, name: Any, find: Callable[[list[Any]], Any]) -> Loader[Any, Any]:
         async def load(keys: list[Any]) -> Sequence[Any]:
             found = await find(keys)
             return [found.get(key) for key in keys]
 
         return self._loader(name, load)
 
-    def _loader(self, name: Any, load: Any, **options: Any) -> DataLoader[Any, Any]:
+    def _loader(self, name: Any, load: Any, **options: Any) -> Loader[Any, Any]:
         loader = self._made.get(name)
         if loader is None:
-            loader = self._made[name] = _Loader(load, current_work(), **options)
+            loader = self._made[name] = Loader(load, current_work(), **options)
         return loader
 
 

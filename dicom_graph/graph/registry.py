@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from strawberry.dataloader import DataLoader
-
 from dicom_graph.dicom.entities import IMAGE, PATIENT, SERIES, STUDY, Description
 from dicom_graph.graph.context import Loaders
 from dicom_graph.graph.inputs.audit import AuditEntryFilter
@@ -34,6 +32,7 @@ from dicom_graph.graph.inputs.orders import (
     StudyOrder,
 )
 from dicom_graph.graph.inputs.search import search_condition
+from dicom_graph.graph.loading import Loader
 from dicom_graph.store.read import Condition
 from dicom_graph.store.read.conditions import And
 
@@ -58,7 +57,7 @@ class Entity:
     order: Any = None
     condition: Callable[[Any], Condition | None] = condition_of
     described: Description | None = None
-    loader: Callable[[Loaders], DataLoader[int, Any]] | None = None
+    loader: Callable[[Loaders], Loader[int, Any]] | None = None
     by_id_only: bool = False
     searched_with: tuple[str, ...] = ()
     guarded_as: str | None = None
@@ -74,7 +73,7 @@ class Entity:
         module, _, name = self.path.rpartition(".")
         return getattr(import_module(module), name)
 
-    def rows(self, loaders: Loaders) -> DataLoader[int, Any]:
+    def rows(self, loaders: Loaders) -> Loader[int, Any]:
         """What loads its rows by id."""
         return self.loader(loaders) if self.loader is not None else loaders.entity(self.name)
 

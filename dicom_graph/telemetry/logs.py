@@ -59,9 +59,15 @@ class TextFormatter(logging.Formatter):
         return f"{first} [{request}]{newline}{rest}"
 
 
-def _has_no_path(record: logging.LogRecord) -> bool:
-    """uvicorn tells of each WebSocket by its path, at INFO."""
-    return '"WebSocket %s"' not in str(record.msg)
+_OF_WEBSOCKETS = ("connection open", "connection closed")
+
+
+def _is_own(record: logging.LogRecord) -> bool:
+    """uvicorn tells of each WebSocket three times, at INFO, once by its path; so does
+    `dicom_graph.access`, without.
+    """
+    message = str(record.msg)
+    return '"WebSocket %s"' not in message and message not in _OF_WEBSOCKETS
 
 
 def configure(level: str, form: str) -> None:
@@ -69,6 +75,6 @@ def configure(level: str, form: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     logging.basicConfig(level=level, handlers=[handler])
-    logging.getLogger("uvicorn.error").addFilter(_has_no_path)
+    logging.getLogger("uvicorn.error").addFilter(_is_own)
     for name, least in _QUIET.items():
         logging.getLogger(name).setLevel(least)

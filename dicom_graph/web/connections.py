@@ -35,6 +35,11 @@ class Connection:
         self.is_user = False
         self.idle()
 
+    @property
+    def holder(self) -> str:
+        """The client, as it is counted: an address, or the network that shares one."""
+        return self._place.holder
+
     def idle(self) -> None:
         """No request is under way."""
         self._place.work()

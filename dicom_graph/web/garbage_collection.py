@@ -3,6 +3,10 @@
 Python looks through all objects whenever there are a quarter more than the last time, which holds
 the event loop for 0.1 s for each 100,000 of them. The schema alone has 200,000. What is there in a
 quiet moment is left out of all later searches (`gc.freeze`), and looked through again in another.
+
+Where many large answers are in the making there is no such moment, and Python would look through
+all of them every second, for half of it. A server does that itself, a sixth of its time at most.
+Young objects, which most garbage is made of, are looked at by Python as ever.
 """
 
 import gc
@@ -10,6 +14,10 @@ import time
 from collections.abc import Callable
 
 _THOROUGH_SECONDS = 600.0
+_SHARE = 1 / 5
+_MIDDLE_SEARCHES = 10
+"""Searches of the middle generation after which Python would look through all objects."""
+_NEVER = 1 << 30
 
 
 class Garbage:
@@ -17,7 +25,21 @@ class Garbage:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._next_thorough = clock()
+        self._next_thorough = self._next_search = clock()
+
+    def take_over(self) -> None:
+        """Python itself looks through young objects only from now on."""
+        young, middle, _ = gc.get_threshold()
+        gc.set_threshold(young, middle, _NEVER)
+
+    def search(self) -> None:
+        """Look through all objects where that is due, as often as the time that it takes allows."""
+        began = self._clock()
+        if gc.get_count()[2] < _MIDDLE_SEARCHES or began < self._next_search:
+            return
+        gc.collect()
+        ended = self._clock()
+        self._next_search = ended + (ended - began) / _SHARE
 
     def settle(self) -> None:
         """Leave out what is there now; nothing is done where little is new since the last time."""

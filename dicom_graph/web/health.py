@@ -7,6 +7,9 @@ from dicom_graph.error_codes import ErrorCode
 from dicom_graph.store.readiness import Readiness
 from dicom_graph.web.errors import ErrorResponse
 
+ALWAYS_ANSWERED = frozenset({"/healthz", "/readyz"})
+"""Paths that are answered whatever else there is to do."""
+
 
 async def healthz(request: Request) -> JSONResponse:
     """200 as long as the process answers at all."""

@@ -7,18 +7,22 @@ import asyncio
 import json
 from asyncio import TimerHandle
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import cast
 
 import httptools
 from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.web.connections import CONNECTION, Connection, Connections
 from dicom_graph.web.heads import HeadSizeCounter, RequestRefused
+from dicom_graph.web.health import ALWAYS_ANSWERED
 from dicom_graph.web.incoming import IncomingMemory
 from dicom_graph.web.stalling import StallDetection, StallTimeout
+from dicom_graph.web.starting import StartQueue
 from dicom_graph.web.websocket import MAX_FIELDS, MAX_LINE, LimitedWebSocketProtocol
 
 _MAX_PIPELINED = 8
@@ -49,10 +53,13 @@ class LimitedHttpProtocol(StallDetection, HttpToolsProtocol):
     incoming = IncomingMemory(128 << 20)
     register = Connections(4096)
     is_known: Callable[[Scope], bool] = staticmethod(lambda scope: False)
+    starting = StartQueue()
     _connection: Connection | None = None
     _timer: TimerHandle | None = None
     _refused: RequestRefused | None = None
     _is_deaf = False
+    _early: bytearray | None = None
+    """What came after the head of a WebSocket that has not begun yet."""
     _lingers_for = _LINGER_BYTES
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -81,6 +88,11 @@ class LimitedHttpProtocol(StallDetection, HttpToolsProtocol):
         """Look at it piece by piece, so that nothing too large gets into the parser."""
         if self._is_deaf:
             self._drop(data)
+            return
+        if self._early is not None:
+            self._early += data
+            if len(self._early) > self.max_head_bytes:
+                self.transport.abort()
             return
         self._unset_keepalive_if_required()
         rest = memoryview(data)
@@ -157,6 +169,21 @@ class LimitedHttpProtocol(StallDetection, HttpToolsProtocol):
             self._unset_keepalive_if_required()
             self._tell(self._refused)
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """Begin to answer a request; a stranger's, where there are many, in a later round."""
+        begin = partial(super()._start_asgi_task, cycle, app)
+        if cycle.scope["path"] in ALWAYS_ANSWERED:
+            begin()
+        else:
+            self._begin(begin)
+
+    def _begin(self, begin: Callable[[], None]) -> None:
+        assert self._connection is not None
+        if self._connection.is_user:
+            begin()
+        else:
+            self.starting.add(self._connection.holder, begin, self.transport.is_closing)
+
     def handle_websocket_upgrade(self) -> None:
         """From here on another protocol has the connection."""
         lines = [len(name) + len(value) + 4 for name, value in self.headers]
@@ -191,13 +218,20 @@ class LimitedHttpProtocol(StallDetection, HttpToolsProtocol):
         elif not self._is_free:
             self._refuse(RequestRefused(HTTPStatus.BAD_REQUEST, "another request is under way"))
         else:
-            try:
-                self.handle_websocket_upgrade()
-            except RequestRefused as refused:
-                self._refuse(refused)
-                return
-            if rest and not self.transport.is_closing():
-                cast(asyncio.Protocol, self.transport.get_protocol()).data_received(rest)
+            self._stop_timer()
+            self._early = bytearray(rest)
+            self._begin(self._open_websocket)
+
+    def _open_websocket(self) -> None:
+        assert self._early is not None
+        rest, self._early = bytes(self._early), None
+        try:
+            self.handle_websocket_upgrade()
+        except RequestRefused as refused:
+            self._refuse(refused)
+            return
+        if rest and not self.transport.is_closing():
+            cast(asyncio.Protocol, self.transport.get_protocol()).data_received(rest)
 
     def _refuse(self, refused: RequestRefused) -> None:
         """Answer, after all that came before, and take nothing more."""

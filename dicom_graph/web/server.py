@@ -16,10 +16,11 @@ from dicom_graph.settings import Settings
 from dicom_graph.signals import ending_signals
 from dicom_graph.web.connections import Connections
 from dicom_graph.web.protocol import LimitedHttpProtocol
+from dicom_graph.web.starting import StartQueue
 from dicom_graph.web.websocket import LimitedWebSocketProtocol
 
 _TICKS = 600
-_TAKEN_IN_ONE_ROUND = 32
+_TAKEN_IN_ONE_ROUND = 128
 """New connections in a round of the event loop. libuv takes one for each descriptor that listens,
 and a round may take long: whoever comes after a crowd would wait for as many rounds.
 """
@@ -42,6 +43,7 @@ class Server(uvicorn.Server):
         self._is_quiet = is_quiet
         self.on_shutdown: Callable[[], None] = lambda: None
         self.on_quiet: Callable[[], None] = lambda: None
+        self.on_each_tick: Callable[[], None] = lambda: None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen with many descriptors, so that many connections are taken at once."""
@@ -66,6 +68,7 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Called ten times a second; once in a minute it tells where no request is under way."""
+        self.on_each_tick()
         if counter % _TICKS == 0 and self._is_quiet():
             self.on_quiet()
         return await super().on_tick(counter)
@@ -91,6 +94,7 @@ def make_server(application: Starlette, settings: Settings) -> Server:
         "head_seconds": settings.request_seconds,
         "max_head_bytes": settings.max_head_bytes,
         "is_known": staticmethod(application.state.admission.is_known),
+        "starting": StartQueue(),
     }
     config = uvicorn.Config(
         application,

@@ -64,6 +64,11 @@ class LimitedWebSocketProtocol(StallDetection, WebSocketsSansIOProtocol):
         self._held += data
         self._look()
 
+    async def run_asgi(self) -> None:
+        """Answer, unless the client is gone already."""
+        if not self.disconnected:
+            await super().run_asgi()
+
     async def receive(self) -> Any:
         """The next message."""
         message = await self.queue.get()

@@ -26,7 +26,7 @@ from tests.faults.ground import Ground, import_here
 from tests.make import make_series
 
 _GIGABYTE = 1 << 30
-_SILENT_SECONDS, _CROWDED_SECONDS = 5.0, 10.0
+_SILENT_SECONDS, _CROWDED_SECONDS = 2.0, 2.0
 _KEYWORDS = [
     entry[4] for entry in DicomDictionary.values() if entry[0] in ("LO", "DS") and entry[4]
 ]

@@ -51,6 +51,8 @@ from dicom_graph.store.work import Work
 _OF_PAGE = frozenset({"nodes", "edges", "pageInfo"})
 _OBJECT, _FIELD = 300, 50
 """About the bytes of memory of an object of an answer, and of each of its fields."""
+_AT_ONCE = 200
+"""Objects whose field graphql-core answers at the same time: each is a task, a path and more."""
 
 
 class Read(NamedTuple):
@@ -426,6 +428,20 @@ class Levels:
         paths: Sequence[Path],
     ) -> list[Any]:
         """A field of each object, as graphql-core answers it."""
+        found: list[Any] = []
+        for start in range(0, len(objects), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            found += await self._some(type_, name, details, objects[part], paths[part])
+        return found
+
+    async def _some(
+        self,
+        type_: GraphQLObjectType,
+        name: str,
+        details: FieldDetailsList,
+        objects: Sequence[Any],
+        paths: Sequence[Path],
+    ) -> list[Any]:
         found: list[Any] = []
         awaited: dict[int, Awaitable[Any]] = {}
         executor = self._executor

@@ -10,6 +10,8 @@ import uuid
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
+from uvicorn.protocols.utils import ClientDisconnected
 
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.store.sql.dialect import describe_error
@@ -45,7 +47,7 @@ class UnexpectedErrorMiddleware:
                 raise
             if not has_begun:
                 await _unavailable("the server is being stopped")(scope, receive, send)
-        except ClientDisconnect:
+        except (ClientDisconnect, ClientDisconnected, WebSocketDisconnect):
             return
         except Exception as error:
             problem = unavailable_message(error)

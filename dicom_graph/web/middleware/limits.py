@@ -9,12 +9,12 @@ from dicom_graph.access.principal import NOBODY
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.web.admission import TICKET, Admission, Kind, Ticket
 from dicom_graph.web.errors import ErrorResponse
+from dicom_graph.web.health import ALWAYS_ANSWERED
 from dicom_graph.web.incoming import IncomingMemory
 
 _TRY_AGAIN_LATER = 1013
 _STRANGERS_BYTES = 16_384
 _PIECE = 1 << 18
-_ALWAYS_ANSWERED = frozenset({"/healthz", "/readyz"})
 
 
 class ConcurrencyLimitMiddleware:
@@ -28,7 +28,7 @@ class ConcurrencyLimitMiddleware:
         self._admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket") or scope["path"] in _ALWAYS_ANSWERED:
+        if scope["type"] not in ("http", "websocket") or scope["path"] in ALWAYS_ANSWERED:
             await self._app(scope, receive, send)
             return
         cancel = asyncio.timeout(None)
