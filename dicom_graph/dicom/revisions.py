@@ -25,9 +25,11 @@ from pydicom.uid import (
     LegacyConvertedEnhancedCTImageStorage,
     LegacyConvertedEnhancedMRImageStorage,
     LegacyConvertedEnhancedPETImageStorage,
+    MRImageStorage,
     MRSpectroscopyStorage,
     OphthalmicTomographyImageStorage,
     ParametricMapStorage,
+    PositronEmissionTomographyImageStorage,
     SegmentationStorage,
     VLWholeSlideMicroscopyImageStorage,
     XRay3DAngiographicImageStorage,
@@ -149,6 +151,11 @@ READINGS = (
     Reading(1, "values of more than 4 MiB", vrs=ALL_VRS - {"SQ"}, longer_than=_LONGEST_HELD),
     Reading(
         2, "fields from functional groups", sop_classes=WITH_FUNCTIONAL_GROUPS, fields=True
+    ),
+    Reading(
+        3, "what series are for",
+        sop_classes=frozenset({MRImageStorage, PositronEmissionTomographyImageStorage}),
+        fields=True,
     ),
     Reading(3, "lengths of private groups", tags=PRIVATE_GROUP_LENGTHS),
 )  # fmt: skip

@@ -7,7 +7,7 @@ import strawberry
 from strawberry import UNSET
 
 from dicom_graph.dicom.entities import Description
-from dicom_graph.graph.enums.sequence_type import ENUMS
+from dicom_graph.graph.enums.choices import ENUMS
 from dicom_graph.graph.inputs.clauses import input_class
 from dicom_graph.store.tables.archive import ROW_ATTRIBUTES
 

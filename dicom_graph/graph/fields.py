@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import strawberry
 
+from dicom_graph.dicom.entities import Description
 from dicom_graph.graph import together
 from dicom_graph.graph.connection import (
     After,
@@ -17,6 +18,7 @@ from dicom_graph.graph.connection import (
     page_request,
 )
 from dicom_graph.graph.context import Info
+from dicom_graph.graph.enums.choices import ENUMS
 from dicom_graph.graph.inputs.field_names import camel_case
 from dicom_graph.graph.inputs.orders import order_of
 from dicom_graph.graph.listing import Listing
@@ -129,6 +131,16 @@ def columns(row: Any, names: tuple[str, ...]) -> dict[str, Any]:
     """The named columns of a row."""
     mapping = row._mapping
     return {name: mapping[name] for name in names}
+
+
+def codes(row: Any, described: Description) -> dict[str, Any]:
+    """The columns of a row whose values are choices, as the schema's enums."""
+    mapping = row._mapping
+    return {
+        each.name: ENUMS[each.choices](value) if (value := mapping[each.name]) else None
+        for each in described.attributes
+        if each.choices is not None
+    }
 
 
 def edited_fields(row: Any) -> list[str]:

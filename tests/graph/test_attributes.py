@@ -76,6 +76,7 @@ def header(number: int) -> Dataset:
             if keyword in IDENTITIES:
                 setattr(made, keyword, value_of(keyword, number, several))
             elif number < N_FILES - 1:
+                made.ImageType = ["ORIGINAL", "PRIMARY", "MPM"[number]]
                 found = GIVEN.get(keyword)
                 setattr(
                     made, keyword, found[number] if found else value_of(keyword, number, several)
@@ -110,12 +111,44 @@ def part(name: str) -> Callable[[Dataset], str | None]:
     return lambda header: getattr(header.get("PatientName"), name, None) or None
 
 
+TIMES = ["ScanningSequence", "EchoTime", "RepetitionTime"]
+WEIGHTS = {
+    "SE\\IR": ("T1w", "T1", "MAGNITUDE", TIMES),
+    "SE": ("T1w", "T1", "PHASE", TIMES),
+    "GR": ("PDw", "PROTON_DENSITY", "MAGNITUDE", [*TIMES, "FlipAngle", "MagneticFieldStrength"]),
+}
+"""A spin echo of short times is weighted by T1; the gradient echo, of 2.5 ms and 2.5 degrees at
+2.5 T, whose Ernst angle is 3.8 degrees, by proton density.
+"""
+PURPOSES: dict[str, dict[str, Any]] = {
+    codes: {
+        "acquisition_contrast": contrast, "acquisition_contrast_confidence": "MEDIUM",
+        "acquisition_contrast_evidence": evidence, "complex_component": component,
+        "complex_component_confidence": "HIGH", "complex_component_evidence": ["ImageType"],
+        "bids_datatype": "anat", "bids_suffix": suffix, "bids_confidence": "MEDIUM",
+        "bids_evidence": evidence,
+    }
+    for codes, (suffix, contrast, component, evidence) in WEIGHTS.items()
+}  # fmt: skip
+PURPOSES[""] = {"bids_evidence": ["Modality"]}
+
+
+def purpose(name: str) -> Callable[[Dataset], Any]:
+    """What a series is for, by its codes."""
+    return lambda header: PURPOSES[_codes(header)].get(name)
+
+
 def numbers(keyword: str) -> Callable[[Dataset], list[float] | None]:
     """The numbers of an element of an image of one frame."""
     return lambda header: [float(header[keyword].value)] if keyword in header else None
 
 
 DERIVED: dict[str, Callable[[Dataset], Any]] = {
+    **{
+        each.name: purpose(each.name)
+        for each in DESCRIBED["series"].attributes
+        if each.group == "Purpose"
+    },
     "echo_times": numbers("EchoTime"),
     "inversion_times": numbers("InversionTime"),
     "repetition_times": numbers("RepetitionTime"),

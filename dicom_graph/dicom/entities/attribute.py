@@ -20,7 +20,7 @@ from pydicom.datadict import dictionary_description
 
 from dicom_graph.dicom.dictionary import format_tag, keyword_tag
 from dicom_graph.dicom.entities import values
-from dicom_graph.dicom.entities.frames import Elements, Place, has_frames, place, with_frames
+from dicom_graph.dicom.frame_elements import Elements, Place, has_frames, place, with_frames
 
 Check = Callable[[Any], Any]
 """The value that an edit sets, of the one that is given. Raises `checks.BadValue`."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from dicom_graph.dicom.entities import checks, values
 from dicom_graph.dicom.entities.attribute import Attribute, describe
-from dicom_graph.dicom.entities.frames import Elements
+from dicom_graph.dicom.frame_elements import Elements
 
 FORMAT_TABLE = "image_format"
 """Where SOP class and transfer syntax are kept: few pairs in a whole archive."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from dicom_graph.dicom.entities import checks, values
 from dicom_graph.dicom.entities.attribute import Attribute, describe
-from dicom_graph.dicom.entities.frames import Elements
+from dicom_graph.dicom.frame_elements import Elements
 from dicom_graph.dicom.person_names import split_name
 
 _IN_FILE = "as in the file, its parts separated by ^"

@@ -9,7 +9,6 @@ from pydicom._dicom_dict import DicomDictionary
 from dicom_graph.dicom.confidentiality import is_kept
 from dicom_graph.dicom.elements import Changes, Element, Item
 from dicom_graph.dicom.entities import patient, series, study
-from dicom_graph.dicom.entities.frames import Elements, has_frames
 from dicom_graph.dicom.entities.image import (
     IMAGE,
     PLACES,
@@ -21,6 +20,7 @@ from dicom_graph.dicom.entities.image import (
 from dicom_graph.dicom.entities.patient import PatientFields, read_patient
 from dicom_graph.dicom.entities.series import SeriesFields, read_series
 from dicom_graph.dicom.entities.study import StudyFields, read_study
+from dicom_graph.dicom.frame_elements import Elements, has_frames
 from dicom_graph.dicom.plausible import most_values
 
 T = TypeVar("T")

@@ -4,6 +4,7 @@ MR Image (C.8.3.1) modules of PS3.3.
 
 import datetime as dt
 from dataclasses import dataclass
+from enum import Enum
 from typing import Annotated, Any
 
 from pydicom.datadict import tag_for_keyword
@@ -19,7 +20,14 @@ from dicom_graph.dicom.csa_paths import CsaPathError, csa_value
 from dicom_graph.dicom.elements import Element
 from dicom_graph.dicom.entities import checks, values
 from dicom_graph.dicom.entities.attribute import UNITS, Attribute, describe
-from dicom_graph.dicom.entities.frames import PER_FRAME, SHARED, Elements, Frames, has_frames
+from dicom_graph.dicom.frame_elements import PER_FRAME, SHARED, Elements, Frames, has_frames
+from dicom_graph.dicom.mr import (
+    Confidence,
+    Facts,
+    acquisition_contrast,
+    bids_label,
+    complex_component,
+)
 from dicom_graph.dicom.packing import unpack
 from dicom_graph.dicom.sequence_type import (
     SequenceType,
@@ -53,6 +61,11 @@ def _of_frames(keyword: str, unit: str) -> Attribute:
     """All that the frames have of a number."""
     about = f"{keyword} of all frames, in {UNITS.get(unit, unit)}, each value once, the least first"
     return Attribute(about=about, unit=unit, derived=True, shown=True)
+
+
+def _told(about: str, choices: type[Enum] | None = None) -> Attribute:
+    """What a header says of a series in several elements together."""
+    return Attribute(about=about, derived=True, shown=True, choices=choices, group="Purpose")
 
 
 _TIMING = "MRTimingAndRelatedParametersSequence"
@@ -143,6 +156,42 @@ class SeriesFields:
             search=True, edit=checks.anything, shown=True, choices=SequenceType,
         ),
     ]  # fmt: skip
+    acquisition_contrast: Annotated[
+        str | None,
+        _told("what the signal mostly depends on, a code of AcquisitionContrast (0008,9209), "
+              "read or inferred"),
+    ]  # fmt: skip
+    acquisition_contrast_confidence: Annotated[
+        str | None, _told("how surely `acquisitionContrast` is so", choices=Confidence)
+    ]
+    acquisition_contrast_evidence: Annotated[
+        list[str] | None, _told("the elements that say what `acquisitionContrast` is")
+    ]
+    complex_component: Annotated[
+        str | None,
+        _told("the part of complex images, a code of ComplexImageComponent (0008,9208), "
+              "read or inferred"),
+    ]  # fmt: skip
+    complex_component_confidence: Annotated[
+        str | None, _told("how surely `complexComponent` is so", choices=Confidence)
+    ]
+    complex_component_evidence: Annotated[
+        list[str] | None, _told("the elements that say what `complexComponent` is")
+    ]
+    bids_datatype: Annotated[
+        str | None,
+        _told("what the series is in BIDS: anat, func, dwi, fmap, perf, mrs, pet; or derived, "
+              "discard, which are dcm2niix's words; null where nothing says so"),
+    ]  # fmt: skip
+    bids_suffix: Annotated[str | None, _told("its suffix in BIDS, such as T1w, bold, dwi, epi")]
+    bids_confidence: Annotated[
+        str | None, _told("how surely its BIDS datatype and suffix are so", choices=Confidence)
+    ]
+    bids_evidence: Annotated[
+        list[str] | None,
+        _told("the elements that say what it is in BIDS; without a datatype, those that it lacks "
+              "and that would have helped"),
+    ]  # fmt: skip
 
 
 SERIES = describe("series", SeriesFields)
@@ -160,6 +209,7 @@ _MODALITY, _IMAGE_TYPE = _tag("Modality"), _tag("ImageType")
 _SCANNING_SEQUENCE, _SEQUENCE_VARIANT = _tag("ScanningSequence"), _tag("SequenceVariant")
 _SCAN_OPTIONS = _tag("ScanOptions")
 _IN_PLANE_PHASE_ENCODING = _tag("InPlanePhaseEncodingDirection")
+_OTHER_FACTS = ("EchoNumbers", "DiffusionBValue")
 _CSA_IMAGE_HEADER = CSA_GROUP << 16 | CSA_IMAGE_HEADER
 TAGS = (
     *(tag for _, tag, _ in SERIES.elements), _PULSE_SEQUENCE_NAME, _IMAGE_TYPE, _SCAN_OPTIONS,
@@ -179,6 +229,7 @@ def read_series(by_tag: Elements) -> SeriesFields | None:
         **_of_all_frames(by_tag),
         pulse_sequence_name=_pulse_sequence_name(by_tag),
         sequence_type=kind.value if kind else None,
+        **_purpose(by_tag, fields),
     )
 
 
@@ -199,6 +250,34 @@ def _of_all_frames(by_tag: Elements) -> dict[str, Any]:
         numbers = own or [n for element in of_frames for n in values.numbers(element) or ()]
         found[name] = sorted(set(numbers)) or None
     return found
+
+
+_FACTS = {
+    attribute.keyword: name
+    for name, attribute in SERIES.by_name.items()
+    if attribute.keyword and attribute.type is float
+}
+
+
+def _purpose(by_tag: Elements, fields: dict[str, Any]) -> dict[str, Any]:
+    """What the series is for, and what says so."""
+    numbers = {keyword: fields[name] for keyword, name in _FACTS.items()}
+    numbers |= {key: values.number(by_tag.get(_tag(key))) for key in _OTHER_FACTS}
+    facts = Facts(by_tag, numbers)
+    label = bids_label(facts)
+    contrast, component = acquisition_contrast(facts, label), complex_component(facts)
+    return {
+        "acquisition_contrast": contrast.code,
+        "acquisition_contrast_confidence": contrast.confidence,
+        "acquisition_contrast_evidence": list(contrast.evidence) or None,
+        "complex_component": component.code,
+        "complex_component_confidence": component.confidence,
+        "complex_component_evidence": list(component.evidence) or None,
+        "bids_datatype": label.datatype,
+        "bids_suffix": label.suffix,
+        "bids_confidence": label.confidence,
+        "bids_evidence": list(label.evidence) or None,
+    }
 
 
 def _sequence_type_inputs(by_tag: Elements) -> SequenceTypeInputs:

@@ -39,7 +39,3 @@ SequenceType: Any = strawberry.enum(
 def display_of(kind: Any) -> str | None:
     """Returns what a SequenceType of the schema is called; None for None."""
     return _MEANINGS[kind.name].removesuffix(".") if kind is not None else None
-
-
-ENUMS: dict[type[Enum], Any] = {sequence_type.SequenceType: SequenceType}
-"""The schema's enums of the choices that attributes have."""

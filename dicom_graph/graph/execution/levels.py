@@ -34,7 +34,7 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 from dicom_graph.dicom.entities import Description
 from dicom_graph.graph.connection import Connection, whole_rows
 from dicom_graph.graph.context import Context
-from dicom_graph.graph.enums.sequence_type import ENUMS
+from dicom_graph.graph.enums.choices import ENUMS
 from dicom_graph.graph.execution.plain import Complete, Unfit, completer, reader, size_of
 from dicom_graph.graph.execution.written_elements import selection_of, write_elements
 from dicom_graph.graph.listing import Listing

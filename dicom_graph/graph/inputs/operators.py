@@ -7,10 +7,11 @@ from typing import Any, cast
 
 import strawberry
 
-from dicom_graph.dicom import sequence_type
+from dicom_graph.dicom import mr, sequence_type
 from dicom_graph.dicom.entities import Attribute
 from dicom_graph.errors import BadInput
 from dicom_graph.graph.enums.audit import AuditAction, AuditOutcome
+from dicom_graph.graph.enums.confidence import Confidence
 from dicom_graph.graph.enums.imports import ImportOrigin, ImportStatus
 from dicom_graph.graph.enums.sequence_type import SequenceType
 from dicom_graph.store.read.conditions import Operator, Test
@@ -114,6 +115,13 @@ class SequenceTypeFilter:
     is_null: bool | None = _op("Is unknown, or is known.")
 
 
+@strawberry.input(description="Conditions on how surely something is so; null for what is not.")
+class ConfidenceFilter:
+    eq: Confidence | None = _op("Is this.")
+    in_: list[Confidence] | None = _op("Is one of these.", "in")
+    is_null: bool | None = _op("Is missing, or is there.")
+
+
 @strawberry.input(description="Conditions on where an import is in its life.")
 class ImportStatusFilter:
     eq: ImportStatus | None = _op("Is this.")
@@ -166,6 +174,7 @@ _FILTERS: dict[Any, Any] = {
     list[str]: StringListFilter,
     list[float]: FloatListFilter,
     sequence_type.SequenceType: SequenceTypeFilter,
+    mr.Confidence: ConfidenceFilter,
 }
 
 

@@ -13,8 +13,16 @@ from dicom_graph.graph.computed import computed
 from dicom_graph.graph.connection import Connection
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.described import described_by, plain_fields
+from dicom_graph.graph.enums.confidence import Confidence
 from dicom_graph.graph.enums.sequence_type import SequenceType, display_of
-from dicom_graph.graph.fields import columns, combined, edited_fields, related_count, related_list
+from dicom_graph.graph.fields import (
+    codes,
+    columns,
+    combined,
+    edited_fields,
+    related_count,
+    related_list,
+)
 from dicom_graph.graph.imaging import instance_of, volumes_of
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.together import leads_to
@@ -69,6 +77,9 @@ class Series(SeriesFields, Node):
     study_key: strawberry.Private[int | None]
     patient_key: strawberry.Private[int | None]
     sequence_type: SequenceType | None
+    acquisition_contrast_confidence: Confidence | None
+    complex_component_confidence: Confidence | None
+    bids_confidence: Confidence | None
     created: dt.datetime
     modified: dt.datetime
     edited_fields: list[str] = _field(
@@ -83,9 +94,9 @@ class Series(SeriesFields, Node):
             key=row.id,
             study_key=row.study_id,
             patient_key=row.patient_id,
-            sequence_type=SequenceType(row.sequence_type) if row.sequence_type else None,
             edited_fields=edited_fields(row),
             **columns(row, _PLAIN),
+            **codes(row, SERIES),
         )
 
     @computed("The address of its page, without scheme and host.")

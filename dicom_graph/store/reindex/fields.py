@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table, select
 
 from dicom_graph.dicom.bounded_cache import BoundedCache
 from dicom_graph.dicom.elements import Element, element_warnings
-from dicom_graph.dicom.entities import IMAGE, Entities, EntityReader
+from dicom_graph.dicom.entities import IMAGE, SERIES, Entities, EntityReader
 from dicom_graph.dicom.entities.image import TAGS, read_image
 from dicom_graph.dicom.mode import Mode
 from dicom_graph.store.ingest.duplicates import ANOTHER_FILE
@@ -34,6 +34,7 @@ _OWNERS: tuple[tuple[str, Table, Any], ...] = (
 )
 _TAGS = frozenset(TAGS)
 _FIELDS = tuple(each.name for each in IMAGE.columns)
+_PURPOSE = frozenset(each.name for each in SERIES.attributes if each.group == "Purpose")
 _OF_ELEMENT = re.compile(r"\([0-9A-F]{4},[0-9A-F]{4}\)")
 
 
@@ -114,6 +115,8 @@ class FieldReader:
             values = _certain(asdict(fields), header.mode)
             if name == "patient":
                 values = self._with_free_uid(connection, id, values)
+            if name == "series" and header.mode < Mode.FULL:
+                values = _without_purpose(connection, id, values)
             if _take(connection, table, id, values, dry_run):
                 self.counts[name] += 1
 
@@ -204,6 +207,16 @@ def _certain(fields: dict[str, Any], mode: int) -> dict[str, Any]:
     if mode == Mode.FULL:
         return fields
     return {name: value for name, value in fields.items() if value is not None or name == "name"}
+
+
+def _without_purpose(connection: Connection, id: int, values: dict[str, Any]) -> dict[str, Any]:
+    """Without what a series is for, where that is known from a file: private elements, which are
+    not kept here, tell more of it.
+    """
+    known = select(Series.bids_evidence).where(Series.id == id)  # type: ignore[attr-defined]
+    if connection.execute(known).scalar() is None:
+        return values
+    return {name: value for name, value in values.items() if name not in _PURPOSE}
 
 
 def _take(
