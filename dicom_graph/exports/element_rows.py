@@ -17,6 +17,7 @@ from dicom_graph.exports.columns import Column
 from dicom_graph.store.read import Condition, PageRequest, Store
 from dicom_graph.store.read.answered import answered
 from dicom_graph.store.read.elements import ElementRow
+from dicom_graph.store.read.header_comparison import step_name
 from dicom_graph.store.read.plain_values import raw_text
 from dicom_graph.store.read.relations import DEFAULT_ORDERS
 from dicom_graph.store.sql.id_list import unpack_each, unpack_ids
@@ -198,7 +199,7 @@ class _Contents:
 
     def _of_element(self, element: ElementRow, above: str) -> Iterator[ValueCells]:
         definition, tag = element.definition, format_tag(element.tag)
-        path = above + (definition.keyword or tag)
+        path = above + step_name(element)
         keyword, creator = definition.keyword or None, definition.private_creator or None
         head = (path, tag, keyword, creator, definition.vr, element.length)
         if self._wanted is None or element.id in self._wanted:

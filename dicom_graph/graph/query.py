@@ -17,6 +17,7 @@ from dicom_graph.graph.permissions import require
 from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.graph.search import SearchResult, search
 from dicom_graph.graph.types.audit_entry import AuditEntry
+from dicom_graph.graph.types.comparison import MOST, HeaderComparison, comparison
 from dicom_graph.graph.types.element import DataElement, DataElementDefinition
 from dicom_graph.graph.types.entity_field import EntityField, fields_of
 from dicom_graph.graph.types.image import Image
@@ -104,6 +105,21 @@ class Query:
     )
     def entity_fields(self, entity: Entity) -> list[EntityField] | None:
         return fields_of(entity)
+
+    @computed(
+        "What the headers of images or series have in common, and where they differ; of a series "
+        "it is the header of its first image by number. 2 to 20 of them."
+    )
+    async def compare_headers(
+        self,
+        info: Info,
+        ids: Annotated[
+            list[strawberry.ID],
+            strawberry.argument(description="Ids of images and series, 2 to 20."),
+        ],
+    ) -> HeaderComparison | None:
+        few = ids[: MOST + 1]
+        return await comparison(info, await asyncio.gather(*(load_node(info, id) for id in few)))
 
     facet: list[FacetValue] | None = strawberry.field(
         resolver=facet,

@@ -102,6 +102,9 @@ FIELDS = {
         "imageByUid": (Row(VIEWER), 'imageByUid(uid: "1") { uid }'),
         "importJob": (Row(VIEWER), f'importJob(id: "{JOB}") {{ id }}'),
         "node": (Row(VIEWER), f'node(id: "{NOTHING}") {{ id }}'),
+        "compareHeaders": (
+            Row(VIEWER), f'compareHeaders(ids: ["{NOTHING}", "{NOTHING}"]) {{ nodes {{ id }} }}'
+        ),
         "viewer": (Row(VIEWER), "viewer { name }"),
         "entityFields": (Row(VIEWER), "entityFields(entity: SERIES) { name }"),
         "importRoots": (IMPORTS, "importRoots"),

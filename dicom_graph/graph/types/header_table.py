@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import NamedTuple
 
-from dicom_graph.dicom.dictionary import format_tag, keyword_tag
+from dicom_graph.dicom.dictionary import format_tag
 from dicom_graph.dicom.values import BYTES_VRS
 from dicom_graph.store.read.elements import ElementNode, ElementRow
+from dicom_graph.store.read.header_comparison import step_name
 from dicom_graph.store.read.plain_values import raw_text
 
 _PEEK = 100
@@ -25,16 +26,10 @@ def table_rows(tree: Sequence[ElementNode], path: str = "", depth: int = 0) -> I
     """All elements, each sequence followed by those of its items."""
     for node in tree:
         row = node.element
-        here = path + _step(row)
+        here = path + step_name(row)
         yield TableRow(row, here, depth, value_text(row))
         for index, item in enumerate(node.items or ()):
             yield from table_rows(item, f"{here}[{index}].", depth + 1)
-
-
-def _step(row: ElementRow) -> str:
-    """The keyword, or the tag where there is no keyword of this tag alone."""
-    keyword = row.definition.keyword
-    return keyword if keyword and keyword_tag(keyword) == row.tag else format_tag(row.tag)
 
 
 def value_text(row: ElementRow) -> str:
