@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import strawberry
 
@@ -86,7 +86,12 @@ class HeaderComparison:
     )
 
     @computed("Those of some outcomes; without, all.")
-    def elements(self, outcomes: list[ComparisonOutcome] | None = None) -> list[ComparedElement]:
+    def elements(
+        self,
+        outcomes: Annotated[
+            list[ComparisonOutcome] | None, strawberry.argument(description="Only those of these.")
+        ] = None,
+    ) -> list[ComparedElement]:
         return [
             ComparedElement.of(row)
             for row in self.rows
