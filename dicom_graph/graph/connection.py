@@ -69,13 +69,15 @@ class Edge(Generic[T]):
 
 @strawberry.type(description="A page of a list.")
 class Connection(Generic[T]):
-    """`page` and `nodes` are read by `graph.execution`, which knows what is asked of them."""
+    """`page` and `nodes` are read by `graph.execution`, which knows what is asked of them.
+
+    A connection whose edges tell more derives from it, and makes its own `edge`.
+    """
 
     nodes: list[T] = strawberry.field(
         description="The objects of the page, in order.", default_factory=list
     )
     listing: strawberry.Private[Listing]
-    origin: strawberry.Private[object] = None
     page: strawberry.Private[Page] = Page((), False, False)
 
     async def fill(self) -> None:
@@ -83,14 +85,15 @@ class Connection(Generic[T]):
         self.page = await self.listing.page()
         make = ENTITIES[self.listing.entity].type.from_row
         rows = await whole_rows(self.listing, self.page.rows)
-        self.nodes = await made_in_turns(rows, lambda row: make(row, self.origin))
+        self.nodes = await made_in_turns(rows, make)
+
+    def edge(self, node: Any, row: Any) -> Any:
+        """The edge of an object, which was made of a row of the page."""
+        return Edge(node=node, cursor=self.listing.request.cursor(row))
 
     @computed("The objects of the page with their cursors.")
     def edges(self) -> list[Edge[T]]:
-        return [
-            Edge(node=node, cursor=self.listing.request.cursor(row))
-            for node, row in zip(self.nodes, self.page.rows, strict=True)
-        ]
+        return [self.edge(node, row) for node, row in zip(self.nodes, self.page.rows, strict=True)]
 
     @computed("Where the page lies in the list.")
     def page_info(self) -> PageInfo:

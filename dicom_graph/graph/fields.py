@@ -2,6 +2,7 @@
 
 import datetime as dt
 import inspect
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import strawberry
@@ -52,10 +53,15 @@ def root_list(entity: str, description: str) -> Any:
     return strawberry.field(resolver=_with_inputs(resolve, entity), description=description)
 
 
-def related_list(relation: str, description: str) -> Any:
+def related_list(
+    relation: str,
+    description: str,
+    connection: Callable[[], type[Connection[Any]]] = lambda: Connection,
+) -> Any:
     """A field that pages through the entities related to its object, batched over all objects.
 
-    The object's class has `as_parent()`.
+    The object's class has `as_parent()`. `connection`: what makes the field's type, once that is
+    defined.
     """
     child = RELATIONS[relation].child
 
@@ -75,7 +81,7 @@ def related_list(relation: str, description: str) -> Any:
         request = _request(info, order, first, after, last, before, offset)
         wanted = ENTITIES[child].wanted(filter, search)
         listing = Listing(info.context, child, request, wanted, relation, self.as_parent())
-        return Connection(listing=listing, origin=self)
+        return connection()(listing=listing)
 
     together.mark(resolve, together.Listed(relation))
     return strawberry.field(resolver=_with_inputs(resolve, child), description=description)

@@ -399,32 +399,55 @@ async def test_the_cursors_of_a_nested_list_walk_it(graph: Graph) -> None:
     assert numbers == [1, 2, 3, 4, 5, 6, 7]
 
 
-async def test_a_study_of_two_patients_has_from_each_only_that_ones_series(graph: Graph) -> None:
-    study = "nodes { uid nSeries nImages nPatients series { nodes { uid patient { uid } } } }"
-    data = await graph(f"{{ patients(first: 100) {{ nodes {{ uid studies {{ {study} }} }} }} }}")
+async def test_the_edge_of_a_patients_study_has_only_that_patients_series(graph: Graph) -> None:
+    edge = """cursor nSeries nImages zipUrl series { totalCount nodes { uid patient { uid } } }
+      images(orderBy: [{ field: UID }]) { totalCount nodes { uid series { patient { uid } } } }
+      few: series(filter: { uid: { endsWith: ".0" } }, first: 1) { totalCount nodes { uid } }
+      node { uid nSeries nImages zipUrl series { nodes { uid } } images { totalCount } }"""
+    question = (
+        f"patients(first: 100) {{ nodes {{ uid studies {{ totalCount edges {{ {edge} }} }} }} }}"
+    )
+    data = await graph(f"{{ {question} }}")
+    assert len(graph.statements) < 25  # However many patients.
     found = {
         patient["uid"]: shared
         for patient in data["patients"]["nodes"]
-        for shared in patient["studies"]["nodes"]
-        if shared["uid"] == SHARED_STUDY
+        for shared in patient["studies"]["edges"]
+        if shared["node"]["uid"] == SHARED_STUDY
     }
     assert {uid: shared["nSeries"] for uid, shared in found.items()} == {"p1": 2, "p2": 3}
     assert {uid: shared["nImages"] for uid, shared in found.items()} == {"p1": 2, "p2": 3}
     for uid, shared in found.items():
         assert {series["patient"]["uid"] for series in shared["series"]["nodes"]} == {uid}
+        assert shared["series"]["totalCount"] == len(shared["series"]["nodes"]) == shared["nSeries"]
+        assert shared["images"]["totalCount"] == shared["nImages"]
+        for image in shared["images"]["nodes"]:
+            assert image["series"]["patient"]["uid"] == uid
+        assert shared["zipUrl"].endswith(f"{SHARED_STUDY}.zip?patient={uid}")
+        few = [s["uid"] for s in shared["series"]["nodes"] if s["uid"].endswith(".0")]
+        assert [node["uid"] for node in shared["few"]["nodes"]] == few[:1]
+        assert shared["few"]["totalCount"] == len(few)
+    # The study itself is one and the same, from wherever it is reached.
+    whole = await graph(
+        f'{{ studyByUid(uid: "{SHARED_STUDY}") {{ uid nSeries nImages zipUrl '
+        "series { nodes { uid } } images { totalCount } } }"
+    )
+    assert {json.dumps(shared["node"]) for shared in found.values()} == {
+        json.dumps(whole["studyByUid"])
+    }
 
 
 async def test_studies_of_a_patient_are_filtered_and_sorted_by_what_they_show(
     graph: Graph,
 ) -> None:
-    """By that patient's series, as `nSeries` and `series` of a node are."""
+    """By the series of the study, whoever's they are, as `nSeries` and `series` of a node are."""
     data = await graph(
         """query ($some: StudyFilter) { patients(first: 100) { nodes { uid
           studies { nodes { uid nSeries nImages series { nodes { uid } } } }
-          two: studies(filter: { nSeries: { eq: 2 } }) { totalCount nodes { uid nSeries } }
+          two: studies(filter: { nSeries: { eq: 5 } }) { totalCount nodes { uid nSeries } }
           few: studies(filter: { not: { nImages: { gt: 2 } } }) { nodes { uid } }
           some: studies(filter: $some) { totalCount nodes { uid } }
-          every: studies(filter: { series: { every: { uid: { startsWith: "1.2.9.1" } } } }) {
+          every: studies(filter: { series: { every: { uid: { startsWith: "1.2.9." } } } }) {
             nodes { uid } }
           sorted: studies(orderBy: [{ field: N_SERIES, direction: DESC }, { field: UID }]) {
             nodes { uid } }
@@ -440,12 +463,12 @@ async def test_studies_of_a_patient_are_filtered_and_sorted_by_what_they_show(
         held = {
             node["uid"]: [series["uid"] for series in node["series"]["nodes"]] for node in nodes
         }
-        assert uids(patient["two"]) == {uid for uid, count in by_count.items() if count == 2}
+        assert uids(patient["two"]) == {uid for uid, count in by_count.items() if count == 5}
         assert patient["two"]["totalCount"] == len(patient["two"]["nodes"])
         assert uids(patient["few"]) == {uid for uid, count in by_images.items() if count <= 2}
         assert uids(patient["some"]) == {u for u, s in held.items() if f"{SHARED_STUDY}.2.0" in s}
         assert patient["some"]["totalCount"] == len(patient["some"]["nodes"])
-        every = {u for u, s in held.items() if all(uid.startswith("1.2.9.1") for uid in s)}
+        every = {u for u, s in held.items() if all(uid.startswith("1.2.9.") for uid in s)}
         assert uids(patient["every"]) == every
         ordered = sorted(by_count, key=lambda uid: (-by_count[uid], uid))
         assert [node["uid"] for node in patient["sorted"]["nodes"]] == ordered

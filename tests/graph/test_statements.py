@@ -128,6 +128,7 @@ ARGUMENTS = {
         "orderBy: [{ field: LATEST_STUDY_TIME }]",
         "filter: { studies: { some: { nSeries: { gte: 1 } } } }",
     ],
+    "PatientStudyConnection": ["orderBy: [{ field: N_SERIES }]", "last: 1"],
     "DataElementConnection": ["filter: { number: { gte: 1 } }"],
     "HeaderConnection": ["last: 1"],
 }
@@ -166,7 +167,10 @@ async def test_a_nested_connection_takes_as_many_statements_for_one_owner_as_for
     import_files(tmp_path)
     for arguments in ("", *(f"({given})" for given in ARGUMENTS[kind])):
         page = f"{field}{arguments} {{ totalCount nodes {{ id }} }}"
-        query = f"query ($first: Int!) {{ owners: {OWNERS[owner]} {{ nodes {{ {page} }} }} }}"
+        if owner == "PatientStudyEdge":
+            page = f"studies {{ edges {{ {page} nSeries zipUrl }} }}"
+        owners_of = OWNERS["Patient" if owner == "PatientStudyEdge" else owner]
+        query = f"query ($first: Int!) {{ owners: {owners_of} {{ nodes {{ {page} }} }} }}"
         one, owners = await statements_of(graph, query, 1)
         assert owners == 1
         many, owners = await statements_of(graph, query, 3)
@@ -190,5 +194,5 @@ async def test_groups_below_many_owners_take_as_many_statements_as_below_one(
 
 
 def test_the_connections_of_the_schema_are_found() -> None:
-    assert ("Patient", "studies", "StudyConnection") in nested_connections()
+    assert ("Patient", "studies", "PatientStudyConnection") in nested_connections()
     assert len(nested_connections()) > 10

@@ -65,7 +65,7 @@ class PlainExecutor(StrawberryGraphQLCoreExecutionContext):
     ) -> Any:
         """Completes a value."""
         given = (return_type, field_details_list, info, path, result, position_context)
-        if type(result) is Connection:
+        if isinstance(result, Connection):
             return self._complete_connection(result, *given)
         return super().complete_value(*given)
 

@@ -37,13 +37,11 @@ from dicom_graph.graph.context import Context
 from dicom_graph.graph.enums.choices import ENUMS
 from dicom_graph.graph.execution.plain import Complete, Unfit, completer, reader, size_of
 from dicom_graph.graph.execution.written_elements import selection_of, write_elements
-from dicom_graph.graph.listing import Listing
 from dicom_graph.graph.node import global_id
 from dicom_graph.graph.registry import ENTITIES, Entity
 from dicom_graph.graph.together import Counted, ElementsOf, LeadsTo, Listed, Mark, mark_of
 from dicom_graph.store.formats import Columns
 from dicom_graph.store.read import Page, Parent
-from dicom_graph.store.read.relations import RELATIONS
 from dicom_graph.store.read.rows import made_in_turns
 from dicom_graph.store.tables.archive import ROW_ATTRIBUTES
 from dicom_graph.store.work import Work
@@ -76,8 +74,7 @@ Kind = Read | Asked | Mark | None
 class Level:
     """The objects of one level: rows of an entity, and the type that they are shown as.
 
-    `path` gives the path of an object by its place; `origins`: the objects that they were reached
-    from.
+    `path` gives the path of an object by its place.
     """
 
     def __init__(
@@ -86,13 +83,11 @@ class Level:
         entity: Entity,
         rows: Sequence[Any],
         path: Callable[[int], Path],
-        origins: Sequence[Any] | None = None,
     ) -> None:
         self.type = type_
         self.entity = entity
         self.rows = rows
         self.path = path
-        self._origins = origins
         self._objects: list[Any] | None = None
         self.pages: dict[Any, list[Page]] = {}
         """Of the lists below, by what is asked of them: several aliases may ask the same."""
@@ -100,12 +95,7 @@ class Level:
     async def objects(self) -> list[Any]:
         """Its objects."""
         if self._objects is None:
-            make = self.entity.type.from_row
-            if self._origins is None:
-                self._objects = await made_in_turns(self.rows, make)
-            else:
-                pairs = zip(self.rows, self._origins, strict=True)
-                self._objects = await made_in_turns(pairs, lambda pair: make(*pair))
+            self._objects = await made_in_turns(self.rows, self.entity.type.from_row)
         return self._objects
 
     def column(self, name: str) -> list[Any]:
@@ -146,8 +136,7 @@ class Levels:
     ) -> dict[str, Any]:
         """The answer of one list, whose page is read. Raises Unfit, or what a field of it does."""
         selection = self._selection(get_named_type(type_), details)
-        origins = None if found.origin is None else [found.origin]
-        (answer,) = await self._connections(selection, [found], [path], origins)
+        (answer,) = await self._connections(selection, [found], [path])
         return answer
 
     def _selection(self, type_: Any, details: FieldDetailsList) -> "_Selection":
@@ -158,9 +147,8 @@ class Levels:
         selection: "_Selection",
         found: Sequence[Connection[Any]],
         paths: Sequence[Path],
-        origins: Sequence[Any] | None,
     ) -> list[dict[str, Any]]:
-        """The answers of lists whose pages are read, at their places; `origins`: their parents."""
+        """The answers of lists whose pages are read, at their places."""
         names: list[str] = []
         columns: list[list[Any]] = []
         for name, details in selection.fields.items():
@@ -169,9 +157,9 @@ class Levels:
                 case "__typename":
                     column: list[Any] = [selection.type.name] * len(found)
                 case "nodes":
-                    column = await self._nodes(selection, name, details, found, paths, origins)
-                case "edges" if _has_only(self._edge(selection, details), ("cursor", "node")):
-                    column = await self._edges(selection, name, details, found, paths, origins)
+                    column = await self._nodes(selection, name, details, found, paths)
+                case "edges":
+                    column = await self._edges(selection, name, details, found, paths)
                 case _:
                     column = await self._each(selection.type, name, details, found, paths)
             columns.append(column)
@@ -189,7 +177,6 @@ class Levels:
         details: FieldDetailsList,
         found: Sequence[Connection[Any]],
         paths: Sequence[Path],
-        origins: Sequence[Any] | None,
     ) -> list[Any]:
         """The field `nodes` of lists: their objects are one level."""
         places = [(path, at) for path, c in zip(paths, found, strict=True) for at in _range(c)]
@@ -199,7 +186,7 @@ class Levels:
             path, at = places[place]
             return Path(Path(path, name, type_name), at, None)
 
-        nodes = await self._below(self._edge(selection, details), found, origins, path_of)
+        nodes = await self._below(self._edge(selection, details), found, path_of)
         return _split(nodes, found)
 
     async def _edges(
@@ -209,9 +196,8 @@ class Levels:
         details: FieldDetailsList,
         found: Sequence[Connection[Any]],
         paths: Sequence[Path],
-        origins: Sequence[Any] | None,
     ) -> list[Any]:
-        """The field `edges` of lists, of edges with their cursors and nodes."""
+        """The field `edges` of lists: what edges have beside cursor and node, each tells itself."""
         edge = self._edge(selection, details)
         places = [(path, at) for path, c in zip(paths, found, strict=True) for at in _range(c)]
         names: list[str] = []
@@ -224,7 +210,7 @@ class Levels:
                 columns.append(
                     [c.listing.request.cursor(row) for c in found for row in c.page.rows]
                 )
-            else:
+            elif of_edge[0].node.name.value == "node":
 
                 def path_of(place: int, field: str = field) -> Path:
                     path, at = places[place]
@@ -232,25 +218,31 @@ class Levels:
                     return Path(of_place, field, edge.type.name)
 
                 node = self._edge(edge, of_edge)
-                columns.append(await self._below(node, found, origins, path_of))
+                columns.append(await self._below(node, found, path_of))
+            else:
+                edges = await self._edge_objects(found)
+                of_edges = [
+                    Path(Path(path, name, selection.type.name), at, None) for path, at in places
+                ]
+                columns.append(await self._each(edge.type, field, of_edge, edges, of_edges))
         return _split(self._objects_of(names, columns, len(places)), found)
+
+    async def _edge_objects(self, found: Sequence[Connection[Any]]) -> list[Any]:
+        make = ENTITIES[found[0].listing.entity].type.from_row
+        pairs = [(connection, row) for connection in found for row in connection.page.rows]
+        return await made_in_turns(pairs, lambda pair: pair[0].edge(make(pair[1]), pair[1]))
 
     async def _below(
         self,
         selection: "_Selection",
         found: Sequence[Connection[Any]],
-        origins: Sequence[Any] | None,
         path: Callable[[int], Path],
     ) -> list[Any]:
         """The objects of lists as one level."""
         listing = found[0].listing
         rows = [row for connection in found for row in connection.page.rows]
-        of_each = None
-        if origins is not None:
-            pairs = zip(found, origins, strict=True)
-            of_each = [origin for connection, origin in pairs for _ in connection.page.rows]
         whole = await whole_rows(listing, rows)
-        level = Level(selection.type, ENTITIES[listing.entity], whole, path, of_each)
+        level = Level(selection.type, ENTITIES[listing.entity], whole, path)
         return await self._level(selection, level)
 
     async def _level(self, selection: "_Selection", level: Level) -> list[dict[str, Any]]:
@@ -343,12 +335,11 @@ class Levels:
                 level.pages[key] = [Page((), False, False)] * len(parents)
         pages = level.pages[key]
         found = [
-            Connection[Any](listing=replace(listing, parent=parent), page=page)
+            replace(first, listing=replace(listing, parent=parent), page=page)
             for parent, page in zip(parents, pages, strict=True)
         ]
-        origins = await level.objects() if _has_origin(listing) else None
         paths = [Path(level.path(at), name, type_.name) for at in range(len(found))]
-        return await self._connections(selection, found, paths, origins)
+        return await self._connections(selection, found, paths)
 
     async def _one(
         self,
@@ -510,7 +501,7 @@ class Levels:
                     needed.add(column)
                 case LeadsTo(_, column, _):
                     needed.add(column)
-                case Listed(relation) | Counted(relation) if _is_by_id(relation):
+                case Listed() | Counted():
                     pass
                 case _:
                     return None
@@ -650,16 +641,7 @@ def _split(answers: list[Any], found: Sequence[Connection[Any]]) -> list[Any]:
     return parts
 
 
-def _is_by_id(relation: str) -> bool:
-    """Whether the parents of a relation are told by the ids of their rows alone."""
-    return relation.partition(".")[0] != "study" and not RELATIONS[relation].of_patient
-
-
-def _has_origin(listing: Listing) -> bool:
-    return listing.relation is not None and RELATIONS[listing.relation].of_patient
-
-
 async def _parents(level: Level) -> list[Parent]:
-    if level.entity.described is not None and level.entity.name != "study":
+    if level.entity.described is not None:
         return [Parent(key) for key in level.column("id")]
     return [each.as_parent() for each in await level.objects()]

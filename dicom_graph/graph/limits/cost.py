@@ -49,6 +49,7 @@ _OF_PAGES = ("Connection", "Edge")
 _AUDIT = ("auditEntries",)
 _LISTS_OF_THE_SERVER = ("AuditEntryConnection", "ImportJobConnection")
 """What is not of the archive: counting it is never turned off."""
+_WITH_COUNTS = ("Patient", "PatientStudyEdge", "Study", "Series")
 _ENOUGH = 10**18
 _NO_ARGUMENTS = ArgumentSizes()
 
@@ -91,7 +92,7 @@ class Figures:
 def _is_count(field: str, type_name: str) -> bool:
     if field == "totalCount":
         return type_name not in _LISTS_OF_THE_SERVER
-    return field in COUNTS and type_name in ("Patient", "Study", "Series")
+    return field in COUNTS and type_name in _WITH_COUNTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class AuditEntry(Node):
     )
 
     @classmethod
-    def from_row(cls, row: Any, origin: object = None) -> "AuditEntry":
+    def from_row(cls, row: Any) -> "AuditEntry":
         """The entry of a row."""
         mapping = row._mapping
         return cls(

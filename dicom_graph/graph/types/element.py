@@ -44,7 +44,7 @@ class DataElementDefinition(Node):
     name: str = _field(description="The standard's name, or pydicom's for a private element.")
 
     @classmethod
-    def from_row(cls, row: DefinitionRow, origin: object = None) -> "DataElementDefinition":
+    def from_row(cls, row: DefinitionRow) -> "DataElementDefinition":
         """The definition of a row."""
         return cls(
             key=row.id,
@@ -91,7 +91,7 @@ class DataElement(Node):
     warnings: list[str] = _field(description="What could not be read as the standard says.")
 
     @classmethod
-    def from_row(cls, row: ElementRow, origin: object = None) -> "DataElement":
+    def from_row(cls, row: ElementRow) -> "DataElement":
         """The element of a row."""
         definition = row.definition
         return cls(

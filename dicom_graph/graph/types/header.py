@@ -98,7 +98,7 @@ class Header(Node):
     )
 
     @classmethod
-    def from_row(cls, row: Any, origin: object = None) -> "Header":
+    def from_row(cls, row: Any) -> "Header":
         """The header of a row."""
         return cls(id=global_id("Header", row.id), row=row, index=row.index)
 

@@ -57,7 +57,7 @@ class Image(ImageFields, Node):
     )
 
     @classmethod
-    def from_row(cls, row: Any, origin: object = None) -> "Image":
+    def from_row(cls, row: Any) -> "Image":
         """The image of a row."""
         return cls(
             id=global_id("Image", row.id),

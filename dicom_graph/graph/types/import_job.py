@@ -70,7 +70,7 @@ class ImportJob(Node):
     )
 
     @classmethod
-    def from_row(cls, row: Any, origin: object = None) -> "ImportJob":
+    def from_row(cls, row: Any) -> "ImportJob":
         """The job of a row."""
         processed = (
             row.images_created + row.images_updated + row.images_existing + row.skipped

@@ -1,6 +1,7 @@
 """Patient."""
 
 import datetime as dt
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
@@ -20,11 +21,12 @@ from dicom_graph.subjects import SubjectPatient
 
 if TYPE_CHECKING:
     from dicom_graph.graph.types.image import Image
+    from dicom_graph.graph.types.patient_study import PatientStudyConnection
     from dicom_graph.graph.types.series import Series
-    from dicom_graph.graph.types.study import Study
 
 Lazy = strawberry.lazy
 _PLAIN = plain_fields(PATIENT)
+_STUDIES = "dicom_graph.graph.types.patient_study"
 
 
 @described_by(PATIENT)
@@ -41,7 +43,7 @@ class Patient(PatientFields, Node):
     )
 
     @classmethod
-    def from_row(cls, row: Any, origin: object = None) -> "Patient":
+    def from_row(cls, row: Any) -> "Patient":
         """The patient of a row."""
         return cls(
             id=global_id("Patient", row.id),
@@ -95,10 +97,11 @@ class Patient(PatientFields, Node):
     def zip_url(self) -> str:
         return file_url("patients", self.uid, ".zip")
 
-    studies: Connection[Annotated["Study", Lazy("dicom_graph.graph.types.study")]] = related_list(
+    studies: Annotated["PatientStudyConnection", Lazy(_STUDIES)] = related_list(
         "patient.studies",
-        "The patient's studies, latest first; each lists and counts only the series of this "
-        "patient, in `filter` and `orderBy` too.",
+        "The patient's studies, latest first. A study has the series of all its patients; what of "
+        "it is this patient's is in the edges.",
+        connection=lambda: import_module(_STUDIES).PatientStudyConnection,
     )
 
     series: Connection[Annotated["Series", Lazy("dicom_graph.graph.types.series")]] = related_list(

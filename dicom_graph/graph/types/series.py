@@ -87,7 +87,7 @@ class Series(SeriesFields, Node):
     )
 
     @classmethod
-    def from_row(cls, row: Any, origin: object = None) -> "Series":
+    def from_row(cls, row: Any) -> "Series":
         """The series of a row."""
         return cls(
             id=global_id("Series", row.id),

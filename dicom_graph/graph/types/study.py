@@ -25,13 +25,11 @@ _PLAIN = plain_fields(STUDY)
 
 @described_by(STUDY)
 @strawberry.type(
-    description="An examination, known by StudyInstanceUID (0020,000D). Reached from a patient, "
-    "it lists and counts only the series of that patient."
+    description="An examination, known by StudyInstanceUID (0020,000D). It has the series of all "
+    "its patients; what of it is one patient's is told by `Patient.studies`, in the edges."
 )
 class Study(StudyFields, Node):
     key: strawberry.Private[int]
-    patient_key: strawberry.Private[int | None]
-    patient_uid: strawberry.Private[str | None]
     created: dt.datetime
     modified: dt.datetime
     edited_fields: list[str] = strawberry.field(
@@ -39,13 +37,11 @@ class Study(StudyFields, Node):
     )
 
     @classmethod
-    def from_row(cls, row: Any, origin: object = None) -> "Study":
-        """The study of a row; where `origin` is a patient, as that patient's."""
+    def from_row(cls, row: Any) -> "Study":
+        """The study of a row."""
         return cls(
             id=global_id("Study", row.id),
             key=row.id,
-            patient_key=origin.key if isinstance(origin, Patient) else None,
-            patient_uid=origin.uid if isinstance(origin, Patient) else None,
             edited_fields=edited_fields(row),
             **columns(row, _PLAIN),
         )
@@ -59,16 +55,16 @@ class Study(StudyFields, Node):
         return absolute(page_path("studies", self.uid))
 
     def as_parent(self) -> Parent:
-        """As a parent of lists, narrowed to the patient it was reached from."""
-        return Parent(self.key, self.patient_key)
+        """As a parent of lists."""
+        return Parent(self.key)
 
     @computed("StudyDate and StudyTime in one; null where either is missing.")
     def datetime(self) -> dt.datetime | None:
         return combined(self.date, self.time)
 
-    @computed("Where all its files are, in a zip archive; reached from a patient, that patient's.")
+    @computed("Where all its files are, in a zip archive.")
     def zip_url(self) -> str:
-        return file_url("studies", self.uid, ".zip", patient=self.patient_uid)
+        return file_url("studies", self.uid, ".zip")
 
     patients: Connection[Patient] = related_list(
         "study.patients", "The patients of the study's series: as a rule one."

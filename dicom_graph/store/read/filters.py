@@ -6,7 +6,7 @@ written beside the statement (WITH), not into it, as SQLite's parser takes littl
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -38,14 +38,11 @@ class Filters:
     """Makes conditions into SQL for one database. `definitions` are all that it holds.
 
     `common`: conditions on elements of images that are looked up from the images down.
-    `patient`: the patient that studies are reached from, a column of their parents; they hold and
-    count the series and images of that patient only. In filters within filters they are whole.
     """
 
     sqlite: bool
     definitions: Mapping[int, DefinitionRow]
     common: frozenset[HasElement] = frozenset()
-    patient: ColumnElement[Any] | None = None
 
     def where(self, entity: str, table: FromClause, condition: Condition) -> ColumnElement[bool]:
         """The condition on an entity's table. Raises FilterError."""
@@ -67,14 +64,13 @@ class Filters:
                     return in_format(table, name, partial(compare, self.sqlite, test=test))
                 return compare(self.sqlite, table.c[name], test)
             case Count(relation, test):
-                count = count_of(relation, table, self.patient).scalar_subquery()
+                count = COUNTED[relation](table).scalar_subquery()
                 return compare(self.sqlite, count, test)
             case Some(relation, part):
                 return self._some(relation, table, part)
             case Related(column, related, part):
                 other = ENTITY_TABLES[related].alias()
-                whole = replace(self, patient=None)
-                found = select(other.c.id).where(whole.where(related, other, part)).cte()
+                found = select(other.c.id).where(self.where(related, other, part)).cte()
                 return table.c[column].in_(select(found.c.id))
             case HasElement():
                 matcher = ElementMatcher(self.sqlite, self.definitions)
@@ -88,24 +84,8 @@ class Filters:
         child = relation.partition(".")[2]
         entity = ENTITY_OF_LIST[child]
         other = ENTITY_TABLES[entity].alias()
-        whole = replace(self, patient=None)
-        found = select(other.c.id).where(whole.where(entity, other, part)).cte()
-        owners = _PARENTS[relation](select(found.c.id))
-        if self.patient is not None and relation in _OF_PATIENT:
-            owners = owners.where(SERIES.patient_id == self.patient).correlate(self.patient.table)
-        return table.c.id.in_(owners)
-
-
-def count_of(
-    relation: str, table: FromClause, patient: ColumnElement[Any] | None = None
-) -> Select[tuple[int]]:
-    """The length of a list of each row of an entity's table, as a correlated subquery.
-
-    With `patient`, of studies that are reached from one.
-    """
-    if patient is None or relation not in _OF_PATIENT:
-        return COUNTED[relation](table, None)
-    return COUNTED[relation](table, patient).correlate(table, patient.table)
+        found = select(other.c.id).where(self.where(entity, other, part)).cte()
+        return table.c.id.in_(_PARENTS[relation](select(found.c.id)))
 
 
 _HOLDERS: dict[str, Callable[[ElementMatcher, HasElement], Any]] = {
@@ -144,31 +124,26 @@ _PARENTS: dict[str, Callable[[Ids], Ids]] = {
 }
 
 
-_OF_PATIENT = frozenset({"study.series", "study.images"})
-"""Lists of a study that hold only what is a patient's where the study is reached from one."""
-
-Counting = Callable[[FromClause, ColumnElement[Any] | None], Select[Any]]
+Counting = Callable[[FromClause], Select[Any]]
 
 
 def _count_series(key: str, distinct: str | None = None) -> Counting:
-    def count(table: FromClause, patient: ColumnElement[Any] | None) -> Select[Any]:
+    def count(table: FromClause) -> Select[Any]:
         series = ENTITY_TABLES["series"].alias()
         what = func.count(series.c[distinct].distinct()) if distinct else func.count()
-        counted = select(what).select_from(series).where(series.c[key] == table.c.id)
-        return counted if patient is None else counted.where(series.c.patient_id == patient)
+        return select(what).select_from(series).where(series.c[key] == table.c.id)
 
     return count
 
 
 def _count_images(key: str | None) -> Counting:
-    def count(table: FromClause, patient: ColumnElement[Any] | None) -> Select[Any]:
+    def count(table: FromClause) -> Select[Any]:
         image, series = ENTITY_TABLES["image"].alias(), ENTITY_TABLES["series"].alias()
         counted = select(func.count()).select_from(image)
         if key is None:
             return counted.where(image.c.series_id == table.c.id)
         owner = series.c[key]
-        counted = counted.join(series, series.c.id == image.c.series_id).where(owner == table.c.id)
-        return counted if patient is None else counted.where(series.c.patient_id == patient)
+        return counted.join(series, series.c.id == image.c.series_id).where(owner == table.c.id)
 
     return count
 
@@ -182,3 +157,4 @@ COUNTED: dict[str, Counting] = {
     "study.images": _count_images("study_id"),
     "series.images": _count_images(None),
 }
+"""The lengths of lists of each row of an entity's table, as correlated subqueries."""

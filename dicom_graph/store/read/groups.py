@@ -177,7 +177,6 @@ class Grouped:
             given = parent_table(filters.sqlite, parents)
             relation = RELATIONS[self.relation]
             source = given.join(table, relation.condition(table, given))
-            filters = replace(filters, patient=relation.patient(given))
             parent = [given.c.id, given.c.patient_id]
         columns = [parent[0].label("parent"), parent[1].label("patient"), table.c.id.label("owner")]
         for n, key in enumerate(keys):
@@ -248,7 +247,7 @@ def _of_field(
         items = func.jsonb_array_elements_text(column).table_valued("value", name=name)
         value: ColumnElement[Any] = items.c.value
         return source.outerjoin(items, true()), cast(value, _EXACT) if is_number else value
-    return source, order_key(filters.sqlite, entity, table, key.name, filters.patient)
+    return source, order_key(filters.sqlite, entity, table, key.name)
 
 
 def _require_number(value: ColumnElement[Any]) -> None:

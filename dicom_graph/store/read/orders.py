@@ -7,28 +7,19 @@ from sqlalchemy import JSON, ColumnElement, FromClause, String, cast, func, sele
 
 from dicom_graph.dicom.entities import DESCRIBED
 from dicom_graph.store.formats import column_of
-from dicom_graph.store.read.filters import COUNTED, count_of
+from dicom_graph.store.read.filters import COUNTED
 from dicom_graph.store.read.relations import ENTITY_TABLES
 from dicom_graph.store.sql.dialect import first_number
 from dicom_graph.store.sql.types import Text
 from dicom_graph.store.tables.columns import PATIENT, SERIES, STUDY
 
 
-def order_key(
-    sqlite: bool,
-    entity: str,
-    table: FromClause,
-    name: str,
-    patient: ColumnElement[Any] | None = None,
-) -> ColumnElement[Any]:
-    """The expression that a list of the entity is sorted by under this name.
-
-    `patient`: as in `count_of`.
-    """
+def order_key(sqlite: bool, entity: str, table: FromClause, name: str) -> ColumnElement[Any]:
+    """The expression that a list of the entity is sorted by under this name."""
     if (entity, name) in _OF_OTHERS:
         return _OF_OTHERS[entity, name](table)
     if f"{entity}.{name[2:]}" in COUNTED:
-        return count_of(f"{entity}.{name[2:]}", table, patient).scalar_subquery()
+        return COUNTED[f"{entity}.{name[2:]}"](table).scalar_subquery()
     column = column_of(table, name)
     if not isinstance(column.type, JSON):
         return column

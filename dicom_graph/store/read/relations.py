@@ -50,7 +50,7 @@ DEFAULT_ORDERS: dict[str, tuple[Order, ...]] = {
 
 
 class Parent(NamedTuple):
-    """A parent of a list; `patient_id` narrows a study reached from a patient to that patient."""
+    """A parent of a list; `patient_id` narrows a study to what is one patient's of it."""
 
     id: int
     patient_id: int | None = None
@@ -60,18 +60,10 @@ Condition = Callable[[FromClause, FromClause], ColumnElement[bool]]
 
 
 class Relation(NamedTuple):
-    """From a parent entity to a list of child entities.
-
-    `of_patient`: the children are studies as their parent, a patient, has them.
-    """
+    """From a parent entity to a list of child entities."""
 
     child: str
     condition: Condition
-    of_patient: bool = False
-
-    def patient(self, parents: FromClause) -> ColumnElement[Any] | None:
-        """The patient whose studies the children are, as a column of the parents."""
-        return parents.c.id if self.of_patient else None
 
 
 def _of_patient(column: Any, parents: FromClause) -> ColumnElement[bool]:
@@ -129,7 +121,7 @@ def _series_of_element(series: FromClause, parents: FromClause) -> ColumnElement
 
 
 RELATIONS: dict[str, Relation] = {
-    "patient.studies": Relation("study", _studies_of_patient, of_patient=True),
+    "patient.studies": Relation("study", _studies_of_patient),
     "patient.series": Relation("series", lambda c, p: c.c.patient_id == p.c.id),
     "patient.images": Relation("image", _images_of_patient),
     "study.patients": Relation("patient", _patients_of_study),

@@ -1,7 +1,7 @@
 """What can be said of a field over a list: how many, least, greatest, mean, sum, distinct."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Date, DateTime, FromClause, Select, Time, func, null, select
@@ -45,8 +45,7 @@ def statistics_statement(
     else:
         keys = parent_table(filters.sqlite, [parent for parent in parents if parent is not None])
         related = RELATIONS[relation].condition(table, keys)
-        filters = replace(filters, patient=RELATIONS[relation].patient(keys))
-        key = order_key(filters.sqlite, entity, table, name, filters.patient)
+        key = order_key(filters.sqlite, entity, table, name)
         rows = select(keys.c.id, keys.c.patient_id, key.label("value")).select_from(keys)
         rows = rows.join(table, related)
     values = rows.where(*where(filters, table)).subquery("listed")

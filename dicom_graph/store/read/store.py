@@ -5,7 +5,7 @@ import hmac
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from copy import copy
 from dataclasses import replace
@@ -246,23 +246,22 @@ class Store:
         wanted: Condition | None,
         columns: Columns,
     ) -> dict[Parent, Page]:
-        child_name, condition, of_patient = RELATIONS[relation]
+        child_name, condition = RELATIONS[relation]
         needed = noted(child_name, columns)
 
-        def statement(filters: Callable[[ColumnElement[Any] | None], Filters]) -> Select[Any]:
+        def statement(filters: Filters) -> Select[Any]:
             keys = parent_table(self._sqlite, parents)
-            patient = RELATIONS[relation].patient(keys)
 
             def page_of_parent(table: FromClause) -> Select[Any]:
-                narrowed = self._where(filters(patient), child_name, table, wanted)
+                narrowed = self._where(filters, child_name, table, wanted)
                 related = select(table).where(condition(table, keys), *narrowed)
-                sort_keys = self._keys(child_name, table, request, patient)
+                sort_keys = self._keys(child_name, table, request)
                 return page_statement(related, sort_keys, request)
 
             joined, child = first_of_each(
-                self._sqlite, keys, ENTITY_TABLES[child_name], page_of_parent, by_parent=of_patient
+                self._sqlite, keys, ENTITY_TABLES[child_name], page_of_parent
             )
-            sort_keys = self._keys(child_name, child, request, patient)
+            sort_keys = self._keys(child_name, child, request)
             return (
                 select(keys.c.id.label("parent_id"), keys.c.patient_id.label("parent_patient_id"))
                 .add_columns(*columns_of(child, ENTITY_TABLES[child_name], needed))
@@ -276,7 +275,7 @@ class Store:
             given = self._page_form(child_name, request)
             found = await self.database.rows(
                 ("pages_of", relation, needed, given.form),
-                lambda: statement(lambda patient: Filters(self._sqlite, {}, patient=patient)),
+                lambda: statement(Filters(self._sqlite, {})),
                 {"parents": parents_parameter(self._sqlite, parents), **given.parameters},
                 ROW_MEMORY,
             )
@@ -289,10 +288,7 @@ class Store:
                     self._note(child_name, sorted_rows)
                     return pages
                 filters = await self._filters(connection, wanted)
-                made_statement = await made(
-                    connection, wanted,
-                    lambda: statement(lambda patient: replace(filters, patient=patient)),
-                )  # fmt: skip
+                made_statement = await made(connection, wanted, lambda: statement(filters))
                 found = await all_rows(await connection.execute(made_statement))
         for row in found:
             rows[Parent(row[0], row[1])].append(row)
@@ -320,20 +316,19 @@ class Store:
         self, relation: str, parents: Sequence[Parent], wanted: Condition | None = None
     ) -> dict[Parent, int]:
         """The lengths of the parents' lists."""
-        child_name, condition, _ = RELATIONS[relation]
+        child_name, condition = RELATIONS[relation]
         child = ENTITY_TABLES[child_name]
 
-        def statement(filters: Callable[[ColumnElement[Any] | None], Filters]) -> Select[Any]:
+        def statement(filters: Filters) -> Select[Any]:
             keys = parent_table(self._sqlite, parents)
-            narrowed = filters(RELATIONS[relation].patient(keys))
-            related = condition(child, keys), *self._where(narrowed, child_name, child, wanted)
+            related = condition(child, keys), *self._where(filters, child_name, child, wanted)
             count = select(func.count()).select_from(child).where(*related)
             return select(keys.c.id, keys.c.patient_id, count.correlate(keys).scalar_subquery())
 
         if wanted is None:
             rows: Iterable[Any] = await self.database.rows(
                 ("counts_of", relation),
-                lambda: statement(lambda patient: Filters(self._sqlite, {}, patient=patient)),
+                lambda: statement(Filters(self._sqlite, {})),
                 {"parents": parents_parameter(self._sqlite, parents)},
                 _SMALL_ROW,
             )
@@ -341,26 +336,15 @@ class Store:
             async with self.database.read() as connection:
                 filters = await self._filters(connection, wanted)
                 rows = await connection.execute(
-                    await made(
-                        connection, wanted,
-                        lambda: statement(lambda patient: replace(filters, patient=patient)),
-                    )
-                )  # fmt: skip
+                    await made(connection, wanted, lambda: statement(filters))
+                )
         return {Parent(id, patient_id): total for id, patient_id, total in rows}
 
-    def _keys(
-        self,
-        entity: str,
-        table: FromClause,
-        request: PageRequest,
-        patient: ColumnElement[Any] | None = None,
-    ) -> Keys:
+    def _keys(self, entity: str, table: FromClause, request: PageRequest) -> Keys:
         """What a page of the table is sorted by; a page that was read already has its keys."""
         if key_name(0) in table.c:
             return [table.c[key_name(place)] for place in range(len(request.order))]
-        return [
-            order_key(self._sqlite, entity, table, order.name, patient) for order in request.order
-        ]
+        return [order_key(self._sqlite, entity, table, order.name) for order in request.order]
 
     async def statistics(
         self,
@@ -487,19 +471,14 @@ class Store:
             )
             return [FacetValue(*row) for row in await connection.execute(statement)]
 
-    async def _filters(
-        self,
-        connection: AsyncConnection,
-        wanted: Condition | None,
-        patient: ColumnElement[Any] | None = None,
-    ) -> Filters:
+    async def _filters(self, connection: AsyncConnection, wanted: Condition | None) -> Filters:
         """What makes the condition into SQL; it needs the definitions only for elements."""
         if not uses_elements(wanted):
-            return Filters(self._sqlite, {}, patient=patient)
+            return Filters(self._sqlite, {})
         definitions = await self._elements.current_definitions(connection)
         matcher = ElementMatcher(self._sqlite, definitions)
         common = await find_common(connection, matcher, wanted, self.many_images)
-        return Filters(self._sqlite, definitions, common, patient)
+        return Filters(self._sqlite, definitions, common)
 
     async def search_values(self, words: Sequence[str], limit: int) -> list[FoundValue]:
         """Returns texts of elements that hold all words, in either case, the shortest first."""

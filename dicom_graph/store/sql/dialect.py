@@ -303,23 +303,15 @@ def first_of_each(
     parents: FromClause,
     child: FromClause,
     page_of_parent: Callable[[FromClause], Select[Any]],
-    *,
-    by_parent: bool = False,
 ) -> tuple[FromClause, FromClause]:
     """Join each parent to its page of children; returns the join and the child's columns.
 
     `page_of_parent(child)` selects one parent's page. PostgreSQL takes it as LATERAL; SQLite,
     which has none, as a correlated IN. Both read just the page, which a window function would not.
-    `by_parent`: what the page is sorted by depends on the parent.
     """
     if sqlite:
         inner = child.alias("page_child")
-        page = page_of_parent(inner)
-        if by_parent:
-            # SQLite's ORDER BY knows the columns of its own query only, not those around it.
-            keyed = page.correlate(parents).subquery()
-            return parents.join(child, child.c.id.in_(select(keyed.c.id))), child
-        page = page.with_only_columns(inner.c.id)
+        page = page_of_parent(inner).with_only_columns(inner.c.id)
         return parents.join(child, child.c.id.in_(page.correlate(parents))), child
     page_table = page_of_parent(child).correlate(parents).lateral("page")
     return parents.join(page_table, true()), page_table

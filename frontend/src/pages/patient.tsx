@@ -12,8 +12,9 @@ const PATIENT = graphql(`
     patientByUid(uid: $uid) {
       id uid fullName sex sexDisplay dateOfBirth subject nStudies nSeries nImages zipUrl
       studies(first: 50, orderBy: [{ field: DATE, direction: DESC }]) {
-        nodes {
-          id uid description date time nSeries nImages
+        edges {
+          node { id uid description date time }
+          nSeries nImages
           series(first: 12, orderBy: [{ field: NUMBER }]) { nodes { id uid number description protocolName modality sequenceType nImages echoTime repetitionTime } }
         }
         pageInfo { hasNextPage }
@@ -30,7 +31,8 @@ export function PatientPage() {
   if (fetching && !data) return <Loading what="the patient" />;
   const patient = data?.patientByUid;
   if (!patient) return <div className="page"><Empty title="No patient has this ID"><p className="mono">{uid}</p><Link className="btn" to="/patients">All patients</Link></Empty></div>;
-  const studies = patient.studies.nodes;
+  // What of a study is this patient's is in the edge.
+  const studies = patient.studies.edges.map(({ node, ...its }) => ({ ...node, ...its }));
   return (
     <div className="page">
       <div className="head"><div className="grow">
