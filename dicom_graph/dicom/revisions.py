@@ -154,7 +154,8 @@ READINGS = (
     ),
     Reading(
         3, "what series are for",
-        sop_classes=frozenset({MRImageStorage, PositronEmissionTomographyImageStorage}),
+        sop_classes=frozenset({MRImageStorage, PositronEmissionTomographyImageStorage})
+        | WITH_FUNCTIONAL_GROUPS,
         fields=True,
     ),
     Reading(3, "lengths of private groups", tags=PRIVATE_GROUP_LENGTHS),
