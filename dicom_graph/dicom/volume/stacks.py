@@ -18,6 +18,7 @@ from dicom_graph.dicom.volume.fourth_axis import (
     split_repeated,
     time_axis,
 )
+from dicom_graph.dicom.volume.midnight import across_midnight
 from dicom_graph.dicom.volume.planes import Plane
 
 _SAME_DIRECTION = 1e-3
@@ -141,8 +142,8 @@ def _has_positions(planes: list[Plane]) -> bool:
 
 def _stacks(planes: list[Plane], warnings: tuple[str, ...]) -> list[Stack]:
     if not _has_positions(planes):
-        return [_placeless(planes, warnings)]
-    positions = _by_position(planes)
+        return [_placeless(part, warnings) for part in _pictures(planes)]
+    positions = across_midnight(_by_position(planes))
     parts = split_repeated(positions)
     if parts is not None:
         return [stack for part in parts for stack in _stacks(part, warnings)]
@@ -181,6 +182,16 @@ def _place_warnings(positions: Positions) -> list[str]:
     if farthest <= _SAME_PLACE_MM:
         return []
     return [f"slices of one position are shifted in their plane, by up to {farthest:.2f} mm"]
+
+
+def _pictures(planes: list[Plane]) -> list[list[Plane]]:
+    """Colour images without a place are pictures of their own, not slices of anything."""
+    if planes[0].file.samples == 1:
+        return [planes]
+    by_file: dict[str, list[Plane]] = {}
+    for plane in planes:
+        by_file.setdefault(plane.file.path, []).append(plane)
+    return list(by_file.values())
 
 
 def _placeless(planes: list[Plane], warnings: tuple[str, ...]) -> Stack:
