@@ -39,6 +39,7 @@ class ErrorCode(StrEnum):
     BAD_SYNTAX = "BAD_SYNTAX", "A document that is no GraphQL."
     BAD_TEXT = "BAD_TEXT", "A text with characters that cannot be stored there."
     BAD_TIME = "BAD_TIME", "A time that DICOM does not allow there."
+    BAD_UID = "BAD_UID", "A text that is no UID."
     BAD_UPLOAD = "BAD_UPLOAD", "Files that cannot be taken: the message says why."
     BODY_TOO_LARGE = "BODY_TOO_LARGE", "The request is larger than allowed."
     CANNOT_STORE = (
@@ -100,6 +101,7 @@ class ErrorCode(StrEnum):
     TOO_MANY_ERRORS = "TOO_MANY_ERRORS", "So many errors that the operation was ended."
     TOO_MANY_FAILURES = "TOO_MANY_FAILURES", "Too many wrong passwords; wait."
     TOO_SLOW = "TOO_SLOW", "It took too long: decoding, or the client's sending."
+    UID_IN_USE = "UID_IN_USE", "Another object has that UID or PatientID."
     UNAUTHENTICATED = "UNAUTHENTICATED", "Log in, or send a token."
     UNAVAILABLE = "UNAVAILABLE", "The database cannot be used now."
     UNSUPPORTED_SYNTAX = "UNSUPPORTED_SYNTAX", "A transfer syntax that cannot be decoded."

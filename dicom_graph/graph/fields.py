@@ -150,8 +150,8 @@ def codes(row: Any, described: Description) -> dict[str, Any]:
 
 
 def edited_fields(row: Any) -> list[str]:
-    """The fields of an entity's row that a person has set."""
-    return [camel_case(name) for name in row.edited or ()]
+    """The fields of an entity's row that a person has set; of a series, also whose it is."""
+    return [camel_case(name.removesuffix("_id")) for name in row.edited or ()]
 
 
 def combined(date: dt.date | None, time: dt.time | None) -> dt.datetime | None:

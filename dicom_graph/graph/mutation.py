@@ -2,9 +2,11 @@
 
 import strawberry
 
+from dicom_graph.graph.mutations.create import CreateMutations
 from dicom_graph.graph.mutations.delete import DeleteMutations
 from dicom_graph.graph.mutations.import_jobs import JobMutations
 from dicom_graph.graph.mutations.import_path import ImportMutations
+from dicom_graph.graph.mutations.move import MoveMutations
 from dicom_graph.graph.mutations.refresh import RefreshMutations
 from dicom_graph.graph.mutations.update import UpdateMutations
 from dicom_graph.graph.mutations.upload import UploadMutations
@@ -15,7 +17,9 @@ class Mutation(
     ImportMutations,
     JobMutations,
     UploadMutations,
+    CreateMutations,
     UpdateMutations,
+    MoveMutations,
     DeleteMutations,
     RefreshMutations,
 ):

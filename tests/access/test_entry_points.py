@@ -129,6 +129,20 @@ FIELDS = {
             for verb in ("update", "delete")
             for entity in ("Patient", "Study", "Series", "Image")
         },
+        **{
+            f"create{entity}": (
+                EDITS, f'create{entity}(input: {{ uid: "no UID\\\\" }}) {{ errors {{ code }} }}'
+            )
+            for entity in ("Patient", "Study", "Series")
+        },
+        **{
+            f"move{entity}": (
+                EDITS,
+                f'move{entity}(input: {{ id: "{NOTHING}", patientId: null }}) {{'
+                " errors { code } }",
+            )
+            for entity in ("Study", "Series")
+        },
         "refresh": (EDITS, f'refresh(input: {{ id: "{NOTHING}" }}) {{ errors {{ code }} }}'),
     },
     "subscription": {

@@ -19,6 +19,8 @@ _SHOWN_CODES = 12
 _MAX_NAME_PART = 64
 _MAX_CODES = 16
 _CODE = re.compile(r"[A-Z0-9_](?:[A-Z0-9_ ]{0,14}[A-Z0-9_])?")
+_LONGEST_UID = 64
+_UID = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))+")
 _SEXES = ("M", "F", "O")
 
 
@@ -42,6 +44,18 @@ def text(keyword: str) -> Callable[[str], str]:
         return _checked_text(value, _LONGEST[vr])
 
     return check
+
+
+def uid(value: str) -> str:
+    """A unique identifier (UI, PS3.5 9.1)."""
+    if len(value) > _LONGEST_UID:
+        message = f"has {len(value)} characters; at most {_LONGEST_UID} fit"
+        raise BadValue(message, ErrorCode.TOO_LONG)
+    if not _UID.fullmatch(value):
+        raise BadValue(
+            "must be a UID: numbers without leading zeros, separated by points", ErrorCode.BAD_UID
+        )
+    return value
 
 
 def names(value: str) -> str:

@@ -23,7 +23,10 @@ def check_fields(
         try:
             values[name] = check(plain) if check is not None and plain is not None else None
         except BadValue as error:
-            field = camel_case(name)
-            message = f"`{field}` {error}"
-            errors.append(UserError(message=message, field=field, code=error.code))
+            errors.append(bad_value(camel_case(name), error))
     return values, errors
+
+
+def bad_value(field: str, error: BadValue) -> UserError:
+    """What is wrong with a field of the input."""
+    return UserError(message=f"`{field}` {error}", field=field, code=error.code)

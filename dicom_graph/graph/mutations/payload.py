@@ -25,19 +25,22 @@ class Refused(Exception):
         self.error = UserError(message=message, field=field, code=code)
 
 
-def entity_and_key(id: str, *entities: str) -> tuple[str, int]:
-    """The entity and the row that a global id names, of one of these entities. Raises Refused."""
+def entity_and_key(id: str, *entities: str, field: str = "id") -> tuple[str, int]:
+    """The entity and the row that a global id names, of one of these entities. Raises Refused.
+
+    `field`: of the input that has the id.
+    """
     try:
         type_name, key = split_global_id(id)
     except BadInput as error:
-        raise Refused(str(error), "id", ErrorCode.BAD_ID) from None
+        raise Refused(str(error), field, ErrorCode.BAD_ID) from None
     names = {ENTITIES[entity].type_name: entity for entity in entities}
     if type_name in names:
         return names[type_name], key
     wanted = " or ".join(names).lower()
-    raise Refused(f"{id[:100]!r} is not the id of a {wanted}", "id", ErrorCode.BAD_ID)
+    raise Refused(f"{id[:100]!r} is not the id of a {wanted}", field, ErrorCode.BAD_ID)
 
 
-def gone(entity: str) -> Refused:
+def gone(entity: str, field: str = "id") -> Refused:
     """The entity of an id is not there."""
-    return Refused(f"there is no such {entity}, or no longer", "id", ErrorCode.NOT_FOUND)
+    return Refused(f"there is no such {entity}, or no longer", field, ErrorCode.NOT_FOUND)

@@ -13,7 +13,7 @@ from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.described import update_input
 from dicom_graph.graph.inputs.field_names import camel_case
-from dicom_graph.graph.mutations.checks import check_fields
+from dicom_graph.graph.mutations.checks import bad_value, check_fields
 from dicom_graph.graph.mutations.payload import (
     Refused,
     UserError,
@@ -128,9 +128,7 @@ async def update_fields(info: Info, entity: str, input: Any) -> tuple[Any, list[
         try:
             await asyncio.to_thread(_write, info, entity, key, values)
         except BadValue as error:
-            field = camel_case(next(name for name in given if name in NAME_PARTS))
-            message = f"`{field}` {error}"
-            errors = [UserError(message=message, field=field, code=error.code)]
+            errors = [bad_value(camel_case(next(n for n in given if n in NAME_PARTS)), error)]
     info.context.loaders.forget()
     row = await info.context.loaders.entity(entity).load(key)
     if row is None and not errors:

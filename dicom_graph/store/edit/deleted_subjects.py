@@ -1,4 +1,4 @@
-"""What is about to be deleted, for the audit log: afterwards nothing tells."""
+"""What is about to be deleted or moved, for the audit log: afterwards nothing tells."""
 
 from sqlalchemy import Connection, select
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from dicom_graph.dicom.entities import checks
-from dicom_graph.store.ingest.edited import NAME_PARTS, locked_row, whole_name
+from dicom_graph.store.ingest.edited import NAME_PARTS, OWNERS, locked_row, whole_name
 from dicom_graph.store.tables.archive import DESCRIBED_TABLES
 
 
@@ -47,11 +47,12 @@ def discard_edits(
     exclude: Collection[str] = (),
 ) -> None:
     """Take these columns, or all, but for `exclude`, for no longer edited; their values stay until
-    a file is read.
+    a file is read. What a series belongs to stays as it is: no file changes that later.
     """
     table = DESCRIBED_TABLES[entity]
     row = locked_row(connection, table, id)
     edited = (row["edited"] or []) if row is not None else []
-    rest = [n for n in edited if n in exclude or (names is not None and n not in names)]
+    kept = {*exclude, *OWNERS}
+    rest = [n for n in edited if n in kept or (names is not None and n not in names)]
     if rest != edited:
         connection.execute(update(table).where(table.c.id == id).values(edited=rest or None))

@@ -14,6 +14,9 @@ from dicom_graph.dicom.person_names import NameComponents, with_alphabetic
 NAME_PARTS = ("family_name", "given_name", "middle_name", "name_prefix", "name_suffix")
 """In the order of PN (PS3.5 6.2.1)."""
 
+OWNERS = {"patient_id": "patient", "study_id": "study"}
+"""The columns of a series that tell what it belongs to."""
+
 Row = Mapping[str, Any]
 
 

@@ -1,4 +1,7 @@
-"""Patients, studies and series: get or create by their UIDs. The first header seen decides."""
+"""Patients, studies and series: get or create by their UIDs. The first header seen decides.
+
+What was made by hand, or is left of deleted images, has no image: it is filled from the first.
+"""
 
 import datetime as dt
 import logging
@@ -12,6 +15,7 @@ from dicom_graph.dicom.bounded_cache import BoundedCache
 from dicom_graph.dicom.entities import Entities, PatientFields, SeriesFields, StudyFields
 from dicom_graph.store.ingest.edited import NO_EXCLUSION, Exclusion, write_unedited_fields
 from dicom_graph.store.sql.bulk_statements import allocate_ids, ids_by_key, insert_new
+from dicom_graph.store.sql.dialect import among, is_sqlite
 from dicom_graph.store.sql.types import utc_now
 from dicom_graph.store.tables.archive import Image, Patient, Series, Study
 
@@ -135,6 +139,8 @@ class EntityWriter:
         if not unknown:
             return
         found = _find_patients(connection, unknown)
+        if _fill(connection, _PATIENT, {row.id: asdict(wanted[u]) for u, row in found.items()}):
+            found = _find_patients(connection, unknown)
         missing = {uid: asdict(wanted[uid]) for uid in unknown if uid not in found}
         if missing:
             _insert(connection, _PATIENT, missing)
@@ -146,6 +152,7 @@ class EntityWriter:
         if not unknown:
             return
         found = ids_by_key(connection, _STUDY, "uid", unknown)
+        _fill(connection, _STUDY, {id: asdict(wanted[uid]) for uid, id in found.items()})
         missing = {uid: asdict(wanted[uid]) for uid in unknown if uid not in found}
         found.update(_insert(connection, _STUDY, missing))
         self._studies.update(found.items())
@@ -158,12 +165,14 @@ class EntityWriter:
         if not wanted:
             return
         found = self._find_series(connection, list(wanted))
-        missing = {}
+        values = {}
         for uid, (fields, owner) in wanted.items():
-            if uid not in found:
-                place = self._place(owner)
-                ids = {"study_id": place.study_id, "patient_id": place.patient_id}
-                missing[uid] = asdict(fields) | ids
+            place = self._place(owner)
+            ids = {"study_id": place.study_id, "patient_id": place.patient_id}
+            values[uid] = asdict(fields) | ids
+        if _fill(connection, _SERIES, {row.id: values[uid] for uid, row in found.items()}):
+            found = self._find_series(connection, list(wanted))
+        missing = {uid: row for uid, row in values.items() if uid not in found}
         if missing:
             _insert(connection, _SERIES, missing)
             found.update(self._find_series(connection, list(missing)))
@@ -182,6 +191,21 @@ def log_created(log: logging.Logger, kind: str, ids: Sequence[int]) -> None:
     """Tell, at DEBUG, what this transaction creates, by the ids of the rows alone."""
     if ids:
         log.debug("created %s %s", kind, ids)
+
+
+def _fill(connection: Connection, table: Table, fields: dict[int, dict[str, Any]]) -> bool:
+    """Write the fields of rows, by id, that have no image yet; returns whether there are any."""
+    if not fields:
+        return False
+    owner = {"patient": Series.patient_id, "study": Series.study_id, "series": Series.id}
+    image = select(Image.id).join(Series, Series.id == Image.series_id)
+    empty = ~image.where(owner[table.name] == table.c.id).exists()
+    these = among(is_sqlite(connection), table.c.id, sorted(fields))
+    statement = select(table.c.id).where(these, empty).order_by(table.c.id)
+    ids = connection.execute(statement).scalars().all()
+    for id in ids:
+        write_unedited_fields(connection, table, id, fields[id])
+    return bool(ids)
 
 
 def _find_patients(connection: Connection, uids: list[str]) -> dict[str, PatientRow]:

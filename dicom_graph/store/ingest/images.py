@@ -52,6 +52,8 @@ _COLUMNS_OF: dict[str, tuple[str, ...]] = {
     "PatientName": NAME_PARTS,
     "PatientSex": ("sex",),
     "PatientBirthDate": ("date_of_birth",),
+    "PatientID": ("patient_id",),
+    "StudyInstanceUID": ("study_id",),
 }
 
 
@@ -296,7 +298,7 @@ def disagreements(file: ReadFile, place: EntityKeys) -> list[str]:
         ("Modality", fields.modality, series.modality),
     )
     unlike = _unlike(of_series, series.edited)
-    warnings = [f"{keyword}{CONTRADICTION}image's series" for keyword in unlike]
+    warnings = [contradiction(keyword) for keyword in unlike]
     row, patient = place.patient, file.entities.patient
     if row is not None and patient is not None:
         of_patient = (
@@ -307,6 +309,11 @@ def disagreements(file: ReadFile, place: EntityKeys) -> list[str]:
         unlike = _unlike(of_patient, row.edited)
         warnings += [f"{keyword}{CONTRADICTION}patient" for keyword in unlike]
     return warnings
+
+
+def contradiction(keyword: str) -> str:
+    """The warning where an image says something else than its series."""
+    return f"{keyword}{CONTRADICTION}image's series"
 
 
 def _unlike(pairs: Iterable[tuple[str, object, object]], edited: list[str] | None) -> Iterable[str]:
