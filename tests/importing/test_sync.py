@@ -183,6 +183,61 @@ def test_a_file_that_says_otherwise_is_none_of_an_image(
     assert contents(database)["patient"].keys() == {"patient-1", "other"}
 
 
+def test_prune_deletes_an_image_of_which_only_a_contradicting_file_is_left(
+    sync: Import, database: Database, tmp_path: Path
+) -> None:
+    """That file is another image then, for the next sync; a copy, or one elsewhere, keeps it."""
+    tree = tmp_path / "tree"
+    same = {"StudyInstanceUID": "1.9", "SeriesInstanceUID": "1.2"}
+    own = [make_file(tree / "a" / uid, SOPInstanceUID=uid, **same) for uid in ("1.1", "1.2", "1.3")]
+    for path in own:
+        make_file(tree / "b" / path.name, SOPInstanceUID=path.name, PatientID="other", EchoTime=7)
+    for folder in ("a", "c"):
+        make_file(tree / folder / "kept", SOPInstanceUID=f"{folder.encode().hex()}.1", **same)
+    shutil.copy2(own[1], tree / "copy")
+    elsewhere = Path(shutil.copy2(own[2], tree / "c"))
+    sync(tree / "a")
+    sync(tree)
+    kept = {"61.1", "63.1"}
+    for path in (elsewhere, *own):
+        path.unlink()
+    sync(tree / "c")
+    assert sync(tree / "a", prune=True).counts.missing == 1
+    assert contents(database)["image"].keys() == {"1.2", "1.3", *kept}
+    assert missing_images(database) == {"1.3"}
+    assert sync(tree / "b").counts == JobCounts(found=3, existing=2, created=1)
+    assert contents(database)["image"].keys() == {"1.1", "1.2", "1.3", *kept}
+    assert contents(database)["patient"].keys() == {"patient-1", "other"}
+    assert sync(tree, prune=True).counts.missing == 1
+    assert contents(database)["image"].keys() == {"1.1", "1.2", *kept}
+    assert_consistent(database)
+
+
+@pytest.mark.parametrize("option", [{"verify": True}, {}, {"verify": True, "sync": True}])
+def test_a_contradicting_file_that_is_read_again_does_not_become_the_image(
+    import_files: Import, database: Database, tmp_path: Path, option: dict[str, bool]
+) -> None:
+    """Neither as it is nor after a change, also where a copy of the image's own is left alone."""
+    tree = tmp_path / "tree"
+    same = {"SOPInstanceUID": "1.1", "StudyInstanceUID": "1.9", "SeriesInstanceUID": "1.2"}
+    own = make_file(tree / "a" / "own", **same, InstanceNumber=3)
+    other = make_file(tree / "b" / "other", **same, PatientID="other", InstanceNumber=77)
+    import_files(tree / "a")
+    import_files(tree / "b")
+    before = contents(database)
+    assert import_files(tree / "b", **option).counts == JobCounts(found=1, existing=1)
+    make_file(other, **same, PatientID="third", InstanceNumber=78)
+    assert import_files(tree, **option).counts == JobCounts(found=2, existing=2)
+    assert contents(database)["image"]["1.1"]["number"] == 3
+    assert contents(database)["series"] == before["series"]
+    # The own one may say otherwise, and the other still not.
+    make_file(own, **same, InstanceNumber=5)
+    assert import_files(tree, **option).counts == JobCounts(found=2, existing=1, updated=1)
+    assert import_files(tree / "b", **option).counts.updated == 0
+    assert contents(database)["image"]["1.1"]["number"] == 5
+    assert_consistent(database)
+
+
 def test_files_that_move_stay_those_of_their_images(
     sync: Import, database: Database, tmp_path: Path
 ) -> None:

@@ -125,15 +125,17 @@ def mark_gone(
 
 
 def prune_images(connection: Connection, limit: int) -> int:
-    """Delete some of the missing images that no file row tells of; returns how many.
+    """Delete some of the missing images none of whose own files is known, not even as missing;
+    returns how many. A file that contradicts such an image stays on disk, for the next import to
+    take as what it says.
 
     To be called at the beginning of a transaction.
     """
     write_alone(connection)
-    any_file = select(File.image_id).where(File.image_id == Image.id).correlate(Image)
+    own_file = select(File.image_id).where(File.image_id == Image.id, has_header())
     statement = (
         select(Image.id)
-        .where(Image.missing_since.is_not(None), ~any_file.exists())
+        .where(Image.missing_since.is_not(None), ~own_file.correlate(Image).exists())
         .order_by(Image.id)
         .limit(limit)
         .with_for_update()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import Connection, Table, or_, select, update
 
 from dicom_graph.store.formats import columns_of
 from dicom_graph.store.ingest.batch import FileRecord, ReadFile
@@ -17,6 +17,7 @@ from dicom_graph.store.ingest.duplicates import (
 from dicom_graph.store.ingest.entities import EntityKeys
 from dicom_graph.store.ingest.files import is_deciding
 from dicom_graph.store.ingest.images import disagreements
+from dicom_graph.store.ingest.missing_images import has_header
 from dicom_graph.store.sql.dialect import among, is_sqlite, texts_among
 from dicom_graph.store.tables.archive import Directory, File, Image
 
@@ -26,9 +27,9 @@ _IMAGE: Table = Image.__table__  # type: ignore[assignment]
 def own_changes(connection: Connection, files: Sequence[ReadFile]) -> Sequence[ReadFile]:
     """The files, `changed` only where that is for them to say.
 
-    A path that held another image when it was last read does not say how the image is that it holds
-    now, as long as a file is left that does: else whoever may write one file could change the
-    images of others.
+    A path that held another image when it was last read, or a file that contradicted this one, does
+    not say how the image is that it holds now, as long as a file is left that does: else whoever
+    may write one file could change the images of others.
     """
     changed = [file for file in files if file.changed]
     if not changed:
@@ -50,12 +51,14 @@ def own_changes(connection: Connection, files: Sequence[ReadFile]) -> Sequence[R
 
 
 def _images_at(connection: Connection, records: Sequence[FileRecord]) -> dict[tuple[str, str], int]:
-    """Which images the files of these paths held, by folder and name."""
+    """Of which images the files of these paths were the own ones, by folder and name."""
     sqlite = is_sqlite(connection)
     statement = (
         select(Directory.path, File.name, File.image_id)
         .join(File, File.directory_id == Directory.id)
+        .join(Image, Image.id == File.image_id)
         .where(
+            or_(is_deciding(), has_header()),
             texts_among(sqlite, Directory.path.expression, sorted({r.directory for r in records})),
             texts_among(sqlite, File.name.expression, sorted({r.name for r in records})),
         )
