@@ -25,7 +25,7 @@ from dicom_graph.dicom.plausible import most_values
 
 T = TypeVar("T")
 _SHOWN_VRS = {
-    tag: frozenset((*DicomDictionary[tag][0].split(" or "), "UN"))
+    tag: frozenset(DicomDictionary[tag][0].split(" or "))
     for described in (patient.PATIENT, study.STUDY, series.SERIES, IMAGE)
     for attribute in described.attributes
     if (tag := attribute.tag) and attribute.keyword and is_kept(attribute.keyword)
@@ -45,7 +45,7 @@ class Entities:
 
 def odd_elements(elements: Item) -> list[Element]:
     """Those of fields that are shown without identities, which are not as PS3.6 has them: of
-    another VR (but UN, which says nothing of it), with too many values, or not readable.
+    another VR, with too many values, or not readable.
     """
     return [element for element in elements if element.tag in _SHOWN_VRS and _is_odd(element)]
 
