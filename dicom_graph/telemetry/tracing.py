@@ -7,7 +7,7 @@ OTEL_SERVICE_NAME and so on. A span holds names, never texts of queries, argumen
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -63,16 +63,17 @@ def close() -> None:
         flush()
 
 
-@contextmanager
 def span(
     name: str, headers: Mapping[str, str] | None = None, *, is_server: bool = False
-) -> Iterator["Span"]:
+) -> AbstractContextManager["Span"]:
     """A span of what is done within. That of a server is what further spans belong to; the
     `headers` of its request may name what it belongs to itself.
     """
-    if trace is None:
-        yield _NO_SPAN
-        return
+    return nullcontext(_NO_SPAN) if trace is None else _span(name, headers, is_server)
+
+
+@contextmanager
+def _span(name: str, headers: Mapping[str, str] | None, is_server: bool) -> Iterator["Span"]:
     tracer = trace.get_tracer("dicom_graph")
     if not is_server:
         # Not the current one: generators end in other contexts than they begin in.

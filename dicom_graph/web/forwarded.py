@@ -8,6 +8,7 @@ not know it hands on the client's.
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -98,6 +99,7 @@ def _address(text: str) -> str | None:
     return None if parsed is None else str(parsed)
 
 
+@lru_cache(maxsize=1000)
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:
     """The address; of an IPv4 one that is written as IPv6 the former. Zones are left out."""
     try:

@@ -4,22 +4,27 @@ import json
 import logging
 import traceback
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Iterator, Set
 from contextlib import aclosing, contextmanager, nullcontext, suppress
+from functools import cached_property
+from inspect import isawaitable
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError, GraphQLSyntaxError
+from graphql import GraphQLError, GraphQLSyntaxError, execute
+from strawberry.execution import optimized_is_awaitable
+from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
+from strawberry.utils.operation import get_operation_type
 
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.errors import BadInput, without_schema_names
 from dicom_graph.graph.context import Context
 from dicom_graph.graph.errors import Overloaded
 from dicom_graph.graph.execution.audit import AuditLogUnavailable, audited_operation
-from dicom_graph.graph.execution.validation import refusal
+from dicom_graph.graph.execution.validation import LimitsExtension, in_time, refusal
 from dicom_graph.graph.limits.limits import OperationLimitExceeded, TooManyErrors
 from dicom_graph.graph.limits.prepared import PreparedDocument, errors_of, prepare
 from dicom_graph.services import Limits
@@ -56,18 +61,77 @@ class MaskedSchema(strawberry.Schema):
                 if refused is not None:
                     watch.note(refused)
                     return refused
+                allowed = set(allowed_operation_types or OperationType) - _LONG
                 with _working(context) as work:
-                    executing = super().execute(
-                        query, variable_values, context, root_value, operation_name,
-                        set(allowed_operation_types or OperationType) - _LONG,
-                        operation_extensions,
-                    )  # fmt: skip
+                    executing: Awaitable[Any]
+                    if prepared is not None and self._has_limits_alone:
+                        executing = self._execute_prepared(
+                            prepared, variable_values, context, root_value, operation_name, allowed
+                        )
+                    else:
+                        executing = super().execute(
+                            query, variable_values, context, root_value, operation_name, allowed,
+                            operation_extensions,
+                        )  # fmt: skip
                     work.begin()
                     result: ExecutionResult = await self._limited(work, executing, context)
                 watch.note(result)
         except AuditLogUnavailable as error:
             return PreExecutionError(data=None, errors=[error])
         return result
+
+    @cached_property
+    def _has_limits_alone(self) -> bool:
+        """Whether no extension has a say but that of the limits."""
+        return list(self.extensions) == [LimitsExtension]
+
+    async def _execute_prepared(
+        self,
+        prepared: PreparedDocument,
+        variables: Any,
+        context: Any,
+        root_value: Any,
+        name: str | None,
+        allowed: Set[OperationType],
+    ) -> ExecutionResult:
+        """What Strawberry's own `execute` does of a valid document, without its extensions.
+
+        Raises InvalidOperationTypeError.
+        """
+        assert prepared.document is not None
+        kind = get_operation_type(prepared.document, name)
+        if kind not in allowed:
+            raise InvalidOperationTypeError(kind)
+        errors = prepared.errors()
+        if errors:
+            self._process(errors, prepared, variables, context)
+            return PreExecutionError(data=None, errors=errors)
+        try:
+            with in_time(_limits_of(context)):
+                result = execute(
+                    self._schema,
+                    prepared.document,
+                    root_value,
+                    context,
+                    variables,
+                    name,
+                    executor_class=self.execution_context_class,
+                    is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
+                )
+                found = await result if isawaitable(result) else result
+        except Exception as error:
+            errors = [GraphQLError(str(error), original_error=error)]
+            self._process(errors, prepared, variables, context)
+            return PreExecutionError(data=None, errors=errors)
+        if found.errors:
+            self._process(found.errors, prepared, variables, context)
+        return ExecutionResult(found.data, found.errors)
+
+    def _process(
+        self, errors: list[GraphQLError], prepared: PreparedDocument, variables: Any, context: Any
+    ) -> None:
+        given = self._create_execution_context(prepared.query, (), variables, context)
+        self.process_errors(errors, given)
 
     async def stream(
         self,

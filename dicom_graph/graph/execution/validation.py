@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 from graphql import DocumentNode, GraphQLError, OperationDefinitionNode, parse
@@ -65,11 +66,18 @@ class LimitsExtension(SchemaExtension):
         if self.execution_context.operation_type is OperationType.SUBSCRIPTION:
             yield
             return
-        token = DEADLINE.set(asyncio.get_running_loop().time() + self._limits.seconds)
-        try:
+        with in_time(self._limits):
             yield
-        finally:
-            DEADLINE.reset(token)
+
+
+@contextmanager
+def in_time(limits: Limits) -> Iterator[None]:
+    """What is done within, and what it starts, has the time of a request from now on."""
+    token = DEADLINE.set(asyncio.get_running_loop().time() + limits.seconds)
+    try:
+        yield
+    finally:
+        DEADLINE.reset(token)
 
 
 def refusal(

@@ -68,6 +68,7 @@ class PreparedDocument:
     """A document of a schema: `document` where it could be parsed, else `error`."""
 
     def __init__(self, schema: GraphQLSchema, query: str, max_tokens: int) -> None:
+        self.query = query
         self.digest = sha256(query.encode("utf-8", "replace")).hexdigest()
         self.document: DocumentNode | None = None
         self.error: GraphQLError | None = None

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.web.errors import ErrorResponse
 
-_LONGEST = 100
+_LONGEST, _REMEMBERED = 100, 100
 _ALLOWED = "dicom_graph.is_allowed"
 
 
@@ -18,6 +18,7 @@ class AllowedHostMiddleware:
 
     def __init__(self, app: ASGIApp, allowed_hosts: Sequence[str]) -> None:
         self._app = app
+        self._allowed: set[str] = set()
         self._checked = TrustedHostMiddleware(_allow, allowed_hosts, www_redirect=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -29,13 +30,19 @@ class AllowedHostMiddleware:
         await ErrorResponse(400, ErrorCode.BAD_REQUEST, message)(scope, receive, send)
 
     async def _is_allowed(self, scope: Scope, receive: Receive) -> bool:
+        host = Headers(scope=scope).get("host", "")
+        if host in self._allowed:
+            return True
         probe = {**scope, _ALLOWED: False}
 
         async def nowhere(message: object) -> None:
             return None
 
         await self._checked(probe, receive, nowhere)
-        return bool(probe[_ALLOWED])
+        is_allowed = bool(probe[_ALLOWED])
+        if is_allowed and len(self._allowed) < _REMEMBERED:
+            self._allowed.add(host)
+        return is_allowed
 
 
 async def _allow(scope: Scope, receive: Receive, send: Send) -> None:

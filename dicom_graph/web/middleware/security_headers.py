@@ -17,6 +17,7 @@ _HEADERS = {
     # Patient data must not lie in a cache; what may says so itself.
     "Cache-Control": "no-store",
 }
+_RAW = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
 _STATIC = "public, max-age=3600"
 
 
@@ -45,8 +46,8 @@ class SecurityHeadersMiddleware:
                     headers.add_vary_header("Origin")
                 if is_allowed:
                     headers.setdefault("Cross-Origin-Resource-Policy", "cross-origin")
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
+                given = {name for name, _ in headers.raw}
+                headers.raw.extend(header for header in _RAW if header[0] not in given)
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
