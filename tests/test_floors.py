@@ -37,6 +37,7 @@ ROOMS = {
         "context inputs uploading",
         "bulk_data described imaging listing permissions registry",
         "aggregate",
+        "group_keys",
         "groups",
         "connection",
         "fields",

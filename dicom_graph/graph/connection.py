@@ -27,6 +27,7 @@ from dicom_graph.graph.limits.cost import DEFAULT_PAGE_SIZE
 from dicom_graph.graph.listing import Listing
 from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.store.read import Order, Page, PageRequest, Statistics
+from dicom_graph.store.read.group_requests import GroupRequest
 from dicom_graph.store.read.rows import made_in_turns
 
 T = TypeVar("T")
@@ -119,7 +120,7 @@ class Connection(Generic[T]):
         if of.name is not None:
             name = aggregate_field(self.listing.entity, camel_case(of.name))
             return Aggregate.of(await self.listing.statistics(name))
-        found = await self.listing.group_statistics((), of)
+        found = await self.listing.group_figures(GroupRequest(()), of)
         return Aggregate.of(found.get((), Statistics()))
 
     @computed(

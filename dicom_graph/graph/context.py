@@ -1,6 +1,6 @@
 """What a request has at hand: the store, its loaders, and the importer."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,7 +22,8 @@ from dicom_graph.store.read import (
     Statistics,
     Store,
 )
-from dicom_graph.store.read.groups import GroupKey, GroupPage, GroupRequest
+from dicom_graph.store.read.elements import DefinitionRow
+from dicom_graph.store.read.group_requests import GroupKey, GroupPage, GroupRequest
 from dicom_graph.store.work import PendingAnswers, current_work
 from dicom_graph.subjects import Resolver, SubjectPatient, subjects_of
 
@@ -89,32 +90,24 @@ class Loaders:
 
         return self._loader(("groups", entity, relation, request, wanted), load)
 
-    def group_statistics(
+    def group_figures(
         self,
         entity: str,
         relation: str | None,
-        keys: tuple[GroupKey, ...],
-        of: GroupKey,
+        request: GroupRequest,
         wanted: Condition | None,
-    ) -> Loader[Parent | None, dict[tuple[Any, ...], Statistics]]:
-        """Statistics of a value in the groups of lists."""
+        definitions: Mapping[int, DefinitionRow] | None = None,
+    ) -> Loader[tuple[Parent | None, GroupKey | None], dict[tuple[Any, ...], Statistics]]:
+        """Statistics of values in the groups of lists; of None how many objects they hold."""
 
-        async def load(parents: list[Parent | None]) -> Sequence[dict[tuple[Any, ...], Statistics]]:
-            found = await self.store.group_statistics(entity, relation, keys, of, parents, wanted)
-            return [found.get(parent, {}) for parent in parents]
+        async def load(
+            asked: list[tuple[Parent | None, GroupKey | None]],
+        ) -> Sequence[dict[tuple[Any, ...], Statistics]]:
+            return await self.store.group_figures(
+                entity, relation, request, asked, wanted, definitions
+            )
 
-        return self._loader(("group_statistics", entity, relation, keys, of, wanted), load)
-
-    def bounds(
-        self, entity: str, relation: str | None, key: GroupKey, wanted: Condition | None
-    ) -> Loader[Parent | None, tuple[Any, Any]]:
-        """The bounds of a number over all lists together, the same for each."""
-
-        async def load(parents: list[Parent | None]) -> Sequence[tuple[Any, Any]]:
-            found = await self.store.bounds(entity, relation, key, parents, wanted)
-            return [found] * len(parents)
-
-        return self._loader(("bounds", entity, relation, key, wanted), load)
+        return self._loader(("group_figures", entity, relation, request, wanted), load)
 
     def entity(self, name: str) -> Loader[int, Any]:
         """Entities by id; None where there is none."""

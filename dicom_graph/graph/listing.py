@@ -1,6 +1,6 @@
 """One list of entities that was asked for: all of a kind, or those of a parent."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,8 @@ from dicom_graph.store.read import (
     Statistics,
 )
 from dicom_graph.store.read.answered import answered
-from dicom_graph.store.read.groups import GroupKey, GroupPage, GroupRequest
+from dicom_graph.store.read.elements import DefinitionRow
+from dicom_graph.store.read.group_requests import GroupKey, GroupPage, GroupRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +64,21 @@ class Listing:
         loader = self.context.loaders.groups(self.entity, self.relation, request, self.wanted)
         return await answered(loader.load(self.parent))
 
-    async def group_statistics(
-        self, keys: tuple[GroupKey, ...], of: GroupKey
+    async def group_figures(
+        self,
+        request: GroupRequest,
+        of: GroupKey | None,
+        definitions: Mapping[int, DefinitionRow] | None = None,
     ) -> dict[tuple[Any, ...], Statistics]:
-        """What can be said of a value in each group, by its keys. Raises BadInput."""
-        loader = self.context.loaders.group_statistics(
-            self.entity, self.relation, keys, of, self.wanted
+        """What can be said of a value in each group, by its keys; of None, in `distinct`, how many
+        objects the groups hold together. Raises BadInput.
+        """
+        # Which page of the groups it is makes no difference.
+        request = GroupRequest(request.keys, request.having)
+        loader = self.context.loaders.group_figures(
+            self.entity, self.relation, request, self.wanted, definitions
         )
-        return await answered(loader.load(self.parent))
-
-    async def bounds(self, key: GroupKey) -> tuple[Any, Any]:
-        """The least and greatest number over all lists that are asked for. Raises BadInput."""
-        loader = self.context.loaders.bounds(self.entity, self.relation, key, self.wanted)
-        return await answered(loader.load(self.parent))
+        return await answered(loader.load((self.parent, of)))
 
     @property
     def _parent(self) -> Parent:

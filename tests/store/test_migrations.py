@@ -8,6 +8,7 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,11 +126,19 @@ def test_migrations_and_tables_agree(empty: Database) -> None:
     assert len(str(created)) > 5000
 
 
+def is_of_dialect(dialect: str, thing: Any, *_: Any) -> bool:
+    """Whether it is there on a kind of database: alembic does not ask."""
+    condition = getattr(thing, "_ddl_if", None)
+    return condition is None or condition.dialect == dialect
+
+
 @pytest.mark.filterwarnings("ignore:.*expression-based index")
 def test_alembic_finds_no_difference(empty: Database) -> None:
     upgrade(empty)
     with empty.writer.begin() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+        options = {"include_object": partial(is_of_dialect, connection.dialect.name)}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, Base.metadata) == []
 
 
 def test_a_second_upgrade_changes_nothing(empty: Database) -> None:

@@ -32,6 +32,8 @@ T = TypeVar("T")
 Clause = Callable[[Any], Sequence[Condition]]
 """From the value of a field to conditions that must all hold. Raises BadInput."""
 _CLAUSE = "clause"
+COLUMN = "column"
+"""In the metadata of a field: the column, or the count, that its conditions are on."""
 
 
 @strawberry.input(description="Conditions on a global id.")
@@ -57,9 +59,11 @@ def required(given: Any) -> Condition:
     return condition_of(given) or And(())
 
 
-def where(description: str, clause: Clause, name: str | None = None) -> Any:
+def where(
+    description: str, clause: Clause, name: str | None = None, column: str | None = None
+) -> Any:
     """A field of a filter, and what it means."""
-    metadata = {_CLAUSE: clause}
+    metadata = {_CLAUSE: clause, COLUMN: column}
     return strawberry.field(default=None, description=description, name=name, metadata=metadata)
 
 
@@ -70,7 +74,7 @@ def by_column(description: str, column: str) -> Any:
         tests = [Test("eq", value)] if isinstance(value, bool) else tests_of(value)
         return [Field(column, test) for test in tests]
 
-    return where(description, clause)
+    return where(description, clause, column=column)
 
 
 def if_true(description: str, condition: Condition) -> Any:
@@ -80,7 +84,11 @@ def if_true(description: str, condition: Condition) -> Any:
 
 def by_count(description: str, relation: str) -> Any:
     """Conditions on the length of a list."""
-    return where(description, lambda value: [Count(relation, test) for test in tests_of(value)])
+
+    def clause(value: Any) -> Sequence[Condition]:
+        return [Count(relation, test) for test in tests_of(value)]
+
+    return where(description, clause, column=f"n_{relation.partition('.')[2]}")
 
 
 def by_list(description: str, relation: str) -> Any:

@@ -1,6 +1,7 @@
 """What groups are made by: fields, elements, buckets."""
 
 import math
+from dataclasses import replace
 from enum import Enum
 from typing import Any
 
@@ -8,12 +9,14 @@ import strawberry
 
 from dicom_graph.dicom.entities import DESCRIBED
 from dicom_graph.errors import BadInput
+from dicom_graph.graph.csa import checked_path
+from dicom_graph.graph.inputs.filter_fields import filter_fields
 from dicom_graph.graph.inputs.operators import IntFilter, checked_text, tests_of
 from dicom_graph.graph.inputs.orders import OrderDirection
 from dicom_graph.store.read.conditions import HasElement
 from dicom_graph.store.read.element_path import checked_keyword, parse_path
 from dicom_graph.store.read.fields import counted_fields, listed_fields, measurable_fields
-from dicom_graph.store.read.groups import GroupKey, GroupRequest
+from dicom_graph.store.read.group_requests import GroupKey, GroupRequest
 from dicom_graph.store.tables.archive import ROW_ATTRIBUTES
 
 _by = strawberry.field
@@ -30,7 +33,7 @@ def _field_names() -> dict[str, str]:
         for name in sorted(counted_fields(entity)):
             found.setdefault(name, []).append(f"{entity}: number of {name.removeprefix('n_')}")
     for entity in _OTHERS:
-        for name in sorted(measurable_fields(entity)):
+        for name in sorted(measurable_fields(entity) | filter_fields(entity).keys()):
             found.setdefault(name, []).append(f"{entity}: {name.replace('_', ' ')}")
     return {name: "; ".join(dict.fromkeys(about)) for name, about in found.items()}
 
@@ -40,9 +43,7 @@ _MEMBERS: Any = {
     for name, about in _field_names().items()
 }
 _NAMES: Any = Enum("FieldName", _MEMBERS, module=__name__)  # type: ignore[misc]
-FieldName: Any = strawberry.enum(
-    _NAMES, description="The fields of patients, studies, series and images; not all have each."
-)
+FieldName: Any = strawberry.enum(_NAMES, description="The fields of objects; not all have each.")
 
 
 @strawberry.enum(description="A part of a date or a time; weeks begin on Monday (ISO 8601).")
@@ -70,10 +71,17 @@ class ElementKey:
     )
 
 
-@strawberry.input(description="What to group by: a field or an element.")
+@strawberry.input(description="What to group by: a field, an element, or a value of CSA headers.")
 class GroupBy:
-    field: FieldName | None = _by(default=None, description="A field of the objects.")
+    field: FieldName | None = _by(
+        default=None, description="A field of the objects that their filter has."
+    )
     element: ElementKey | None = _by(default=None, description="An element of their headers.")
+    csa: str | None = _by(
+        default=None,
+        description="A path in their Siemens CSA headers, as filters take it: B_value, "
+        "MrPhoenixProtocol.sSliceArray.lSize. Of a list, a group for each member.",
+    )
     each: bool = _by(
         default=False,
         description="Of a list, or an element of several values: a group for each member, with all "
@@ -109,19 +117,31 @@ class GroupHaving:
 
 def group_key(entity: str, given: GroupBy) -> GroupKey:
     """What a list of an entity is grouped by. Raises BadInput."""
-    if (given.field is None) == (given.element is None):
-        raise BadInput("a group's key is a `field` or an `element`: give one of them")
+    if sum(each is not None for each in (given.field, given.element, given.csa)) != 1:
+        raise BadInput("a group's key is a `field`, an `element` or a `csa` path: give one of them")
     if sum(each is not None for each in (given.width, given.bins, given.part)) > 1:
         raise BadInput("`width`, `bins` and `part` exclude each other")
     if given.width is not None and not (math.isfinite(given.width) and given.width > 0):
         raise BadInput("`width` must be greater than 0")
     if given.bins is not None and not 1 <= given.bins <= _MAX_BINS:
         raise BadInput(f"`bins` is {given.bins}; it must be from 1 to {_MAX_BINS}")
-    made = value_key(entity, given.field, given.element)
     part: Any = given.part.value if given.part is not None else None
-    return GroupKey(
-        made.name, made.path, each=given.each, width=given.width, bins=given.bins, part=part
+    return replace(
+        _named(entity, given), each=given.each, width=given.width, bins=given.bins, part=part
     )
+
+
+def _named(entity: str, given: GroupBy) -> GroupKey:
+    if given.csa is not None:
+        if entity not in DESCRIBED:
+            raise BadInput("these objects have no headers, so no CSA headers")
+        if given.part is not None:
+            raise BadInput("`part` is of dates and times, and CSA headers have texts and numbers")
+        return GroupKey(csa=checked_path(given.csa))
+    key = value_key(entity, given.field, given.element)
+    if key.name is not None and key.name not in filter_fields(entity):
+        raise BadInput(f"{key.name.upper()} is no field that these objects can be grouped by")
+    return key
 
 
 def value_key(entity: str, field: Any, element: ElementKey | None) -> GroupKey:

@@ -35,14 +35,14 @@ def _headers_with(elements: Ids) -> Select[Any]:
 
 def _holders(sqlite: bool, wanted: HasCsa, holding: Callable[[Ids], Ids]) -> CompoundSelect[Any]:
     """The image's header comes first: what it has at the path hides the series'."""
-    of_image = holding(_elements(sqlite, CSA_IMAGE_HEADER, wanted)).subquery()
-    of_series = holding(_elements(sqlite, CSA_SERIES_HEADER, wanted)).subquery()
-    hidden = holding(_elements(sqlite, CSA_IMAGE_HEADER, HasCsa(wanted.path))).subquery()
+    of_image = holding(elements_with_csa(sqlite, CSA_IMAGE_HEADER, wanted)).subquery()
+    of_series = holding(elements_with_csa(sqlite, CSA_SERIES_HEADER, wanted)).subquery()
+    hidden = holding(elements_with_csa(sqlite, CSA_IMAGE_HEADER, HasCsa(wanted.path))).subquery()
     seen = select(of_series.c[0]).where(of_series.c[0].not_in(select(hidden.c[0])))
     return union_all(select(of_image.c[0]), seen)
 
 
-def _elements(sqlite: bool, header: int, wanted: HasCsa) -> Select[Any]:
+def elements_with_csa(sqlite: bool, header: int, wanted: HasCsa) -> Select[Any]:
     """The ids of CSA headers of a kind that have such a value."""
     numbers, texts = CSA_NUMBER, CSA_TEXT
     paths = _paths(header, wanted)

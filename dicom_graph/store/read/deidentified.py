@@ -5,7 +5,7 @@ id of its row. Here ids become pseudonyms in what is read, and pseudonyms ids in
 is forgotten here shows the id of a row, not an identity.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dicom_graph.dicom.confidentiality import (
@@ -38,7 +38,7 @@ from dicom_graph.store.read.conditions import (
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.facets import FacetValue
 from dicom_graph.store.read.filters import ENTITY_OF_LIST
-from dicom_graph.store.read.groups import GroupKey, GroupPage, GroupRequest, GroupRow
+from dicom_graph.store.read.group_requests import GroupKey, GroupPage, GroupRequest
 from dicom_graph.store.read.pages import Page, PageRequest
 from dicom_graph.store.read.pseudonymous_elements import PseudonymousElements, replacements_of
 from dicom_graph.store.read.relations import RELATIONS, Parent
@@ -164,35 +164,24 @@ class DeidentifiedStore(Store):
                     keys = list(row.keys)
                     for place in places:
                         keys[place] = pseudonyms.of_row(entity, int(keys[place]))
-                    page.rows[n] = GroupRow(tuple(keys), row.n_objects)
+                    page.rows[n] = row._replace(keys=tuple(keys))
         return found
 
-    async def group_statistics(
+    async def group_figures(
         self,
         entity: str,
         relation: str | None,
-        keys: Sequence[GroupKey],
-        of: GroupKey,
-        parents: Sequence[Parent | None],
+        request: GroupRequest,
+        asked: Sequence[tuple[Parent | None, GroupKey | None]],
         wanted: Condition | None = None,
-    ) -> dict[Parent | None, dict[tuple[Any, ...], Statistics]]:
-        self._require_shown(entity, (*keys, of))
-        if any(key.name == "uid" for key in keys):
+        definitions: Mapping[int, DefinitionRow] | None = None,
+    ) -> list[dict[tuple[Any, ...], Statistics]]:
+        values = [of for _, of in asked if of is not None]
+        self._require_shown(entity, [*request.keys, *values])
+        if values and any(key.name == "uid" for key in request.keys):
             raise FilterError("`uid` is a pseudonym in the de-identified view: one in each group")
-        asked = await self._asked(entity, wanted)
-        return await super().group_statistics(entity, relation, keys, of, parents, asked)
-
-    async def bounds(
-        self,
-        entity: str,
-        relation: str | None,
-        key: GroupKey,
-        parents: Sequence[Parent | None],
-        wanted: Condition | None = None,
-    ) -> tuple[Any, Any]:
-        self._require_shown(entity, (key,))
-        asked = await self._asked(entity, wanted)
-        return await super().bounds(entity, relation, key, parents, asked)
+        condition = await self._asked(entity, wanted)
+        return await super().group_figures(entity, relation, request, asked, condition, definitions)
 
     def _require_shown(self, entity: str, keys: Sequence[GroupKey]) -> None:
         """Raises FilterError for a key that the view withholds."""
@@ -200,6 +189,8 @@ class DeidentifiedStore(Store):
             for step in key.path:
                 _refuse_pseudonymous(step)
                 _refuse_withheld(step)
+            if key.csa is not None:
+                raise FilterError("CSA headers are withheld in the de-identified view")
             if key.name is not None and is_withheld(entity, key.name):
                 raise FilterError(f"`{key.name}` is withheld in the de-identified view")
 

@@ -3,9 +3,9 @@
 import datetime as dt
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dicom_graph.dicom.dictionary import ANY_BLOCK
@@ -16,6 +16,10 @@ from dicom_graph.store.sql.dialect import among
 from dicom_graph.store.tables.archive import DataElement, DataElementDefinition, DataElementValue
 from dicom_graph.store.work import current_work
 
+_DEFINITIONS = select(
+    DataElementDefinition.id, DataElementDefinition.tag, DataElementDefinition.private_creator,
+    DataElementDefinition.vr, DataElementDefinition.keyword, DataElementDefinition.name,
+)  # fmt: skip
 _PLACED = 250
 """About the bytes of memory that the place of an element takes."""
 K = TypeVar("K")
@@ -221,25 +225,28 @@ class ElementCache:
         }
 
     async def current_definitions(self, connection: AsyncConnection) -> Mapping[int, DefinitionRow]:
-        """All definitions, read again only where an import has added some."""
+        """All definitions, read again only where an import has added some; one statement."""
         # Not the newest id alone: a lower one may be committed after a higher one.
         table = DataElementDefinition
-        state = await connection.execute(select(func.max(table.id), func.count()))
-        if tuple(state.one()) != (max(self._definitions, default=None), len(self._definitions)):
-            await self.definitions(connection)
+        known = self._definitions
+        newest = select(func.max(table.id)).scalar_subquery()
+        count = select(func.count(table.id)).scalar_subquery()
+        is_known = (newest == max(known, default=0)) & (count == len(known))
+        found = await self._read_definitions(connection, _DEFINITIONS.where(~is_known))
+        if found:
+            self._definitions = found
         return self._definitions
 
     async def definitions(self, connection: AsyncConnection) -> dict[int, DefinitionRow]:
         """All definitions: some thousands even in a large archive."""
-        statement = select(
-            DataElementDefinition.id, DataElementDefinition.tag,
-            DataElementDefinition.private_creator, DataElementDefinition.vr,
-            DataElementDefinition.keyword, DataElementDefinition.name,
-        )  # fmt: skip
-        self._definitions = {
-            row.id: DefinitionRow(*row) for row in await connection.execute(statement)
-        }
+        self._definitions = await self._read_definitions(connection, _DEFINITIONS)
         return self._definitions
+
+    async def _read_definitions(
+        self, connection: AsyncConnection, statement: Select[*tuple[Any, ...]]
+    ) -> dict[int, DefinitionRow]:
+        rows = await connection.execute(statement)
+        return {row.id: DefinitionRow(*row) for row in rows}
 
     async def _ensure_definitions(self, connection: AsyncConnection, ids: set[int]) -> None:
         if not ids <= self._definitions.keys():

@@ -1,28 +1,30 @@
 """The groups of a list: its objects by what some keys of theirs are, in one statement.
 
-A key is a column, a count, or the values of an element; each as it is, in buckets of a width, or by
-a part of a date or time. What an object does not have is a group as well. An object whose lists or
-elements have several values may be in several groups, and is counted once in each.
+A key is a column, a count, the values of an element or of a CSA header; each as it is, in buckets,
+or by a part of a date or time. What an object does not have is a group as well. An object whose
+lists or elements have several values may be in several groups, and is counted once in each.
+
+Where an object has one value of each key, or one element of its header that has all, the objects
+are counted before anything is known of values: there are few different ones.
 """
 
+import datetime as dt
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import (
     JSON,
     BigInteger,
     ColumnElement,
+    CompoundSelect,
     Date,
-    DateTime,
     Float,
     FromClause,
     Integer,
     Select,
-    String,
     Time,
     and_,
-    case,
     cast,
     distinct,
     func,
@@ -30,75 +32,46 @@ from sqlalchemy import (
     null,
     select,
     true,
+    type_coerce,
+    union_all,
 )
+from sqlalchemy.types import NullType
 
 from dicom_graph.dicom.entities import DESCRIBED
 from dicom_graph.store.formats import column_of
 from dicom_graph.store.read.compare import compare
-from dicom_graph.store.read.conditions import HasElement, Test
-from dicom_graph.store.read.facets import element_values, value_column
+from dicom_graph.store.read.csa_values import csa_values
+from dicom_graph.store.read.element_values import (
+    elements_of_images,
+    holders_of_path,
+    is_held_once,
+    owners_of,
+    single_values,
+    value_column,
+    whole_values,
+)
 from dicom_graph.store.read.filters import Filters
+from dicom_graph.store.read.group_buckets import EXACT, bin_of, bucket, part_of, require_number
+from dicom_graph.store.read.group_requests import Bounds, GroupKey, GroupRequest, GroupRow
 from dicom_graph.store.read.orders import order_key
 from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
-from dicom_graph.store.sql.dialect import FilterError, parent_table
-from dicom_graph.store.sql.types import Text, UtcDateTime
+from dicom_graph.store.sql.dialect import parent_table, taken_for_many
+from dicom_graph.store.sql.types import Text
+from dicom_graph.store.tables.columns import HEADER
 
-Part = Literal["YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR"]
 Where = Callable[[Filters, FromClause], Sequence[ColumnElement[bool]]]
-_EXACT, _INT = Float(53), Integer()
+_PARENT = ("parent", "patient")
 
 
-@dataclass(frozen=True, slots=True)
-class GroupKey:
-    """What a list is grouped by: a field by `name`, or the element at the end of a `path`.
+@dataclass(slots=True)
+class _Source:
+    """A list of objects, joined with what its keys need so far. `header`: that of images."""
 
-    `each`: by every member of a list, not by the whole list. `width`: of buckets of numbers, the
-    first of which begins at `start`; `bins`: how many there are in all, if that is known. `part`:
-    of a date or time.
-    """
-
-    name: str | None = None
-    path: tuple[HasElement, ...] = ()
-    each: bool = False
-    width: float | None = None
-    start: float = 0.0
-    bins: int | None = None
-    part: Part | None = None
-
-    @property
-    def is_bucketed(self) -> bool:
-        """Whether its values are put together."""
-        return self.width is not None or self.part is not None
-
-
-@dataclass(frozen=True, slots=True)
-class GroupRequest:
-    """A page of groups. `having`: tests of how many objects a group has; `order`: of `count` and
-    `key`, each with whether it descends.
-    """
-
-    keys: tuple[GroupKey, ...]
-    having: tuple[Test, ...] = ()
-    order: tuple[tuple[str, bool], ...] = (("count", True),)
-    first: int = 100
-    offset: int = 0
-
-
-class GroupRow(NamedTuple):
-    """A group: its keys as the database has them, and how many objects it has."""
-
-    keys: tuple[Any, ...]
-    n_objects: int
-
-
-class GroupPage(NamedTuple):
-    """A page of groups, and how many there are in all. `columns`: of each key that is an element,
-    the column that its values have.
-    """
-
-    rows: list[GroupRow]
-    total: int = 0
-    columns: tuple[str | None, ...] = ()
+    table: FromClause
+    joined: FromClause
+    parent: list[ColumnElement[Any]]
+    header: FromClause | None = None
+    columns: list[ColumnElement[Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,89 +85,358 @@ class Grouped:
     where: Where
 
     def page(self, request: GroupRequest) -> Select[Any]:
-        """Rows of parent, patient, number of groups, count, and keys."""
-        rows = self._rows(request.keys)
-        keys = [rows.c[f"key_{n}"] for n in range(len(request.keys))]
-        sorts = [func.min(rows.c[f"sort_{n}"]).label(f"sort_{n}") for n in range(len(keys))]
-        count = func.count(distinct(rows.c.owner)).label("n")
-        conditions = [compare(self.filters.sqlite, count, test) for test in request.having]
-        grouped = (
-            select(rows.c.parent, rows.c.patient, count, *keys, *sorts)
-            .group_by(rows.c.parent, rows.c.patient, *keys)
-            .having(and_(true(), *conditions))
-            .subquery("grouped")
-        )
-        of_parent = [grouped.c.parent, grouped.c.patient]
-        number = func.row_number().over(
-            partition_by=of_parent, order_by=_order(grouped, request, len(keys))
-        )
+        """Rows of the place, the parent, the patient, the number of groups, the count, the keys,
+        and of each key in bins its bounds. See `group_row`.
+        """
+        keys = request.keys
+        grouped = self._groups(keys, request)
+        of_parent = [grouped.c[name] for name in _PARENT]
+        order = _order(grouped, request, len(keys))
+        place = func.row_number().over(partition_by=of_parent, order_by=order).label("place")
         total = func.count().over(partition_by=of_parent).label("total")
-        ranked = select(grouped, number.label("place"), total).subquery("ranked")
-        place = ranked.c.place
+        ranked = select(grouped, place, total).subquery("ranked")
+        named = [*_PARENT, "total", "n", *_names("key", keys)]
+        named += [f"{what}_{n}" for n in _in_bins(keys) for what in Bounds._fields]
+        at = ranked.c.place
+        is_of_page = (at > request.offset) & (at <= request.offset + request.first)
+        # The first tells how many there are, also where the page is empty.
         return (
-            select(
-                ranked.c.parent, ranked.c.patient, ranked.c.total, ranked.c.n,
-                *(ranked.c[f"key_{n}"] for n in range(len(keys))),
-            )
-            .where(
-                (place > request.offset) & (place <= request.offset + request.first) | (place == 1)
-            )
-            .order_by(place)
-            .add_columns(place)
-        )  # fmt: skip
+            select(at, *(ranked.c[name] for name in named))
+            .where(is_of_page | (at == 1))
+            .order_by(at)
+        )
 
     def columns(self, keys: Sequence[GroupKey]) -> tuple[str | None, ...]:
         """The column of the values of each key that is an element."""
-        definitions = self.filters.definitions
-        return tuple(value_column(definitions, key.path) if key.path else None for key in keys)
+        return tuple(str(self._value_column(key).key) if key.path else None for key in keys)
 
-    def statistics(self, keys: Sequence[GroupKey], of: GroupKey) -> Select[Any]:
-        """Rows of parent, patient, what is known of a value in each group, and keys."""
-        rows = self._rows(keys, of)
-        names = [rows.c[f"key_{n}"] for n in range(len(keys))]
-        value = rows.c.value
-        is_number = not isinstance(value.type, Date | Time | DateTime | UtcDateTime | String)
-        return select(
-            rows.c.parent, rows.c.patient, func.count(value), func.min(value), func.max(value),
-            func.avg(value) if is_number else null(), func.sum(value) if is_number else null(),
+    def figures(
+        self, request: GroupRequest, asked: Sequence[GroupKey | None]
+    ) -> tuple[Select[Any] | CompoundSelect[Any], list[Any]]:
+        """What is asked of each list, in one statement, and the types of what is measured.
+
+        Rows of parent, patient, the six figures of `Statistics`, the keys of a group, and the place
+        of the question. Of a value they are what is known of it in each group; of None, for each
+        list, the last of them is how many objects its groups hold together, each counted once.
+        """
+        parts, types = [], []
+        for place, of in enumerate(asked):
+            found, type_ = self._n_objects(request) if of is None else self._statistics(request, of)
+            parts.append(found.add_columns(literal(place).label("place")))
+            types.append(type_)
+        return parts[0] if len(parts) == 1 else union_all(*parts), types
+
+    def _statistics(self, request: GroupRequest, of: GroupKey) -> tuple[Select[Any], Any]:
+        """Of each group and what of its objects is measured: how many have it, the least and the
+        greatest, mean, sum, and how many different ones there are. Each of an object counts.
+        """
+        keys = (*request.keys, of)
+        rows = self._bucketed(self._each_owner(keys), keys)
+        if not all(key.name is not None and self._is_single(key) for key in keys):
+            told = [rows.c[name] for name in (*_PARENT, "owner", *_names("key", keys))]
+            rows = select(*told).distinct().subquery("measured")
+        names = [rows.c[name] for name in _names("key", request.keys)]
+        value = rows.c[f"key_{len(request.keys)}"]
+        is_number = isinstance(value.type, Float | Integer)
+        found = select(
+            rows.c.parent, rows.c.patient,
+            func.count(distinct(rows.c.owner)).filter(value.is_not(None)),
+            self._as_written(func.min(value)), self._as_written(func.max(value)),
+            cast(func.avg(value) if is_number else null(), EXACT),
+            cast(func.sum(value) if is_number else null(), EXACT),
             func.count(distinct(value)), *names,
         ).group_by(rows.c.parent, rows.c.patient, *names)  # fmt: skip
+        return found, value.type
 
-    def bounds(self, key: GroupKey) -> Select[Any]:
-        """The least and the greatest number of a key, over the whole list."""
-        rows = self._rows([replace(key, bins=None, each=True)])
-        _require_number(rows.c.key_0)
-        return select(func.min(rows.c.key_0), func.max(rows.c.key_0))
+    def _n_objects(self, request: GroupRequest) -> tuple[Select[Any], Any]:
+        keys = request.keys
+        rows = self._bucketed(self._each_owner(keys), keys) if request.having else self._objects()
+        joined, typed = rows, self._groups(keys, request)
+        if request.having:
+            names = [*_PARENT, *_names("key", keys)]
+            joined = rows.join(
+                typed, and_(*(rows.c[name].is_not_distinct_from(typed.c[name]) for name in names))
+            )
+        nothing = [self._as_written(null())] * 2 + [cast(null(), EXACT)] * 2
+        no_keys = [cast(null(), typed.c[name].type) for name in _names("key", keys)]
+        found = select(
+            rows.c.parent, rows.c.patient, literal(0), *nothing,
+            func.count(distinct(rows.c.owner)), *no_keys,
+        ).group_by(rows.c.parent, rows.c.patient)  # fmt: skip
+        return found.select_from(joined), null().type
 
-    def _rows(self, keys: Sequence[GroupKey], of: GroupKey | None = None) -> FromClause:
-        """A row for each object and combination of its keys."""
-        table: FromClause = ENTITY_TABLES[self.entity]
-        source: FromClause = table
-        filters = self.filters
-        parent: list[ColumnElement[Any]] = [null(), null()]
-        if self.relation is not None:
-            parents = [parent for parent in self.parents if parent is not None]
-            given = parent_table(filters.sqlite, parents)
-            relation = RELATIONS[self.relation]
-            source = given.join(table, relation.condition(table, given))
-            parent = [given.c.id, given.c.patient_id]
-        columns = [parent[0].label("parent"), parent[1].label("patient"), table.c.id.label("owner")]
+    def _objects(self) -> FromClause:
+        """The objects alone: each is in a group."""
+        return self._each_owner(()).subquery("listed")
+
+    def _as_written(self, value: Any) -> ColumnElement[Any]:
+        """A value of any type as a statement for several gives it: see `measured`."""
+        return type_coerce(value, NullType) if self.filters.sqlite else cast(value, Text)
+
+    def _groups(self, keys: Sequence[GroupKey], request: GroupRequest) -> FromClause:
+        """All groups with their counts, and what they are sorted by."""
+        if all(map(self._is_single, keys)):
+            rows = self._bucketed(self._counted(keys), keys)
+            count: ColumnElement[Any] = cast(func.sum(rows.c.n), BigInteger)
+        else:
+            rows = self._bucketed(self._each_owner(keys), keys)
+            count = func.count(distinct(rows.c.owner))
+        of_group = [rows.c[name] for name in (*_PARENT, *_names("key", keys))]
+        of_group += [rows.c[f"{what}_{n}"] for n in _in_bins(keys) for what in Bounds._fields]
+        sorts = [func.min(rows.c[name]).label(name) for name in _names("sort", keys)]
+        conditions = [compare(self.filters.sqlite, count, test) for test in request.having]
+        return (
+            select(*of_group, count.label("n"), *sorts)
+            .group_by(*of_group)
+            .having(and_(true(), *conditions))
+            .subquery("grouped")
+        )
+
+    def _is_single(self, key: GroupKey) -> bool:
+        """Whether an object has one value of a key, or one element with all values, at most."""
+        if key.path:
+            return self.entity == "image" and is_held_once(self.filters.definitions, key.path)
+        return key.csa is None and not (self._is_list(key) and not key.is_whole)
+
+    def _is_list(self, key: GroupKey) -> bool:
+        column = ENTITY_TABLES[self.entity].c.get(key.name or "")
+        return column is not None and isinstance(column.type, JSON)
+
+    def _value_column(self, key: GroupKey) -> ColumnElement[Any]:
+        return value_column(self.filters.definitions, key.path[-1], is_number=key.is_numeric)
+
+    def _counted(self, keys: Sequence[GroupKey]) -> Select[Any]:
+        """A row for each combination of values, with the number of objects that have it."""
+        source = self._source()
+        held = [self._held_column(source, key, n) for n, key in enumerate(keys)]
+        parent, patient = source.parent
+        columns = [parent.label("parent"), patient.label("patient")]
+        columns += [column.label(f"held_{n}") for n, column in enumerate(held)]
+        where = self.where(self.filters, source.table)
+        objects = select(*columns).select_from(source.joined).where(*where).subquery("objects")
+        counted = select(objects, func.count().label("n")).group_by(*objects.c).subquery("counted")
+        joined: FromClause = counted
+        found: list[ColumnElement[Any]] = [*counted.c]
         for n, key in enumerate(keys):
-            source, value, sort = _key(filters, self.entity, table, source, key, f"values_{n}")
-            columns += [value.label(f"key_{n}"), sort.label(f"sort_{n}")]
-        if of is not None:
-            source, value, _ = _key(filters, self.entity, table, source, of, "measured")
-            columns.append(value.label("value"))
-        listed = select(*columns).select_from(source).where(*self.where(filters, table))
-        if of is not None and any(key.each or key.path for key in (*keys, of)):
-            listed = listed.distinct()
-        return listed.subquery("listed")
+            value = sort = counted.c[f"held_{n}"]
+            if key.path:
+                values = self._values(key, f"values_{n}")
+                joined = joined.outerjoin(values, values.c.leaf == value)
+                value, sort = values.c.value, values.c.sort
+            found += [value.label(f"value_{n}"), sort.label(f"sort_{n}")]
+        return select(*found).select_from(joined)
+
+    def _held_column(self, source: _Source, key: GroupKey, n: int) -> ColumnElement[Any]:
+        if key.path:
+            return self._join_element(source, key, f"element_{n}")
+        return self._join_field(source, key, f"value_{n}")
+
+    def _each_owner(self, keys: Sequence[GroupKey]) -> Select[Any]:
+        """A row for each object and combination of values."""
+        source = self._source()
+        parent, patient = source.parent
+        owner = source.table.c.id
+        columns = [parent.label("parent"), patient.label("patient"), owner.label("owner")]
+        for n, key in enumerate(keys):
+            value, sort = self._join_values(source, key, f"values_{n}")
+            columns += [value.label(f"value_{n}"), sort.label(f"sort_{n}")]
+        where = self.where(self.filters, source.table)
+        return select(*columns).select_from(source.joined).where(*where)
+
+    def _join_values(
+        self, source: _Source, key: GroupKey, label: str
+    ) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+        """Join an object with each of its values of a key; returns them, and what sorts them."""
+        if key.name is not None:
+            value = self._join_field(source, key, label)
+            return value, value
+        if key.path and self._is_single(key):
+            leaf = self._join_element(source, key, label)
+            values = self._values(key, f"{label}_of_elements")
+            source.joined = source.joined.outerjoin(values, values.c.leaf == leaf)
+            return values.c.value, values.c.sort
+        found = self._of_entity(key, label)
+        values = taken_for_many(self.filters.sqlite, found, f"{label}_of_objects")
+        source.joined = source.joined.outerjoin(values, values.c.holder == source.table.c.id)
+        return values.c.value, values.c.sort
+
+    def _of_entity(self, key: GroupKey, label: str) -> FromClause:
+        """Which objects have which values: `holder`, `value` and `sort`."""
+        sqlite, definitions = self.filters.sqlite, self.filters.definitions
+        if key.csa is not None:
+            return csa_values(sqlite, self.entity, key.csa, numbers=key.is_numeric, label=label)
+        values = self._values(key, f"{label}_of_elements")
+        is_image = self.entity == "image"
+        column = self._value_column(key)
+        holders = holders_of_path(definitions, key.path, column, images=is_image, label=label)
+        joined, owner = owners_of(self.entity, holders)
+        return (
+            select(owner.label("holder"), values.c.value, values.c.sort)
+            .select_from(joined.join(values, values.c.leaf == holders.c.leaf))
+            .where(owner.is_not(None))
+            .distinct()
+            .subquery(f"{label}_held")
+        )
+
+    def _values(self, key: GroupKey, label: str) -> FromClause:
+        """Elements and their values: `leaf`, `value` and `sort`."""
+        sqlite, definitions = self.filters.sqlite, self.filters.definitions
+        name, column = key.path[-1], self._value_column(key)
+        found = (
+            whole_values(sqlite, definitions, name, column)
+            if key.is_whole
+            else single_values(definitions, name, column)
+        )
+        return taken_for_many(sqlite, found.subquery(f"{label}_found"), label)
+
+    def _join_element(self, source: _Source, key: GroupKey, label: str) -> ColumnElement[Any]:
+        """Join images with the element of a key that their headers hold; returns its id."""
+        if source.header is None:
+            header = HEADER.id.table.alias("of_image")
+            source.header = header
+            of_image = header.c.image_id == source.table.c.id
+            source.joined = source.joined.outerjoin(header, of_image)
+        definitions, column = self.filters.definitions, self._value_column(key)
+        sets, headers = (
+            taken_for_many(self.filters.sqlite, held, f"{held.name}_of_key")
+            for held in elements_of_images(definitions, key.path[-1], column, label)
+        )
+        held = source.header.c
+        source.joined = source.joined.outerjoin(sets, sets.c.holder == held.shared_set_id)
+        source.joined = source.joined.outerjoin(headers, headers.c.holder == held.id)
+        return func.coalesce(headers.c.leaf, sets.c.leaf)
+
+    def _join_field(self, source: _Source, key: GroupKey, label: str) -> ColumnElement[Any]:
+        """The column of a field; with the members of a list, its own joined to it."""
+        assert key.name is not None
+        sqlite, table = self.filters.sqlite, source.table
+        if not self._is_list(key):
+            return order_key(sqlite, self.entity, table, key.name)
+        column = column_of(table, key.name)
+        if key.is_whole:
+            return cast(column, Text)
+        members = func.json_each if sqlite else func.jsonb_array_elements_text
+        items = members(column).table_valued("value", name=label)
+        source.joined = source.joined.outerjoin(items, true())
+        value: ColumnElement[Any] = items.c.value
+        return cast(value, EXACT) if _has_numbers(self.entity, key.name) else cast(value, Text)
+
+    def _source(self) -> _Source:
+        table: FromClause = ENTITY_TABLES[self.entity]
+        if self.relation is None:
+            return _Source(table, table, [null(), null()])
+        given = parent_table(self.filters.sqlite, [p for p in self.parents if p is not None])
+        relation = RELATIONS[self.relation]
+        joined = given.join(table, relation.condition(table, given))
+        return _Source(table, joined, [given.c.id, given.c.patient_id])
+
+    def _bucketed(self, raw: Select[Any], keys: Sequence[GroupKey]) -> FromClause:
+        """The rows with their keys (`key_0`, …), and of keys in bins their bounds."""
+        rows: FromClause = raw.cte("listed") if _in_bins(keys) else raw.subquery("listed")
+        joined, bounds = rows, None
+        if _in_bins(keys):
+            bounds = _bounds(rows, keys)
+            joined = rows.outerjoin(bounds, self._is_same_parent(rows, bounds))
+        values = {column.key for column in rows.c if column.key.startswith("value_")}
+        columns = [
+            column for column in rows.c if column.key not in values | {*_names("sort", keys)}
+        ]
+        for n, key in enumerate(keys):
+            value = rows.c[f"value_{n}"]
+            made = _key_of(self.filters.sqlite, value, key, bounds, n)
+            sort = made if key.is_bucketed else rows.c[f"sort_{n}"]
+            columns += [made.label(f"key_{n}"), sort.label(f"sort_{n}")]
+        if bounds is not None:
+            columns += [column for column in bounds.c if column.key not in _PARENT]
+        found = select(*columns).select_from(joined)
+        if "n" in rows.c and any(key.path and key.is_bucketed for key in keys):
+            # Two values of an element may lie in one bucket.
+            found = found.distinct()
+        return found.subquery("keyed")
+
+    def _is_same_parent(self, rows: FromClause, other: FromClause) -> ColumnElement[bool]:
+        if self.relation is None:
+            return true()
+        is_same_patient = rows.c.patient.is_not_distinct_from(other.c.patient)
+        return (rows.c.parent == other.c.parent) & is_same_patient
+
+
+def group_row(row: Any, keys: Sequence[GroupKey]) -> GroupRow:
+    """The group of a row of `Grouped.page`."""
+    end = 5 + len(keys)
+    found = iter(row[end:])
+    bounds: list[Bounds | None] = []
+    for key in keys:
+        of_key = Bounds(*(next(found) for _ in Bounds._fields)) if key.bins is not None else None
+        bounds.append(None if of_key is None or of_key.least is None else of_key)
+    return GroupRow(tuple(row[5:end]), row.n, tuple(bounds))
+
+
+def measured(value: Any, type_: Any) -> Any:
+    """A value as `Grouped.figures` gives it, as what it is."""
+    if value is None or isinstance(type_, Text.__class__):
+        return value
+    if isinstance(type_, Integer):
+        return int(value)
+    if isinstance(type_, Float):
+        return float(value)
+    if isinstance(value, int):
+        return dt.datetime.fromtimestamp(0, dt.UTC) + dt.timedelta(microseconds=value)
+    if isinstance(type_, Date):
+        return dt.date.fromisoformat(value)
+    if isinstance(type_, Time):
+        return dt.time.fromisoformat(value)
+    found = dt.datetime.fromisoformat(value)
+    return found if found.tzinfo is None else found.astimezone(dt.UTC)
 
 
 def is_of_page(row: Any, request: GroupRequest) -> bool:
     """Whether a row is of the page, and not only there to tell how many groups there are."""
     place: int = row.place
     return request.offset < place <= request.offset + request.first
+
+
+def _names(what: str, keys: Sequence[GroupKey]) -> list[str]:
+    return [f"{what}_{n}" for n in range(len(keys))]
+
+
+def _in_bins(keys: Sequence[GroupKey]) -> list[int]:
+    return [n for n, key in enumerate(keys) if key.bins is not None]
+
+
+def _has_numbers(entity: str, name: str) -> bool:
+    """Whether a list has numbers."""
+    attribute = DESCRIBED[entity].by_name.get(name) if entity in DESCRIBED else None
+    return attribute is not None and attribute.type == list[float]
+
+
+def _bounds(rows: FromClause, keys: Sequence[GroupKey]) -> FromClause:
+    """Of each list the bounds of its keys in bins."""
+    found: list[ColumnElement[Any]] = []
+    for n in _in_bins(keys):
+        value = rows.c[f"value_{n}"]
+        require_number(value)
+        least, greatest = (cast(of(value), EXACT) for of in (func.min, func.max))
+        bins = literal(float(keys[n].bins or 1), EXACT)
+        # Each by itself: what lies between them may be more than a double holds.
+        width = greatest / bins - least / bins
+        made = zip(Bounds._fields, (least, greatest, width), strict=True)
+        found += [column.label(f"{name}_{n}") for name, column in made]
+    of_list = [rows.c[name] for name in _PARENT]
+    return select(*of_list, *found).group_by(*of_list).cte("bounds")
+
+
+def _key_of(
+    sqlite: bool, value: ColumnElement[Any], key: GroupKey, bounds: FromClause | None, n: int
+) -> ColumnElement[Any]:
+    if key.part is not None:
+        return part_of(sqlite, value, key.part)
+    if key.width is not None:
+        require_number(value)
+        return bucket(value, key.width)
+    if key.bins is not None and bounds is not None:
+        return bin_of(value, bounds.c[f"least_{n}"], bounds.c[f"width_{n}"], key.bins)
+    return value
 
 
 def _order(grouped: FromClause, request: GroupRequest, n_keys: int) -> list[ColumnElement[Any]]:
@@ -208,108 +450,3 @@ def _order(grouped: FromClause, request: GroupRequest, n_keys: int) -> list[Colu
             column = grouped.c[name]
             found.append(column.desc().nulls_last() if descending else column.asc().nulls_first())
     return found
-
-
-def _key(
-    filters: Filters, entity: str, table: FromClause, source: FromClause, key: GroupKey, name: str
-) -> tuple[FromClause, ColumnElement[Any], ColumnElement[Any]]:
-    """The join with what a key needs, its value, and what it is sorted by."""
-    if key.path:
-        is_list = not key.each and not key.is_bucketed
-        values = element_values(filters, entity, key.path, whole=is_list, name=name)
-        source = source.outerjoin(values, values.c.holder == table.c.id)
-        value: ColumnElement[Any] = values.c.value
-        sort: ColumnElement[Any] = values.c.sort
-    else:
-        assert key.name is not None
-        source, value = _of_field(filters, entity, table, source, key, name)
-        sort = value
-    if key.width is not None:
-        _require_number(value)
-        value = sort = _bucket(cast(value, _EXACT), key)
-    elif key.part is not None:
-        value = sort = _part(filters.sqlite, value, key.part)
-    return source, value, sort
-
-
-def _of_field(
-    filters: Filters, entity: str, table: FromClause, source: FromClause, key: GroupKey, name: str
-) -> tuple[FromClause, ColumnElement[Any]]:
-    assert key.name is not None
-    if key.name in table.c and isinstance(table.c[key.name].type, JSON):
-        column = column_of(table, key.name)
-        if not key.each:
-            return source, cast(column, Text)
-        is_number = DESCRIBED[entity].by_name[key.name].type == list[float]
-        if filters.sqlite:
-            members = func.json_each(column).table_valued("value", name=name)
-            return source.outerjoin(members, true()), members.c.value
-        items = func.jsonb_array_elements_text(column).table_valued("value", name=name)
-        value: ColumnElement[Any] = items.c.value
-        return source.outerjoin(items, true()), cast(value, _EXACT) if is_number else value
-    return source, order_key(filters.sqlite, entity, table, key.name)
-
-
-def _require_number(value: ColumnElement[Any]) -> None:
-    if not isinstance(value.type, Float | Integer):
-        raise FilterError("`width` and `bins` are of numbers, and this is none")
-
-
-def _bucket(value: ColumnElement[Any], key: GroupKey) -> ColumnElement[Any]:
-    """The number of a value's bucket, from its bounds as Python computes them: no value lies
-    outside of the bounds that are told.
-    """
-    start, width = literal(key.start, _EXACT), literal(key.width, _EXACT)
-    # SQLAlchemy's floor on SQLite is Python's, which takes no NULL; one beside is mended below.
-    near = cast(cast((value - start) / width, BigInteger), _EXACT)
-    lower = case(
-        (value < start + near * width, near - 1),
-        (value >= start + (near + 1) * width, near + 1),
-        else_=near,
-    )
-    if key.bins is None:
-        return lower
-    last = literal(float(key.bins - 1), _EXACT)
-    return case((lower > last, last), (lower < 0, literal(0.0, _EXACT)), else_=lower)
-
-
-_SQLITE_PARTS: dict[Part, Callable[[Any], ColumnElement[Any]]] = {
-    "YEAR": lambda day: func.strftime("%Y-01-01", day),
-    "MONTH": lambda day: func.strftime("%Y-%m-01", day),
-    "WEEK": lambda day: func.date(day, "-6 days", "weekday 1"),
-    "DAY": lambda day: func.date(day),
-}
-
-
-def _part(sqlite: bool, value: ColumnElement[Any], part: Part) -> ColumnElement[Any]:
-    """The beginning of the part that a date or time lies in, in ISO 8601."""
-    type_ = value.type
-    if isinstance(type_, Time):
-        if part != "HOUR":
-            raise FilterError(f"a time of day has no {part}: group it by HOUR")
-        if sqlite:
-            return func.strftime("%H:00:00", value, type_=Text)
-        return func.to_char(func.date_trunc("hour", value), "HH24:00:00", type_=Text)
-    is_moment = isinstance(type_, DateTime | UtcDateTime)
-    if not is_moment and not isinstance(type_, Date):
-        raise FilterError("`part` is of dates and times, and this is neither")
-    if sqlite and isinstance(type_, UtcDateTime):
-        value = func.datetime(cast(value, _INT) / literal(1_000_000, _INT), "unixepoch", type_=Text)
-    if part == "HOUR":
-        if not is_moment:
-            raise FilterError("a date has no HOUR")
-        if sqlite:
-            return func.strftime("%Y-%m-%dT%H:00:00", value, type_=Text)
-        return func.to_char(_in_utc(value), 'YYYY-MM-DD"T"HH24:00:00', type_=Text)
-    if sqlite:
-        if part == "QUARTER":
-            month = cast(func.strftime("%m", value), _INT)
-            first = (month - 1) // 3 * 3 + 1
-            return func.strftime("%Y-", value, type_=Text) + func.printf("%02d-01", first)
-        return cast(_SQLITE_PARTS[part](value), Text)
-    moment = _in_utc(value) if is_moment else value
-    return func.to_char(func.date_trunc(part.lower(), moment), "YYYY-MM-DD", type_=Text)
-
-
-def _in_utc(value: ColumnElement[Any]) -> ColumnElement[Any]:
-    return func.timezone("UTC", value) if isinstance(value.type, UtcDateTime) else value

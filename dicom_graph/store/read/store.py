@@ -8,7 +8,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from copy import copy
-from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -45,14 +44,8 @@ from dicom_graph.store.read.elements import (
 from dicom_graph.store.read.facets import FacetValue, element_facet, field_facet
 from dicom_graph.store.read.filters import Filters
 from dicom_graph.store.read.frequent_conditions import MANY_IMAGES, find_common
-from dicom_graph.store.read.groups import (
-    Grouped,
-    GroupKey,
-    GroupPage,
-    GroupRequest,
-    GroupRow,
-    is_of_page,
-)
+from dicom_graph.store.read.group_requests import GroupKey, GroupPage, GroupRequest
+from dicom_graph.store.read.groups import Grouped, group_row, is_of_page, measured
 from dicom_graph.store.read.holders import ElementMatcher, images_that_hold
 from dicom_graph.store.read.job_feed import JobFeed
 from dicom_graph.store.read.large_conditions import made
@@ -378,70 +371,82 @@ class Store:
     ) -> dict[Parent | None, GroupPage]:
         """A page of groups of each parent's list, or of all entities (parent None).
 
-        Raises FilterError.
+        One statement, and one for the definitions where elements are named. Raises FilterError.
         """
+        keys = request.keys
         async with self.database.read() as connection:
-            grouped = await self._grouped(
-                connection, entity, relation, request.keys, parents, wanted
-            )
+            definitions = await self._definitions_for(connection, keys, wanted)
+            grouped = self._grouped(entity, relation, parents, wanted, definitions)
+            columns = grouped.columns(keys)
+            statement = await made(connection, wanted, lambda: grouped.page(request))
             found: dict[Parent | None, GroupPage] = {}
-            columns = grouped.columns(request.keys)
-            for row in await connection.execute(grouped.page(request)):
+            for row in await connection.execute(statement):
                 parent = Parent(row.parent, row.patient) if row.parent is not None else None
-                groups = found.setdefault(parent, GroupPage([], row.total, columns))
+                page = found.setdefault(
+                    parent, GroupPage([], row.total, columns, definitions or None)
+                )
                 if is_of_page(row, request):
-                    groups.rows.append(GroupRow(tuple(row[4:-1]), row.n))
+                    page.rows.append(group_row(row, keys))
         return found
 
-    async def group_statistics(
+    async def group_figures(
         self,
         entity: str,
         relation: str | None,
-        keys: Sequence[GroupKey],
-        of: GroupKey,
-        parents: Sequence[Parent | None],
+        request: GroupRequest,
+        asked: Sequence[tuple[Parent | None, GroupKey | None]],
         wanted: Condition | None = None,
-    ) -> dict[Parent | None, dict[tuple[Any, ...], Statistics]]:
-        """Statistics of a field or an element in each group of lists; without keys of each list."""
-        async with self.database.read() as connection:
-            grouped = await self._grouped(
-                connection, entity, relation, (*keys, of), parents, wanted
-            )
-            found: dict[Parent | None, dict[tuple[Any, ...], Statistics]] = defaultdict(dict)
-            for id, patient_id, *values in await connection.execute(grouped.statistics(keys, of)):
-                parent = Parent(id, patient_id) if id is not None else None
-                found[parent][tuple(values[6:])] = Statistics(*values[:6])
-        return found
+        definitions: Mapping[int, DefinitionRow] | None = None,
+    ) -> list[dict[tuple[Any, ...], Statistics]]:
+        """What is asked of the groups of lists: statistics of a value in each, by its keys; of None
+        one, whose `distinct` is how many objects they hold together, each counted once.
 
-    async def bounds(
+        One statement; `definitions`: as a page of the groups had them. Raises FilterError.
+        """
+        values = list(dict.fromkeys(of for _, of in asked))
+        parents = list(dict.fromkeys(parent for parent, _ in asked))
+        found: dict[Any, dict[tuple[Any, ...], Statistics]] = defaultdict(dict)
+        async with self.database.read() as connection:
+            if definitions is None:
+                keys = [of for of in values if of is not None]
+                definitions = await self._definitions_for(
+                    connection, [*request.keys, *keys], wanted
+                )
+            grouped = self._grouped(entity, relation, parents, wanted, definitions)
+            types: list[Any] = []
+
+            def make() -> Any:
+                statement, found_types = grouped.figures(request, values)
+                types.extend(found_types)
+                return statement
+
+            for row in await connection.execute(await made(connection, wanted, make)):
+                parent = Parent(row[0], row[1]) if row[0] is not None else None
+                place = row[-1]
+                n_with, least, greatest, *others = row[2:8]
+                least, greatest = (measured(end, types[place]) for end in (least, greatest))
+                statistics = Statistics(n_with, least, greatest, *others)
+                found[parent, values[place]][tuple(row[8:-1])] = statistics
+        return [found.get(each, {}) for each in asked]
+
+    async def _definitions_for(
+        self, connection: AsyncConnection, keys: Sequence[GroupKey], wanted: Condition | None
+    ) -> Mapping[int, DefinitionRow]:
+        if not uses_elements(wanted) and not any(key.path for key in keys):
+            return {}
+        return await self._elements.current_definitions(connection)
+
+    def _grouped(
         self,
         entity: str,
         relation: str | None,
-        key: GroupKey,
-        parents: Sequence[Parent | None],
-        wanted: Condition | None = None,
-    ) -> tuple[Any, Any]:
-        """The least and the greatest number of a key over lists."""
-        async with self.database.read() as connection:
-            grouped = await self._grouped(connection, entity, relation, (key,), parents, wanted)
-            least, greatest = (await connection.execute(grouped.bounds(key))).one()
-        return least, greatest
-
-    async def _grouped(
-        self,
-        connection: AsyncConnection,
-        entity: str,
-        relation: str | None,
-        keys: Sequence[GroupKey],
         parents: Sequence[Parent | None],
         wanted: Condition | None,
+        definitions: Mapping[int, DefinitionRow],
     ) -> Grouped:
-        filters = await self._filters(connection, wanted)
-        if any(key.path for key in keys):
-            definitions = await self._elements.current_definitions(connection)
-            filters = replace(filters, definitions=definitions)
+        # All of a list is grouped, so no condition is looked up from what others leave.
         return Grouped(
-            filters, entity, relation, parents,
+            Filters(self._sqlite, definitions), entity, relation, parents,
             lambda narrowed, table: self._where(narrowed, entity, table, wanted),
         )  # fmt: skip
 

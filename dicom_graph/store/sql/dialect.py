@@ -443,6 +443,21 @@ def matches_regex(sqlite: bool, text: ColumnElement[Any], pattern: str) -> Colum
     return func.re2_search(pattern, text, type_=Integer) == 1
 
 
+def taken_for_many(sqlite: bool, rows: FromClause, name: str) -> FromClause:
+    """The same rows, of which SQLite's planner expects many more.
+
+    It then makes an index of them where they are joined with; it takes what it knows nothing of for
+    a few rows, which it reads from end to end for each row of the other side.
+    """
+    if not sqlite:
+        return rows
+    joined = rows
+    for number in range(2):
+        one = func.json_each("[0]").table_valued("value", name=f"{name}_{number}")
+        joined = joined.join(one, true())
+    return select(*rows.c).select_from(joined).subquery(name)
+
+
 def array_length(sqlite: bool, column: ColumnElement[Any]) -> ColumnElement[int]:
     """The length of a JSON array; NULL where there is none."""
     return func.json_array_length(column) if sqlite else func.jsonb_array_length(column)

@@ -375,7 +375,16 @@ class Header(Base):
 
     __tablename__ = "header"
     __table_args__ = (
-        _partial_index("ix_header_image", "image_id", where="image_id IS NOT NULL", unique=True),
+        _partial_index(
+            "ix_header_image", "image_id", where="image_id IS NOT NULL", unique=True
+        ).ddl_if(dialect="postgresql"),
+        _partial_index(
+            "ix_header_image_set",
+            "image_id",
+            "shared_set_id",
+            where="image_id IS NOT NULL",
+            unique=True,
+        ).ddl_if(dialect="sqlite"),
         _partial_index(
             "ix_header_item", "element_id", "index", where="element_id IS NOT NULL", unique=True
         ),
