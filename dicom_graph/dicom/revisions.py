@@ -159,6 +159,7 @@ READINGS = (
         fields=True,
     ),
     Reading(3, "lengths of private groups", tags=PRIVATE_GROUP_LENGTHS),
+    Reading(4, "ages, and how many images are expected", fields=True),
 )  # fmt: skip
 """All that was ever read otherwise, in the order of versions."""
 VERSION = max(reading.version for reading in READINGS)

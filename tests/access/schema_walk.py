@@ -16,6 +16,7 @@ from graphql import (
 ARGUMENTS = {
     ("Header", "element"): '(keyword: "PatientID")',
     ("Query", "facet"): "(entity: SERIES, field: UID)",
+    ("Query", "compareHeaders"): '(ids: ["SW1hZ2U6MQ==", "SW1hZ2U6Mg=="])',
     ("Query", "search"): '(text: "a")',
     ("Query", "importFolder"): '(path: "/")',
     ("Query", "entityFields"): "(entity: SERIES)",

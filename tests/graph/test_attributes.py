@@ -81,6 +81,8 @@ def header(number: int) -> Dataset:
                 setattr(
                     made, keyword, found[number] if found else value_of(keyword, number, several)
                 )
+    if number < N_FILES - 1:
+        made.PatientAge, made.NumberOfSeriesRelatedInstances = f"0{number + 30}Y", number + 5
     return made
 
 
@@ -149,6 +151,8 @@ DERIVED: dict[str, Callable[[Dataset], Any]] = {
         for each in DESCRIBED["series"].attributes
         if each.group == "Purpose"
     },
+    "age_at_study": lambda header: float(header.PatientAge[:3]) if "PatientAge" in header else None,
+    "images_expected": lambda header: header.get("NumberOfSeriesRelatedInstances"),
     "echo_times": numbers("EchoTime"),
     "inversion_times": numbers("InversionTime"),
     "repetition_times": numbers("RepetitionTime"),

@@ -25,7 +25,7 @@ from dicom_graph.dicom.frame_elements import Elements, Place, has_frames, place,
 Check = Callable[[Any], Any]
 """The value that an edit sets, of the one that is given. Raises `checks.BadValue`."""
 
-UNITS = {"T": "tesla", "deg": "degrees"}
+UNITS = {"T": "tesla", "deg": "degrees", "a": "years"}
 """What people call units whose codes in UCUM they may not know."""
 
 _READ: dict[Any, values.Read] = {
@@ -50,9 +50,10 @@ class Attribute:
     from its element alone, but by code of its own; so is what has no keyword. `search`: whether a
     search looks into it. `edit`: what checks the value of an edit; without, it cannot be edited.
     `shown`: whether it is shown where no identities are; where this is not said the confidentiality
-    profile decides by the keyword, and what is derived is not shown. `choices`: the values that
-    there are. `table`: the table that it is kept in, where that is not the entity's. `frames`: that
-    functional groups may have it, and where, as "MREchoSequence.EffectiveEchoTime".
+    profile decides by the keyword, and what is derived is not shown. `shown_up_to`: greater numbers
+    are not. `choices`: the values that there are. `table`: the table that it is kept in, where that
+    is not the entity's. `frames`: that functional groups may have it, and where, as
+    "MREchoSequence.EffectiveEchoTime".
 
     `name` and `type` (without None) are those of the field: `describe` knows them.
     """
@@ -65,6 +66,7 @@ class Attribute:
     search: bool = False
     edit: Check | None = None
     shown: bool | None = None
+    shown_up_to: float | None = None
     choices: type[Enum] | None = None
     table: str | None = None
     frames: tuple[str, ...] | None = None

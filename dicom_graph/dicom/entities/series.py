@@ -18,7 +18,7 @@ from dicom_graph.dicom.csa import (
 )
 from dicom_graph.dicom.csa_paths import CsaPathError, csa_value
 from dicom_graph.dicom.elements import Element
-from dicom_graph.dicom.entities import checks, values
+from dicom_graph.dicom.entities import checks, study_age, values
 from dicom_graph.dicom.entities.attribute import UNITS, Attribute, describe
 from dicom_graph.dicom.frame_elements import PER_FRAME, SHARED, Elements, Frames, has_frames
 from dicom_graph.dicom.mr import (
@@ -192,6 +192,22 @@ class SeriesFields:
         _told("the elements that say what it is in BIDS; without a datatype, those that it lacks "
               "and that would have helped"),
     ]  # fmt: skip
+    age_at_study: Annotated[
+        float | None,
+        Attribute(
+            about="the patient's age in years: PatientAge (0010,1010), else from PatientBirthDate "
+            "and StudyDate; in the de-identified view not over 89",
+            unit="a", derived=True, shown=True, shown_up_to=89.0, group="Patient Study",
+        ),
+    ]  # fmt: skip
+    images_expected: Annotated[
+        int | None,
+        Attribute(
+            about="how many images the header says that there are: NumberOfSeriesRelatedInstances, "
+            "else ImagesInAcquisition at each of NumberOfTemporalPositions",
+            derived=True, shown=True, group="General Series",
+        ),
+    ]  # fmt: skip
 
 
 SERIES = describe("series", SeriesFields)
@@ -213,7 +229,7 @@ _OTHER_FACTS = ("EchoNumbers", "DiffusionBValue")
 _CSA_IMAGE_HEADER = CSA_GROUP << 16 | CSA_IMAGE_HEADER
 TAGS = (
     *(tag for _, tag, _ in SERIES.elements), _PULSE_SEQUENCE_NAME, _IMAGE_TYPE, _SCAN_OPTIONS,
-    _IN_PLANE_PHASE_ENCODING, SHARED, PER_FRAME,
+    _IN_PLANE_PHASE_ENCODING, SHARED, PER_FRAME, *study_age.TAGS,
 )  # fmt: skip
 """What a series is made of."""
 
@@ -230,6 +246,8 @@ def read_series(by_tag: Elements) -> SeriesFields | None:
         pulse_sequence_name=_pulse_sequence_name(by_tag),
         sequence_type=kind.value if kind else None,
         **_purpose(by_tag, fields),
+        age_at_study=study_age.age_at_study(by_tag),
+        images_expected=study_age.images_expected(by_tag),
     )
 
 

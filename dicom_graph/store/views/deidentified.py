@@ -176,6 +176,10 @@ def _as_it_is(shown: Shown, column: ColumnElement[Any]) -> ColumnElement[Any]:
     return column
 
 
+def _up_to(most: float, shown: Shown, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    return case((column <= most, column))
+
+
 def _row_id(shown: Shown, column: ColumnElement[Any]) -> ColumnElement[Any]:
     """In the place of a UID, which the reader makes a pseudonym of: see `read.deidentified`."""
     return cast(shown.table.c.id, Text)
@@ -284,6 +288,8 @@ def entity_columns(described: Description) -> dict[str, Show]:
 
 def _of_attribute(attribute: Attribute) -> Show:
     """A column with what its description says; without a word of it, what its keyword does."""
+    if attribute.shown_up_to is not None:
+        return partial(_up_to, attribute.shown_up_to)
     if attribute.shown is not None:
         return _as_it_is if attribute.shown else _nothing
     if attribute.keyword is None or attribute.derived:
