@@ -1,13 +1,13 @@
 """How old the patient of a series was, and how many images it was to have.
 
-Revises: 0018.
+Revises: 0019.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0019"
-down_revision = "0018"
+revision = "0020"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 
