@@ -49,6 +49,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One more than there are cores: there is always a test that waits, for what hangs or ends."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    may_use = getattr(os, "sched_getaffinity", None)
+    return 1 + (len(may_use(0)) if may_use else os.cpu_count() or 1)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests marked as slow run only where all are asked for, or where they are named.
 

@@ -81,7 +81,9 @@ def failed(report: Report) -> list[str]:
 
 
 @needs_fuse
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize(
+    ("database_kind", "processes"), [("sqlite", 1), ("sqlite", 2), ("postgresql", 2)]
+)
 def test_what_hangs_fails_and_all_else_is_taken(
     database: Database, mount: Mount, tmp_path: Path, processes: int
 ) -> None:
@@ -324,16 +326,20 @@ def test_a_watch_goes_on_past_a_file_that_hangs(
     assert not thread.is_alive()
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["import"], ["import", "--verify"], ["sync"], ["watch"], ["watch", "--poll"],
-        ["import", "--storage", "copy"],
-    ],
-    ids=" ".join,
-)  # fmt: skip
-@pytest.mark.parametrize("hang", [Hang.READ, Hang.LIST, Hang.LOOK])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["term", "int"])
+COMMANDS = [
+    ["import"], ["import", "--verify"], ["sync"], ["watch"], ["watch", "--poll"],
+    ["import", "--storage", "copy"],
+]  # fmt: skip
+SIGNALS = [signal.SIGTERM, signal.SIGINT]
+WAITS = [
+    pytest.param(command, hang, SIGNALS[(i + j) % 2], id=f"{' '.join(command)}-{hang.name}")
+    for i, command in enumerate(COMMANDS)
+    for j, hang in enumerate([Hang.READ, Hang.LIST, Hang.LOOK])
+]
+"""Each command with each hang; each command, and each hang, with either signal."""
+
+
+@pytest.mark.parametrize(("command", "hang", "number"), WAITS)
 @needs_fuse
 def test_a_signal_ends_a_command_that_waits_for_what_hangs(
     mount: Mount, tmp_path: Path, environment: dict[str, str], command: list[str], hang: Hang,
