@@ -94,8 +94,8 @@ def all_of(element: Element) -> object:
 def test_processes_read_what_one_process_reads_in_the_same_order(tree: Path, mode: Mode) -> None:
     real = [record(path) for path in (*pydicom_files(), *nibabel_dicom_files())]
     files = [*records(tree), *real]
-    expected = list(map(told, read_here(files, mode)))
-    assert list(map(told, read_ahead(files, mode))) == expected
+    for found, expected in zip(read_ahead(files, mode), read_here(files, mode), strict=True):
+        assert told(found) == told(expected)
 
 
 def test_a_database_filled_by_processes_equals_one_filled_by_one(
