@@ -76,6 +76,7 @@ FIELDS: dict[str, Need] = {
     "Mutation.deleteSeries": _EDIT,
     "Mutation.deleteImage": _EDIT,
     "Mutation.refresh": _EDIT,
+    "Mutation.storeFiles": _EDIT,
     "Subscription.importProgress": Need(Role.VIEWER, unlimited=True),
 }
 

@@ -8,6 +8,7 @@ from dicom_graph.graph.mutations.import_jobs import JobMutations
 from dicom_graph.graph.mutations.import_path import ImportMutations
 from dicom_graph.graph.mutations.move import MoveMutations
 from dicom_graph.graph.mutations.refresh import RefreshMutations
+from dicom_graph.graph.mutations.store_files import StoreFilesMutations
 from dicom_graph.graph.mutations.update import UpdateMutations
 from dicom_graph.graph.mutations.upload import UploadMutations
 
@@ -22,5 +23,6 @@ class Mutation(
     MoveMutations,
     DeleteMutations,
     RefreshMutations,
+    StoreFilesMutations,
 ):
     pass

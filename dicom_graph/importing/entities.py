@@ -1,4 +1,6 @@
-"""What touches an entity's files: reading them again, and deleting them with it (`removal`)."""
+"""What touches an entity's files: reading them again, storing them, and deleting them with it
+(`removal`).
+"""
 
 import os
 from collections.abc import Collection, Iterable, Sequence
@@ -7,13 +9,14 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from dicom_graph.importing.removal import FileRemoval, RemovalResult
+from dicom_graph.importing.storage import paths_to_store, required_root
 from dicom_graph.store.edit.delete import DeletedFile, Deletion
 from dicom_graph.store.edit.files import EntityFile, deciding_image, files_of_entity
 from dicom_graph.store.edit.update import discard_edits, entity_exists
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.ingest.edited import Exclusion
-from dicom_graph.store.jobs.jobs import JobRequest, create_job
+from dicom_graph.store.jobs.jobs import JobRequest, Storage, create_job
 
 _NAMED = 3
 
@@ -62,6 +65,28 @@ def request_refresh(
         kept = Exclusion(entity, id, tuple(sorted(exclude))) if exclude else None
         paths = tuple(file.path for file in files)
         request = JobRequest(paths, Mode.MINIMAL, verify=True, exclude=kept)
+        return create_job(connection, request)
+
+
+def request_storing(
+    database: Database, entity: str, id: int, storage: Storage, root: Path | None
+) -> int:
+    """Record a job that copies or moves the entity's files into the storage root, those that lie
+    outside it; returns its id.
+
+    It keeps of each header as much as there was. Raises NoSuchEntityError; NoFilesError where no
+    file lies outside; StorageError where one cannot be moved, or there is no root.
+    """
+    real = os.path.realpath(required_root(root))
+    with database.writer.begin() as connection:
+        if not entity_exists(connection, entity, id):
+            raise NoSuchEntityError(f"there is no such {entity}")
+        paths = [file.path for file in files_of_entity(connection, entity, id)]
+        outside = [path for path in paths if not Path(os.path.realpath(path)).is_relative_to(real)]
+        if not outside:
+            inside = f"every file of the {entity} lies in the storage root already"
+            raise NoFilesError(inside if paths else f"the {entity} has no file that is left")
+        request = JobRequest(paths_to_store(storage, outside, root), Mode.MINIMAL, storage=storage)
         return create_job(connection, request)
 
 

@@ -143,6 +143,10 @@ FIELDS = {
             )
             for entity in ("Study", "Series")
         },
+        "storeFiles": (
+            EDITS,
+            f'storeFiles(input: {{ id: "{NOTHING}", storage: COPY }}) {{ errors {{ code }} }}',
+        ),
         "refresh": (EDITS, f'refresh(input: {{ id: "{NOTHING}" }}) {{ errors {{ code }} }}'),
     },
     "subscription": {

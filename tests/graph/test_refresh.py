@@ -9,6 +9,7 @@ import pytest
 
 from dicom_graph.importing.background import JobRunner
 from dicom_graph.importing.foreground import Report
+from dicom_graph.importing.options import ImportOptions
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from tests.conftest import Graph
@@ -30,9 +31,10 @@ async def ask(graph: Graph, entity: str, **options: Any) -> dict[str, Any]:
     return payload
 
 
-def run_jobs(database: Database, *roots: Path) -> dict[str, Any]:
+def run_jobs(database: Database, *roots: Path, storage_root: Path | None = None) -> dict[str, Any]:
     """Run the waiting imports as a server with these roots does; returns the last one's row."""
-    runner = JobRunner(database, roots=tuple(roots))
+    options = ImportOptions(storage_root=storage_root)
+    runner = JobRunner(database, roots=tuple(roots), options=options)
     runner.start()
     try:
         until(lambda: Tables(database, "import_job")["import_job"][-1]["finished_at"])
@@ -234,3 +236,40 @@ async def test_what_cannot_be_refreshed_is_told_and_stays(
     job_row = run_jobs(graph.database, tmp_path)
     assert (job_row["status"], job_row["failed"]) == ("COMPLETED", 1)
     assert contents(graph.database) == before
+
+
+@pytest.mark.parametrize("storage", ["COPY", "MOVE"])
+async def test_files_are_taken_into_the_storage_root_after_their_import(
+    storage: str, tmp_path: Path, import_files: Import, graph: Graph
+) -> None:
+    sources = [*make_series(tmp_path / "a", 3, PatientID="P"), *make_series(tmp_path / "b", 1)]
+    import_files(tmp_path / "a", tmp_path / "b", mode=Mode.NORMAL)
+    before, wanted = contents(graph.database), {path: path.read_bytes() for path in sources[:3]}
+    root = graph.storage_root = tmp_path / "root"
+    root.mkdir()
+    mutation = """mutation ($input: StoreFilesInput!) { storeFiles(input: $input) {
+        job { id } errors { field code message } } }"""
+    data = await graph('{ patients(filter: {uid: {eq: "P"}}) { nodes { id } } }')
+    given = {"id": data["patients"]["nodes"][0]["id"], "storage": storage}
+    assert (await graph(mutation, input=given))["storeFiles"]["errors"] == []
+    job = run_jobs(graph.database, tmp_path, storage_root=root)
+    assert (job["status"], job["found"], job["failed"]) == ("COMPLETED", 3, 0)
+    after = contents(graph.database)
+    for name in ("patient", "study", "series", "image", "headers", "elements"):
+        assert after[name] == before[name], name
+    stored = [Path(folder) / name for folder, name in after["files"]]
+    inside = [path for path in stored if path.is_relative_to(root)]
+    assert sorted(path.read_bytes() for path in inside) == sorted(wanted.values())
+    assert [path for path in stored if path not in inside] == [sources[3]]
+    assert [path.exists() for path in sources] == [storage == "COPY"] * 3 + [True]
+    for changed, code in (
+        ({}, "NO_FILES"),
+        ({"storage": "IN_PLACE"}, "BAD_INPUT"),
+        ({"id": "UGF0aWVudDo5OQ=="}, "NOT_FOUND"),
+    ):
+        payload = (await graph(mutation, input=given | changed))["storeFiles"]
+        assert [error["code"] for error in payload["errors"]] == [code]
+    graph.storage_root = None
+    payload = (await graph(mutation, input=given))["storeFiles"]
+    assert [error["code"] for error in payload["errors"]] == ["CANNOT_STORE"]
+    assert_consistent(graph.database)
