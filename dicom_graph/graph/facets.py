@@ -58,6 +58,13 @@ Creator = Annotated[
 Filter = Annotated[
     FacetFilter | None, strawberry.argument(description="Which entities; all if not given.")
 ]
+Each = Annotated[
+    bool,
+    strawberry.argument(
+        description="Of a field that is a list: each member of it is a value, with all that have "
+        "it; else each whole list. Of an element each value always is."
+    ),
+]
 First = Annotated[
     int, strawberry.argument(description="At most so many values, the most frequent first.")
 ]
@@ -72,6 +79,7 @@ async def facet(
     private_creator: Creator = None,
     filter: Filter = None,
     first: First = 100,
+    each: Each = False,
 ) -> list[FacetValue]:
     """The values of a field of an entity, or of an element of the images' headers."""
     if sum(name is not None for name in (field, keyword, path)) != 1:
@@ -85,7 +93,7 @@ async def facet(
         name = str(field.value)
         if name not in listed_fields(counted):
             raise BadInput(f"{field.name} is no field of these objects that facets have")
-        found = await answered(store.field_facet(counted, name, wanted, first))
+        found = await answered(store.field_facet(counted, name, wanted, first, each=each))
         rows = [_as_filters_take_it(counted, name, row) for row in found]
     else:
         names = _names(keyword, path, private_creator)

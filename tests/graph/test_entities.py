@@ -342,6 +342,33 @@ async def test_image_fields(tmp_path: Path, import_files: Import, graph: Graph) 
     }
 
 
+async def test_facets_of_lists_by_member(
+    tmp_path: Path, import_files: Import, graph: Graph
+) -> None:
+    """Counted by hand; what is no list is as without `each`."""
+    for number, (codes, spacing) in enumerate(
+        [(["SK", "SP"], [0.5, 0.5]), (["SP", "SP"], [0.5, 2]), ("SK", None), (None, None)]
+    ):
+        make_file(
+            tmp_path / "files" / f"{number}.dcm", SequenceVariant=codes, PixelSpacing=spacing,
+            SOPInstanceUID=f"1.{number}", SeriesInstanceUID=f"2.{number}",
+        )  # fmt: skip
+    import_files(tmp_path / "files")
+    data = await graph("""{
+        codes: facet(entity: SERIES, field: SEQUENCE_VARIANT, each: true) { value count }
+        numbers: facet(entity: SERIES, field: PIXEL_SPACING, each: true, filter: {
+            series: { sequenceVariant: { containsAny: ["SP"] } } }) { value count }
+        most: facet(entity: SERIES, field: SEQUENCE_VARIANT, each: true, first: 1) { value count }
+        plain: facet(entity: SERIES, field: MODALITY, each: true) { value count } }""")
+    told = {name: [(each["value"], each["count"]) for each in rows] for name, rows in data.items()}
+    assert told == {
+        "codes": [("SK", 2), ("SP", 2), (None, 1)],
+        "numbers": [(0.5, 2), (2, 1)],
+        "most": [("SK", 2)],
+        "plain": [("MR", 4)],
+    }
+
+
 async def test_images_are_asked_for_by_their_format(
     tmp_path: Path, import_files: Import, graph: Graph
 ) -> None:

@@ -130,9 +130,10 @@ class DeidentifiedStore(Store):
         return await super().statistics(entity, relation, name, parents, asked)
 
     async def field_facet(
-        self, entity: str, name: str, wanted: Condition | None, limit: int
+        self, entity: str, name: str, wanted: Condition | None, limit: int, *, each: bool = False
     ) -> list[FacetValue]:
-        rows = await super().field_facet(entity, name, await self._asked(entity, wanted), limit)
+        asked = await self._asked(entity, wanted)
+        rows = await super().field_facet(entity, name, asked, limit, each=each)
         if name != "uid":
             return rows
         pseudonyms = await self._pseudonyms()

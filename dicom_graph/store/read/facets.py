@@ -3,9 +3,21 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, cast, distinct, func, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Float,
+    FromClause,
+    Select,
+    cast,
+    distinct,
+    func,
+    select,
+    true,
+)
 from sqlalchemy.types import JSON
 
+from dicom_graph.dicom.entities import DESCRIBED
 from dicom_graph.store.formats import FORMAT_FIELDS, column_of
 from dicom_graph.store.read.conditions import Condition, HasElement
 from dicom_graph.store.read.element_values import (
@@ -20,6 +32,8 @@ from dicom_graph.store.read.relations import ENTITY_TABLES
 from dicom_graph.store.sql.types import Text
 from dicom_graph.store.tables.columns import DATA_ELEMENT_VALUE
 
+_EXACT = Float(53)
+
 
 class FacetValue(NamedTuple):
     """A value, None where it is missing, and how many entities have it."""
@@ -29,10 +43,14 @@ class FacetValue(NamedTuple):
 
 
 def field_facet(
-    filters: Filters, entity: str, name: str, wanted: Condition | None, limit: int
+    filters: Filters, entity: str, name: str, wanted: Condition | None, limit: int, *, each: bool
 ) -> Select[Any]:
-    """Values of a column, the most frequent first; a list is one value, as JSON text."""
+    """Values of a column, the most frequent first; a list is one value, as JSON text, or with
+    `each` each of its members.
+    """
     table = ENTITY_TABLES[entity]
+    if each and isinstance(table.c[name].type, JSON):
+        return _members(filters, entity, table, name, wanted, limit)
     narrowed = [] if wanted is None else [filters.where(entity, table, wanted)]
     rows: FromClause = table
     count: ColumnElement[int] = func.count()
@@ -53,6 +71,41 @@ def field_facet(
         .order_by(count.desc(), value.asc().nulls_first())
         .limit(limit)
     )
+
+
+def _members(
+    filters: Filters,
+    entity: str,
+    table: FromClause,
+    name: str,
+    wanted: Condition | None,
+    limit: int,
+) -> Select[Any]:
+    source, value = _with_members(filters, entity, table, name, "members")
+    value = value.label("value")
+    count = func.count(distinct(table.c.id))
+    return (
+        select(value, count)
+        .select_from(source)
+        .where(*([] if wanted is None else [filters.where(entity, table, wanted)]))
+        .group_by(value)
+        .order_by(count.desc(), value.asc().nulls_first())
+        .limit(limit)
+    )
+
+
+def _with_members(
+    filters: Filters, entity: str, source: FromClause, name: str, alias: str
+) -> tuple[FromClause, ColumnElement[Any]]:
+    """Rows with the members of an entity's list, NULL where it has none; and the member."""
+    column = column_of(ENTITY_TABLES[entity], name)
+    is_number = DESCRIBED[entity].by_name[name].type == list[float]
+    if filters.sqlite:
+        members = func.json_each(column).table_valued("value", name=alias)
+        return source.outerjoin(members, true()), members.c.value
+    items = func.jsonb_array_elements_text(column).table_valued("value", name=alias)
+    value: ColumnElement[Any] = items.c.value
+    return source.outerjoin(items, true()), cast(value, _EXACT) if is_number else value
 
 
 def element_facet(

@@ -451,16 +451,18 @@ class Store:
         )  # fmt: skip
 
     async def field_facet(
-        self, entity: str, name: str, wanted: Condition | None, limit: int
+        self, entity: str, name: str, wanted: Condition | None, limit: int, *, each: bool = False
     ) -> list[FacetValue]:
-        """The values of a column. Raises FilterError."""
+        """The values of a column; of a list with `each` its members. Raises FilterError."""
         async with self.database.read() as connection:
             filters = await self._filters(connection, wanted)
             statement = await made(
-                connection, wanted, lambda: field_facet(filters, entity, name, wanted, limit)
+                connection,
+                wanted,
+                lambda: field_facet(filters, entity, name, wanted, limit, each=each),
             )
             rows = [FacetValue(*row) for row in await connection.execute(statement)]
-        if isinstance(column_of(ENTITY_TABLES[entity], name).type, JSON):
+        if not each and isinstance(column_of(ENTITY_TABLES[entity], name).type, JSON):
             return [row._replace(value=json.loads(row.value or "null")) for row in rows]
         return rows
 
