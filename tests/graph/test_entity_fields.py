@@ -68,3 +68,30 @@ async def test_units_headings_and_choices(graph: Graph) -> None:
     choices = TYPES["SequenceType"]
     assert isinstance(choices, GraphQLEnumType)
     assert told["sequenceType"]["choices"] == list(choices.values)
+
+
+KEYWORDS = {
+    "PATIENT": {"uid": "PatientID", "dateOfBirth": "PatientBirthDate", "sex": "PatientSex"},
+    "STUDY": {
+        "uid": "StudyInstanceUID", "description": "StudyDescription", "date": "StudyDate",
+        "time": "StudyTime",
+    },
+    "SERIES": {
+        "uid": "SeriesInstanceUID", "number": "SeriesNumber", "echoTime": "EchoTime",
+        "scanningSequence": "ScanningSequence", "pixelSpacing": "PixelSpacing",
+        "mrAcquisitionType": "MRAcquisitionType", "operatorsName": "OperatorsName",
+    },
+    "IMAGE": {
+        "uid": "SOPInstanceUID", "number": "InstanceNumber", "date": "InstanceCreationDate",
+        "time": "InstanceCreationTime",
+    },
+}  # fmt: skip
+"""As django_dicom's models name them (`get_header_keyword`)."""
+
+
+async def test_a_program_reads_which_keyword_a_field_is(graph: Graph) -> None:
+    for entity, expected in KEYWORDS.items():
+        told = {
+            f["name"]: f["keyword"] for f in (await graph(FIELDS, entity=entity))["entityFields"]
+        }
+        assert {name: told[name] for name in expected} == expected
