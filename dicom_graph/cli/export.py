@@ -19,6 +19,7 @@ from dicom_graph.cli.console import DatabaseUrl, fail, open_database, start
 from dicom_graph.dicom.errors import PixelError
 from dicom_graph.dicom.nifti import n_slices, write_nifti, write_npy
 from dicom_graph.dicom.stored_file import FileState
+from dicom_graph.dicom.volume.acquisition import read_acquisition
 from dicom_graph.imaging.archive import MISSING, series_of, zip_series
 from dicom_graph.imaging.checker import FileChecker
 from dicom_graph.imaging.errors import ImagingError
@@ -164,6 +165,7 @@ def _write_volume(
             write_nifti(
                 geometry,
                 file,
+                acquisition=read_acquisition(geometry),
                 compress=ending == ".nii.gz",
                 progress=lambda done: show(done, total),
             )

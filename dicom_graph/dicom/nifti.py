@@ -6,12 +6,15 @@ the fourth axis), which is the order in which slices are decoded. Colours are NI
 
 import gzip
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import IO, Any, Protocol, cast
 
 import nibabel
 import numpy as np
+from nibabel.spatialimages import HeaderDataError
 
 from dicom_graph.dicom.errors import VolumeError
+from dicom_graph.dicom.volume.acquisition import Acquisition
 from dicom_graph.dicom.volume.fourth_axis import AxisName
 from dicom_graph.dicom.volume.geometry import VolumeGeometry
 from dicom_graph.dicom.volume.reading import iter_slices, read_volume
@@ -32,12 +35,16 @@ _SCANNER = 1
 _NOT_SET = 0
 
 
-def nifti_header(geometry: VolumeGeometry) -> nibabel.Nifti1Header:
+def nifti_header(
+    geometry: VolumeGeometry, acquisition: Acquisition | None = None
+) -> nibabel.Nifti1Header:
     """The header of a volume as NIfTI-1.
 
     pixdim holds the spacing in mm and the step of the fourth axis: s for time, else 1. sform is
     the affine, with code 1 (scanner); qform is the same with code 1, or with code 0 where the
     affine has a shear, which it cannot hold. Where the headers have no position, both codes are 0.
+    Of an acquisition it has the axis of phase encoding, and the order of slices where NIfTI has a
+    code for it.
     Raises VolumeError for a type or a size that NIfTI-1 cannot hold.
     """
     header = nibabel.Nifti1Header()
@@ -61,13 +68,32 @@ def nifti_header(geometry: VolumeGeometry) -> nibabel.Nifti1Header:
     header.set_slope_inter(1.0, 0.0)
     header["descrip"] = b"dicom-graph"
     header["vox_offset"] = _VOXELS_START
+    if acquisition is not None:
+        _tell_acquisition(header, acquisition)
     return header
+
+
+def _tell_acquisition(header: nibabel.Nifti1Header, acquisition: Acquisition) -> None:
+    phase = {"i": 0, "j": 1}.get(acquisition.phase_encoding_axis or "")
+    header.set_dim_info(freq=None if phase is None else 1 - phase, phase=phase, slice=2)
+    times = acquisition.slice_timing
+    if times is None or len(times) < 2:
+        return
+    step = min(abs(one - another) for one, another in pairwise(sorted(times)))
+    # Clocks tick: what nibabel compares exactly is rounded to whole steps.
+    try:
+        header.set_slice_duration(step)
+        header.set_slice_times([round(time / step) * step for time in times] if step else times)
+    except HeaderDataError:
+        # Several slices at a time, or an order without a code.
+        header.set_slice_duration(0)
 
 
 def write_nifti(
     geometry: VolumeGeometry,
     file: Writable,
     *,
+    acquisition: Acquisition | None = None,
     compress: bool = True,
     progress: Callable[[int], None] | None = None,
 ) -> None:
@@ -76,7 +102,7 @@ def write_nifti(
     `progress` is called after each slice with how many are written, of `n_slices(geometry)`. The
     same volume gives the same bytes. Raises PixelError; what was written is then no whole file.
     """
-    header = nifti_header(geometry)
+    header = nifti_header(geometry, acquisition)
     if not compress:
         _write_nifti(geometry, header, file, progress)
         return

@@ -9,6 +9,7 @@ import strawberry
 from dicom_graph.dicom.errors import RenderingError
 from dicom_graph.dicom.pixels import PixelDescription
 from dicom_graph.dicom.voi import Window
+from dicom_graph.dicom.volume.acquisition import Acquisition
 from dicom_graph.errors import BadInput
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.urls import window_text
@@ -90,6 +91,17 @@ async def volumes_of(info: Info, series: Any) -> list[VolumeSummary]:
 
     found: list[VolumeSummary] = await _load(info, "volumes", read, series)
     return found
+
+
+async def acquisition_of(info: Info, series: Any, stack: int) -> Acquisition:
+    """How a volume of a series was acquired. Raises BadInput."""
+    store, imaging = info.context.store, info.context.imaging
+
+    async def read(series: Any) -> list[Acquisition]:
+        return await imaging.acquisitions(await series_files(imaging.files, store, series.key))
+
+    found: list[Acquisition] = await _load(info, "acquisitions", read, series)
+    return found[stack]
 
 
 async def _load(

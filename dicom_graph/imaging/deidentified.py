@@ -52,7 +52,7 @@ _TOLD = {
 _FIGURES = re.compile(r"(?:(?:^|, )segment -?[0-9]+)?(?:(?:^|, )TE [0-9.e+-]+ ms)?\Z")
 """What a label of a volume ends with."""
 _WITHOUT_PICTURES = (work.describe_image, work.image_statistics, work.summarise_volumes,
-                     identifiers_of)  # fmt: skip
+                     work.read_acquisitions, work.volume_acquisition, identifiers_of)  # fmt: skip
 """What may be done with any file."""
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dicom_graph.dicom.pixels import PixelDescription
 from dicom_graph.dicom.stored_file import FileState
 from dicom_graph.dicom.voi import Window
+from dicom_graph.dicom.volume.acquisition import Acquisition
 from dicom_graph.dicom.volume.pictures import PreviewAxis
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.imaging import work
@@ -86,6 +87,14 @@ class Imaging:
     async def volumes(self, files: Files) -> list[VolumeSummary]:
         """The volumes of a series, the main one first; only headers are read."""
         return await self._pool.run(work.summarise_volumes, files)
+
+    async def acquisitions(self, files: Files) -> list[Acquisition]:
+        """How each volume of a series was acquired; only headers are read."""
+        return await self._pool.run(work.read_acquisitions, files)
+
+    async def acquisition(self, files: Files, *, stack: int | None = None) -> Acquisition:
+        """How a volume was acquired; `stack` may be left out where the series makes one."""
+        return await self._pool.run(work.volume_acquisition, files, stack)
 
     async def volume(self, files: Files, *, is_nifti: bool, stack: int | None = None) -> str:
         """The path of a temporary `.nii.gz` or `.npy` of a volume; the caller deletes it.

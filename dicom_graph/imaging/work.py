@@ -25,6 +25,7 @@ from dicom_graph.dicom.rendering import render_image
 from dicom_graph.dicom.stored_file import FileState
 from dicom_graph.dicom.voi import Window
 from dicom_graph.dicom.volume import VolumeGeometry, read_geometries
+from dicom_graph.dicom.volume.acquisition import Acquisition, read_acquisition
 from dicom_graph.dicom.volume.pictures import MAX_TILES, PreviewAxis, preview, sheet
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.imaging.errors import ImagingError
@@ -109,6 +110,16 @@ def summarise_volumes(files: Sequence[FileState]) -> list[VolumeSummary]:
     return [summary_of(each, stack) for stack, each in enumerate(geometries(files))]
 
 
+def read_acquisitions(files: Sequence[FileState]) -> list[Acquisition]:
+    """How each volume of a series was acquired, the main one first. Raises PixelError."""
+    return [read_acquisition(each) for each in geometries(files)]
+
+
+def volume_acquisition(files: Sequence[FileState], stack: int | None) -> Acquisition:
+    """How a volume was acquired. Raises PixelError and ImagingError."""
+    return read_acquisition(chosen_stack(geometries(files), stack))
+
+
 def write_volume(
     files: Sequence[FileState], stack: int | None, target: str, is_nifti: bool, max_bytes: int
 ) -> None:
@@ -116,7 +127,10 @@ def write_volume(
     geometry = chosen_stack(geometries(files), stack)
     _check_size(geometry.nbytes, max_bytes, "the volume")
     with open(target, "wb") as file:
-        (write_nifti if is_nifti else write_npy)(geometry, file)
+        if is_nifti:
+            write_nifti(geometry, file, acquisition=read_acquisition(geometry))
+        else:
+            write_npy(geometry, file)
 
 
 def volume_preview(

@@ -7,7 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from dicom_graph.dicom.sidecar import b_values_text, b_vectors_text, sidecar
 from dicom_graph.dicom.stored_file import FileState
+from dicom_graph.dicom.volume.acquisition import Acquisition
 from dicom_graph.dicom.volume.pictures import PreviewAxis
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.imaging.errors import ImagingError
@@ -48,6 +50,35 @@ async def _volume(request: Request, *, is_nifti: bool) -> Response:
     if is_nifti:
         return TemporaryFile(path, headers_of(etag, name, ".nii.gz"), "application/gzip")
     return TemporaryFile(path, headers_of(etag, name, ".npy"), "application/octet-stream")
+
+
+async def volume_json(request: Request) -> Response:
+    """How a volume was acquired, as a BIDS sidecar."""
+    acquisition = await _acquisition(request)
+    return _download(request, sidecar(acquisition), ".json", "application/json")
+
+
+async def volume_bval(request: Request) -> Response:
+    """The b values of a volume, as FSL reads them."""
+    return _download(request, b_values_text(await _acquisition(request)), ".bval", "text/plain")
+
+
+async def volume_bvec(request: Request) -> Response:
+    """The directions of a volume's diffusion gradients, as FSL reads them."""
+    return _download(request, b_vectors_text(await _acquisition(request)), ".bvec", "text/plain")
+
+
+async def _acquisition(request: Request) -> Acquisition:
+    stack = Parameters(request, "stack").number("stack")
+    work = imaging_of(request).acquisition(await _files(request), stack=stack)
+    return await while_connected(request, work)
+
+
+def _download(request: Request, text: str | None, suffix: str, media_type: str) -> Response:
+    if text is None:
+        raise ImagingError("the headers tell of no diffusion", ErrorCode.NOT_FOUND)
+    headers = headers_of(None, request.path_params["uid"], suffix)
+    return Response(text, headers=headers, media_type=media_type)
 
 
 async def preview_png(request: Request) -> Response:
@@ -131,6 +162,9 @@ async def _files(request: Request) -> tuple[FileState, ...]:
 ROUTES = [
     Route("/series/{uid:path}/volume.npy", volume_npy),
     Route("/series/{uid:path}/volume.nii.gz", volume_nifti),
+    Route("/series/{uid:path}/volume.json", volume_json),
+    Route("/series/{uid:path}/volume.bval", volume_bval),
+    Route("/series/{uid:path}/volume.bvec", volume_bvec),
     Route("/series/{uid:path}/preview.png", preview_png),
     Route("/series/{uid:path}/mosaic.png", mosaic_png),
     Route("/series/{uid:path}/thumbnail.png", thumbnail_png),

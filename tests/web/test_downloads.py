@@ -24,6 +24,7 @@ from dicom_graph.dicom.pixels import read_pixels
 from dicom_graph.dicom.rendering import render_image
 from dicom_graph.dicom.voi import Window
 from dicom_graph.dicom.volume import read_geometries, read_volume
+from dicom_graph.dicom.volume.acquisition import read_acquisition
 from dicom_graph.dicom.volume.pictures import PreviewAxis, preview, sheet
 from tests.dicom.slices import make_image
 from tests.make import make_data_set, put_raw, save
@@ -193,8 +194,11 @@ def test_a_volume_as_an_array_and_as_nifti(archive: Archive) -> None:
     np.testing.assert_array_equal(np.asarray(nifti.dataobj), array)
     np.testing.assert_allclose(nifti.affine, geometry.affine)
     written = io.BytesIO()
-    write_nifti(geometry, written)
+    acquisition = read_acquisition(geometry)
+    write_nifti(geometry, written, acquisition=acquisition)
     assert answer.content == written.getvalue()
+    for ending in ("bval", "bvec"):
+        assert error_of(archive.get(f"/series/{uid}/volume.{ending}")) == (404, "NOT_FOUND")
 
 
 def test_pictures_of_a_volume(archive: Archive) -> None:
@@ -212,6 +216,18 @@ def test_pictures_of_a_volume(archive: Archive) -> None:
 
 def test_a_series_of_two_sizes_wants_a_choice(archive: Archive) -> None:
     uid = archive.series("small")
+    assert error_of(archive.get(f"/series/{uid}/volume.json")) == (422, "SEVERAL_STACKS")
+    beside = archive.get(f"/series/{uid}/volume.json?stack=1")
+    assert beside.headers["content-disposition"] == f'attachment; filename="{uid}.json"'
+    assert beside.json() == {"EchoTime": 0.0025}
+    query = f"""{{ seriesByUid(uid: "{uid}") {{ volume {{ echoTime sliceTiming bVectors }}
+        volumes {{ echoTime sidecarUrl }} }} }}"""
+    told = httpx.post(f"{archive.server.url}/graphql", json={"query": query}, timeout=60)
+    found = told.json()["data"]["seriesByUid"]
+    assert found["volume"] == {"echoTime": 0.0025, "sliceTiming": None, "bVectors": None}
+    for each in found["volumes"]:
+        assert each["echoTime"] == 0.0025
+        assert archive.get(each["sidecarUrl"]).json() == beside.json()
     answer = archive.get(f"/series/{uid}/volume.npy")
     assert error_of(answer) == (422, "SEVERAL_STACKS")
     assert "5 × 4 × 1" in answer.json()["errors"][0]["message"]

@@ -215,12 +215,12 @@ class Series(SeriesFields, Node):
     @computed("Its main volume: the one of the most slices; null with an error where it has none.")
     async def volume(self, info: Info) -> Volume | None:
         found = await volumes_of(info, self)
-        return Volume.of(self.uid, found[0], is_only=len(found) == 1)
+        return Volume.of(self, found[0], is_only=len(found) == 1)
 
     @computed("All volumes that its images make, the main one first.")
     async def volumes(self, info: Info) -> list[Volume] | None:
         found = await volumes_of(info, self)
-        return [Volume.of(self.uid, each, is_only=len(found) == 1) for each in found]
+        return [Volume.of(self, each, is_only=len(found) == 1) for each in found]
 
     @computed("Where all its files are, in a zip archive.")
     def zip_url(self) -> str:

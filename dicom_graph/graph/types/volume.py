@@ -1,12 +1,13 @@
 """Volumes of a series."""
 
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 
 from dicom_graph.graph.computed import computed
-from dicom_graph.graph.imaging import SizeArgument, WindowArgument, WindowInput
+from dicom_graph.graph.context import Info
+from dicom_graph.graph.imaging import SizeArgument, WindowArgument, WindowInput, acquisition_of
 from dicom_graph.graph.urls import file_url
 from dicom_graph.imaging.work import VolumeSummary
 
@@ -27,6 +28,25 @@ class PreviewAxis(Enum):
     K = _value("k", description="The slices of the array, as they were acquired.")
 
 
+def _acquired(kind: Any, description: str) -> Any:
+    """A field of how the volume was acquired, which its own name says; null where no header does.
+
+    All of them are read together, from the headers of the files.
+    """
+
+    async def resolve(self: "Volume", info: Info) -> Any:
+        acquisition = await acquisition_of(info, self.series, self.stack)
+        found = getattr(acquisition, info.python_name)
+        return _as_list(found) if isinstance(found, tuple) else found
+
+    resolve.__annotations__ = {"info": Info, "return": kind | None}
+    return strawberry.field(resolver=resolve, description=description)
+
+
+def _as_list(found: tuple[Any, ...]) -> list[Any]:
+    return [_as_list(each) if isinstance(each, tuple) else each for each in found]
+
+
 VolumeIndex = Annotated[
     int, strawberry.argument(description="The index on the fourth axis, from 0.")
 ]
@@ -37,7 +57,7 @@ VolumeIndex = Annotated[
     "the headers of the files; nothing is decoded."
 )
 class Volume:
-    uid: strawberry.Private[str]
+    series: strawberry.Private[Any]
     is_only: strawberry.Private[bool]
     stack: int = _field(description="Its number among the volumes of the series, from 0.")
     shape: list[int] = _field(
@@ -65,11 +85,11 @@ class Volume:
     )
 
     @classmethod
-    def of(cls, uid: str, summary: VolumeSummary, *, is_only: bool) -> "Volume":
-        """The volume of a summary, of the series with this UID."""
+    def of(cls, series: Any, summary: VolumeSummary, *, is_only: bool) -> "Volume":
+        """The volume of a summary, of a series."""
         values = summary.fourth_axis_values
         return cls(
-            uid=uid,
+            series=series,
             is_only=is_only,
             stack=summary.stack,
             shape=list(summary.shape),
@@ -84,13 +104,17 @@ class Volume:
             warnings=list(summary.warnings),
         )
 
+    @computed("Where what its acquisition tells is as a BIDS sidecar.")
+    def sidecar_url(self) -> str:
+        return file_url("series", self.series.uid, "/volume.json", stack=self._stack)
+
     @computed("Where the array is in numpy's format.")
     def npy_url(self) -> str:
-        return file_url("series", self.uid, "/volume.npy", stack=self._stack)
+        return file_url("series", self.series.uid, "/volume.npy", stack=self._stack)
 
     @computed("Where the volume is as compressed NIfTI-1.")
     def nifti_url(self) -> str:
-        return file_url("series", self.uid, "/volume.nii.gz", stack=self._stack)
+        return file_url("series", self.series.uid, "/volume.nii.gz", stack=self._stack)
 
     @computed("Where a picture across the volume is, as PNG.")
     def preview_url(
@@ -108,7 +132,7 @@ class Volume:
     ) -> str:
         return file_url(
             "series",
-            self.uid,
+            self.series.uid,
             "/preview.png",
             axis=axis.value,
             index=index,
@@ -130,7 +154,7 @@ class Volume:
     ) -> str:
         return file_url(
             "series",
-            self.uid,
+            self.series.uid,
             "/mosaic.png",
             tiles=tiles,
             volume=volume or None,
@@ -138,6 +162,30 @@ class Volume:
             window=_text(window),
             size=size,
         )
+
+    repetition_time: float | None = _acquired(float, "From volume to volume, in s.")
+    echo_time: float | None = _acquired(float, "In s.")
+    inversion_time: float | None = _acquired(float, "In s.")
+    flip_angle: float | None = _acquired(float, "In degrees.")
+    slice_timing: list[float] | None = _acquired(
+        list[float], "When each slice was acquired, in s after the first of its volume."
+    )
+    phase_encoding_axis: str | None = _acquired(str, "i along the columns, or j along the rows.")
+    phase_encoding_direction: str | None = _acquired(
+        str,
+        "The axis, with a minus where the phase runs against it; j is from front to back in an "
+        "axial slice. Null where no element of a vendor says which way it runs.",
+    )
+    effective_echo_spacing: float | None = _acquired(float, "Between two lines of the image, in s.")
+    total_readout_time: float | None = _acquired(
+        float, "From the first line of the image to the last, in s."
+    )
+    b_values: list[float] | None = _acquired(list[float], "Of each volume, in s/mm².")
+    b_vectors: list[list[float]] | None = _acquired(
+        list[list[float]],
+        "The direction of the gradient of each volume as FSL wants it: along the axes of the "
+        "volume, the first turned over where the affine's determinant is positive.",
+    )
 
     @property
     def _stack(self) -> int | None:
