@@ -47,13 +47,17 @@ class Limits:
 
 
 class ParseFilter(Protocol):
-    """Reads a filter by the grammar of the schema."""
+    """Reads a filter by the grammar of the schema, and the words of a search."""
 
-    def __call__(self, entity: str, text: str, limits: Limits) -> Condition | None:
-        """The condition; None where nothing is asked. Raises BadInput."""
+    def __call__(
+        self, entity: str, text: str | None, limits: Limits, search: str | None = None
+    ) -> Condition | None:
+        """The condition of both; None where nothing is asked. Raises BadInput."""
 
 
-def _no_filters(entity: str, text: str, limits: Limits) -> Condition | None:
+def _no_filters(
+    entity: str, text: str | None, limits: Limits, search: str | None = None
+) -> Condition | None:
     raise BadInput("there are no filters here")
 
 

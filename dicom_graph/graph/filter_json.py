@@ -15,10 +15,18 @@ from dicom_graph.services import Limits
 from dicom_graph.store.read import Condition
 
 
-def condition_from_json(entity: str, text: str, limits: Limits) -> Condition | None:
-    """The condition of a filter such as `{"modality": {"eq": "MR"}}`. Raises BadInput, also for
-    one by counts where these are not offered, and one of too many conditions.
+def condition_from_json(
+    entity: str, text: str | None, limits: Limits, search: str | None = None
+) -> Condition | None:
+    """The condition of a filter such as `{"modality": {"eq": "MR"}}`, and of a search. Raises
+    BadInput, also for one by counts where these are not offered, and one of too many conditions.
     """
+    n_words = 0 if search is None else len(search.split())
+    if n_words > limits.conditions:
+        message = too_many_conditions(n_words, limits.conditions).message
+        raise BadInput(message, ErrorCode.BAD_FILTER)
+    if text is None:
+        return ENTITIES[entity].wanted(None, search)
     # Here, since the schema is made of the types, and they of the inputs.
     from dicom_graph.graph.schema import schema
 
@@ -26,7 +34,7 @@ def condition_from_json(entity: str, text: str, limits: Limits) -> Condition | N
     named = schema._schema.type_map[filters.__name__]
     try:
         given = json.loads(text)
-        n_conditions = conditions(given)
+        n_conditions = conditions(given) + n_words
         if n_conditions > limits.conditions:
             message = too_many_conditions(n_conditions, limits.conditions).message
             raise BadInput(message, ErrorCode.BAD_FILTER)
@@ -37,7 +45,7 @@ def condition_from_json(entity: str, text: str, limits: Limits) -> Condition | N
         made = convert_argument(
             value, filters, schema.schema_converter.scalar_registry, schema.config
         )
-        return ENTITIES[entity].wanted(made)
+        return ENTITIES[entity].wanted(made, search)
     except (RecursionError, NestedTooDeeply):
         raise BadInput("the filter is nested too deeply", ErrorCode.BAD_FILTER) from None
     except ValueError:

@@ -26,13 +26,16 @@ from dicom_graph.dicom.errors import FileGoneError
 from dicom_graph.dicom.stored_file import StoredFile
 from dicom_graph.imaging.checker import FileChecker, StoredImage
 from dicom_graph.imaging.files import find, images_of_series, pages
-from dicom_graph.store.read import Order, Parent, Store
+from dicom_graph.store.read import Condition, Order, PageRequest, Parent, Store
+from dicom_graph.store.read.answered import answered
+from dicom_graph.store.read.relations import DEFAULT_ORDERS
 
 MISSING = "MISSING.txt"
 """The entry that names the images whose files could not be read, where there are any."""
 GONE = "the file is gone or has changed since it was imported"
 OF_ANOTHER = "its header names another patient: it is in the archive of its series"
 _CHUNK = 1 << 20
+_PAGE = 200
 Entry = BinaryIO | StoredFile
 """What an entry is read from."""
 Chunks = Generator[bytes, None, None]
@@ -54,6 +57,19 @@ async def series_of(
         return
     async for rows in pages(store, f"{entity}.series", Parent(row.id, patient), _ORDER):
         yield rows
+
+
+async def matching_series(store: Store, wanted: Condition | None) -> AsyncIterator[Sequence[Any]]:
+    """The rows of all series for which a condition holds, some hundred at a time."""
+    after = None
+    while True:
+        request = PageRequest(DEFAULT_ORDERS["series"], first=_PAGE, after=after)
+        page = await answered(store.page("series", request, wanted))
+        if page.rows:
+            yield page.rows
+        if not page.has_next:
+            return
+        after = request.cursor(page.rows[-1])
 
 
 async def zip_series(

@@ -9,10 +9,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dicom_graph.error_codes import ErrorCode
-from dicom_graph.imaging.archive import series_of, zip_series
+from dicom_graph.imaging.archive import matching_series, series_of, zip_series
 from dicom_graph.imaging.deidentified import DeidentifiedImaging
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.files import find
+from dicom_graph.services import Services
+from dicom_graph.store.read import Condition
 from dicom_graph.store.read.deidentified import DeidentifiedStore
 from dicom_graph.web.answers import Parameters, Stream, headers_of, imaging_of, store_of
 
@@ -46,9 +48,17 @@ async def _zip(request: Request, entity: str, *known: str) -> Response:
 
 
 async def listed_zip(request: Request) -> Response:
-    """All images of the series that `uid` lists."""
-    Parameters(request, "uid")
+    """All images of the series that `uid` lists, or of those that `filter` and `search` find."""
+    Parameters(request, "uid", "filter", "search")
     store, uids = store_of(request), list(dict.fromkeys(request.query_params.getlist("uid")))
+    is_search = not request.query_params.keys().isdisjoint(("filter", "search"))
+    if uids and is_search:
+        raise ImagingError("give `uid`, or `filter` and `search`", ErrorCode.BAD_INPUT)
+    if is_search:
+        found = matching_series(store, _wanted(request))
+        # What is wrong with a filter is known only when the database is asked: before the answer.
+        first = await anext(found, None)
+        return _archive(_zipped(request, _followed_by(first, found)), "series")
     if not 1 <= len(uids) <= _MAX_SERIES:
         raise ImagingError(f"give `uid` 1 to {_MAX_SERIES:,} times", ErrorCode.BAD_INPUT)
     for uid in uids:
@@ -60,6 +70,23 @@ async def listed_zip(request: Request) -> Response:
                 yield found
 
     return _archive(_zipped(request, rows()), "series")
+
+
+def _wanted(request: Request) -> Condition | None:
+    """The condition of `filter`, a SeriesFilter in JSON, and `search`. Raises BadInput."""
+    given = request.query_params
+    services: Services = request.app.state.services
+    limits = services.limits
+    return services.parse_filter("series", given.get("filter"), limits, given.get("search"))
+
+
+async def _followed_by(
+    first: Sequence[Any] | None, others: AsyncIterator[Sequence[Any]]
+) -> AsyncIterator[Sequence[Any]]:
+    if first is not None:
+        yield first
+        async for each in others:
+            yield each
 
 
 def _zipped(

@@ -48,22 +48,22 @@ async def table_file(request: Request, name: str, form: str) -> Response:
 def _request(request: Request, name: str, form: str) -> TableRequest:
     """What an address asks for. Raises ImagingError, BadInput."""
     is_long = name == "elements"
-    parameters = Parameters(request, "filter", "elements" if is_long else "column")
+    known = ("filter", "elements") if is_long else ("filter", "search", "column")
+    parameters = Parameters(request, *known)
     names = request.query_params.getlist("column")
     if len(names) > _MAX_COLUMNS:
         raise ImagingError(f"at most {_MAX_COLUMNS} columns", ErrorCode.BAD_INPUT)
     services: Services = request.app.state.services
 
-    def condition(entity: str, parameter: str) -> Condition | None:
+    def condition(entity: str, parameter: str, search: str | None = None) -> Condition | None:
         given = parameters.text(parameter)
-        limits = services.limits
-        return services.parse_filter(entity, given, limits) if given is not None else None
+        return services.parse_filter(entity, given, services.limits, search)
 
     made = TableRequest(name, form, columns=tuple(names))
     return TableRequest(
         name,
         form,
-        condition(made.entity, "filter"),
+        condition(made.entity, "filter", None if is_long else parameters.text("search")),
         made.columns,
         condition("data_element", "elements") if is_long else None,
     )

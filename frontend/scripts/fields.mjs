@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { buildSchema, getNamedType, isEnumType, isListType, isLeafType, getNullableType } from "graphql";
 
 const schema = buildSchema(readFileSync("../schema.graphql", "utf8"));
-const skipped = new Set(["id", "editedFields", "filePaths", "path", "zipUrl", "url", "fileUrl", "headerJsonUrl", "defaultPath", "missingRelation", "warnings"]);
+const skipped = new Set(["id", "editedFields", "filePaths", "path", "zipUrl", "url", "resourcePath", "fileUrl", "headerJsonUrl", "defaultPath", "missingRelation", "warnings"]);
 const units = [[/ in ms\b/, "ms"], [/ in tesla\b/, "T"], [/ in mm\b/, "mm"], [/ in degrees\b/, "°"]];
 const upper = (name) => name.replace(/([A-Z])/g, "_$1").toUpperCase();
 

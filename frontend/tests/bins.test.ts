@@ -1,17 +1,37 @@
 import { describe, expect, it } from "vitest";
-import { bars } from "../src/lib/bins";
+import { barsOf, cutOf, niceStep } from "../src/lib/bins";
+
+const group = (value: unknown, count: number, to?: unknown) => ({ keys: [{ value, to }], count });
+
+describe("how a key is cut", () => {
+  it("leaves few values as they are", () => {
+    expect(cutOf(3, 1, 900)).toEqual({});
+  });
+  it("takes round steps", () => {
+    expect(niceStep(130)).toBe(10);
+    expect(niceStep(0.7)).toBe(0.05);
+    expect(cutOf(60, 2, 130)).toEqual({ width: 10 });
+  });
+  it("takes years of long times, months and days of short ones", () => {
+    expect(cutOf(60, "2010-01-01", "2020-01-01")).toEqual({ part: "YEAR" });
+    expect(cutOf(60, "2019-01-01", "2020-01-01")).toEqual({ part: "MONTH" });
+    expect(cutOf(20, "2019-01-01", "2019-01-21")).toEqual({ part: "DAY" });
+  });
+});
 
 describe("bars", () => {
-  it("keep every count, and each has filters that say the same", () => {
-    const values = Array.from({ length: 130 }, (_, i) => ({ value: i, count: 2 }));
-    const made = bars([...values, { value: null, count: 5 }], "series.echoTime");
-    expect(made.reduce((sum, bar) => sum + bar.count, 0)).toBe(265);
-    expect(made[0]).toEqual({ label: "0", count: 20, filters: ["series.echoTime>=0", "series.echoTime<10"] });
-    expect(made.at(-1)).toEqual({ label: "none", count: 5, filters: ["series.echoTime="] });
+  it("are in the order of numbers, with empty steps and what is missing last", () => {
+    const found = barsOf([group(30, 5, 40), group(null, 1), group(0, 2, 10)], "series.echoTime", { width: 10 });
+    expect(found.map((bar) => [bar.label, bar.count])).toEqual([["0", 2], ["10", 0], ["20", 0], ["30", 5], ["none", 1]]);
+    expect(found[3]?.filters).toEqual(["series.echoTime>=30", "series.echoTime<40"]);
+    expect(found[4]?.filters).toEqual(["series.echoTime="]);
   });
-  it("are few values as they are, and many days by year", () => {
-    expect(bars([{ value: "MR", count: 3 }], "series.modality")).toEqual([{ label: "MR", count: 3, filters: ["series.modality=MR"] }]);
-    const days = Array.from({ length: 20 }, (_, i) => ({ value: `20${String(10 + (i % 2))}-01-${String(i + 10)}`, count: 1 }));
-    expect(bars(days, "study.date").map((bar) => [bar.label, bar.count])).toEqual([["2010", 10], ["2011", 10]]);
+  it("of months end with the month", () => {
+    const [bar] = barsOf([group("2019-12-01", 4)], "study.date", { part: "MONTH" });
+    expect(bar).toEqual({ label: "2019-12", count: 4, filters: ["study.date>=2019-12-01", "study.date<2020-01-01"] });
+  });
+  it("of texts are the most frequent first, summed over other keys", () => {
+    const found = barsOf([{ keys: [{ value: "CT" }, { value: 1 }], count: 2 }, { keys: [{ value: "MR" }, { value: 1 }], count: 3 }, { keys: [{ value: "CT" }, { value: 2 }], count: 4 }], "series.modality", {});
+    expect(found.map((bar) => [bar.label, bar.count])).toEqual([["CT", 6], ["MR", 3]]);
   });
 });

@@ -227,6 +227,24 @@ async def test_an_element_by_nothing_is_an_error(graph: Graph) -> None:
     assert (code, "`keyword`" in message) == ("BAD_INPUT", True)
 
 
+async def test_elements_by_keys_come_in_their_order_and_null_where_there_are_none(
+    graph: Graph,
+) -> None:
+    keys = (
+        '{ path: "ProcedureCodeSequence[1].EquivalentCodeSequence.CodeValue" }',
+        '{ keyword: "FlipAngle" }',
+        '{ path: "ProcedureCodeSequence[1].(0019,xx9C)", privateCreator: "GEMS_ACQU_01" }',
+        '{ keyword: "EchoTime" }', '{ path: "(0019,xx10)", privateCreator: "GEMS_ACQU_01" }',
+        '{ path: "(0019,xx10)", privateCreator: "FIRST" }',
+        '{ path: "ProcedureCodeSequence[7].CodeValue" }',
+    )  # fmt: skip
+    found = await header_of(graph, f"elementsAt(keys: [{' '.join(keys)}]) {{ value }}")
+    values = [None if each is None else each["value"] for each in found["elementsAt"]]
+    assert values == ["inner", None, "epi", 2.5, None, 7.0, None]
+    for wrong in ('{ keyword: "EchoTim" }', "{}", '{ keyword: "EchoTime", path: "EchoTime" }'):
+        assert (await error_of(graph, f"elementsAt(keys: [{wrong}]) {{ id }}"))[0] == "BAD_INPUT"
+
+
 async def test_items_know_their_sequence_and_their_place(graph: Graph) -> None:
     code = 'element(keyword: "CodeValue") { value }'
     header = await header_of(

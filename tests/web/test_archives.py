@@ -64,6 +64,23 @@ def test_a_study_a_list_and_a_patient(archive: Archive) -> None:
     assert sorted(others.values()) == bytes_of(archive, *every)
 
 
+def test_what_a_filter_and_a_search_find(archive: Archive) -> None:
+    uid = archive.series("slice0")
+    filters = quote(json.dumps({"uid": {"in": [uid, archive.series("grey")]}}))
+    found = contents(archive.get(f"/series.zip?filter={filters}"))
+    assert sorted(found.values()) == bytes_of(archive, "grey", *VOLUME)
+    assert sorted(contents(archive.get(f"/series.zip?search={uid}")).values()) == bytes_of(
+        archive, *VOLUME
+    )
+    none = contents(archive.get(f"/series.zip?filter={filters}&search=nowhere"))
+    assert none == {}
+    table = archive.get(f"/series.csv?search={uid}").text.splitlines()
+    assert len(table) == 2
+    assert uid in table[1]
+    for wrong in (f"filter={filters}&uid={uid}", "filter=x", "filter=%7B%22no%22:1%7D"):
+        assert archive.get(f"/series.zip?{wrong}").status_code == 400, wrong
+
+
 def test_a_patient_by_any_id(archive: Archive) -> None:
     answer = archive.get(f"/patients/{quote(ODD_PATIENT, safe='')}.zip")
     found = contents(answer)

@@ -15,6 +15,7 @@ from dicom_graph.graph import csa
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.imaging import instance_of
+from dicom_graph.graph.inputs.groups import ElementKey, element_names
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.scalars import JSON
 from dicom_graph.graph.together import elements_of
@@ -22,7 +23,8 @@ from dicom_graph.graph.types.element import DataElement
 from dicom_graph.graph.types.header_table import TableRow, header_html, table_rows
 from dicom_graph.graph.types.instance import Instance
 from dicom_graph.store.read import ElementQuery
-from dicom_graph.store.read.element_path import Step, checked_keyword, checked_tag, parse_path
+from dicom_graph.store.read.conditions import HasElement
+from dicom_graph.store.read.element_path import checked_keyword, checked_tag, parse_path
 from dicom_graph.store.read.elements import ElementNode
 from dicom_graph.store.work import current_work
 
@@ -187,8 +189,7 @@ class Header(Node):
         if private_creator is not None and tag is None:
             raise BadInput("`privateCreator` goes with `tag`")
         if path is not None:
-            row = await _follow(info, self.row, parse_path(path))
-            return DataElement.made_once(info, row) if row is not None else None
+            return await _at(info, self.row, [(s.query, s.item or 0) for s in parse_path(path)])
         query = ElementQuery(
             keywords=frozenset({checked_keyword(keyword)}) if keyword is not None else None,
             tags=frozenset({checked_tag(tag)}) if tag is not None else None,
@@ -196,6 +197,19 @@ class Header(Node):
         )
         rows = await info.context.loaders.elements_of(query).load(self.row)
         return DataElement.made_once(info, rows[0]) if rows else None
+
+    @computed(
+        "Elements by keyword, tag or path, as `element` finds them, in the order of the keys: as "
+        "many as there are keys, null where the header does not hold one. For the columns of "
+        "tables."
+    )
+    async def elements_at(
+        self,
+        info: Info,
+        keys: Annotated[list[ElementKey], strawberry.argument(description="Which elements.")],
+    ) -> list[DataElement | None]:
+        wanted = [[_way(each) for each in element_names(key)] for key in keys]
+        return list(await asyncio.gather(*(_at(info, self.row, each) for each in wanted)))
 
     @computed(
         "A Siemens CSA header as JSON, or one value of it by a path such as "
@@ -259,15 +273,28 @@ def _count(tree: Sequence[ElementNode]) -> int:
     return len(tree) + sum(map(_count, nested))
 
 
-async def _follow(info: Info, header: Any, steps: list[Step]) -> Any:
-    """The element at the end of the path, or None; batched with other headers' at each step."""
+def _way(step: HasElement) -> tuple[ElementQuery, int]:
+    """The elements of a header that a step of a key names, and which item of theirs to enter."""
+    query = ElementQuery(
+        keywords=frozenset({step.keyword}) if step.keyword is not None else None,
+        tags=frozenset({step.tag}) if step.tag is not None else None,
+        private_creator=step.private_creator,
+    )
+    return query, step.index or 0
+
+
+async def _at(
+    info: Info, header: Any, steps: Sequence[tuple[ElementQuery, int]]
+) -> DataElement | None:
+    """The element at the end of the way, or None; batched with other headers' at each step."""
     loaders = info.context.loaders
-    for place, step in enumerate(steps):
-        rows = await loaders.elements_of(step.query).load(header)
-        if not rows or place == len(steps) - 1:
-            return rows[0] if rows else None
+    for place, (query, index) in enumerate(steps):
+        rows = await loaders.elements_of(query).load(header)
+        if not rows:
+            return None
+        if place == len(steps) - 1:
+            return DataElement.made_once(info, rows[0])
         items = await loaders.items.load(rows[0].id)
-        index = step.item or 0
         if not items or index >= len(items):
             return None
         header = items[index]

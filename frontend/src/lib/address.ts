@@ -14,7 +14,7 @@ export interface TableSearch {
   [key: string]: unknown;
 }
 
-const LISTS = new Set(["f", "uid"]);
+const LISTS = new Set(["f", "uid", "pick"]);
 
 export function parseSearch(text: string): Record<string, unknown> {
   const found: Record<string, unknown> = {};

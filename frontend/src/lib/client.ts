@@ -1,7 +1,7 @@
 import { createClient as createSocket, type Client as Socket } from "graphql-ws";
 import { useSyncExternalStore } from "react";
 import { Client, fetchExchange, mapExchange, subscriptionExchange, type CombinedError } from "urql";
-import { cacheExchange } from "@urql/exchange-graphcache";
+import { cacheExchange, type UpdateResolver } from "@urql/exchange-graphcache";
 import { at } from "./base";
 
 let socket: Socket | undefined;
@@ -50,6 +50,12 @@ function onError(error: CombinedError): void {
   } else if (error.networkError && !response) setLost(true);
 }
 
+const CHANGES = ["deletePatient", "deleteStudy", "deleteSeries", "deleteImage", "refresh"];
+/** After a change nothing that was listed or counted is trusted. */
+const forget: UpdateResolver = (_result, _args, cache) => {
+  for (const field of cache.inspectFields("Query")) cache.invalidate("Query", field.fieldName, field.arguments);
+};
+
 export const client = new Client({
   url: at("/graphql"),
   preferGetMethod: false,
@@ -57,7 +63,7 @@ export const client = new Client({
   fetchOptions: { headers: { Accept: "application/graphql-response+json, application/json" } },
   exchanges: [
     mapExchange({ onResult: (result) => { if (result.error) onError(result.error); else setLost(false); } }),
-    cacheExchange({}),
+    cacheExchange({ updates: { Mutation: Object.fromEntries(CHANGES.map((name) => [name, forget])) } }),
     fetchExchange,
     subscriptionExchange({
       forwardSubscription: (request) => ({

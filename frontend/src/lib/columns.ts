@@ -1,9 +1,13 @@
-import { fieldOf, fieldsOf, isNumeric, show, titleOf, type Entity } from "./fields";
+import { fieldOf, fieldsOf, inWords, isNumeric, show, titleOf, type Entity } from "./fields";
 import type { Row } from "./use-rows";
 
+/** An element as the API takes it. */
+export interface ElementKey { keyword?: string; path?: string; privateCreator?: string }
 export interface Column {
-  /** As in the address: the name of a field, or @ and a keyword. */
+  /** As in the address: the name of a field, or @ and a keyword, a path, or a tag with its creator. */
   key: string;
+  /** What an element's column asks for. */
+  element?: ElementKey;
   title: string;
   /** As it stands above the column. */
   short: string;
@@ -47,16 +51,39 @@ export function columnOf(entity: Entity, key: string): Column | null {
   };
 }
 
-function elementColumn(entity: Entity, keyword: string): Column | null {
+interface Cell { value?: unknown; vr: string; vm: number; warnings: string[] }
+
+/** The element that the name in a key stands for: a keyword, a path, `creator:ggggxxee`. */
+export function elementKey(name: string): ElementKey {
+  const tag = /^(?:(.+):)?\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-fx]{4})\)?$/.exec(name);
+  if (tag) return { path: `(${tag[2] ?? ""},${tag[3] ?? ""})`, ...(tag[1] ? { privateCreator: tag[1] } : {}) };
+  return /[.[]/.test(name) ? { path: name } : { keyword: name };
+}
+
+/** How addresses name an element: its keyword, or its creator and its tag without brackets and comma. */
+export function elementName(of: { keyword?: string | null; tag: string; privateCreator?: string | null }): string {
+  if (of.keyword) return of.keyword;
+  const tag = of.tag.replace(/[(),]/g, "");
+  return of.privateCreator ? `${of.privateCreator}:${tag}` : tag;
+}
+
+function elementColumn(entity: Entity, name: string): Column | null {
   if (entity !== "series" && entity !== "image") return null;
-  const value = (row: Row): unknown => {
-    const header = (row["sampleHeader"] ?? row["header"]) as { elements: { keyword: string; value: unknown }[] } | null | undefined;
-    return header?.elements.find((element) => element.keyword === keyword)?.value;
+  const element = elementKey(name);
+  const cell = (row: Row): Cell | null => {
+    const header = (row["sampleHeader"] ?? row["header"]) as { elementsAt: (Cell | null)[] } | null | undefined;
+    const place = (row["keys"] as string[] | undefined)?.indexOf(name) ?? -1;
+    return header?.elementsAt[place] ?? null;
   };
+  const last = name.split(".").at(-1) ?? name;
+  const title = /^[A-Za-z]+$/.test(last) ? inWords(last) : last;
   return {
-    key: `@${keyword}`, title: keyword, short: keyword, unit: null, numeric: false, width: Math.min(220, 40 + keyword.length * 7.5),
-    order: { element: { keyword } }, filter: `header.${keyword}`,
-    text: (row) => show(value(row)), raw: (row) => (value(row) === undefined ? "" : Array.isArray(value(row)) ? (value(row) as unknown[]).join("\\") : String(value(row))),
+    key: `@${name}`, element, title: last === name ? title : `${title} ↳`, short: last === name ? title : `↳ ${title}`, unit: null, numeric: false,
+    width: Math.max(90, Math.min(220, 40 + title.length * 7.5)),
+    order: { element: name.includes(":") && element.path ? { tag: element.path, privateCreator: element.privateCreator } : element },
+    filter: `header.${name}`,
+    text: (row) => { const found = cell(row); return !found ? "" : found.vr === "SQ" ? `${String(found.vm)} items` : show(found.value); },
+    raw: (row) => { const value = cell(row)?.value; return value === undefined || value === null ? "" : Array.isArray(value) ? value.join("\\") : String(value); },
   };
 }
 

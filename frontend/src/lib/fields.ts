@@ -30,12 +30,28 @@ export function enumName(name: string): FieldName {
 const WORDS: Record<string, string> = {
   hasWarnings: "Warnings", missing: "File missing", edited: "Edited", nImages: "Images", nSeries: "Series",
   nStudies: "Studies", nPatients: "Patients", uid: "UID", created: "Imported", modified: "Changed",
-  sequenceType: "SequenceType", fullName: "Name", latestStudyTime: "Latest study",
+  fullName: "Name", latestStudyTime: "Latest study",
 };
+const labels = new Map<Field, string>();
+export function setLabel(field: Field, label: string): void {
+  labels.set(field, label);
+}
 
-/** The title of a field: the DICOM keyword, where it has one. */
+/** Whether the server lists a field among those of its tables. */
+export function isListed(entity: Entity, name: string): boolean {
+  const field = fieldOf(entity, name);
+  return field !== undefined && labels.has(field);
+}
+
+/** `PixelSpacing` and `pixelSpacing` as `Pixel Spacing`. */
+export function inWords(name: string): string {
+  const words = name.replace(/(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/g, " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** What people call a field. */
 export function titleOf(field: Field): string {
-  return WORDS[field.name] ?? field.keyword ?? field.name.charAt(0).toUpperCase() + field.name.slice(1);
+  return WORDS[field.name] ?? labels.get(field) ?? inWords(field.keyword ?? field.name);
 }
 
 const NUMERIC = new Set(["Int", "Float"]);

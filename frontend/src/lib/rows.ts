@@ -25,7 +25,7 @@ const STUDIES = graphql(`
   }
 `);
 const SERIES = graphql(`
-  query SeriesRows($filter: SeriesFilter, $search: String, $orderBy: [SeriesOrder!], $after: String, $first: Int, $keywords: [String!], $withElements: Boolean!) {
+  query SeriesRows($filter: SeriesFilter, $search: String, $orderBy: [SeriesOrder!], $after: String, $first: Int, $keys: [ElementKey!]!, $withElements: Boolean!) {
     rows: series(filter: $filter, search: $search, orderBy: $orderBy, first: $first, after: $after) {
       nodes {
         id uid number description date time modality bodyPartExamined patientPosition protocolName manufacturer
@@ -35,21 +35,21 @@ const SERIES = graphql(`
         datetime spatialResolution
         patient { id uid fullName }
         study { id uid description date }
-        sampleHeader @include(if: $withElements) { id elements(keywords: $keywords) { id keyword value } }
+        sampleHeader @include(if: $withElements) { id elementsAt(keys: $keys) { id vr vm value warnings } }
       }
       pageInfo { hasNextPage endCursor }
     }
   }
 `);
 const IMAGES = graphql(`
-  query ImageRows($filter: ImageFilter, $search: String, $orderBy: [ImageOrder!], $after: String, $first: Int, $keywords: [String!], $withElements: Boolean!) {
+  query ImageRows($filter: ImageFilter, $search: String, $orderBy: [ImageOrder!], $after: String, $first: Int, $keys: [ElementKey!]!, $withElements: Boolean!) {
     rows: images(filter: $filter, search: $search, orderBy: $orderBy, first: $first, after: $after) {
       nodes {
         id uid number date time sopClassUid transferSyntaxUid numberOfFrames rows columns created modified datetime
         missingSince sequenceType warnings
         patient { id uid fullName }
         series { id uid number description modality }
-        header @include(if: $withElements) { id elements(keywords: $keywords) { id keyword value } }
+        header @include(if: $withElements) { id elementsAt(keys: $keys) { id vr vm value warnings } }
       }
       pageInfo { hasNextPage endCursor }
     }
@@ -67,8 +67,25 @@ export const FACET = graphql(`
     facet(entity: $entity, field: $field, keyword: $keyword, filter: $filter, first: 8) { value count }
   }
 `);
-export const KEYWORDS = graphql(`
-  query Keywords($text: String!) {
-    dataElementDefinitions(filter: { keyword: { icontains: $text } }, first: 8) { nodes { id tag keyword vr name privateCreator } }
+/** Elements that there are, by what was typed: standard ones by keyword, private ones by name or creator. */
+export const DEFINITIONS = graphql(`
+  query Definitions($text: String!) {
+    standard: dataElementDefinitions(filter: { keyword: { icontains: $text } }, first: 7) { nodes { id tag keyword vr name } }
+    private: dataElementDefinitions(filter: { name: { icontains: $text }, private: true }, first: 5) { nodes { id tag vr name privateCreator } }
+    ofCreator: dataElementDefinitions(filter: { privateCreator: { icontains: $text }, private: true }, first: 5) { nodes { id tag vr name privateCreator } }
+  }
+`);
+/** All elements of one header, for the paths to nested ones. */
+export const PATHS = graphql(`
+  query Paths($id: ID!) {
+    node(id: $id) {
+      ... on Series { id sampleHeader { id table { path depth keyword name vr privateCreator } } }
+      ... on Image { id header { id table { path depth keyword name vr privateCreator } } }
+    }
+  }
+`);
+export const FACET_VALUES = graphql(`
+  query FacetValues($entity: EntityType!, $field: FieldName, $filter: FacetFilter) {
+    facet(entity: $entity, field: $field, filter: $filter, first: 500) { value count }
   }
 `);

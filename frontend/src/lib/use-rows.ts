@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useClient, type CombinedError, type TypedDocumentNode } from "urql";
+import type { ElementKey } from "./columns";
 import type { Entity } from "./fields";
 import { ROWS } from "./rows";
 
@@ -8,7 +9,9 @@ export interface Question {
   filter?: Record<string, unknown> | undefined;
   search?: string | undefined;
   orderBy: Record<string, unknown>[];
-  keywords: string[];
+  /** Elements of the header, by the names that columns have for them. */
+  names: string[];
+  keys: ElementKey[];
   withElements: boolean;
 }
 interface Page { rows: { nodes: Row[]; pageInfo: { hasNextPage: boolean; endCursor?: string | null } } | null }
@@ -32,13 +35,15 @@ export function useRows(entity: Entity, question: Question) {
     setBusy(true);
     const asked = key;
     const document = ROWS[entity] as unknown as TypedDocumentNode<Page, Record<string, unknown>>;
-    const result = await client.query(document, { ...variables, after: from, first: PAGE }, { requestPolicy: from === null ? "cache-and-network" : "cache-first" }).toPromise();
+    const { names, ...given } = variables;
+    const result = await client.query(document, { ...given, after: from, first: PAGE }, { requestPolicy: from === null ? "cache-and-network" : "cache-first" }).toPromise();
     if (place.current.key !== asked) return;
     place.current.asking = false;
     setBusy(false);
     setError(result.error);
     if (!result.data?.rows) return;
-    const { nodes, pageInfo } = result.data.rows;
+    const { pageInfo } = result.data.rows;
+    const nodes = names.length ? result.data.rows.nodes.map((row) => ({ ...row, keys: names })) : result.data.rows.nodes;
     place.current.cursor = pageInfo.endCursor ?? null;
     setMore(pageInfo.hasNextPage);
     setShownKey(asked);

@@ -5,6 +5,7 @@ import { useClient, useQuery } from "urql";
 import { graphql } from "../gql";
 import { at } from "../lib/base";
 import { textOf } from "../lib/address";
+import { elementName } from "../lib/columns";
 import { plural, show } from "../lib/fields";
 import { ELEMENTS, flatten, type Item, type Line } from "../lib/tree";
 import { Code } from "../parts/code";
@@ -32,6 +33,46 @@ const HOLDERS = graphql(`
   }
 `);
 
+const BY_ID = graphql(`
+  query HeaderById($id: ID!) {
+    node(id: $id) {
+      ... on Header {
+        id index
+        image { id uid }
+        parent { id keyword name tag privateCreator series(first: 1) { nodes { id uid number description } } }
+        elements { id tag privateCreator vr keyword name vm length warnings value values { index raw } }
+      }
+    }
+  }
+`);
+
+/** A header by its global id: that of an image leads to its page, that of an item is shown here. */
+export function HeaderById() {
+  const { id } = useParams({ strict: false });
+  const search = useSearch({ strict: false });
+  const navigate = useNavigate();
+  const set = (change: Record<string, string | undefined>) => { void navigate({ to: ".", search: { ...search, ...change } as never, replace: true }); };
+  const [{ data, error, fetching }, again] = useQuery({ query: BY_ID, variables: { id: id ?? "" } });
+  const header = data?.node && "elements" in data.node ? data.node : null;
+  const uid = header?.image?.uid;
+  useEffect(() => { if (uid) void navigate({ to: "/images/$uid", params: { uid }, replace: true }); }, [uid, navigate]);
+  if (error && !header) return <div className="page"><h1 className="sr">Header</h1><Failure error={error} again={() => { again({ requestPolicy: "network-only" }); }} /></div>;
+  if ((fetching && !data) || uid) return <Loading what="the header" />;
+  if (!header) return <div className="page"><Empty title="There is no such header"><p>It may have been deleted, or may be kept from you.</p><Link className="btn" to="/images">All images</Link></Empty></div>;
+  const elements = header.elements as Item[];
+  const parent = header.parent, series = parent?.series.nodes[0];
+  return (
+    <div className="page">
+      <div className="head"><div className="grow">
+        <nav className="crumbs" aria-label="Where this is">{series && <><Link to="/series/$uid" params={{ uid: series.uid }}>Series {series.number} {series.description}</Link><span>/</span></>}<span>{parent?.name ?? "Sequence"}</span><span>/</span><span>Item {header.index}</span></nav>
+        <h1>Item {header.index} of {parent?.name ?? "a sequence"}</h1>
+        <div className="facts"><span><b>{elements.length}</b> elements</span>{parent && <span className="mono">{parent.tag}</span>}<span>It belongs to all headers that hold this sequence.</span></div>
+      </div></div>
+      <div className="hdr"><Tree elements={elements} text={textOf(search, "find")} isPrivate={textOf(search, "private") !== "no"} set={set} chosen={textOf(search, "at")} /><div className="col"><Chosen elements={elements} path={textOf(search, "at")} /></div></div>
+    </div>
+  );
+}
+
 /** The header of an image: all of its elements as a tree. */
 export function HeaderPage() {
   const { uid } = useParams({ strict: false });
@@ -41,7 +82,10 @@ export function HeaderPage() {
   const text = textOf(search, "find"), panel = textOf(search, "panel"), chosen = textOf(search, "at");
   const isPrivate = textOf(search, "private") !== "no";
   const [{ data, error, fetching }, again] = useQuery({ query: HEADER, variables: { uid: uid ?? "" } });
-  useKeys((event) => { if (event.key === ".") set({ panel: panel ? undefined : "code" }); });
+  useKeys((event) => {
+    if (event.key === ".") set({ panel: panel ? undefined : "code" });
+    else if (event.key === "d" && uid) void navigate({ to: "/compare", search: { uid: [uid] } as never });
+  });
   if (error && !data) return <div className="page"><Failure error={error} again={() => { again({ requestPolicy: "network-only" }); }} /></div>;
   if (fetching && !data) return <Loading what="the header" />;
   const image = data?.imageByUid;
@@ -85,6 +129,7 @@ export function HeaderPage() {
 /** The elements as a tree grid: virtual rows, sequences folded until opened. */
 function Tree({ elements, text, isPrivate, set, chosen }: { elements: Item[]; text: string; isPrivate: boolean; set: (change: Record<string, string | undefined>) => void; chosen: string }) {
   const client = useClient();
+  const navigate = useNavigate();
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
   const [loaded, setLoaded] = useState<ReadonlyMap<string, Item[][]>>(new Map());
   const scroller = useRef<HTMLDivElement>(null);
@@ -107,6 +152,27 @@ function Tree({ elements, text, isPrivate, set, chosen }: { elements: Item[]; te
     const timer = window.setTimeout(() => { waiting.slice(0, 8).forEach((each) => void load(each)); }, 150);
     return () => { window.clearTimeout(timer); };
   });
+  /** Opens the sequence and all below it, up to a depth and number that a page can show. */
+  const unfoldBelow = async (roots: readonly Item[], at: string) => {
+    const paths = new Set(open), found = new Map(loaded);
+    let left = 200;
+    const walk = async (list: readonly Item[], prefix: string | null, depth: number): Promise<void> => {
+      for (const each of list) {
+        if (each.vr !== "SQ" || each.vm === 0 || depth > 6 || left-- <= 0) continue;
+        const path = prefix ?? "";
+        const own = prefix !== null && list === roots && at ? at : `${path}${each.tag}${each.privateCreator ?? ""}`;
+        if (!found.has(each.id)) {
+          const { data } = await client.query(ELEMENTS, { id: each.id }).toPromise();
+          if (data?.node && "items" in data.node) found.set(each.id, (data.node.items ?? []).map((item) => item.elements as Item[]));
+        }
+        paths.add(own);
+        for (const [i, item] of (found.get(each.id) ?? []).entries()) await walk(item, `${own}[${String(i)}].`, depth + 1);
+      }
+    };
+    await walk(roots, "", 0);
+    setLoaded(found);
+    setOpen(paths);
+  };
   const toggle = (line: Line) => {
     if (line.element) void load(line.element);
     const next = new Set(open);
@@ -117,6 +183,8 @@ function Tree({ elements, text, isPrivate, set, chosen }: { elements: Item[]; te
     const line = lines[current];
     const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[event.key];
     if (step) { event.preventDefault(); let to = current + step; while (lines[to]?.kind === "group") to += step; const next = lines[to]; if (next) { set({ at: next.path }); virtual.scrollToIndex(to); } }
+    else if (event.key === "*") void unfoldBelow(line?.element ? [line.element] : elements, line?.path ?? "");
+    else if (event.key === "c" && line?.element && line.depth === 0) void navigate({ to: "/series", search: { c: `modality,date,manufacturerModelName,nImages,@${elementName(line.element)}` } });
     else if (line?.folds && (event.key === "ArrowRight") !== line.isOpen && (event.key === "ArrowRight" || event.key === "ArrowLeft")) toggle(line);
   });
   const matches = text ? lines.filter((line) => line.isMatch).length : 0;
@@ -172,7 +240,7 @@ function Chosen({ elements, path }: { elements: Item[]; path: string }) {
   const [{ data, fetching }] = useQuery({ query: HOLDERS, variables: { id: element?.id ?? "" }, pause: !element });
   if (!element) return <section className="panel"><header><h2>Element</h2></header><p className="hint quiet">Choose an element at the top level to see who else has it, or to filter and sort by it.</p></section>;
   const holders = data?.node && "series" in data.node ? data.node.series : null;
-  const name = element.keyword ?? (element.privateCreator ? `${element.privateCreator}:${element.tag}` : element.tag);
+  const name = elementName(element);
   const value = element.values[0]?.raw ?? "";
   const filter = `header.${name}${element.vm === 1 && element.vr !== "SQ" && value.length < 65 ? `=${value}` : "?"}`;
   return (
@@ -187,8 +255,8 @@ function Chosen({ elements, path }: { elements: Item[]; path: string }) {
       {element.warnings.length > 0 && <div className="notes">{element.warnings.map((text) => <div className="note" key={text}><Icon name="warn" /><p>{text}</p></div>)}</div>}
       <div className="do-list">
         <Link to="/series" search={{ f: [filter] }}><Icon name="list" /><span>Who else has this<small>series with any such image</small></span><span className="quiet">{fetching ? "…" : holders ? `${String(holders.nodes.length)}${holders.pageInfo.hasNextPage ? "+" : ""} series` : ""}</span></Link>
-        {element.keyword && <Link to="/explore" search={{ by: `@${element.keyword}` } as never}><Icon name="bars" /><span>How is it distributed<small>over all series</small></span></Link>}
-        {element.keyword && <Link to="/series" search={{ c: `modality,date,manufacturerModelName,nImages,@${element.keyword}` }}><Icon name="columns" /><span>Add as column<small>to Series, from the first image</small></span></Link>}
+        <Link to="/explore" search={{ by: `@${elementName(element)}` } as never}><Icon name="bars" /><span>How is it distributed<small>over all series</small></span></Link>
+        <Link to="/series" search={{ c: `modality,date,manufacturerModelName,nImages,@${elementName(element)}` }}><Icon name="columns" /><span>Add as column<small>to Series, from the first image</small></span></Link>
       </div>
     </section>
   );

@@ -10,7 +10,7 @@ import { Picture } from "../parts/picture";
 import { Progress } from "../parts/progress";
 import { Empty, Failure, Loading } from "../parts/states";
 
-const TOTALS = graphql(`query HomeTotals { patients { totalCount } studies { totalCount } series { totalCount } images { totalCount } }`);
+const TOTALS = graphql(`query HomeTotals { patients { totalCount } studies { totalCount } series { totalCount } images { totalCount } definitions: dataElementDefinitions { totalCount } private: dataElementDefinitions(filter: { private: true }) { totalCount } }`);
 const LATEST = graphql(`
   query HomeLatest($orderBy: [StudyOrder!]) {
     studies(first: 8, orderBy: $orderBy) {
@@ -74,6 +74,7 @@ export function Home() {
             {([["patients", "/patients", ""], ["studies", "/studies", ""], ["series", "/series", kinds], ["images", "/images", ""]] as const).map(([name, to, detail]) => (
               <Link key={name} to={to}><b>{counts ? show(counts[name]?.totalCount) : "…"}</b><span>{name}{detail && `: ${detail}`}</span></Link>
             ))}
+            <Link to="/elements"><b>{counts ? show(counts.definitions?.totalCount) : "…"}</b><span>elements{counts?.private ? `, ${show(counts.private.totalCount)} private` : ""}</span></Link>
           </section>
           <section className="panel">
             <header><h2>Latest studies</h2><div className="end">

@@ -37,7 +37,7 @@ export function StudyPage() {
         <div className="facts"><span>{[study.date, show(study.time, "Time")].filter(Boolean).join(" ") || "no date"}</span><span><b>{show(study.nSeries)}</b> series</span><span><b>{show(study.nImages)}</b> {study.nImages === 1 ? "image" : "images"}</span><span>{[series[0]?.manufacturerModelName, series[0]?.institutionName].filter(Boolean).join(", ")}</span></div>
       </div>
       <div className="actions"><a className="btn" href={at(study.zipUrl)}><Icon name="down" /> zip</a><Link className="btn" to="/series" search={{ f: [`study.uid=${study.uid}`] }}><Icon name="list" /> As a table</Link></div></div>
-      <section className="panel"><header><h2>Series</h2><div className="end">{plural(study.nSeries, "series", "series")}</div></header><Cards series={series} />{study.series.pageInfo.hasNextPage && <p className="hint quiet">The first 200 are shown; the table has all.</p>}</section>
+      <section className="panel"><header><h2>Series</h2><div className="end">{plural(study.nSeries, "series", "series")}</div></header><Cards series={series} stacks />{study.series.pageInfo.hasNextPage && <p className="hint quiet">The first 200 are shown; the table has all.</p>}</section>
     </div>
   );
 }

@@ -4,18 +4,21 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { useClient, useQuery, type TypedDocumentNode } from "urql";
 import { at } from "../lib/base";
-import { chosenColumns, keepColumns, matchingFields, type Column } from "../lib/columns";
+import { chosenColumns, keepColumns, type Column } from "../lib/columns";
 import type { TableSearch } from "../lib/address";
 import { PLURAL, plural, type Entity } from "../lib/fields";
 import { formatFilter, parseCondition, parseFilter, toGraphQL, type Filter } from "../lib/filters";
-import { COUNTS, KEYWORDS, ROWS } from "../lib/rows";
+import { COUNTS, ROWS } from "../lib/rows";
+import { useLabels } from "../lib/use-fields";
 import { useRows, type Row } from "../lib/use-rows";
 import { Chips } from "../parts/chips";
+import { Chooser } from "../parts/chooser";
 import { Code } from "../parts/code";
 import { Facets } from "../parts/facets";
 import { Icon } from "../parts/icons";
 import { useKeys } from "../parts/keys";
 import { Picture } from "../parts/picture";
+import { Selection } from "../parts/selection";
 import { Empty, Failure, Loading } from "../parts/states";
 
 const TITLES: Record<Entity, string> = { patient: "Patients", study: "Studies", series: "Series", image: "Images" };
@@ -51,36 +54,53 @@ function pictureOf(entity: Entity, row: Row) {
 }
 
 function Table({ entity }: { entity: Entity }) {
+  const labelled = useLabels();
   const search: TableSearch = useSearch({ strict: false });
   const navigate = useNavigate();
   const path = `/${PLURAL[entity]}`;
   const go = (change: Partial<TableSearch>) => { void navigate({ to: path, search: { ...search, ...change } as never, replace: "panel" in change }); };
   const filters = useMemo(() => (search.f ?? []).map((text) => parseFilter(text, entity)).filter((filter) => filter.length), [search.f, entity]);
   const change = (next: Filter[]) => { go({ f: next.map(formatFilter) }); };
-  const columns = useMemo(() => chosenColumns(entity, search.c), [entity, search.c]);
+  const columns = useMemo(() => chosenColumns(entity, search.c), [entity, search.c, labelled]);
   const sort = search.s ?? "";
   const sorted = columns.find((column) => column.key === sort.replace(/^-/, ""));
-  const keywords = columns.filter((column) => column.key.startsWith("@")).map((column) => column.key.slice(1));
+  const elements = columns.filter((column) => column.element);
   const question = {
     filter: toGraphQL(filters, entity),
     search: search.q,
     orderBy: sorted?.order ? [{ ...sorted.order, direction: sort.startsWith("-") ? "DESC" : "ASC" }] : [{ field: "ID", direction: "DESC" }],
-    keywords,
-    withElements: keywords.length > 0,
+    names: elements.map((column) => column.key.slice(1)),
+    keys: elements.map((column) => column.element ?? {}),
+    withElements: elements.length > 0,
   };
   const list = useRows(entity, question);
+  const asked = Object.fromEntries(Object.entries({ ...question, first: 100 }).filter(([name]) => name !== "names" && (elements.length > 0 || name !== "keys" || entity === "series" || entity === "image")));
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const [all, setAll] = useState(false);
   const [at_, setAt] = useState(0);
-  const toggle = (uid: string) => { const next = new Set(selected); if (!next.delete(uid)) next.add(uid); setSelected(next); };
+  const anchor = useRef(0);
+  const choose = (uids: Iterable<string>) => { setAll(false); setSelected(new Set(uids)); };
+  const toggle = (uid: string, index: number, extend = false) => {
+    if (extend) {
+      const [from, to] = [Math.min(anchor.current, index), Math.max(anchor.current, index)];
+      choose([...selected, ...list.rows.slice(from, to + 1).map((row) => row.uid)]);
+      return;
+    }
+    anchor.current = index;
+    const next = new Set(selected);
+    if (!next.delete(uid)) next.add(uid);
+    choose(next);
+  };
   const panel = search.panel ?? "";
   useKeys((event) => {
     const move = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 }[event.key];
     const row = list.rows[at_];
     if (move && (event.key.length === 1 || document.activeElement?.closest(".grid"))) { event.preventDefault(); setAt(Math.max(0, Math.min(list.rows.length - 1, at_ + move))); }
     else if (event.key === "Enter" && row && (document.activeElement === document.body || document.activeElement?.matches(".grid"))) void navigate({ to: `${path}/$uid` as "/series/$uid", params: { uid: row.uid } });
-    else if (event.key === " " && row && !(event.target instanceof HTMLButtonElement)) { event.preventDefault(); toggle(row.uid); }
+    else if (event.key === " " && row && !(event.target instanceof HTMLButtonElement)) { event.preventDefault(); toggle(row.uid, at_, event.shiftKey); }
+    else if (event.key === "c") go({ panel: panel === "columns" ? undefined : "columns" });
     else if (event.key === ".") go({ panel: panel === "code" ? undefined : "code" });
-    else if (event.key === "Escape") { if (panel) go({ panel: undefined }); else setSelected(new Set()); }
+    else if (event.key === "Escape") { if (panel) go({ panel: undefined }); else choose([]); }
   });
   return (
     <>
@@ -98,11 +118,11 @@ function Table({ entity }: { entity: Entity }) {
         <Facets entity={entity} filters={filters} add={(filter) => { change([...filters, filter]); }} />
         <Grid entity={entity} columns={columns} list={list} sort={sort} current={at_} setCurrent={setAt}
           sortBy={(key) => { go({ s: sort === key ? `-${key}` : sort === `-${key}` ? undefined : key }); }}
-          selected={selected} toggle={toggle} filters={filters} only={(text) => { const made = parseCondition(text, entity); if (made) change([...filters, [made]]); }} drop={(i) => { change(filters.filter((_, k) => k !== i)); }} />
-        {panel === "columns" && <Chooser entity={entity} columns={columns} close={() => { go({ panel: undefined }); }} choose={(keys) => { const text = keys.join(","); keepColumns(entity, text); go({ c: text }); }} />}
-        {panel === "code" && <Code document={ROWS[entity] as unknown as TypedDocumentNode<unknown, never>} variables={{ ...question, first: 100 }} close={() => { go({ panel: undefined }); }} />}
+          selected={selected} toggle={toggle} choose={choose} filters={filters} only={(text) => { const made = parseCondition(text, entity); if (made) change([...filters, [made]]); }} drop={(i) => { change(filters.filter((_, k) => k !== i)); }} />
+        {panel === "columns" && <Chooser entity={entity} columns={columns} sample={list.rows[0]?.id} close={() => { go({ panel: undefined }); }} choose={(keys) => { const text = keys.join(","); keepColumns(entity, text); go({ c: text }); }} />}
+        {panel === "code" && <Code document={ROWS[entity] as unknown as TypedDocumentNode<unknown, never>} variables={asked} close={() => { go({ panel: undefined }); }} />}
       </div>
-      {selected.size > 0 && <Selection entity={entity} uids={[...selected]} clear={() => { setSelected(new Set()); }} filter={question.filter} />}
+      {selected.size > 0 && <Selection entity={entity} rows={list.rows.filter((row) => selected.has(row.uid))} all={all} setAll={setAll} clear={() => { choose([]); }} changed={list.again} question={question} columns={columns} loaded={list.rows} more={list.more} />}
     </>
   );
 }
@@ -123,11 +143,11 @@ function Count({ entity, loaded, more, filter, search }: { entity: Entity; loade
 
 interface GridProps {
   entity: Entity; columns: Column[]; list: ReturnType<typeof useRows>; sort: string; sortBy: (key: string) => void;
-  selected: ReadonlySet<string>; toggle: (uid: string) => void; filters: Filter[]; only: (text: string) => void; drop: (index: number) => void;
+  selected: ReadonlySet<string>; toggle: (uid: string, index: number, extend?: boolean) => void; choose: (uids: Iterable<string>) => void; filters: Filter[]; only: (text: string) => void; drop: (index: number) => void;
   current: number; setCurrent: (index: number) => void;
 }
 
-function Grid({ entity, columns, list, sort, sortBy, selected, toggle, filters, only, drop, current, setCurrent }: GridProps) {
+function Grid({ entity, columns, list, sort, sortBy, selected, toggle, choose, filters, only, drop, current, setCurrent }: GridProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const navigate = useNavigate();
   const narrow = useNarrow();
@@ -149,7 +169,7 @@ function Grid({ entity, columns, list, sort, sortBy, selected, toggle, filters, 
         <caption className="sr">{TITLES[entity]}</caption>
         <colgroup><col width={34} /><col width={50} /><col width={260} />{columns.map((column) => <col key={column.key} width={column.width} />)}</colgroup>
         <thead><tr aria-rowindex={1}>
-          <th><span className="sr">Select</span></th><th><span className="sr">Picture</span></th><th>{TITLES[entity]}</th>
+          <th className="c-sel"><input type="checkbox" aria-label="Select all that are loaded" checked={rows.length > 0 && selected.size === rows.length} ref={(node) => { if (node) node.indeterminate = selected.size > 0 && selected.size < rows.length; }} onChange={() => { choose(selected.size === rows.length ? [] : rows.map((row) => row.original.uid)); }} /></th><th><span className="sr">Picture</span></th><th>{TITLES[entity]}</th>
           {columns.map((column) => {
             const down = sort === `-${column.key}`, up = sort === column.key;
             return (
@@ -168,7 +188,7 @@ function Grid({ entity, columns, list, sort, sortBy, selected, toggle, filters, 
             const chosen = selected.has(row.original.uid);
             return (
               <tr key={row.id} aria-rowindex={item.index + 2} aria-selected={chosen} className={item.index === current && current > 0 ? "is-focus" : ""} onClick={(event) => { setCurrent(item.index); if (!(event.target as HTMLElement).closest("a,button,input")) open(row.original); }}>
-                <td className="c-sel"><input type="checkbox" checked={chosen} aria-label={`Select ${title}`} onChange={() => { toggle(row.original.uid); }} /></td>
+                <td className="c-sel"><input type="checkbox" checked={chosen} aria-label={`Select ${title}`} onClick={(event) => { toggle(row.original.uid, item.index, event.shiftKey); }} onChange={() => undefined} /></td>
                 <td className="c-pic">{pictureOf(entity, row.original)}</td>
                 <td className="c-ser two"><div className="clip"><a href={at(`/${PLURAL[entity]}/${encodeURIComponent(row.original.uid)}`)} onClick={(event) => { if (!event.ctrlKey && !event.metaKey) { event.preventDefault(); open(row.original); } }}>{title}</a></div><div className="clip">{detail}</div></td>
                 {narrow
@@ -210,56 +230,6 @@ function Without({ entity, filter, rest, drop }: { entity: Entity; filter: Filte
   const document = COUNTS[entity] as unknown as TypedDocumentNode<{ rows: { totalCount: number } | null }, Record<string, unknown>>;
   const [{ data }] = useQuery({ query: document, variables: { filter: toGraphQL(rest, entity) } });
   return <li><span>without <b>{formatFilter(filter)}</b></span><span className="quiet">{data?.rows ? plural(data.rows.totalCount, TITLES[entity].toLowerCase(), TITLES[entity].toLowerCase()) : "…"}</span><button type="button" className="btn small" onClick={drop}>Remove</button></li>;
-}
-
-function Chooser({ entity, columns, choose, close }: { entity: Entity; columns: Column[]; choose: (keys: string[]) => void; close: () => void }) {
-  const [text, setText] = useState("");
-  const keys = columns.map((column) => column.key);
-  const elements = entity === "series" || entity === "image";
-  const [{ data }] = useQuery({ query: KEYWORDS, variables: { text }, pause: !elements || text.length < 2 });
-  const offers = text ? matchingFields(entity, text).filter((column) => !keys.includes(column.key)) : [];
-  const more = text.length > 1 ? (data?.dataElementDefinitions?.nodes ?? []).filter((each) => each.keyword && !keys.includes(`@${each.keyword}`)) : [];
-  const add = (key: string) => { choose([...keys, key]); setText(""); };
-  const move = (i: number, by: number) => { const next = [...keys]; const [key] = next.splice(i, 1); if (key) next.splice(Math.max(0, i + by), 0, key); choose(next); };
-  return (
-    <aside className="chooser" aria-label="Columns">
-      <header><h2>Columns</h2><button type="button" className="btn plain icon-only" aria-label="Close" onClick={close}><Icon name="x" /></button></header>
-      <div className="add">
-        <input type="search" aria-label="Add a column" placeholder={elements ? "A field, or any DICOM keyword" : "A field"} value={text} onChange={(event) => { setText(event.target.value); }} />
-        {(offers.length > 0 || more.length > 0) && (
-          <ul className="complete">
-            {offers.map((column) => <li key={column.key}><button type="button" onClick={() => { add(column.key); }}>{column.title}</button><small>{entity}</small></li>)}
-            {more.map((each) => <li key={each.id}><button type="button" onClick={() => { add(`@${each.keyword ?? ""}`); }}>{each.keyword}</button><small className="mono">{each.tag} {each.vr}</small></li>)}
-          </ul>
-        )}
-      </div>
-      <ul className="cols">
-        {columns.map((column, i) => (
-          <li key={column.key}>
-            <span className="clip">{column.title}</span><span className="lv">{column.key.startsWith("@") ? "first image" : entity}</span>
-            <button type="button" className="x" aria-label={`${column.title} further left`} disabled={i === 0} onClick={() => { move(i, -1); }}>↑</button>
-            <button type="button" className="x" aria-label={`Remove ${column.title}`} onClick={() => { choose(keys.filter((key) => key !== column.key)); }}><Icon name="x" /></button>
-          </li>
-        ))}
-      </ul>
-      <p className="hint quiet">Kept for your next visit, and in the address.</p>
-    </aside>
-  );
-}
-
-function Selection({ entity, uids, clear, filter }: { entity: Entity; uids: string[]; clear: () => void; filter: Record<string, unknown> | undefined }) {
-  const zip = entity === "series" ? at(`/series.zip?${uids.map((uid) => `uid=${encodeURIComponent(uid)}`).join("&")}`) : uids.length === 1 && entity !== "image" ? at(`/${PLURAL[entity]}/${encodeURIComponent(uids[0] ?? "")}.zip`) : null;
-  const csv = (wanted: unknown) => at(`/series.csv${wanted ? `?filter=${encodeURIComponent(JSON.stringify(wanted))}` : ""}`);
-  return (
-    <div className="selbar" role="region" aria-label="Selection">
-      <b>{plural(uids.length, entity, PLURAL[entity])}</b><span className="sep" />
-      {zip && <a className="btn small" href={zip}><Icon name="down" /> zip</a>}
-      {entity === "series" && <a className="btn small" href={csv({ uid: { in: uids } })}>CSV</a>}
-      {entity === "series" && <a className="btn small all" href={csv(filter)}>CSV of all that match</a>}
-      {entity === "image" && uids.length > 1 && uids.length < 5 && <a className="btn small" href={at(`/compare?${uids.map((uid) => `uid=${encodeURIComponent(uid)}`).join("&")}`)}><Icon name="compare" /> Compare headers</a>}
-      <button type="button" className="btn plain icon-only" aria-label="Clear the selection" onClick={clear}><Icon name="x" /></button>
-    </div>
-  );
 }
 
 function useNarrow(): boolean {

@@ -1,17 +1,18 @@
 import { useEffect, useRef, useState } from "react";
 import { fieldsOf, titleOf, type Entity } from "../lib/fields";
 import { formatFilter, LEVEL_WORDS, nameOf, OPERATOR_WORDS, parseFilter, type Condition, type Filter } from "../lib/filters";
+import { useElements } from "./completion";
 import { Icon } from "./icons";
 import { useKeys } from "./keys";
 
 const IMAGE_LEVELS = new Set(["image", "every", "header", "element", "csa"]);
 
-function Part({ condition, drop }: { condition: Condition; drop: () => void }) {
+function Part({ condition, drop, edit }: { condition: Condition; drop: () => void; edit: () => void }) {
   const value = condition.operator === "?" ? "" : condition.value === "" ? "missing" : condition.value;
   return (
     <span className="chip">
       <span className={IMAGE_LEVELS.has(condition.level) ? "lvl img" : "lvl"}>{LEVEL_WORDS[condition.level]}</span>
-      <span className="cond">{condition.not && <i>not</i>} {nameOf(condition)} <i>{OPERATOR_WORDS[condition.operator]}</i> {value}</span>
+      <button type="button" className="cond" title="Change" onClick={edit}>{condition.not && <i>not</i>} {nameOf(condition)} <i>{OPERATOR_WORDS[condition.operator]}</i> {value}</button>
       <button type="button" className="x" aria-label={`Remove the filter ${nameOf(condition)} ${OPERATOR_WORDS[condition.operator]} ${value}`} onClick={drop}><Icon name="x" /></button>
     </span>
   );
@@ -20,41 +21,46 @@ function Part({ condition, drop }: { condition: Condition; drop: () => void }) {
 /** The filters of a page as chips, and a field to type a new one. */
 export function Chips({ entity, filters, change }: { entity: Entity; filters: Filter[]; change: (filters: Filter[]) => void }) {
   const [open, setOpen] = useState(false);
+  const [changed, setChanged] = useState<number | null>(null);
+  const close = () => { setOpen(false); setChanged(null); };
   useKeys((event) => { if (event.key === "f") { event.preventDefault(); setOpen(true); } });
   return (
     <div className="chips grow">
-      <button type="button" className="btn" aria-expanded={open} onClick={() => { setOpen(!open); }}><Icon name="plus" /> Filter <kbd aria-hidden="true">F</kbd></button>
+      <button type="button" className="btn" aria-expanded={open} onClick={() => { setChanged(null); setOpen(!open); }}><Icon name="plus" /> Filter <kbd aria-hidden="true">F</kbd></button>
       {filters.map((filter, i) => {
         const parts = filter.map((condition, j) => (
-          <Part key={j} condition={condition} drop={() => { change(filters.map((each, k) => (k === i ? each.filter((_, n) => n !== j) : each)).filter((each) => each.length)); }} />
+          <Part key={j} condition={condition} edit={() => { setChanged(i); setOpen(true); }} drop={() => { change(filters.map((each, k) => (k === i ? each.filter((_, n) => n !== j) : each)).filter((each) => each.length)); }} />
         ));
         return parts.length > 1
           ? <span className="group" key={i}>{parts.flatMap((part, j) => (j ? [<span className="joint" key={`or${String(j)}`}>or</span>, part] : [part]))}</span>
           : parts[0];
       })}
-      {open && <Editor entity={entity} close={() => { setOpen(false); }} add={(filter) => { change([...filters, filter]); setOpen(false); }} />}
+      {open && <Editor key={String(changed)} entity={entity} given={changed === null ? "" : formatFilter(filters[changed] ?? [])} close={close} add={(filter) => { change(changed === null ? [...filters, filter] : filters.map((each, k) => (k === changed ? filter : each))); close(); }} />}
     </div>
   );
 }
 
-function Editor({ entity, add, close }: { entity: Entity; add: (filter: Filter) => void; close: () => void }) {
-  const [text, setText] = useState("");
+function Editor({ entity, given, add, close }: { entity: Entity; given: string; add: (filter: Filter) => void; close: () => void }) {
+  const [text, setText] = useState(given);
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => { input.current?.focus(); }, []);
   const filter = parseFilter(text, entity);
   const word = (/^[!a-z.]*?([A-Za-z]+)$/.exec(text)?.[1] ?? "").toLowerCase();
   const levels: Entity[] = [entity, ...(["series", "study", "patient", "image"] as const).filter((level) => level !== entity)];
-  const offers = word ? levels.flatMap((level) => fieldsOf(level).filter((field) => field.filter && (titleOf(field).toLowerCase().includes(word) || field.name.toLowerCase().includes(word))).map((field) => ({ level, field }))).slice(0, 7) : [];
+  const offers = word ? levels.flatMap((level) => fieldsOf(level).filter((field) => field.filter && (titleOf(field).toLowerCase().includes(word) || field.name.toLowerCase().includes(word))).map((field) => ({ level, field }))).slice(0, 6) : [];
+  const elements = useElements(filter.length ? "" : word, undefined).slice(0, 5);
   return (
     <form className="editor" onSubmit={(event) => { event.preventDefault(); if (filter.length) add(filter); }} onKeyDown={(event) => { if (event.key === "Escape") close(); }}>
       <input ref={input} type="text" aria-label="New filter" value={text} placeholder="modality=MR, EchoTime<=40, csa.B_value>0 …" onChange={(event) => { setText(event.target.value); }} />
-      <button className="btn primary" disabled={!filter.length}>Add</button>
+      <button className="btn primary" disabled={!filter.length}>{given ? "Change" : "Add"}</button>
       <button type="button" className="btn plain" onClick={close}>Cancel</button>
       {filter.length > 0
         ? <p className="quiet">{filter.map((condition) => `${condition.not ? "not " : ""}${LEVEL_WORDS[condition.level]}: ${nameOf(condition)} ${OPERATOR_WORDS[condition.operator]} ${condition.value}`).join(" or ")}</p>
-        : offers.length > 0
+        : offers.length + elements.length > 0
           ? <ul className="complete">{offers.map(({ level, field }) => (
               <li key={level + field.name}><button type="button" onClick={() => { setText(`${level}.${field.name}=`); input.current?.focus(); }}>{titleOf(field)} <small>{LEVEL_WORDS[level]}</small></button></li>
+            ))}{elements.map((each) => (
+              <li key={each.name}><button type="button" onClick={() => { setText(`element.${each.name}=`); input.current?.focus(); }}>{each.title} <small>{LEVEL_WORDS.element}</small></button><small className="mono">{each.detail}</small></li>
             ))}</ul>
           : <p className="quiet">A field or a DICOM keyword, then = != ~ ^= &lt; &gt; &lt;= &gt;= and a value; | between alternatives, ! before what must not hold. An element is looked for in any image at any depth.</p>}
     </form>

@@ -3,9 +3,9 @@ import { useEffect, useState } from "react";
 
 const PLACES: Record<string, string> = { h: "/", p: "/patients", s: "/studies", e: "/series", i: "/images", x: "/explore", m: "/imports", q: "/quality" };
 const MAP: readonly [string, string][] = [
-  ["/", "search everything"], ["F", "new filter"], ["J K", "next, previous row"], ["Space", "select the row"], ["Enter", "open it"],
+  ["/", "search everything"], ["F", "new filter"], ["J K", "next, previous row"], ["Space", "select the row; with Shift up to there"], ["Enter", "open it"],
   ["G then H P S E I X M Q", "Home, Patients, Studies, Series, Images, Explore, Imports, Quality"],
-  ["→ ←", "unfold, fold"], [".", "show as GraphQL"], ["Esc", "close the panel"], ["?", "this list"],
+  ["C D", "columns or add as column, compare"], ["→ ← *", "unfold, fold, unfold all below"], ["viewer: ↑↓ [ ] W Space", "slice, time, window, play"], [".", "show as GraphQL"], ["Esc", "close the panel"], ["?", "this list"],
 ];
 
 /** Whether a key is meant for a field that has the focus. */

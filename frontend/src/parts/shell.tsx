@@ -65,11 +65,11 @@ function Find() {
       className="find" role="search"
       onSubmit={(event) => {
         event.preventDefault();
-        if (text.trim()) void navigate({ to: "/series", search: { q: text.trim() } });
+        if (text.trim()) void navigate({ to: "/search", search: { q: text.trim() } });
       }}
     >
       <Icon name="search" />
-      <input type="search" id="find" value={text} aria-label="Search everything" placeholder="Patient, UID, description…" onChange={(event) => { setText(event.target.value); }} />
+      <input type="search" id="find" value={text} aria-label="Search everything" placeholder="Patient, UID, description, element…" onChange={(event) => { setText(event.target.value); }} />
       <kbd aria-hidden="true">/</kbd>
     </form>
   );

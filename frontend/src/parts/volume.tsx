@@ -144,7 +144,7 @@ export default function Volume({ volume, header }: { volume: Shown; header: { ce
         {nFrames > 1 && <><button type="button" className="vbtn" disabled={!there} aria-label={playing ? "Pause" : "Play"} aria-pressed={playing} onClick={() => { setPlaying(!playing); }}><Icon name={playing ? "pause" : "play"} /></button><b className="num">{frame + 1}</b><span>/{nFrames}</span></>}
       </div>
       <div className="volume-stage">
-        <canvas ref={canvas} aria-hidden="true" />
+        <canvas ref={canvas} role="img" aria-label="Three planes with a crosshair; the sliders below move it" />
         {state === "asking" && <div className="over"><p>The volume has {bytesInWords(size)}.</p><button type="button" className="vbtn" onClick={() => { setState("loading"); }}>Load it</button></div>}
         {state === "loading" && <p className="over" role="status">Loading the volume, {bytesInWords(size)}…</p>}
       </div>

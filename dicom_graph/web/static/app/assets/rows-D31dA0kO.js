@@ -1,4 +1,4 @@
-import{a as e}from"./states-C6v8iNVI.js";var t=e(`
+import{a as e}from"./states-BqsveSUK.js";var t=e(`
   query PatientRows($filter: PatientFilter, $search: String, $orderBy: [PatientOrder!], $after: String, $first: Int) {
     rows: patients(filter: $filter, search: $search, orderBy: $orderBy, first: $first, after: $after) {
       nodes {
@@ -21,7 +21,7 @@ import{a as e}from"./states-C6v8iNVI.js";var t=e(`
     }
   }
 `),r=e(`
-  query SeriesRows($filter: SeriesFilter, $search: String, $orderBy: [SeriesOrder!], $after: String, $first: Int, $keywords: [String!], $withElements: Boolean!) {
+  query SeriesRows($filter: SeriesFilter, $search: String, $orderBy: [SeriesOrder!], $after: String, $first: Int, $keys: [ElementKey!]!, $withElements: Boolean!) {
     rows: series(filter: $filter, search: $search, orderBy: $orderBy, first: $first, after: $after) {
       nodes {
         id uid number description date time modality bodyPartExamined patientPosition protocolName manufacturer
@@ -31,20 +31,20 @@ import{a as e}from"./states-C6v8iNVI.js";var t=e(`
         datetime spatialResolution
         patient { id uid fullName }
         study { id uid description date }
-        sampleHeader @include(if: $withElements) { id elements(keywords: $keywords) { id keyword value } }
+        sampleHeader @include(if: $withElements) { id elementsAt(keys: $keys) { id vr vm value warnings } }
       }
       pageInfo { hasNextPage endCursor }
     }
   }
 `),i=e(`
-  query ImageRows($filter: ImageFilter, $search: String, $orderBy: [ImageOrder!], $after: String, $first: Int, $keywords: [String!], $withElements: Boolean!) {
+  query ImageRows($filter: ImageFilter, $search: String, $orderBy: [ImageOrder!], $after: String, $first: Int, $keys: [ElementKey!]!, $withElements: Boolean!) {
     rows: images(filter: $filter, search: $search, orderBy: $orderBy, first: $first, after: $after) {
       nodes {
         id uid number date time sopClassUid transferSyntaxUid numberOfFrames rows columns created modified datetime
         missingSince sequenceType warnings
         patient { id uid fullName }
         series { id uid number description modality }
-        header @include(if: $withElements) { id elements(keywords: $keywords) { id keyword value } }
+        header @include(if: $withElements) { id elementsAt(keys: $keys) { id vr vm value warnings } }
       }
       pageInfo { hasNextPage endCursor }
     }
@@ -54,7 +54,20 @@ import{a as e}from"./states-C6v8iNVI.js";var t=e(`
     facet(entity: $entity, field: $field, keyword: $keyword, filter: $filter, first: 8) { value count }
   }
 `),f=e(`
-  query Keywords($text: String!) {
-    dataElementDefinitions(filter: { keyword: { icontains: $text } }, first: 8) { nodes { id tag keyword vr name privateCreator } }
+  query Definitions($text: String!) {
+    standard: dataElementDefinitions(filter: { keyword: { icontains: $text } }, first: 7) { nodes { id tag keyword vr name } }
+    private: dataElementDefinitions(filter: { name: { icontains: $text }, private: true }, first: 5) { nodes { id tag vr name privateCreator } }
+    ofCreator: dataElementDefinitions(filter: { privateCreator: { icontains: $text }, private: true }, first: 5) { nodes { id tag vr name privateCreator } }
   }
-`);export{l as i,d as n,f as r,u as t};
+`),p=e(`
+  query Paths($id: ID!) {
+    node(id: $id) {
+      ... on Series { id sampleHeader { id table { path depth keyword name vr privateCreator } } }
+      ... on Image { id header { id table { path depth keyword name vr privateCreator } } }
+    }
+  }
+`),m=e(`
+  query FacetValues($entity: EntityType!, $field: FieldName, $filter: FacetFilter) {
+    facet(entity: $entity, field: $field, filter: $filter, first: 500) { value count }
+  }
+`);export{p as a,m as i,f as n,l as o,d as r,u as t};
