@@ -154,11 +154,35 @@ def filter_input(
         if type_name is not None:
             members["id"] = (IdFilter | None, by_id(type_name))
         if described is not None:
-            members |= _described(described)
+            members |= _described(described) | _comparing(described.name)
         own = {name: (hint, cls.__dict__[name]) for name, hint in cls.__annotations__.items()}
         return input_class(cls, {**members, **own}, description)
 
     return decorate
+
+
+_COMPARISONS = "dicom_graph.graph.inputs.comparisons"
+
+
+def _comparing(entity: str) -> dict[str, tuple[Any, Any]]:
+    """Fields beside fields, and objects beside most of their group; these inputs, made of the
+    filters' fields, know themselves what they mean.
+    """
+    pair: Any = Annotated[ForwardRef("FieldComparison"), strawberry.lazy(_COMPARISONS)]
+    majority: Any = Annotated[ForwardRef("MajorityFilter"), strawberry.lazy(_COMPARISONS)]
+    return {
+        "fields": (
+            list[pair] | None,
+            where(
+                "Fields compared with other fields of the same object.",
+                lambda value: [each.condition(entity) for each in value],
+            ),
+        ),
+        "differs_from_majority": (
+            majority | None,
+            where("It is not as most of its group.", lambda value: [value.condition(entity)]),
+        ),
+    }
 
 
 def _logic(cls: type[Any]) -> dict[str, tuple[Any, Any]]:

@@ -110,10 +110,9 @@ def names_counts(given: Any) -> bool:
         if level > MAX_NESTING:
             raise NestedTooDeeply
         if isinstance(value, dict):
-            field = value.get("field")
-            if not COUNTS.isdisjoint(value) or (
-                isinstance(field, str) and field in _COUNTS_AS_VALUES
-            ):
+            # A field is compared with what stands beside it.
+            fields = [v for v in value.values() if isinstance(v, str)] if "field" in value else ()
+            if not COUNTS.isdisjoint(value) or not _COUNTS_AS_VALUES.isdisjoint(fields):
                 return True
             waiting.extend((part, level + 1) for part in value.values())
         elif isinstance(value, list):

@@ -103,7 +103,37 @@ class HasCsa:
     values: tuple[tuple[str, Test], ...] = ()
 
 
-Condition = And | Or | Not | Field | Count | Some | Related | HasElement | HasCsa
+@dataclass(frozen=True, slots=True)
+class FieldPair:
+    """A field of the entity, or a count of it such as `n_images`, beside another: both are there,
+    and the one is so to the other.
+    """
+
+    name: str
+    operator: Literal["eq", "ne", "gt", "gte", "lt", "lte"]
+    other: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiffersFromMajority:
+    """Of all that share the keys `within`, it has not the keys `of` that most of them have.
+
+    Both are GroupKeys. Where several are as frequent as each other there is no majority.
+    """
+
+    within: tuple[Any, ...]
+    of: tuple[Any, ...]
+
+    @property
+    def keys(self) -> tuple[Any, ...]:
+        """All of them."""
+        return *self.within, *self.of
+
+
+Condition = (
+    And | Or | Not | Field | FieldPair | Count | Some | Related | HasElement | HasCsa
+    | DiffersFromMajority
+)  # fmt: skip
 """What a list is narrowed by."""
 
 
@@ -112,6 +142,8 @@ def uses_elements(condition: Condition | None) -> bool:
     match condition:
         case HasElement():
             return True
+        case DiffersFromMajority():
+            return any(key.path for key in condition.keys)
         case And(parts) | Or(parts):
             return any(map(uses_elements, parts))
         case Not(part) | Some(_, part) | Related(_, _, part):
@@ -133,6 +165,10 @@ def weight(condition: Condition | None) -> int:
             return sum(map(weight, parts))
         case Not(part) | Some(_, part) | Related(_, _, part):
             return 1 + weight(part)
+        case FieldPair():
+            return 1
+        case DiffersFromMajority():
+            return 10 * len(condition.keys)
         case Field(_, test) | Count(_, test):
             return _of_test(test)
         case HasElement():

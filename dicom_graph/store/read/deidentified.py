@@ -27,6 +27,7 @@ from dicom_graph.store.formats import Columns
 from dicom_graph.store.read.conditions import (
     And,
     Condition,
+    DiffersFromMajority,
     Field,
     HasElement,
     Not,
@@ -154,7 +155,7 @@ class DeidentifiedStore(Store):
         parents: Sequence[Parent | None],
         wanted: Condition | None = None,
     ) -> dict[Parent | None, GroupPage]:
-        self._require_shown(entity, request.keys)
+        _require_shown(entity, request.keys)
         asked = await self._asked(entity, wanted)
         found = await super().groups(entity, relation, request, parents, asked)
         places = [n for n, key in enumerate(request.keys) if key.name == "uid"]
@@ -178,22 +179,11 @@ class DeidentifiedStore(Store):
         definitions: Mapping[int, DefinitionRow] | None = None,
     ) -> list[dict[tuple[Any, ...], Statistics]]:
         values = [of for _, of in asked if of is not None]
-        self._require_shown(entity, [*request.keys, *values])
+        _require_shown(entity, [*request.keys, *values])
         if values and any(key.name == "uid" for key in request.keys):
             raise FilterError("`uid` is a pseudonym in the de-identified view: one in each group")
         condition = await self._asked(entity, wanted)
         return await super().group_figures(entity, relation, request, asked, condition, definitions)
-
-    def _require_shown(self, entity: str, keys: Sequence[GroupKey]) -> None:
-        """Raises FilterError for a key that the view withholds."""
-        for key in keys:
-            for step in key.path:
-                _refuse_pseudonymous(step)
-                _refuse_withheld(step)
-            if key.csa is not None:
-                raise FilterError("CSA headers are withheld in the de-identified view")
-            if key.name is not None and is_withheld(entity, key.name):
-                raise FilterError(f"`{key.name}` is withheld in the de-identified view")
 
     def _is_searched(self, definition: DefinitionRow) -> bool:
         """Not where pseudonyms stand in the place of what the statement would find."""
@@ -264,6 +254,8 @@ def _translated(pseudonyms: Pseudonyms, entity: str, wanted: Condition) -> Condi
             return Related(column, related, _translated(pseudonyms, related, part))
         case Field("uid", test):
             return _uid_condition(pseudonyms, entity, test)
+        case DiffersFromMajority():
+            _require_shown(entity, wanted.keys)
         case HasElement():
             _refuse_pseudonymous(wanted)
             if wanted.item is not None:
@@ -301,3 +293,15 @@ def _refuse_pseudonymous(wanted: HasElement) -> None:
             "UIDs and PatientIDs in headers are pseudonyms in the de-identified view and cannot be "
             "asked for: ask for the `uid` of a patient, study, series or image"
         )
+
+
+def _require_shown(entity: str, keys: Sequence[GroupKey]) -> None:
+    """Raises FilterError for a key that the view withholds."""
+    for key in keys:
+        for step in key.path:
+            _refuse_pseudonymous(step)
+            _refuse_withheld(step)
+        if key.csa is not None:
+            raise FilterError("CSA headers are withheld in the de-identified view")
+        if key.name is not None and is_withheld(entity, key.name):
+            raise FilterError(f"`{key.name}` is withheld in the de-identified view")

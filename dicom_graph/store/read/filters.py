@@ -8,17 +8,20 @@ written beside the statement (WITH), not into it, as SQLite's parser takes littl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, and_, false, func, or_, select, true
 
-from dicom_graph.store.formats import FORMAT_FIELDS, in_format
+from dicom_graph.store.formats import FORMAT_FIELDS, column_of, in_format
 from dicom_graph.store.read.compare import compare
 from dicom_graph.store.read.conditions import (
     And,
     Condition,
     Count,
+    DiffersFromMajority,
     Field,
+    FieldPair,
     HasCsa,
     HasElement,
     Not,
@@ -37,12 +40,14 @@ from dicom_graph.store.tables.columns import IMAGE, SERIES
 class Filters:
     """Makes conditions into SQL for one database. `definitions` are all that it holds.
 
-    `common`: conditions on elements of images that are looked up from the images down.
+    `common`: conditions on elements of images that are looked up from the images down. `differing`:
+    the ids of an entity that differ from the majority: groups are made of filters in their turn.
     """
 
     sqlite: bool
     definitions: Mapping[int, DefinitionRow]
     common: frozenset[HasElement] = frozenset()
+    differing: "Callable[[Filters, str, DiffersFromMajority], Select[Any]] | None" = None
 
     def where(self, entity: str, table: FromClause, condition: Condition) -> ColumnElement[bool]:
         """The condition on an entity's table. Raises FilterError."""
@@ -79,6 +84,12 @@ class Filters:
                 return table.c.id.in_(_HOLDERS[entity](matcher, condition))
             case HasCsa():
                 return table.c.id.in_(images_with_csa(self.sqlite, condition))
+            case FieldPair(name, operator, other):
+                return _PAIRED[operator](_value(entity, table, name), _value(entity, table, other))
+            case DiffersFromMajority():
+                assert self.differing is not None
+                found = self.differing(self, entity, condition).cte()
+                return table.c.id.in_(select(found.c.owner))
 
     def _some(self, relation: str, table: FromClause, part: Condition) -> ColumnElement[bool]:
         child = relation.partition(".")[2]
@@ -88,6 +99,17 @@ class Filters:
         return table.c.id.in_(_PARENTS[relation](select(found.c.id)))
 
 
+def _value(entity: str, table: FromClause, name: str) -> ColumnElement[Any]:
+    """A column, or the length of a list."""
+    relation = f"{entity}.{name[2:]}"
+    if relation in COUNTED:
+        return COUNTED[relation](table).scalar_subquery()
+    return column_of(table, name)
+
+
+_PAIRED: dict[str, Callable[[Any, Any], Any]] = {
+    "eq": eq, "ne": ne, "gt": gt, "gte": ge, "lt": lt, "lte": le,
+}  # fmt: skip
 _HOLDERS: dict[str, Callable[[ElementMatcher, HasElement], Any]] = {
     "image": ElementMatcher.images,
     "data_element": ElementMatcher.elements,

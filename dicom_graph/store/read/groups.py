@@ -25,6 +25,7 @@ from sqlalchemy import (
     Select,
     Time,
     and_,
+    case,
     cast,
     distinct,
     func,
@@ -40,6 +41,7 @@ from sqlalchemy.types import NullType
 from dicom_graph.dicom.entities import DESCRIBED
 from dicom_graph.store.formats import column_of
 from dicom_graph.store.read.compare import compare
+from dicom_graph.store.read.conditions import DiffersFromMajority
 from dicom_graph.store.read.csa_values import csa_values
 from dicom_graph.store.read.element_values import (
     elements_of_images,
@@ -125,6 +127,26 @@ class Grouped:
             parts.append(found.add_columns(literal(place).label("place")))
             types.append(type_)
         return parts[0] if len(parts) == 1 else union_all(*parts), types
+
+    def differing(self, within: Sequence[GroupKey], of: Sequence[GroupKey]) -> Select[Any]:
+        """The ids, as `owner`, of objects that have another `of` than most of those that have the
+        same `within`; of none where several are as frequent.
+        """
+        keys = (*within, *of)
+        found = self._bucketed(self._each_owner(keys), keys)
+        names = _names("key", keys)
+        rows = select(found.c.owner, *(found.c[name] for name in names)).distinct().subquery("rows")
+        group = [rows.c[name] for name in names[: len(within)]]
+        n = func.count().over(partition_by=[rows.c[name] for name in names]).label("n")
+        counted = select(rows, n).subquery("counted_rows")
+        partition = [counted.c[column.name] for column in group]
+        most = func.max(counted.c.n).over(partition_by=partition).label("most")
+        ranked = select(counted, most).subquery("ranked_rows")
+        partition = [ranked.c[column.name] for column in group]
+        is_most = case((ranked.c.n == ranked.c.most, 1), else_=0)
+        n_most = func.sum(is_most).over(partition_by=partition).label("n_most")
+        told = select(ranked.c.owner, ranked.c.n, ranked.c.most, n_most).subquery("told_rows")
+        return select(told.c.owner).where(told.c.n < told.c.most, told.c.n_most == told.c.most)
 
     def _statistics(self, request: GroupRequest, of: GroupKey) -> tuple[Select[Any], Any]:
         """Of each group and what of its objects is measured: how many have it, the least and the
@@ -450,3 +472,11 @@ def _order(grouped: FromClause, request: GroupRequest, n_keys: int) -> list[Colu
             column = grouped.c[name]
             found.append(column.desc().nulls_last() if descending else column.asc().nulls_first())
     return found
+
+
+def differing_from_majority(
+    filters: Filters, entity: str, condition: DiffersFromMajority
+) -> Select[Any]:
+    """The ids, as `owner`, of the objects of an entity that a condition is true of."""
+    grouped = Grouped(filters, entity, None, [None], lambda narrowed, table: [])
+    return grouped.differing(condition.within, condition.of)

@@ -45,7 +45,13 @@ from dicom_graph.store.read.facets import FacetValue, element_facet, field_facet
 from dicom_graph.store.read.filters import Filters
 from dicom_graph.store.read.frequent_conditions import MANY_IMAGES, find_common
 from dicom_graph.store.read.group_requests import GroupKey, GroupPage, GroupRequest
-from dicom_graph.store.read.groups import Grouped, group_row, is_of_page, measured
+from dicom_graph.store.read.groups import (
+    Grouped,
+    differing_from_majority,
+    group_row,
+    is_of_page,
+    measured,
+)
 from dicom_graph.store.read.holders import ElementMatcher, images_that_hold
 from dicom_graph.store.read.job_feed import JobFeed
 from dicom_graph.store.read.large_conditions import made
@@ -481,11 +487,11 @@ class Store:
     async def _filters(self, connection: AsyncConnection, wanted: Condition | None) -> Filters:
         """What makes the condition into SQL; it needs the definitions only for elements."""
         if not uses_elements(wanted):
-            return Filters(self._sqlite, {})
+            return Filters(self._sqlite, {}, differing=differing_from_majority)
         definitions = await self._elements.current_definitions(connection)
         matcher = ElementMatcher(self._sqlite, definitions)
         common = await find_common(connection, matcher, wanted, self.many_images)
-        return Filters(self._sqlite, definitions, common)
+        return Filters(self._sqlite, definitions, common, differing_from_majority)
 
     async def search_values(self, words: Sequence[str], limit: int) -> list[FoundValue]:
         """Returns texts of elements that hold all words, in either case, the shortest first."""
