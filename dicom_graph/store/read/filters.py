@@ -85,7 +85,9 @@ class Filters:
             case HasCsa():
                 return table.c.id.in_(images_with_csa(self.sqlite, condition))
             case FieldPair(name, operator, other):
-                return _PAIRED[operator](_value(entity, table, name), _value(entity, table, other))
+                values = _value(entity, table, name), _value(entity, table, other)
+                paired: ColumnElement[bool] = _PAIRED[operator](*values)
+                return paired
             case DiffersFromMajority():
                 assert self.differing is not None
                 found = self.differing(self, entity, condition).cte()
