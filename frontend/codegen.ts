@@ -14,6 +14,7 @@ const config: CodegenConfig = {
           BigInt: "string",
           Date: "string",
           DateTime: "string",
+          LocalDateTime: "string",
           Time: "string",
           JSON: "unknown",
           Upload: "unknown",

@@ -325,7 +325,7 @@ async def _edit(ask: Asked, type_name: str, id: str, name: str, value: Any) -> s
     payload = result.data[f"update{type_name}"]
     if payload["errors"]:
         return " ".join(f"{e['code']} {e['field']}: {e['message']}" for e in payload["errors"])
-    return f"{payload[thing][name]!r} edited={name in payload[thing]['editedFields']}"
+    return f"{payload[thing][name]!r} edited={upper(name) in payload[thing]['editedFields']}"
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from dicom_graph.graph.context import Context, Info
 from dicom_graph.graph.described import described_by, plain_fields, update_input
 from dicom_graph.graph.fields import columns, edited_fields, root_list
 from dicom_graph.graph.inputs.clauses import filter_input
+from dicom_graph.graph.inputs.groups import FieldName
 from dicom_graph.graph.inputs.orders import order_input
 from dicom_graph.graph.mutations.payload import UserError
 from dicom_graph.graph.mutations.update import update_fields
@@ -73,10 +74,10 @@ _PLAIN = plain_fields(DEVICE)
 class Device(LaterDeviceFields, Node):
     created: dt.datetime
     modified: dt.datetime
-    edited_fields: list[str]
+    edited_fields: list[FieldName]
 
     @classmethod
-    def from_row(cls, row: Any, origin: object = None) -> "Device":
+    def from_row(cls, row: Any) -> "Device":
         fields = columns(row, _PLAIN)
         return cls(id=global_id("Device", row.id), edited_fields=edited_fields(row), **fields)
 

@@ -33,7 +33,7 @@ FOREIGN = {
 """What a floor knows nothing of."""
 ROOMS = {
     "graph": (
-        "computed csa enums errors limits loading node scalars together urls",
+        "computed csa dicom_directive enums errors limits loading node scalars together urls",
         "context inputs uploading",
         "bulk_data described imaging listing permissions registry",
         "aggregate",

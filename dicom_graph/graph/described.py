@@ -7,6 +7,7 @@ import strawberry
 from strawberry import UNSET
 
 from dicom_graph.dicom.entities import Description
+from dicom_graph.graph.dicom_directive import dicom_directives
 from dicom_graph.graph.enums.choices import ENUMS
 from dicom_graph.graph.inputs.clauses import input_class
 from dicom_graph.store.tables.archive import ROW_ATTRIBUTES
@@ -26,6 +27,7 @@ def described_by(described: Description) -> Callable[[type[T]], type[T]]:
         for field in definition.fields:
             if field.python_name in attributes:
                 field.description = attributes[field.python_name].description
+                field.directives = dicom_directives(attributes[field.python_name])
         definition.fields.sort(key=lambda field: places.get(field.python_name, len(places)))
         return cls
 
@@ -40,7 +42,11 @@ def update_input(described: Description, description: str) -> Callable[[type[T]]
         members: dict[str, Any] = {name: (hint, cls.__dict__[name]) for name, hint in own}
         for attribute in described.editable:
             kind = ENUMS[attribute.choices] if attribute.choices is not None else attribute.type
-            field = strawberry.field(default=UNSET, description=attribute.description)
+            field = strawberry.field(
+                default=UNSET,
+                description=attribute.description,
+                directives=dicom_directives(attribute),
+            )
             members[attribute.name] = (kind | None, field)
         return input_class(cls, members, description)
 

@@ -20,10 +20,11 @@ from dicom_graph.graph.connection import (
 )
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.enums.choices import ENUMS
-from dicom_graph.graph.inputs.field_names import camel_case
+from dicom_graph.graph.inputs.groups import FieldName
 from dicom_graph.graph.inputs.orders import order_of
 from dicom_graph.graph.listing import Listing
 from dicom_graph.graph.registry import ENTITIES
+from dicom_graph.graph.scalars import LocalDateTime
 from dicom_graph.store.read import (
     Order,
     PageRequest,
@@ -149,14 +150,18 @@ def codes(row: Any, described: Description) -> dict[str, Any]:
     }
 
 
-def edited_fields(row: Any) -> list[str]:
-    """The fields of an entity's row that a person has set; of a series, also whose it is."""
-    return [camel_case(name.removesuffix("_id")) for name in row.edited or ()]
+def edited_fields(row: Any) -> list[Any]:
+    """The fields of an entity's row that a person has set, as `FieldName` has them; of a series,
+    also whose it is.
+    """
+    return [FieldName(name.removesuffix("_id")) for name in row.edited or ()]
 
 
-def combined(date: dt.date | None, time: dt.time | None) -> dt.datetime | None:
+def combined(date: dt.date | None, time: dt.time | None) -> LocalDateTime | None:
     """Date and time in one; None where either is missing."""
-    return dt.datetime.combine(date, time) if date is not None and time is not None else None
+    if date is None or time is None:
+        return None
+    return LocalDateTime(dt.datetime.combine(date, time))
 
 
 def _request(

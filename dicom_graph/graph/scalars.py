@@ -16,8 +16,9 @@ from strawberry.schema.types.base_scalars import (
 from strawberry.types.scalar import ScalarDefinition
 
 BigInt = NewType("BigInt", int)
+LocalDateTime = NewType("LocalDateTime", dt.datetime)
 
-__all__ = ["JSON", "SCALARS", "BigInt"]
+__all__ = ["JSON", "SCALARS", "BigInt", "LocalDateTime"]
 
 
 def _parse(value: Any) -> int:
@@ -27,6 +28,23 @@ def _parse(value: Any) -> int:
         return int(value)
     except ValueError:
         raise GraphQLError(f"BigInt cannot represent {value[:40]!r}") from None  # type: ignore[index]
+
+
+def _instant(moment: dt.datetime) -> str:
+    """An instant in ISO 8601. Raises ValueError for a moment of no time zone."""
+    if moment.tzinfo is None:
+        raise ValueError("a DateTime has an offset")
+    return moment.isoformat()
+
+
+def _parse_local(value: Any) -> dt.datetime:
+    try:
+        moment = dt.datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise GraphQLError("LocalDateTime takes a date and time, as 2020-12-31T12:30:00") from None
+    if moment.tzinfo is not None:
+        raise GraphQLError("LocalDateTime takes no offset")
+    return moment
 
 
 SCALARS: dict[object, ScalarDefinition] = {
@@ -42,8 +60,17 @@ SCALARS: dict[object, ScalarDefinition] = {
     ),
     dt.datetime: replace(
         DateTimeDefinition,
-        description="Date and time in ISO 8601, with an offset where one is known.",
+        description="An instant in ISO 8601, with its offset: 2020-12-31T12:30:00.5+01:00.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc3339#section-5.6",
+        serialize=_instant,
+    ),
+    LocalDateTime: strawberry.scalar(
+        name="LocalDateTime",
+        description="Date and time in ISO 8601 by the clock of the place, without an offset: "
+        "2020-12-31T12:30:00.5. Which instant it is, is not known.",
         specified_by_url="https://www.w3.org/TR/xmlschema11-2/#dateTime",
+        serialize=lambda moment: moment.replace(tzinfo=None).isoformat(),
+        parse_value=_parse_local,
     ),
     Upload: strawberry.scalar(
         name="Upload",

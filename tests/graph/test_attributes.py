@@ -270,7 +270,7 @@ async def _edited(graph: Graph, entity: str, attribute: Attribute, value: Any, i
         payload = (await graph(mutation, input={"id": id, name: given}))[f"update{title}"]
         assert payload["errors"] == [], (name, payload)
         assert payload[entity][name] == given, name
-        assert name in payload[entity]["editedFields"], name
+        assert attribute.name.upper() in payload[entity]["editedFields"], name
 
 
 async def _withheld(graph: Graph, entity: str, truth: dict[str, list[Any]]) -> None:

@@ -1,5 +1,6 @@
 """Editing the fields that describe entities."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,11 @@ async def update(
     return payload
 
 
+def enum_name(field: str) -> str:
+    """A field's name in enums: echoTime is ECHO_TIME."""
+    return re.sub("[A-Z]", lambda match: f"_{match[0]}", field).upper()
+
+
 async def the_id(graph: Graph, entity: str) -> str:
     return str((await fields_of(graph, entity))["id"])
 
@@ -83,7 +89,7 @@ async def test_every_field_can_be_set_and_removed(entity: str, path: Path, graph
     assert {name: after[name] for name in given} == given | {
         name: f"{value}" for name, value in given.items() if name == "time"
     }
-    assert set(after["editedFields"]) == set(given)
+    assert set(after["editedFields"]) == set(map(enum_name, given))
     assert after["modified"] > before["modified"]
     assert [after[name] for name in ("id", "uid", "created")] == [
         before[name] for name in ("id", "uid", "created")
@@ -91,7 +97,7 @@ async def test_every_field_can_be_set_and_removed(entity: str, path: Path, graph
     assert payload[entity] == {name: after[name] for name in payload[entity]}
     payload = await update(graph, entity, dict.fromkeys(given))
     assert [payload[entity][name] for name in given] == [None] * len(given)
-    assert set(payload[entity]["editedFields"]) == set(given)
+    assert set(payload[entity]["editedFields"]) == set(map(enum_name, given))
 
 
 @pytest.mark.parametrize("entity", ENTITIES)
@@ -101,11 +107,11 @@ async def test_a_field_that_is_not_given_stays(entity: str, path: Path, graph: G
     payload = await update(graph, entity, {first: VALUES[entity][first]})
     assert payload[entity][first] == VALUES[entity][first]
     assert [payload[entity][name] for name in others] == [before[name] for name in others]
-    assert payload[entity]["editedFields"] == [first]
+    assert payload[entity]["editedFields"] == [enum_name(first)]
     second = others[-1]
     payload = await update(graph, entity, {second: None})
     assert payload[entity][first] == VALUES[entity][first]
-    assert set(payload[entity]["editedFields"]) == {first, second}
+    assert set(payload[entity]["editedFields"]) == {enum_name(first), enum_name(second)}
     unchanged = await update(graph, entity, {})
     assert unchanged == payload
 
@@ -133,8 +139,8 @@ async def test_a_changed_file_leaves_what_was_edited_and_renews_the_rest(
     image = await fields_of(graph, "image", "rows warnings")
     assert (image["number"], image["date"], image["rows"]) == (77, "2020-02-02", 7)
     assert image["warnings"] == []
-    assert image["editedFields"] == ["number"]
-    assert set(series["editedFields"]) == {"echoTime", "description"}
+    assert image["editedFields"] == ["NUMBER"]
+    assert set(series["editedFields"]) == {"ECHO_TIME", "DESCRIPTION"}
 
 
 async def test_a_fuller_import_keeps_what_was_edited(

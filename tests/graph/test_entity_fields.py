@@ -2,10 +2,18 @@
 
 from typing import Any
 
-from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLObjectType
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLObjectType,
+    InputObjectTypeDefinitionNode,
+    ObjectTypeDefinitionNode,
+    get_named_type,
+    parse,
+)
 from pydicom.datadict import dictionary_description, tag_for_keyword
 
-from dicom_graph.graph.schema import schema
+from dicom_graph.graph.schema import schema, schema_text
 from tests.conftest import Graph
 
 TYPES = schema._schema.type_map
@@ -14,7 +22,8 @@ FIELDS = """query ($entity: EntityType!) { entityFields(entity: $entity) { name 
     description } }"""
 OUTPUT = {
     "STRING": "String", "INT": "Int", "FLOAT": "Float", "DATE": "Date", "TIME": "Time",
-    "DATE_TIME": "DateTime", "STRING_LIST": "[String!]", "FLOAT_LIST": "[Float!]",
+    "DATE_TIME": "DateTime", "LOCAL_DATE_TIME": "LocalDateTime",
+    "STRING_LIST": "[String!]", "FLOAT_LIST": "[Float!]",
 }  # fmt: skip
 
 
@@ -35,8 +44,14 @@ async def test_fields_are_told_as_the_schema_has_them(graph: Graph) -> None:
         told = {f["name"]: f for f in (await graph(FIELDS, entity=entity))["entityFields"]}
         for field_name, field in told.items():
             is_required = not field["nullable"]
-            expected = OUTPUT.get(field["type"], "SequenceType") + "!" * is_required
-            assert str(type_.fields[field_name].type) == expected
+            shown = type_.fields[field_name].type
+            named = get_named_type(shown)
+            if isinstance(named, GraphQLEnumType):
+                assert (field["type"], field["choices"]) == ("ENUM", list(named.values))
+                expected = named.name
+            else:
+                expected = OUTPUT[field["type"]]
+            assert str(shown) == expected + "!" * is_required
             assert field["sortable"] == (field["enumName"] in orders.values)
             assert field["filterable"] == (field_name in filters)
             assert field["editable"] == (field_name in edits)
@@ -95,3 +110,30 @@ async def test_a_program_reads_which_keyword_a_field_is(graph: Graph) -> None:
             f["name"]: f["keyword"] for f in (await graph(FIELDS, entity=entity))["entityFields"]
         }
         assert {name: told[name] for name in expected} == expected
+
+
+async def test_the_printed_schema_has_keyword_tag_and_unit(graph: Graph) -> None:
+    """Where the printed schema says `@dicom`, it says what the query does."""
+    read = parse(schema_text())
+    definitions = {
+        node.name.value: {field.name.value: field.directives for field in node.fields or ()}
+        for node in read.definitions
+        if isinstance(node, ObjectTypeDefinitionNode | InputObjectTypeDefinitionNode)
+    }
+    n_fields = 0
+    for entity in ("PATIENT", "STUDY", "SERIES", "IMAGE"):
+        name = entity.capitalize()
+        for field in (await graph(FIELDS, entity=entity))["entityFields"]:
+            said = {key: field[key] for key in ("keyword", "tag", "unit") if field[key]}
+            for type_name in (name, f"{name}Filter", f"Update{name}Input"):
+                directives = definitions[type_name].get(field["name"]) or ()
+                found = {
+                    argument.name.value: argument.value.value
+                    for directive in directives
+                    for argument in directive.arguments
+                }
+                if field["name"] in definitions[type_name]:
+                    assert found == said, (type_name, field["name"])
+                    n_fields += bool(found)
+    assert n_fields > 80
+    assert "directive @dicom(" in schema_text()

@@ -49,13 +49,13 @@ async def test_what_was_made_by_hand_is_filled_by_the_first_file_but_for_what_wa
 ) -> None:
     patient = await made(graph, "patient", uid=" P1 ", familyName="Set", givenName="By^hand"[:2])
     assert (patient["uid"], patient["name"]) == ("P1", "Set^By")
-    assert patient["editedFields"] == ["givenName", "familyName"]
+    assert patient["editedFields"] == ["GIVEN_NAME", "FAMILY_NAME"]
     study = await made(graph, "study", uid="1.2.3", description="a study")
     series = await made(
         graph, "series", uid="1.2.3.4", number=7, patientId=patient["id"], studyId=study["id"]
     )
     assert (series["patient"]["uid"], series["study"]["uid"]) == ("P1", "1.2.3")
-    assert set(series["editedFields"]) == {"patient", "study", "number"}
+    assert set(series["editedFields"]) == {"PATIENT", "STUDY", "NUMBER"}
     loose = await made(graph, "series")
     assert loose["uid"].startswith("2.25.")
     assert (loose["patient"], loose["editedFields"]) == (None, [])
@@ -123,7 +123,7 @@ async def test_a_series_goes_to_another_study_and_patient_and_stays_there(
     )  # fmt: skip
     assert moved["errors"] == []
     assert (moved["series"]["patient"]["uid"], moved["series"]["study"]["uid"]) == ("B", "1.2")
-    assert moved["series"]["editedFields"] == ["study", "patient"]
+    assert moved["series"]["editedFields"] == ["STUDY", "PATIENT"]
     # A writer that remembers nothing, and a further file of the series.
     (more,) = make_series(tmp_path / "c", 1, SeriesInstanceUID="1.1.1", **of_a)
     import_files(more)

@@ -133,7 +133,7 @@ def test_a_field_of_an_entity_of_ones_own(empty_database_url: str, paths: list[P
     payloads = [answers.pop(0)["updateDevice"] for _ in EDITS]
     assert payloads[0]["device"] == {
         "voltage": 99.5, "stationName": "East", "kernels": None,
-        "editedFields": ["stationName", "kernels", "voltage"],
+        "editedFields": ["STATION_NAME", "KERNELS", "VOLTAGE"],
     }  # fmt: skip
     assert payloads[1]["errors"] == [{"field": "voltage", "code": "BAD_NUMBER"}]
     assert payloads[1]["device"]["voltage"] == 99.5

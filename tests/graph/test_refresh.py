@@ -14,7 +14,7 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from tests.conftest import Graph
 from tests.contents import Tables, assert_consistent, contents
-from tests.graph.test_edits import ENTITIES, VALUES, fields_of, the_id, update
+from tests.graph.test_edits import ENTITIES, VALUES, enum_name, fields_of, the_id, update
 from tests.make import make_file, make_series
 from tests.waiting import until
 
@@ -106,9 +106,11 @@ async def test_edits_stay_until_they_are_discarded(
     assert await fields_of(graph, entity) == edited | {
         "modified": (await fields_of(graph, entity))["modified"]
     }
-    await refresh(graph, entity, tmp_path, discardEdits=True, fields=[first])
+    await refresh(graph, entity, tmp_path, discardEdits=True, fields=[enum_name(first)])
     half = await fields_of(graph, entity)
-    assert half["editedFields"] == [name for name in edited["editedFields"] if name != first]
+    assert half["editedFields"] == [
+        name for name in edited["editedFields"] if name != enum_name(first)
+    ]
     assert half[first] != edited[first]
     assert [half[name] for name in others] == [edited[name] for name in others]
     await refresh(graph, entity, tmp_path, discardEdits=True)
@@ -124,12 +126,12 @@ async def test_excluded_fields_stay_as_they_are(
     await update(graph, "series", {"bodyPartExamined": "KNEE"})
     after = {"SeriesDescription": "after ", "EchoTime": 2.5, "InstanceNumber": 2}
     change_in_secret(path, **IDENTITY, PatientName="C^D", **after)
-    excluded = ["description", "bodyPartExamined"]
+    excluded = ["DESCRIPTION", "BODY_PART_EXAMINED"]
     await refresh(graph, "series", tmp_path, exclude=excluded, discardEdits=True)
     series = await fields_of(graph, "series")
     found = series["description"], series["echoTime"], series["bodyPartExamined"]
     assert found == ("before", 2.5, "KNEE")
-    assert series["editedFields"] == ["bodyPartExamined"]
+    assert series["editedFields"] == ["BODY_PART_EXAMINED"]
     # Fields of other objects that the same files speak of are written.
     assert (await fields_of(graph, "image"))["number"] == 2
     assert (await fields_of(graph, "patient", "name"))["name"] == "C^D"
@@ -137,17 +139,17 @@ async def test_excluded_fields_stay_as_they_are(
     await refresh(graph, "image", tmp_path)
     assert (await fields_of(graph, "series"))["description"] == "after"
     change_in_secret(path, **IDENTITY, PatientName="E^F", **after | {"InstanceNumber": 3})
-    await refresh(graph, "image", tmp_path, exclude=["number"])
+    await refresh(graph, "image", tmp_path, exclude=["NUMBER"])
     assert (await fields_of(graph, "image"))["number"] == 2
     await refresh(graph, "image", tmp_path)
     assert (await fields_of(graph, "image"))["number"] == 3
     change_in_secret(path, **IDENTITY, PatientName="G^H", **after)
-    await refresh(graph, "patient", tmp_path, exclude=["familyName"])
+    await refresh(graph, "patient", tmp_path, exclude=["FAMILY_NAME"])
     patient = await fields_of(graph, "patient", "name")
     assert (patient["name"], patient["givenName"]) == ("E^H", "H")
-    wrong = await ask(graph, "series", exclude=["descriptio"])
+    wrong = await ask(graph, "series", exclude=["FAMILY_NAME"])
     assert [(e["field"], e["code"]) for e in wrong["errors"]] == [("exclude", "BAD_FIELD")]
-    assert "description" in wrong["errors"][0]["message"]
+    assert "FAMILY_NAME" in wrong["errors"][0]["message"]
     assert_consistent(graph.database)
 
 
@@ -221,10 +223,10 @@ async def test_what_cannot_be_refreshed_is_told_and_stays(
     gone = await ask(graph, "series", discardEdits=True)
     assert [(e["field"], e["code"]) for e in gone["errors"]] == [("id", "NO_FILES")]
     assert str(path) in gone["errors"][0]["message"]
-    unknown = await ask(graph, "series", discardEdits=True, fields=["echoTim"])
+    unknown = await ask(graph, "series", discardEdits=True, fields=["FAMILY_NAME"])
     assert [(e["field"], e["code"]) for e in unknown["errors"]] == [("fields", "BAD_FIELD")]
-    assert "echoTime" in unknown["errors"][0]["message"]
-    alone = await ask(graph, "series", fields=["echoTime"])
+    assert "FAMILY_NAME" in unknown["errors"][0]["message"]
+    alone = await ask(graph, "series", fields=["ECHO_TIME"])
     assert [(e["field"], e["code"]) for e in alone["errors"]] == [("fields", "BAD_FIELD")]
     job = (await graph("{ importJobs { nodes { id } } }"))["importJobs"]["nodes"][0]["id"]
     for id, code in ((job, "BAD_ID"), ("U3R1ZHk6OTk=", "NOT_FOUND")):

@@ -13,7 +13,8 @@ from tests.make import make_data_set, save
 Import = Callable[..., Report]
 FOUND = "query ($f: ImageFilter) { images(filter: $f) { nodes { uid } } }"
 VALUE = """{ images(orderBy: [{ field: UID, direction: ASC }]) { nodes { header {
-  element(keyword: "AcquisitionDateTime") { value values { raw } warnings } json } } } }"""
+  element(keyword: "AcquisitionDateTime") { value warnings
+    values { raw display ... on DateTimeValue { value instant } } } json } } } }"""
 
 
 def image(uid: str, offset: str | None, moment: str = "20200102101112") -> Dataset:
@@ -68,5 +69,12 @@ async def test_a_moment_is_shown_with_the_offset_that_it_has(graph: Graph) -> No
         "2020-01-02T10:11:12+02:00", "2020-01-02T10:11:12-03:30", "2020-01-02T10:11:12",
         "2020-01-02T10:11:12+02:00", "2020-01-02T10:11:12",
     ]  # fmt: skip
+    values = [element["values"][0] for element in elements]
+    assert {value["value"] for value in values} == {"2020-01-02T10:11:12"}
+    assert [value["instant"] for value in values] == [
+        "2020-01-02T10:11:12+02:00", "2020-01-02T10:11:12-03:30", None,
+        "2020-01-02T10:11:12+02:00", None,
+    ]  # fmt: skip
+    assert [value["raw"][:14] for value in values] == ["20200102101112"] * 5
     # In DICOM JSON, which has the offset as an element too, the text is as it was.
     assert nodes[0]["header"]["json"]["0008002A"]["Value"] == ["20200102101112"]

@@ -12,6 +12,7 @@ import strawberry
 
 from dicom_graph.dicom.entities import Description
 from dicom_graph.errors import BadInput
+from dicom_graph.graph.dicom_directive import dicom_directives
 from dicom_graph.graph.inputs.operators import filter_of, tests_of
 from dicom_graph.store.global_ids import split_global_id
 from dicom_graph.store.read.conditions import (
@@ -60,21 +61,27 @@ def required(given: Any) -> Condition:
 
 
 def where(
-    description: str, clause: Clause, name: str | None = None, column: str | None = None
+    description: str,
+    clause: Clause,
+    name: str | None = None,
+    column: str | None = None,
+    directives: Sequence[object] = (),
 ) -> Any:
     """A field of a filter, and what it means."""
-    metadata = {_CLAUSE: clause, COLUMN: column}
-    return strawberry.field(default=None, description=description, name=name, metadata=metadata)
+    return strawberry.field(
+        default=None, description=description, name=name,
+        metadata={_CLAUSE: clause, COLUMN: column}, directives=directives,
+    )  # fmt: skip
 
 
-def by_column(description: str, column: str) -> Any:
+def by_column(description: str, column: str, directives: Sequence[object] = ()) -> Any:
     """Conditions on a column, or what it is (of a truth value)."""
 
     def clause(value: Any) -> Sequence[Condition]:
         tests = [Test("eq", value)] if isinstance(value, bool) else tests_of(value)
         return [Field(column, test) for test in tests]
 
-    return where(description, clause, column=column)
+    return where(description, clause, column=column, directives=directives)
 
 
 def if_true(description: str, condition: Condition) -> Any:
@@ -205,7 +212,9 @@ def _described(described: Description) -> dict[str, tuple[Any, Any]]:
     members = {
         attribute.name: (
             filter_of(attribute) | None,
-            by_column(f"By {attribute.phrase}.", attribute.name),
+            by_column(
+                f"By {attribute.phrase}.", attribute.name, directives=dicom_directives(attribute)
+            ),
         )
         for attribute in (*described.attributes, *ROW_ATTRIBUTES)
     }

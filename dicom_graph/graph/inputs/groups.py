@@ -32,6 +32,9 @@ def _field_names() -> dict[str, str]:
             found.setdefault(attribute.name, []).append(f"{entity}: {attribute.phrase}")
         for name in sorted(counted_fields(entity)):
             found.setdefault(name, []).append(f"{entity}: number of {name.removeprefix('n_')}")
+    found["latest_study_time"] = ["patient: date and time of the latest study"]
+    found["missing_since"] = ["image: when the last of its files was found gone"]
+    found |= {"study": ["series: its study"], "patient": ["series: its patient"]}
     for entity in _OTHERS:
         for name in sorted(measurable_fields(entity) | filter_fields(entity).keys()):
             found.setdefault(name, []).append(f"{entity}: {name.replace('_', ' ')}")

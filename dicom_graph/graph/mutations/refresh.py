@@ -2,16 +2,15 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 
 from dicom_graph.dicom.entities import DESCRIBED
 from dicom_graph.error_codes import ErrorCode
-from dicom_graph.errors import nearest, without_schema_names
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
-from dicom_graph.graph.inputs.field_names import camel_case
+from dicom_graph.graph.inputs.groups import FieldName
 from dicom_graph.graph.mutations.payload import (
     Refused,
     UserError,
@@ -33,12 +32,12 @@ class RefreshInput:
         description="Give fields of this object that a person has set back to the files. "
         "`editedFields` no longer lists them at once; their values come when the import is done.",
     )
-    fields: list[str] | None = _field(
+    fields: list[FieldName] | None = _field(
         default=None,
         description="With `discardEdits`: only these fields, as in `editedFields`; all if not "
         "given.",
     )
-    exclude: list[str] | None = _field(
+    exclude: list[FieldName] | None = _field(
         default=None,
         description="Fields of this object that stay as they are, whatever its files say: this "
         "refresh writes only the others. An edit among them stays an edit.",
@@ -79,9 +78,6 @@ class RefreshMutations:
                 exclude=_columns(entity, input.exclude, "exclude") or (),
             )
         except Refused as refused:
-            if not services.limits.introspection:
-                sent = f"{input.fields} {input.exclude}"
-                refused.error.message = without_schema_names(refused.error.message, sent)
             return RefreshPayload(job=None, errors=[refused.error])
         except NoSuchEntityError:
             return RefreshPayload(job=None, errors=[gone(entity).error])
@@ -95,24 +91,23 @@ class RefreshMutations:
         return RefreshPayload(job=ImportJob.from_row(row), errors=[])
 
 
-def _discarded(entity: str, given: Sequence[str] | None, discard: bool) -> frozenset[str] | None:
+def _discarded(entity: str, given: Sequence[Any] | None, discard: bool) -> frozenset[str] | None:
     """The columns whose edits go, None for all. Raises Refused."""
     if given is not None and not discard:
         raise Refused("`fields` goes with `discardEdits`", "fields", ErrorCode.BAD_FIELD)
     return _columns(entity, given, "fields")
 
 
-def _columns(entity: str, given: Sequence[str] | None, argument: str) -> frozenset[str] | None:
+def _columns(entity: str, given: Sequence[Any] | None, argument: str) -> frozenset[str] | None:
     """The columns of the fields that an argument names. Raises Refused."""
     if given is None:
         return None
     if len(given) > _MAX_FIELDS:
         message = f"at most {_MAX_FIELDS} fields can be named"
         raise Refused(message, argument, ErrorCode.BAD_FIELD)
-    known = {camel_case(each.name): each.name for each in DESCRIBED[entity].editable}
-    for name in given:
-        if name not in known:
-            shown = name[:80]
-            message = f"{shown!r} is no field of a {entity} that can be edited"
-            raise Refused(message + nearest(shown, known), argument, ErrorCode.BAD_FIELD)
-    return frozenset(known[name] for name in given)
+    known = {each.name for each in DESCRIBED[entity].editable}
+    for field in given:
+        if field.value not in known:
+            message = f"{field.name} is no field of a {entity} that can be edited"
+            raise Refused(message, argument, ErrorCode.BAD_FIELD)
+    return frozenset(field.value for field in given)

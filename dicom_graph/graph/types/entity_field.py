@@ -11,8 +11,10 @@ import strawberry
 from dicom_graph.dicom.dictionary import format_tag
 from dicom_graph.dicom.entities import Attribute
 from dicom_graph.graph.inputs.field_names import camel_case
+from dicom_graph.graph.inputs.groups import FieldName
 from dicom_graph.graph.inputs.operators import IntFilter, filter_of
 from dicom_graph.graph.registry import ENTITIES, Entity
+from dicom_graph.graph.scalars import LocalDateTime
 from dicom_graph.store.read.fields import counted_fields
 from dicom_graph.store.tables.archive import ROW_ATTRIBUTES
 
@@ -34,7 +36,10 @@ class FieldType(Enum):
     FLOAT = strawberry.enum_value("FLOAT", description="A number.")
     DATE = strawberry.enum_value("DATE", description="A date, as 2020-12-31.")
     TIME = strawberry.enum_value("TIME", description="A time of day, as 12:30:00.")
-    DATE_TIME = strawberry.enum_value("DATE_TIME", description="A moment, with its offset.")
+    DATE_TIME = strawberry.enum_value("DATE_TIME", description="An instant, with its offset.")
+    LOCAL_DATE_TIME = strawberry.enum_value(
+        "LOCAL_DATE_TIME", description="Date and time, without an offset."
+    )
     ENUM = strawberry.enum_value("ENUM", description="One of the field's `choices`.")
     STRING_LIST = strawberry.enum_value("STRING_LIST", description="A list of texts.")
     FLOAT_LIST = strawberry.enum_value("FLOAT_LIST", description="A list of numbers.")
@@ -49,7 +54,23 @@ _TYPES = {
     dt.datetime: FieldType.DATE_TIME,
     list[str]: FieldType.STRING_LIST,
     list[float]: FieldType.FLOAT_LIST,
+    LocalDateTime: FieldType.LOCAL_DATE_TIME,
 }
+_MORE = {
+    "patient": (
+        Attribute(
+            about="date and time of the latest study; midnight where it has no time",
+            name="latest_study_time", type=LocalDateTime, group="Patient",
+        ),
+    ),
+    "image": (
+        Attribute(
+            about="when the last of its files was found gone, UTC; null while one is there",
+            name="missing_since", type=dt.datetime, group="Database",
+        ),
+    ),
+}  # fmt: skip
+"""Fields of a type that neither its description nor its rows have, by entity."""
 
 
 @strawberry.type(description="A field of patients, studies, series or images.")
@@ -57,7 +78,7 @@ class EntityField:
     name: str = _field(
         description="Its name in the type, its filter and its update, such as echoTime."
     )
-    enum_name: str = _field(description="Its name in enums of fields, such as ECHO_TIME.")
+    enum_name: FieldName = _field(description="Its name in enums of fields, such as ECHO_TIME.")
     label: str = _field(description="What people call it: Echo Time.")
     description: str = _field(description="What it is, in a sentence.")
     type: FieldType = _field(description="What kind of value it has.")
@@ -85,7 +106,10 @@ def _fields_of(entity: Entity) -> Iterator[EntityField]:
     hint = entity.order.__annotations__["field"]
     sortable = {member.value for member in (*get_args(hint), hint)[0]}
     filterable = {field.name for field in fields(entity.filter)}
-    attributes = (*entity.described.attributes, *ROW_ATTRIBUTES, *_counts(entity.name))
+    attributes = (
+        *entity.described.attributes, *ROW_ATTRIBUTES, *_counts(entity.name),
+        *_MORE.get(entity.name, ()),
+    )  # fmt: skip
     for attribute in attributes:
         yield _field_of(attribute, attribute.name in sortable, attribute.name in filterable)
 
@@ -102,11 +126,13 @@ def _counts(entity: str) -> Iterator[Attribute]:
 
 def _field_of(attribute: Attribute, is_sortable: bool, is_filterable: bool) -> EntityField:
     choices = attribute.choices
-    conditions: Any = IntFilter if attribute.group == "Counts" else filter_of(attribute)
-    names = [field.name for field in fields(conditions)] if is_filterable else []
+    names: list[str] = []
+    if is_filterable:
+        conditions: Any = IntFilter if attribute.group == "Counts" else filter_of(attribute)
+        names = [field.name for field in fields(conditions)]
     return EntityField(
         name=camel_case(attribute.name),
-        enum_name=attribute.name.upper(),
+        enum_name=FieldName(attribute.name),
         label=attribute.label,
         description=attribute.description,
         type=FieldType.ENUM if choices is not None else _TYPES[attribute.type],

@@ -14,8 +14,9 @@ from dicom_graph.graph.described import described_by, plain_fields
 from dicom_graph.graph.enums.sequence_type import SequenceType
 from dicom_graph.graph.fields import columns, combined, edited_fields
 from dicom_graph.graph.imaging import instance_of
+from dicom_graph.graph.inputs.groups import FieldName
 from dicom_graph.graph.node import Node, global_id
-from dicom_graph.graph.scalars import BigInt
+from dicom_graph.graph.scalars import BigInt, LocalDateTime
 from dicom_graph.graph.together import leads_to
 from dicom_graph.graph.types.header import Header
 from dicom_graph.graph.types.instance import Instance
@@ -52,7 +53,7 @@ class Image(ImageFields, Node):
     )
     created: dt.datetime
     modified: dt.datetime
-    edited_fields: list[str] = _field(
+    edited_fields: list[FieldName] = _field(
         description="The fields that a person has set; no import changes them."
     )
 
@@ -78,7 +79,7 @@ class Image(ImageFields, Node):
         return absolute(page_path("images", self.uid))
 
     @computed("Date and time of its creation in one; null where either is missing.")
-    def datetime(self) -> dt.datetime | None:
+    def datetime(self) -> LocalDateTime | None:
         return combined(self.date, self.time)
 
     @computed("The sequence type of its series.")

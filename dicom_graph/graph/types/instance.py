@@ -12,6 +12,7 @@ from dicom_graph.errors import BadInput
 from dicom_graph.exports.header_json import dicom_json
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.scalars import JSON, BigInt
+from dicom_graph.graph.types.display import display_element
 from dicom_graph.graph.types.values import plain_value
 from dicom_graph.store.read import ElementQuery
 from dicom_graph.store.read.element_path import checked_keyword, checked_tag, parse_path
@@ -60,6 +61,10 @@ class InstanceElement:
     @computed("The value as plain JSON, as `value` of a DataElement.")
     def value(self) -> JSON | None:
         return cast(JSON | None, plain_value(self.node.element))
+
+    @computed("The values as people read them, as `display` of a DataElement.")
+    def display(self) -> str | None:
+        return display_element(self.node.element)
 
     @computed("The items of a sequence, in order; null for any other VR.")
     def items(self) -> list[Annotated["Instance", strawberry.lazy(_HERE)]] | None:

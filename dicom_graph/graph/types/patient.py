@@ -13,7 +13,9 @@ from dicom_graph.graph.connection import Connection
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.described import described_by, plain_fields
 from dicom_graph.graph.fields import columns, combined, edited_fields, related_count, related_list
+from dicom_graph.graph.inputs.groups import FieldName
 from dicom_graph.graph.node import Node, global_id
+from dicom_graph.graph.scalars import LocalDateTime
 from dicom_graph.graph.urls import absolute, file_url, page_path
 from dicom_graph.store.read import PageRequest, Parent
 from dicom_graph.store.read.relations import DEFAULT_ORDERS
@@ -38,7 +40,7 @@ class Patient(PatientFields, Node):
     key: strawberry.Private[int]
     created: dt.datetime
     modified: dt.datetime
-    edited_fields: list[str] = strawberry.field(
+    edited_fields: list[FieldName] = strawberry.field(
         description="The fields that a person has set; no import changes them."
     )
 
@@ -87,7 +89,7 @@ class Patient(PatientFields, Node):
         return await info.context.loaders.subject(resolver).load(patient)
 
     @computed("Date and time of the latest study; midnight where it has no time.")
-    async def latest_study_time(self, info: Info) -> dt.datetime | None:
+    async def latest_study_time(self, info: Info) -> LocalDateTime | None:
         request = PageRequest(DEFAULT_ORDERS["study"], first=1)
         pages = info.context.loaders.pages("patient.studies", request)
         rows = (await pages.load(self.as_parent())).rows

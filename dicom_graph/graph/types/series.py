@@ -24,7 +24,9 @@ from dicom_graph.graph.fields import (
     related_list,
 )
 from dicom_graph.graph.imaging import instance_of, volumes_of
+from dicom_graph.graph.inputs.groups import FieldName
 from dicom_graph.graph.node import Node, global_id
+from dicom_graph.graph.scalars import LocalDateTime
 from dicom_graph.graph.together import leads_to
 from dicom_graph.graph.types.instance import Instance
 from dicom_graph.graph.types.patient import Patient
@@ -82,7 +84,7 @@ class Series(SeriesFields, Node):
     bids_confidence: Confidence | None
     created: dt.datetime
     modified: dt.datetime
-    edited_fields: list[str] = _field(
+    edited_fields: list[FieldName] = _field(
         description="The fields that a person has set; no import changes them."
     )
 
@@ -112,7 +114,7 @@ class Series(SeriesFields, Node):
         return Parent(self.key)
 
     @computed("SeriesDate and SeriesTime in one; null where either is missing.")
-    def datetime(self) -> dt.datetime | None:
+    def datetime(self) -> LocalDateTime | None:
         return combined(self.date, self.time)
 
     @computed("Pixel spacing and slice thickness in mm; null where the header has neither.")

@@ -10,7 +10,9 @@ from dicom_graph.graph.computed import computed
 from dicom_graph.graph.connection import Connection
 from dicom_graph.graph.described import described_by, plain_fields
 from dicom_graph.graph.fields import columns, combined, edited_fields, related_count, related_list
+from dicom_graph.graph.inputs.groups import FieldName
 from dicom_graph.graph.node import Node, global_id
+from dicom_graph.graph.scalars import LocalDateTime
 from dicom_graph.graph.types.patient import Patient
 from dicom_graph.graph.urls import absolute, file_url, page_path
 from dicom_graph.store.read import Parent
@@ -32,7 +34,7 @@ class Study(StudyFields, Node):
     key: strawberry.Private[int]
     created: dt.datetime
     modified: dt.datetime
-    edited_fields: list[str] = strawberry.field(
+    edited_fields: list[FieldName] = strawberry.field(
         description="The fields that a person has set; no import changes them."
     )
 
@@ -59,7 +61,7 @@ class Study(StudyFields, Node):
         return Parent(self.key)
 
     @computed("StudyDate and StudyTime in one; null where either is missing.")
-    def datetime(self) -> dt.datetime | None:
+    def datetime(self) -> LocalDateTime | None:
         return combined(self.date, self.time)
 
     @computed("Where all its files are, in a zip archive.")

@@ -12,7 +12,7 @@ from dicom_graph.graph.bulk_data import load_bytes
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.node import Node
-from dicom_graph.graph.scalars import JSON, BigInt
+from dicom_graph.graph.scalars import JSON, BigInt, LocalDateTime
 from dicom_graph.graph.types.display import display_element, display_value
 from dicom_graph.store.global_ids import value_id
 from dicom_graph.store.read.elements import ElementRow, ValueRow
@@ -97,9 +97,12 @@ class TimeKind(DataElementValue):
 
 @strawberry.type
 class DateTimeKind(DataElementValue):
-    value: dt.datetime | None = _field(
-        description="The moment, with offset where the file gives one; null where it cannot be "
-        "read."
+    value: LocalDateTime | None = _field(
+        description="Date and time as written, without the offset; null where it cannot be read."
+    )
+    instant: dt.datetime | None = _field(
+        description="Which instant that is, with the offset of the value, else of "
+        "TimezoneOffsetFromUTC (0008,0201); null where neither says it."
     )
 
 

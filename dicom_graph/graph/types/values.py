@@ -51,6 +51,9 @@ def make_values(row: ElementRow) -> list[DataElementValue]:
         fields = {"value": typed(value), "row": row, "value_row": value}
         if kind is CodeKind:
             fields["meaning"] = display_name(row.definition.keyword, value.text)
+        if kind is DateTimeKind:
+            moment = moment_of(value)
+            fields["instant"] = moment if moment is not None and moment.tzinfo else None
         warnings = [value.warning] if value.warning else []
         raw = raw_text(value)
         if raw is None and (vr in NUMBER_FORMATS or vr == "AT"):

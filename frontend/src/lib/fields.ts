@@ -66,7 +66,7 @@ export function show(value: unknown, type = ""): string {
   if (typeof value === "number") return NUMBER.format(value);
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (Array.isArray(value)) return value.map((each) => show(each)).join(typeof value[0] === "number" ? " × " : "\\");
-  if (type === "DateTime" && typeof value === "string") return value.slice(0, 16).replace("T", " ");
+  if ((type === "DateTime" || type === "LocalDateTime") && typeof value === "string") return value.slice(0, 16).replace("T", " ");
   if (type === "Time" && typeof value === "string") return value.slice(0, 8);
   if (typeof value === "object") return JSON.stringify(value);
   return String(value);
