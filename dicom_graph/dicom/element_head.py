@@ -59,10 +59,43 @@ def explicit_head(source: ByteSource, is_little: bool, end: int | None) -> Head:
     head = source.peek(8)
     _, _, code, length = _EXPLICIT[is_little](head)
     if code in _SHORT:
-        return Head(code.decode(), 8, length)
+        short = Head(code.decode(), 8, length)
+        return short if length else _or_long(source, short, is_little, end)
     if code in _LONG:
-        return Head(code.decode(), 12, _long_length(source, is_little))
+        return _long_head(source, code.decode(), length, is_little, end)
     return _odd_head(source, is_little, end)
+
+
+def _or_long(source: ByteSource, short: Head, is_little: bool, end: int | None) -> Head:
+    """The head of an empty value; or with a length of 32 bits that its VR does not have, if an
+    element comes after that, and none after this.
+    """
+    head = source.peek(12)
+    tag = tag_of(head, is_little)
+    if len(head) < 12 or _is_followed(source, short, tag, is_little, end):
+        return short
+    (length,) = _LENGTH[is_little](head, 8)
+    long = Head(short.vr, 12, length, "its length has 32 bits, and its VR one of 16")
+    is_long = length != _UNDEFINED and _is_followed(source, long, tag, is_little, end)
+    return long if is_long else short
+
+
+def _long_head(source: ByteSource, vr: str, length: int, is_little: bool, end: int | None) -> Head:
+    """The head with a length of 32 bits; or of 16, which its VR does not have, as above.
+
+    `length`: the 16 bits, which are reserved if they are no length.
+    """
+    short = Head(vr, 8, length, "its length has 16 bits, and its VR one of 32")
+    tag = tag_of(source.peek(8), is_little)
+    if len(source.peek(12)) < 12 and _is_followed(source, short, tag, is_little, end):
+        return short
+    long = Head(vr, 12, _long_length(source, is_little))
+    if not length and (long.length == _UNDEFINED or _fits(source, 12 + long.length, end)):
+        return long
+    if _is_followed(source, long, tag, is_little, end, by_zeros=False):
+        return long
+    is_short = _is_followed(source, short, tag, is_little, end, by_zeros=False)
+    return short if is_short else long
 
 
 def _long_length(source: ByteSource, is_little: bool) -> int:
@@ -118,9 +151,17 @@ def _shown(code: bytes) -> str:
 
 
 def _is_followed(
-    source: ByteSource, layout: Head, tag: int, is_little: bool, end: int | None
+    source: ByteSource,
+    layout: Head,
+    tag: int,
+    is_little: bool,
+    end: int | None,
+    *,
+    by_zeros: bool = True,
 ) -> bool:
-    """Whether an element, or the end, comes after the value of this layout."""
+    """Whether an element, or the end, comes after the value of this layout; zeros are one too, with
+    `by_zeros`.
+    """
     if layout.length == _UNDEFINED:
         # A sequence, whose first item tells.
         following = source.peek(4, layout.n_bytes)
@@ -134,8 +175,10 @@ def _is_followed(
     if len(following) < 8:
         return not following.strip(b"\0")
     next_tag = tag_of(following, is_little)
-    if next_tag in _DELIMITERS or not following[:8].strip(b"\0"):
+    if next_tag in _DELIMITERS:
         return True
+    if not following[:8].strip(b"\0"):
+        return by_zeros
     if not tag < next_tag < 0xFFFE0000:
         return False
     if layout.is_implicit:

@@ -164,6 +164,9 @@ def _walk(
             position = _skip(buffer, position, end, value_start, length)
             continue
         if value_start == 12:
+            if length:
+                # It is reserved; or it is the length itself, in a layout that the VR does not have.
+                raise NeedsPydicom
             if position + 12 > end:
                 raise NeedMore
             (length,) = _LENGTH(buffer, position + 8)

@@ -228,6 +228,8 @@ def _resolved_vr(data_set: Dataset, raw: RawDataElement, pixel_rep: int | None) 
     found: dict[str, str] = {}
     raw_element_vr(raw, found, ds=data_set)
     vr = str(found["VR"])
+    if vr == "UN" and raw.tag.is_private and raw.tag.element == 0:
+        return "UL"  # As PS3.5 7.2 and DCMTK have it.
     if vr not in AMBIGUOUS_VR:
         return vr
     if vr == "US or SS" and pixel_rep is not None:

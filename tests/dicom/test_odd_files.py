@@ -324,6 +324,39 @@ def test_bytes_without_a_vr_have_that_of_dcmtk(tmp_path: Path) -> None:
         assert find(instance, tag).definition.vr == ("OW" if vr == "ox" else vr)
 
 
+@pytest.mark.parametrize("n_before", [0, 1])
+@pytest.mark.parametrize("is_last", [False, True])
+@pytest.mark.parametrize(
+    ("vr", "value"),
+    [
+        ("OB", b"\1\2\3\4"), ("UN", b"\1\2\3\4"), ("UT", b"abcd"), ("OW", bytes(300)), ("SQ", b""),
+        ("LO", b"abcd"), ("DS", b"1.50"), ("US", b"\5\0"), ("LT", b"x" * 70_000),
+    ],
+)  # fmt: skip
+def test_a_length_of_16_bits_where_32_are_right_and_the_other_way_round(
+    tmp_path: Path, vr: str, value: bytes, is_last: bool, n_before: int
+) -> None:
+    """PS3.5 7.1.2, mixed up by writers; DCMTK and pydicom refuse them. In an item too."""
+    rows, tag = EXPLICIT.element(0x00280010, "US", b"\5\0"), EXPLICIT.tag(0x00189998)
+    is_long = vr in ("OB", "UN", "UT", "OW", "SQ")
+    length = struct.pack("<H" if is_long else "<2xL", len(value))
+    odd = tag + vr.encode() + length + value
+    content = EXPLICIT.element(0x00180050, "DS", b"1 ") * n_before + odd + rows * (not is_last)
+    sequence = EXPLICIT.element(0x00081140, "SQ", EXPLICIT.item(content))
+    path = write(tmp_path / "f.dcm", EXPLICIT.syntax, EXPLICIT.identity() + sequence + content)
+    instance = read(path)
+    (inner,) = find(instance, 0x00081140).items or ()
+    for elements in (instance.elements, inner):
+        by_tag = {element.tag: element for element in elements}
+        found = by_tag[0x00189998]
+        assert (found.definition.vr, found.length) == (vr, len(value))
+        assert found.warning is not None
+        assert found.warning.endswith(
+            f"bits, and its VR one of {32 if is_long else 16}: read as {vr}"
+        )
+        assert (0x00280010 in by_tag) is not is_last
+
+
 @needs_dcmtk
 @pytest.mark.parametrize("encoding", [IMPLICIT, EXPLICIT])
 def test_the_length_of_a_private_group_is_a_number(tmp_path: Path, encoding: Encoding) -> None:
