@@ -19,6 +19,7 @@ import typer
 from dicom_graph.cli import accounts as accounts_cli
 from dicom_graph.cli import demo
 from dicom_graph.cli.audit import audit, write_command
+from dicom_graph.cli.check import check
 from dicom_graph.cli.console import (
     DatabaseUrl,
     ModeOption,
@@ -75,6 +76,7 @@ app.command()(sync)
 app.command()(watch)
 app.command()(worker)
 app.command()(export)
+app.command()(check)
 for name, commands in accounts_cli.COMMANDS.items():
     app.add_typer(commands, name=name)
 log = logging.getLogger(__name__)

@@ -33,6 +33,7 @@ from dicom_graph.store.ingest.missing_images import has_header
 from dicom_graph.store.ingest.origin import is_as_stored
 from dicom_graph.store.read.conditions import Condition, HasElement, uses_elements
 from dicom_graph.store.read.element_sorting import Sorter
+from dicom_graph.store.read.element_values import holders_of_path, value_column
 from dicom_graph.store.read.elements import (
     DefinitionRow,
     ElementCache,
@@ -782,6 +783,29 @@ class Store:
         """All definitions that are seen."""
         async with self.database.read() as connection:
             return list((await self._elements.current_definitions(connection)).values())
+
+    async def elements_of_series(
+        self, name: HasElement, series_ids: Sequence[int]
+    ) -> dict[int, list[ElementRow]]:
+        """The different elements of a name, with values, that the headers of each series hold.
+
+        Raises FilterError for a sequence.
+        """
+        async with self.database.read() as connection:
+            definitions = await self._elements.current_definitions(connection)
+            column = value_column(definitions, name)
+            held = holders_of_path(definitions, [name], column, images=False, label="of_rule")
+            statement = select(held.c.holder, held.c.leaf).where(
+                among(self._sqlite, held.c.holder, series_ids)
+            )
+            pairs = await all_rows(await connection.execute(statement.distinct()), _ID_MEMORY)
+            ids = {leaf for _, leaf in pairs}
+            rows = await self._elements.elements(connection, ids, self._sqlite)
+        found: dict[int, list[ElementRow]] = defaultdict(list)
+        for series_id, leaf in sorted(pairs, key=tuple):
+            if leaf in rows:
+                found[series_id].append(rows[leaf])
+        return found
 
     async def have_several_values(self, definition_ids: Sequence[int]) -> bool:
         """Whether an element of these definitions has more than one value."""

@@ -1,0 +1,296 @@
+"""Protocols in the JSON of dicompare's schema: what the elements of a series must be.
+
+A rule is of one element: a value, a set, a range, a tolerance, or a text that it contains; see
+https://dicompare.org/metaschema/v1. What dicompare derives from several elements, and rules that
+are programs, cannot be checked here: they are told, and nothing is run.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from dicom_graph.dicom.dictionary import keywords, parse_tag
+
+Value = float | str | tuple["Value", ...]
+"""A value of an element, or all of one that has several."""
+_CONSTRAINTS = (
+    "value", "tolerance", "min", "max", "contains", "contains_any", "contains_all", "errorMin",
+    "errorMax", "errorTolerance",
+)  # fmt: skip
+_NUMBERS = ("tolerance", "min", "max", "errorMin", "errorMax", "errorTolerance")
+
+
+class ProtocolError(ValueError):
+    """No protocol; the message says what is wrong and where."""
+
+
+class Finding(Enum):
+    """What comes of a rule."""
+
+    COMPLIANT = "compliant"
+    WARNING = "warning"
+    DEVIATING = "deviating"
+    MISSING = "missing"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRule:
+    """What one element must be. `given`: the constraints, by their names in the schema.
+
+    `name` is what the protocol calls it; `keyword`, `tag`: which element; neither, none at all.
+    """
+
+    name: str
+    given: Mapping[str, Any]
+    keyword: str | None = None
+    tag: int | None = None
+    is_advice: bool = False
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is of an element."""
+        return self.keyword is not None or self.tag is not None
+
+    @property
+    def expected(self) -> str:
+        """What it wants, for a person."""
+        given = self.given
+        if "contains_any" in given:
+            return f"any of {_shown(given['contains_any'])}"
+        if "contains_all" in given:
+            return f"all of {_shown(given['contains_all'])}"
+        if "contains" in given:
+            return f"contains {given['contains']!r}"
+        if "min" in given or "max" in given:
+            return f"{given.get('min', '…')} to {given.get('max', '…')}"
+        if "value" not in given:
+            return "is there"
+        within = f" ± {given['tolerance']:g}" if "tolerance" in given else ""
+        return f"{_shown(given['value'])}{within}"
+
+    def finding(self, values: Sequence[Value]) -> Finding:
+        """What comes of the different values that a series has, one or more."""
+        if not values:
+            return Finding.MISSING
+        if _fulfils(self.given, values):
+            return Finding.COMPLIANT
+        edges = {k for k in ("errorMin", "errorMax", "errorTolerance") if k in self.given}
+        if not edges:
+            return Finding.WARNING if self.is_advice else Finding.DEVIATING
+        return Finding.WARNING if _fulfils(self._widened(), values) else Finding.DEVIATING
+
+    def _widened(self) -> dict[str, Any]:
+        """The edges beyond which values are wrong, not only worth a warning."""
+        given = self.given
+        if "errorTolerance" in given:
+            return {"value": given.get("value"), "tolerance": given["errorTolerance"]}
+        names = {"errorMin": "min", "errorMax": "max"}
+        return {short: given[long] for long, short in names.items() if long in given}
+
+
+@dataclass(frozen=True, slots=True)
+class Acquisition:
+    """What the series of an acquisition must be: all `rules`, and those of one of `series`."""
+
+    name: str
+    rules: tuple[FieldRule, ...]
+    series: tuple[tuple[str, tuple[FieldRule, ...]], ...] = ()
+    n_programs: int = 0
+
+    @property
+    def all_rules(self) -> tuple[FieldRule, ...]:
+        """The rules, with those of all series."""
+        return (*self.rules, *(rule for _, rules in self.series for rule in rules))
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """A protocol by its acquisitions."""
+
+    name: str
+    acquisitions: Mapping[str, Acquisition]
+
+    def chosen(self, name: str | None) -> Acquisition:
+        """The acquisition of a name, or the only one. Raises ProtocolError."""
+        known = ", ".join(map(repr, self.acquisitions))
+        if name is None:
+            if len(self.acquisitions) == 1:
+                return next(iter(self.acquisitions.values()))
+            raise ProtocolError(f"the protocol has several acquisitions, name one: {known}")
+        if name not in self.acquisitions:
+            raise ProtocolError(f"the protocol has no acquisition {name!r}; it has {known}")
+        return self.acquisitions[name]
+
+
+def parse_protocol(text: str) -> Protocol:
+    """A protocol in JSON. Raises ProtocolError."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ProtocolError("the protocol is no JSON") from None
+    if not isinstance(content, dict) or not isinstance(content.get("acquisitions"), dict):
+        raise ProtocolError("a protocol is an object with `name` and `acquisitions`, an object")
+    acquisitions = {
+        name: _acquisition(name, _object(given, name))
+        for name, given in content["acquisitions"].items()
+    }
+    if not acquisitions:
+        raise ProtocolError("the protocol has no acquisition")
+    return Protocol(str(content.get("name", "")), acquisitions)
+
+
+def _acquisition(name: str, given: Mapping[str, Any]) -> Acquisition:
+    series = []
+    for number, each in enumerate(_list(given.get("series"), f"{name}.series")):
+        place = f"{name}.series[{number}]"
+        label = str(_object(each, place).get("name", number))
+        series.append((label, _rules(each.get("fields"), place)))
+    programs = _list(given.get("rules"), f"{name}.rules")
+    return Acquisition(name, _rules(given.get("fields"), name), tuple(series), len(programs))
+
+
+def _rules(given: Any, place: str) -> tuple[FieldRule, ...]:
+    return tuple(
+        _rule(_object(each, f"{place}.fields[{number}]"), f"{place}.fields[{number}]")
+        for number, each in enumerate(_list(given, f"{place}.fields"))
+    )
+
+
+def _rule(given: Mapping[str, Any], place: str) -> FieldRule:
+    name = given.get("field")
+    if not isinstance(name, str) or not name:
+        raise ProtocolError(f"{place}: `field` is missing, the keyword of an element")
+    constraints = {key: given[key] for key in _CONSTRAINTS if given.get(key) is not None}
+    for key in _NUMBERS:
+        number = constraints.get(key)
+        if number is not None and (not _is_number(number) or not math.isfinite(number)):
+            raise ProtocolError(f"{place}: `{key}` is a number")
+    if "tolerance" in constraints and not all(
+        map(_is_number, _as_list(constraints.get("value", "")))
+    ):
+        raise ProtocolError(f"{place}: `tolerance` goes with a `value` of numbers")
+    for key in ("contains_any", "contains_all"):
+        _list(constraints.get(key), f"{place}.{key}")
+    keyword, tag = _element(name, given.get("tag"))
+    return FieldRule(name, constraints, keyword, tag, given.get("severity") == "warning")
+
+
+def _element(name: str, tag: Any) -> tuple[str | None, int | None]:
+    """The element that a rule is of: by its keyword, however spaced, else by its tag."""
+    if tag in ("derived", "custom"):
+        return None, None
+    keyword = "".join(name.split())
+    if keyword in keywords():
+        return keyword, None
+    for text in (tag, name):
+        try:
+            return None, parse_tag(str(text))
+        except ValueError:
+            continue
+    return None, None
+
+
+def _fulfils(given: Mapping[str, Any], values: Sequence[Value]) -> bool:
+    """Whether all values fulfil constraints; as in dicompare the first of these kinds counts."""
+    if "contains_any" in given:
+        return all(_contains_any(value, given["contains_any"]) for value in values)
+    if "contains_all" in given:
+        return all(
+            isinstance(value, tuple)
+            and set(map(_folded, given["contains_all"])) <= set(map(_folded, value))
+            for value in values
+        )
+    if "contains" in given:
+        part = str(given["contains"]).strip().lower()
+        return all(
+            any(isinstance(text, str) and part in text.lower() for text in _as_list(value))
+            for value in values
+        )
+    if "min" in given or "max" in given:
+        return all(_is_between(n, given.get("min"), given.get("max")) for n in _flat(values))
+    if "tolerance" in given:
+        return _is_near(values, given["value"], given["tolerance"])
+    if isinstance(given.get("value"), list):
+        wanted = set(map(_folded, given["value"]))
+        whole = values[0] if len(values) == 1 and isinstance(values[0], tuple) else tuple(values)
+        return set(map(_folded, whole)) == wanted
+    if "value" in given:
+        wanted_value = _folded(given["value"])
+        return all(_folded(_unwrapped(value)) == wanted_value for value in values)
+    return True
+
+
+def _contains_any(value: Value, wanted: Sequence[Any]) -> bool:
+    flat = [part for each in wanted for part in _as_list(each)]
+    if isinstance(value, tuple):
+        return not set(map(_folded, flat)).isdisjoint(map(_folded, value))
+    if isinstance(value, str):
+        return any(isinstance(each, str) and each.strip().lower() in value.lower() for each in flat)
+    return False
+
+
+def _is_between(number: Any, least: float | None, most: float | None) -> bool:
+    if not _is_number(number):
+        return False
+    return (least is None or number >= least) and (most is None or number <= most)
+
+
+def _is_near(values: Sequence[Value], wanted: Any, tolerance: float) -> bool:
+    numbers = _flat(values)
+    if isinstance(wanted, list):
+        if len(numbers) != len(wanted):
+            return False
+        pairs = list(zip(numbers, wanted, strict=True))
+    else:
+        pairs = [(number, wanted) for number in numbers]
+    return all(_is_between(n, w - tolerance, w + tolerance) for n, w in pairs)
+
+
+def _flat(values: Sequence[Value]) -> list[Any]:
+    return [part for value in values for part in _as_list(value)]
+
+
+def _unwrapped(value: Value) -> Value:
+    """A list of one text is that text."""
+    is_single = isinstance(value, tuple) and len(value) == 1
+    return value[0] if is_single and isinstance(value, tuple) else value
+
+
+def _folded(value: Any) -> Any:
+    """A value as it is compared: numbers by what they are, texts without case and padding."""
+    if isinstance(value, list | tuple):
+        return tuple(map(_folded, value))
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return str(value).strip().lower()
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return str(value).strip().lower()
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, _as_list(value)))
+
+
+def _object(given: Any, place: str) -> Mapping[str, Any]:
+    if not isinstance(given, dict):
+        raise ProtocolError(f"{place} is no object")
+    return given
+
+
+def _list(given: Any, place: str) -> list[Any]:
+    if given is not None and not isinstance(given, list):
+        raise ProtocolError(f"{place} is no list")
+    return given or []

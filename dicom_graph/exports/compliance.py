@@ -1,0 +1,124 @@
+"""Series held against an acquisition of a protocol: a statement for each element, not for each
+series.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dicom_graph.dicom.protocols import Acquisition, FieldRule, Finding, Value
+from dicom_graph.dicom.values import NUMBER_VRS
+from dicom_graph.store.read import Condition, PageRequest, Store
+from dicom_graph.store.read.answered import answered
+from dicom_graph.store.read.conditions import HasElement
+from dicom_graph.store.read.elements import ElementRow, ValueRow
+from dicom_graph.store.read.pages import Order
+from dicom_graph.store.read.plain_values import raw_text
+
+_AT_ONCE = 5_000
+_COLUMNS = frozenset({"id", "uid"})
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """What a rule found in a series; `found`: its different values."""
+
+    rule: FieldRule
+    finding: Finding
+    found: Sequence[Value]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesCompliance:
+    """A series, and what of it is not as the protocol wants it."""
+
+    row: Any
+    deviations: Sequence[Deviation]
+
+    @property
+    def is_compliant(self) -> bool:
+        """Whether nothing deviates or is missing; warnings and what cannot be checked may be."""
+        return not any(
+            each.finding in (Finding.DEVIATING, Finding.MISSING) and not each.rule.is_advice
+            for each in self.deviations
+        )
+
+
+async def compliance(
+    store: Store, acquisition: Acquisition, wanted: Condition | None
+) -> list[SeriesCompliance]:
+    """All series that fulfil a condition, held against an acquisition. Raises BadInput."""
+    found: list[SeriesCompliance] = []
+    after = None
+    while True:
+        request = PageRequest((Order("id"),), first=_AT_ONCE, after=after)
+        page = await answered(store.page("series", request, wanted, _COLUMNS))
+        values = await _values(store, acquisition, [row.id for row in page.rows])
+        found += [
+            SeriesCompliance(row, _deviations(acquisition, row.id, values)) for row in page.rows
+        ]
+        if not page.has_next:
+            return found
+        after = request.cursor(page.rows[-1])
+
+
+Values = Mapping[tuple[str | None, int | None], Mapping[int, Sequence[Value]]]
+"""The different values that series have of elements, by keyword and tag, and by series."""
+
+
+async def _values(store: Store, acquisition: Acquisition, ids: Sequence[int]) -> Values:
+    found: dict[tuple[str | None, int | None], Mapping[int, Sequence[Value]]] = {}
+    for rule in acquisition.all_rules:
+        key = (rule.keyword, rule.tag)
+        if rule.is_known and key not in found and ids:
+            name = HasElement(keyword=rule.keyword, tag=rule.tag)
+            held = await answered(store.elements_of_series(name, ids))
+            known: dict[int, Value] = {}
+            found[key] = {id: _different(rows, known) for id, rows in held.items()}
+    return found
+
+
+def _different(rows: Sequence[ElementRow], known: dict[int, Value]) -> list[Value]:
+    """The values of elements, each once; `known`: those of elements that were seen already."""
+    for row in rows:
+        if row.id not in known:
+            known[row.id] = _value(row)
+    return list(dict.fromkeys(known[row.id] for row in rows))
+
+
+def _value(row: ElementRow) -> Value:
+    is_number = row.definition.vr in NUMBER_VRS and row.definition.vr not in ("AS", "AT")
+    values = tuple(_plain(value, is_number) for value in row.values)
+    return values[0] if len(values) == 1 else values
+
+
+def _plain(value: ValueRow, is_number: bool) -> Value:
+    if is_number and value.number is not None:
+        return value.number
+    return raw_text(value) or ""
+
+
+def _deviations(acquisition: Acquisition, id: int, values: Values) -> list[Deviation]:
+    own = _failed(acquisition.rules, id, values)
+    alternatives = [_failed(rules, id, values) for _, rules in acquisition.series]
+    # Of the series of an acquisition it has to be one: told is what it lacks to the nearest.
+    nearest = min(alternatives, key=_severity, default=[])
+    return own + nearest
+
+
+def _severity(deviations: Sequence[Deviation]) -> tuple[int, int]:
+    wrong = [d for d in deviations if d.finding in (Finding.DEVIATING, Finding.MISSING)]
+    return len(wrong), len(deviations)
+
+
+def _failed(rules: Sequence[FieldRule], id: int, values: Values) -> list[Deviation]:
+    found = []
+    for rule in rules:
+        if not rule.is_known:
+            found.append(Deviation(rule, Finding.UNKNOWN, ()))
+            continue
+        told = values.get((rule.keyword, rule.tag), {}).get(id, ())
+        finding = rule.finding(told)
+        if finding is not Finding.COMPLIANT:
+            found.append(Deviation(rule, finding, told))
+    return found

@@ -1,0 +1,196 @@
+"""Protocols: rules held against dicompare's words, compliance against pydicom's values."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+from typer.testing import CliRunner
+
+from dicom_graph.cli.app import app
+from dicom_graph.dicom.protocols import Finding, ProtocolError, parse_protocol
+from dicom_graph.exports.compliance import compliance
+from dicom_graph.store.engine import Database
+from dicom_graph.store.read import Store
+from tests.conftest import filled_database
+from tests.make import make_file
+
+OK, BAD, WARN, MISSING = Finding.COMPLIANT, Finding.DEVIATING, Finding.WARNING, Finding.MISSING
+
+
+def protocol(*fields: dict[str, Any], **more: Any) -> str:
+    return json.dumps({"name": "p", "acquisitions": {"a": {"fields": fields, **more}}})
+
+
+@pytest.mark.parametrize(
+    ("given", "values", "finding"),
+    [
+        ({"value": 30}, [30.0], OK),
+        ({"value": "30"}, [30.0], OK),
+        ({"value": 30}, [30.0, 31.0], BAD),
+        ({"value": "epi"}, ["EPI "], OK),
+        ({"value": "epi"}, ["ep"], BAD),
+        ({"value": "SE"}, [("SE",)], OK),
+        ({"value": ["SE", "IR"]}, [("IR", "SE")], OK),
+        ({"value": ["SE", "IR"]}, [("SE",)], BAD),
+        ({"value": ["SE", "IR"]}, ["SE", "IR"], OK),
+        ({"value": 30, "tolerance": 1}, [29.0, 31.0], OK),
+        ({"value": 30, "tolerance": 1}, [28.9], BAD),
+        ({"value": [1, 2], "tolerance": 0.1}, [(1.05, 2.0)], OK),
+        ({"value": [1, 2], "tolerance": 0.1}, [(1.2, 2.0)], BAD),
+        ({"value": [1, 2], "tolerance": 0.1}, [(1.0,)], BAD),
+        ({"value": 30, "tolerance": 1}, ["text"], BAD),
+        ({"min": 1, "max": 2}, [(1.0, 2.0)], OK),
+        ({"min": 1}, [0.5], BAD),
+        ({"max": 2}, [2.5], BAD),
+        ({"contains": "mprage"}, ["T1_MPRAGE_sag"], OK),
+        ({"contains": "M"}, [("ORIGINAL", "M")], OK),
+        ({"contains": "x"}, [30.0], BAD),
+        ({"contains_any": ["a", "b"]}, ["xBx"], OK),
+        ({"contains_any": ["OR", "P"]}, [("ORIGINAL", "P")], OK),
+        ({"contains_any": ["OR"]}, [("ORIGINAL", "P")], BAD),
+        ({"contains_all": ["M", "ORIGINAL"]}, [("ORIGINAL", "P", "M")], OK),
+        ({"contains_all": ["M", "D"]}, [("ORIGINAL", "P", "M")], BAD),
+        ({"value": 30, "severity": "warning"}, [31.0], WARN),
+        ({"value": 30, "tolerance": 1, "errorTolerance": 3}, [32.0], WARN),
+        ({"value": 30, "tolerance": 1, "errorTolerance": 3}, [34.0], BAD),
+        ({"min": 5, "errorMin": 3}, [4.0], WARN),
+        ({"min": 5, "errorMin": 3}, [2.0], BAD),
+        ({"min": 5, "max": 9, "errorMin": 3}, [20.0], WARN),
+        ({}, ["anything"], OK),
+        ({"value": 30}, [], MISSING),
+    ],
+)
+def test_what_comes_of_a_rule(given: dict[str, Any], values: list[Any], finding: Finding) -> None:
+    acquisition = parse_protocol(protocol({"field": "EchoTime", **given})).chosen(None)
+    (rule,) = acquisition.rules
+    assert rule.finding(values) is finding
+    try:
+        from dicompare.validation import helpers
+    except ImportError:
+        return
+    # Where dicompare is installed, its own words decide.
+    if not values:
+        return
+    told = [list(value) if isinstance(value, tuple) else value for value in values]
+    if helpers.field_has_graded_edges(given):
+        expected, _, _ = helpers.validate_field_graded("EchoTime", told, given)
+    else:
+        keys = {"min": "min_value", "max": "max_value", "value": "expected_value"}
+        named = {keys.get(k, k): v for k, v in given.items() if k != "severity"}
+        passed, _, _ = helpers.validate_field_values("EchoTime", told, **named)
+        failed = "warning" if given.get("severity") else "error"
+        expected = "ok" if passed else failed
+    assert {"ok": OK, "warning": WARN, "error": BAD}[expected] is finding
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "no JSON"),
+        ("[]", "`acquisitions`"),
+        ('{"acquisitions": {}}', "no acquisition"),
+        ('{"acquisitions": {"a": []}}', "a is no object"),
+        (protocol({"value": 1}), r"fields\[0\]: `field` is missing"),
+        (protocol({"field": "EchoTime", "min": "1"}), "`min` is a number"),
+        (protocol({"field": "EchoTime", "tolerance": 1}), "`tolerance` goes with"),
+        (protocol({"field": "EchoTime", "contains_any": "x"}), "contains_any is no list"),
+    ],
+)
+def test_what_is_no_protocol(text: str, message: str) -> None:
+    with pytest.raises(ProtocolError, match=message):
+        parse_protocol(text)
+
+
+SERIES: list[dict[str, Any]] = [
+    {"EchoTime": [30, 30], "FlipAngle": [90, 90], "ImageType": ["ORIGINAL", "PRIMARY", "M"]},
+    {"EchoTime": [30, 31], "FlipAngle": [90, 90], "ImageType": ["ORIGINAL", "PRIMARY", "P"]},
+    {"EchoTime": [30, 30], "FlipAngle": [None, None], "ImageType": ["DERIVED", "PRIMARY", "X"]},
+    {"EchoTime": [60, 60], "FlipAngle": [80, 85], "ImageType": ["ORIGINAL", "PRIMARY", "M"]},
+]
+RULES = (
+    {"field": "EchoTime", "tag": "0018,0081", "value": 30, "tolerance": 0.5},
+    {"field": "Flip Angle", "min": 85, "max": 95},
+    {"field": "ProtocolName", "tag": "0018,1030", "contains": "T1", "severity": "warning"},
+    {"field": "ACME Thing", "tag": "0019,1010", "value": "x"},
+    {"field": "MultibandFactor", "tag": "derived", "value": 4},
+)
+IN_SERIES = [
+    {"name": "magnitude", "fields": [{"field": "ImageType", "contains_any": ["M"]}]},
+    {"name": "phase", "fields": [{"field": "ImageType", "contains_any": ["P"]}]},
+]
+PROGRAMS = [{"id": "r", "name": "r", "implementation": "raise SystemExit", "fields": ["EchoTime"]}]
+
+
+def fill(folder: Path) -> None:
+    for number, elements in enumerate(SERIES):
+        for image in range(2):
+            path = make_file(
+                folder / f"{number}{image}.dcm", SeriesInstanceUID=f"1.2.{number}",
+                EchoTime=elements["EchoTime"][image], FlipAngle=elements["FlipAngle"][image],
+                ImageType=elements["ImageType"], ProtocolName="t1_mprage" if number else "other",
+            )  # fmt: skip
+            data_set = pydicom.dcmread(path)
+            block = data_set.private_block(0x0019, "ACME", create=True)
+            block.add_new(0x10, "LO", "x" if number != 3 else "y")
+            data_set.save_as(path)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with filled_database(request, tmp_path_factory.mktemp("protocols"), fill) as made:
+        yield made
+
+
+async def test_series_are_held_against_a_protocol(url: str) -> None:
+    database = Database(url)
+    text = protocol(*RULES, series=IN_SERIES, rules=PROGRAMS)
+    found = await compliance(Store(database), parse_protocol(text).chosen("a"), None)
+    await database.close()
+    told = {
+        each.row.uid: {
+            d.rule.name: (d.finding, sorted(d.found))
+            for d in each.deviations
+            if d.finding is not Finding.UNKNOWN
+        }
+        for each in found
+    }
+    assert told == {
+        "1.2.0": {"ProtocolName": (WARN, ["other"])},
+        "1.2.1": {"EchoTime": (BAD, [30.0, 31.0])},
+        "1.2.2": {
+            "Flip Angle": (MISSING, []),
+            "ImageType": (BAD, [("DERIVED", "PRIMARY", "X")]),
+        },
+        "1.2.3": {
+            "EchoTime": (BAD, [60.0]), "Flip Angle": (BAD, [80.0, 85.0]),
+            "ACME Thing": (BAD, ["y"]),
+        },
+    }  # fmt: skip
+    assert [each.is_compliant for each in found] == [True, False, False, False]
+    unknown = {d.rule.name for d in found[0].deviations if d.finding is Finding.UNKNOWN}
+    assert unknown == {"MultibandFactor"}
+
+
+def test_the_command(url: str, tmp_path: Path) -> None:
+    path = tmp_path / "protocol.json"
+    path.write_text(protocol(*RULES, series=IN_SERIES, rules=PROGRAMS))
+
+    def check(*arguments: str) -> Any:
+        return CliRunner().invoke(app, ["check", *arguments, "--database", url])
+
+    done = check(str(path))
+    assert done.exit_code == 1
+    assert "1.2.3\n  deviates: EchoTime should be 30 ± 0.5, found 60\n" in done.stdout
+    assert "missing: Flip Angle should be 85 to 95\n" in done.stdout
+    assert "not checked, since they are no elements: MultibandFactor, 1 programs" in done.stdout
+    assert done.stdout.splitlines()[-1] == "a: 1 series comply, 3 deviate"
+    good = check(str(path), "--filter", '{"uid": {"eq": "1.2.0"}}')
+    assert (good.exit_code, good.stdout.splitlines()[-1]) == (0, "a: 1 series comply, 0 deviate")
+    for arguments in (
+        (str(path), "--acquisition", "b"), (str(path), "--filter", "x"),
+        (str(tmp_path / "none.json"),),
+    ):  # fmt: skip
+        assert check(*arguments).exit_code == 2
