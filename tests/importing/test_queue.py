@@ -231,8 +231,17 @@ def test_an_import_that_no_worker_will_run_is_told(
         connection.execute(
             text("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 minute'")
         )
-    submit(database, tree)
+    last = submit(database, tree)
     assert len(caplog.messages) == 1
+    # A server that starts tells of those that wait already, and of no other.
+    caplog.clear()
+    runner = QueueRunner(database, stalled_after=30)
+    runner.start()
+    try:
+        until(lambda: caplog.messages)
+    finally:
+        runner.stop()
+    assert f"import {job_id}, {job_id + 1}, {last} waits: no worker runs" in caplog.messages[0]
 
 
 def test_a_waiting_import_is_cancelled_at_once(database: Database, tree: Path) -> None:

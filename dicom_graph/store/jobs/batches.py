@@ -89,6 +89,14 @@ def queue_job(connection: Connection, job_id: int) -> int | None:
     return 0
 
 
+def queued_jobs(connection: Connection) -> list[int]:
+    """The jobs of the queue that have not ended."""
+    statement = select(ImportJob.id).where(
+        ImportJob.owner == QUEUE, ImportJob.finished_at.is_(None)
+    )
+    return list(connection.execute(statement.order_by(ImportJob.id)).scalars())
+
+
 def claim_batch(
     connection: Connection, job_id: int, number: int
 ) -> tuple[ClaimedBatch | None, After]:
