@@ -29,9 +29,9 @@ _KEYWORDS = (
     "InPlanePhaseEncodingDirection", "DiffusionGradientOrientation", "DiffusionBValue",
     "ScanningSequence",
 )  # fmt: skip
-_PRIVATE_GROUPS = (0x0019, 0x0029, 0x0043)
+_PRIVATE_GROUPS = (0x0019, 0x0029, 0x0043, 0x0065)
 _BLOCKS = range(0x10, 0x20)
-_PRIVATE = ((0x0019, 0x0E), (0x0029, 0x10), (0x0043, 0x2C), (0x0043, 0x83))
+_PRIVATE = ((0x0019, 0x0E), (0x0029, 0x10), (0x0043, 0x2C), (0x0043, 0x83), (0x0065, 0x37))
 _TAGS = (
     FUNCTIONAL_GROUP_TAGS
     | frozenset(int(Tag(keyword)) for keyword in _KEYWORDS)
@@ -229,7 +229,7 @@ def _diffusion(geometry: VolumeGeometry) -> dict[str, Any]:
 
 
 def _direction(geometry: VolumeGeometry, volume: int) -> NDArray[np.float64] | None:
-    """The direction of the gradient in the patient (LPS+): the standard's, else Siemens'."""
+    """The direction of the gradient in the patient (LPS+): the standard's, Siemens' or UIH's."""
     plane = geometry.grid[volume][0]
     with quiet_pydicom(), open_image(plane.file.origin, _TAGS) as image:
         header = image.header
@@ -240,6 +240,8 @@ def _direction(geometry: VolumeGeometry, volume: int) -> NDArray[np.float64] | N
             found = header.get("DiffusionGradientOrientation")
         if found is None:
             found = private_element(header, 0x0019, "SIEMENS MR HEADER", 0x0E)
+        if found is None:
+            found = private_element(header, 0x0065, "Image Private Header", 0x37)
     try:
         vector = np.array([float(each) for each in found])
     except (TypeError, ValueError):

@@ -13,7 +13,10 @@ from dicom_graph.dicom.functional_groups import FunctionalGroups
 
 _BLOCKS = range(0x10, 0x20)
 """The private blocks that are looked into (PS3.5 7.8.1 allows more; vendors use the first few)."""
-_PRIVATE = ((0x0019, 0x0A), (0x0019, 0x0C), (0x2001, 0x03), (0x0043, 0x39), (0x0029, 0x10))
+_PRIVATE = (
+    (0x0019, 0x0A), (0x0019, 0x0C), (0x2001, 0x03), (0x0043, 0x39), (0x0029, 0x10),
+    (0x0065, 0x09), (0x0065, 0x50), (0x0065, 0x51),
+)  # fmt: skip
 _KEYWORDS = (
     "ImageType", "ComplexImageComponent", "InstanceNumber", "TemporalPositionIdentifier",
     "AcquisitionNumber", "TriggerTime", "CardiacNumberOfImages", "EchoTime", "DiffusionBValue",
@@ -140,13 +143,14 @@ _GE_B_OFFSET = 1_000_000_000
 
 
 def _b_value(header: Dataset, groups: FunctionalGroups, frame: int) -> float | None:
-    """The standard's element, else that of Siemens, Philips or GE; s/mm²."""
+    """The standard's element, else that of Siemens, Philips, UIH or GE; s/mm²."""
     own = groups.value(frame, "MRDiffusionSequence", "DiffusionBValue")
     if own is not None or "DiffusionBValue" in header:
         return number(own if own is not None else header.DiffusionBValue)
     for group, creator, element in (
         (0x0019, "SIEMENS MR HEADER", 0x0C),
         (0x2001, "Philips Imaging DD 001", 0x03),
+        (0x0065, "Image Private Header", 0x09),
     ):
         found = number(private_value(header, group, creator, element))
         if found is not None:

@@ -1,9 +1,10 @@
-"""Siemens mosaics: the slices of a volume as tiles of one large image.
+"""Mosaics of Siemens and UIH: the slices of a volume as tiles of one large image.
 
-The layout is the one that nibabel documents (``doc/source/dicom/dicom_mosaic.rst``) and its
-`MosaicWrapper` unpacks. That wrapper is not used, because it needs nibabel's CSA reader (see
+The layout of Siemens is the one that nibabel documents (``doc/source/dicom/dicom_mosaic.rst``) and
+its `MosaicWrapper` unpacks. That wrapper is not used, because it needs nibabel's CSA reader (see
 `dicom_graph.dicom.csa` for what that cannot read), and because here a tile is a plane like any
-other, so that mosaics share all that follows with classic and enhanced images.
+other, so that mosaics share all that follows with classic and enhanced images. UIH has as many rows
+of tiles as are needed, and the corner of each slice in a private sequence.
 """
 
 import math
@@ -26,23 +27,37 @@ from dicom_graph.dicom.volume.labels import integer, private_element, private_va
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mosaic:
-    """How many slices; tiles along one side; the direction from a tile to the next (LPS+)."""
+    """How many slices; tiles beside each other, and one above the other; the direction from a tile
+    to the next (LPS+), or the corner of each in mm.
+    """
 
     n_tiles: int
-    per_side: int
-    normal: NDArray[np.float64] | None
+    across: int
+    down: int
+    normal: NDArray[np.float64] | None = None
+    positions: tuple[NDArray[np.float64], ...] | None = None
 
 
 _MAX_TILES = 4096
+_UIH = "Image Private Header"
 
 
 def is_mosaic(header: Dataset) -> bool:
     """Whether the image says that it is a mosaic."""
-    return "MOSAIC" in (header.get("ImageType") or ())
+    kind = header.get("ImageType") or ()
+    return "MOSAIC" in kind or _is_of_uih(header)
+
+
+def _is_of_uih(header: Dataset) -> bool:
+    kind = header.get("ImageType")
+    last = kind[-1] if kind and not isinstance(kind, str) else ""
+    return str(last).endswith("VFRAME")
 
 
 def read_mosaic(header: Dataset) -> Mosaic | None:
     """What a header says of its mosaic; None where it does not tell how to take it apart."""
+    if _is_of_uih(header):
+        return _read_uih(header)
     csa = _csa(header)
     n_tiles = integer(private_value(header, 0x0019, "SIEMENS MR HEADER", 0x0A))
     if "NumberOfImagesInMosaic" in csa:
@@ -52,7 +67,30 @@ def read_mosaic(header: Dataset) -> Mosaic | None:
     per_side = math.isqrt(n_tiles - 1) + 1
     if header.Rows % per_side or header.Columns % per_side:
         return None
-    return Mosaic(n_tiles, per_side, _normal(csa))
+    return Mosaic(n_tiles, per_side, per_side, normal=_normal(csa))
+
+
+def _read_uih(header: Dataset) -> Mosaic | None:
+    """(0065,xx50) is the number of slices, (0065,xx51) has an item for each, with its corner."""
+    n_tiles = integer(private_value(header, 0x0065, _UIH, 0x50))
+    frames = private_element(header, 0x0065, _UIH, 0x51)
+    if n_tiles is None or not 1 <= n_tiles <= _MAX_TILES or len(frames or ()) != n_tiles:
+        return None
+    across = math.isqrt(n_tiles - 1) + 1
+    down = -(-n_tiles // across)
+    if header.Rows % down or header.Columns % across:
+        return None
+    positions = [_corner(item) for item in frames]
+    found = tuple(position for position in positions if position is not None)
+    return Mosaic(n_tiles, across, down, positions=found) if len(found) == n_tiles else None
+
+
+def _corner(item: Dataset) -> NDArray[np.float64] | None:
+    try:
+        corner = np.array([float(each) for each in item.get("ImagePositionPatient") or ()])
+    except (TypeError, ValueError):
+        return None
+    return corner if corner.shape == (3,) and np.isfinite(corner).all() else None
 
 
 def _csa(header: Dataset) -> dict[str, CsaTag]:

@@ -2,7 +2,7 @@
 
 A file gives one plane (a classic image), one for each frame (enhanced images of every class by
 their functional groups, RT Dose by GridFrameOffsetVector, reconstructed NM by its detector), or one
-for each tile of a Siemens mosaic. Only headers are read.
+for each tile of a mosaic. Only headers are read.
 """
 
 import os
@@ -228,22 +228,30 @@ def _tiles(plane: Plane, mosaic: Mosaic | None) -> list[Plane]:
     if mosaic is None or plane.position is None or plane.orientation is None:
         return [replace(plane, note="a mosaic whose header does not tell how to take it apart")]
     spacing = plane.spacing or (1.0, 1.0)
-    rows, columns = plane.rows // mosaic.per_side, plane.columns // mosaic.per_side
+    rows, columns = plane.rows // mosaic.down, plane.columns // mosaic.across
+    if mosaic.positions is not None:
+        return [
+            _tile(plane, mosaic, index, (rows, columns), position)
+            for index, position in enumerate(mosaic.positions)
+        ]
     across = plane.orientation[:3] * spacing[1] * (plane.columns - columns) / 2
     down = plane.orientation[3:] * spacing[0] * (plane.rows - rows) / 2
     normal = plane.normal if mosaic.normal is None else mosaic.normal
     step = normal * (plane.thickness or 1.0)
+    note = None if plane.thickness else "no distance between slices: 1 mm is assumed"
+    first = plane.position + across + down
     return [
-        replace(
-            plane,
-            rows=rows,
-            columns=columns,
-            tile=(tile // mosaic.per_side * rows, tile % mosaic.per_side * columns),
-            position=plane.position + across + down + tile * step,
-            note=None if plane.thickness else "no distance between slices: 1 mm is assumed",
-        )
-        for tile in range(mosaic.n_tiles)
+        replace(_tile(plane, mosaic, index, (rows, columns), first + index * step), note=note)
+        for index in range(mosaic.n_tiles)
     ]
+
+
+def _tile(
+    plane: Plane, mosaic: Mosaic, index: int, size: tuple[int, int], position: Vector
+) -> Plane:
+    rows, columns = size
+    corner = (index // mosaic.across * rows, index % mosaic.across * columns)
+    return replace(plane, rows=rows, columns=columns, tile=corner, position=position)
 
 
 def _check_frame_count(
