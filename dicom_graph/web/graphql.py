@@ -33,7 +33,7 @@ from strawberry.types.unset import UNSET, UnsetType
 
 from dicom_graph.access.authenticator import Authenticator
 from dicom_graph.access.policy import need_of_field, refusal
-from dicom_graph.access.principal import NOBODY, Principal
+from dicom_graph.access.principal import EVERYONE, NOBODY, Principal
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.context import Context
 from dicom_graph.graph.errors import Overloaded
@@ -48,7 +48,7 @@ from dicom_graph.web.body import PREFLIGHT_NEEDED, bounded, is_preflighted, refu
 from dicom_graph.web.documents import DocumentMissing, Documents, require_document
 from dicom_graph.web.encoding import LARGE
 from dicom_graph.web.errors import ErrorResponse, code_of_status
-from dicom_graph.web.graphiql import graphiql_page
+from dicom_graph.web.graphiql import EXAMPLE_QUERY, graphiql_page
 from dicom_graph.web.graphql_form import GraphQLForm
 from dicom_graph.web.large_answers import (
     EncodedJson,
@@ -405,6 +405,9 @@ class GraphQLView(GraphQL[Context, None]):
             endpoint=f"{ROOT_PATH.get()}/graphql",
             static_url=f"{ROOT_PATH.get()}/static",
             default_query=self._options.default_query,
+            # Where only known documents are executed it would be refused.
+            example=None if self._options.documents else EXAMPLE_QUERY,
+            viewer=_described(request.scope["principal"]),
         )
         return HTMLResponse(page, headers={"Content-Security-Policy": _CONTENT_SECURITY_POLICY})
 
@@ -426,6 +429,14 @@ def _is_operation(data: dict[str, Any]) -> bool:
         and isinstance(data.get("variables"), dict | None)
         and isinstance(data.get("extensions"), dict | None)
     )
+
+
+def _described(principal: Principal) -> str | None:
+    """Who asks, for a person; None on a server that asks nobody for a name."""
+    if principal is EVERYONE:
+        return None
+    seen = ", without identities" if principal.deidentified else ""
+    return f"{principal.name}, {principal.role.name.lower()}{seen}"
 
 
 def _origin(scope: Scope) -> str:

@@ -63,6 +63,7 @@ def test_from_the_page_to_the_form_and_back(site: Server) -> None:
         assert "HttpOnly" in cookie
         assert "SameSite=lax" in cookie
         assert client.post("/graphql", json=ASK).json() == ANSWER
+        assert 'data-viewer="Jo, editor"' in client.get("/graphql", headers=BROWSER).text
         assert "<b>" not in client.get("/logout").text
         assert "Jo, editor" in client.get("/logout").text
         stolen = dict(client.cookies)

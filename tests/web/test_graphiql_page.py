@@ -279,6 +279,23 @@ PATIENT = {
 }
 
 
+def test_the_first_visit_shows_an_example_and_who_is_logged_in(
+    browser: Chrome, serve: ServeDemo
+) -> None:
+    server = serve(None)
+    server.page = graphiql_page(
+        endpoint="/graphql", static_url="/static", example=DEFAULT_QUERY, viewer="Jo <b>, viewer"
+    )
+    page = Page(browser, server.url)
+    assert page.query() == DEFAULT_QUERY
+    assert browser.find_element(By.CSS_SELECTOR, ".viewer").text == "Jo <b>, viewer"
+    page.run()
+    page.await_answer(PATIENT)
+    page.type_query("{ patient { name } }")
+    page.await_stored("{ patient { name } }")
+    assert Page(browser, server.url).query() == "{ patient { name } }"
+
+
 def test_query_and_subscription_stay_on_this_machine(browser: Chrome, serve: ServeDemo) -> None:
     server = serve(DEFAULT_QUERY)
     page = Page(browser, server.url)

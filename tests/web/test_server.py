@@ -2,8 +2,10 @@
 
 import json
 import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -342,6 +344,10 @@ async def test_graphiql_and_its_files_are_served(server: Server) -> None:
         policy = page.headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "script-src 'self';" in policy
+        assert "data-viewer" not in page.text
+        (example,) = re.findall('data-example="(.*?)"', page.text, re.DOTALL)
+        answer = await client.post("/graphql", json={"query": unescape(example)})
+        assert answer.json() == {"data": {"series": {"nodes": []}}}
         for name in ("graphiql.min.js", "graphiql.min.css", "start.js"):
             assert f"/static/graphiql/{name}" in page.text
             file = await client.get(f"/static/graphiql/{name}")

@@ -51,7 +51,7 @@
   const properties = {
     fetcher: GraphiQL.createFetcher({ url: endpoint.href, subscriptionUrl: socket.href }),
     plugins: [GraphiQLPluginExplorer.explorerPlugin()],
-    defaultQuery,
+    defaultQuery: defaultQuery ?? root.dataset.example,
     storage,
     inputValueDeprecation: true,
   };
@@ -61,6 +61,12 @@
     properties.variables = shared.get("variables") ?? "";
   }
 
-  const logo = React.createElement(GraphiQL.Logo, null, document.title);
+  const viewer = root.dataset.viewer;
+  const logo = React.createElement(
+    GraphiQL.Logo,
+    null,
+    document.title,
+    viewer && React.createElement("span", { className: "viewer" }, viewer),
+  );
   ReactDOM.createRoot(root).render(React.createElement(GraphiQL, properties, logo));
 })();
