@@ -1,9 +1,11 @@
 """Operations made at random from the schema: `python -m tests.fuzz_schema --operations 2000`.
 
 hypothesis-graphql makes queries and mutations, valid ones and ones with a mistake; their ids, UIDs,
-dates and names are often those of the real files that the server holds. None may end in a status
-of 500 or more, an internal error or a trace, or take longer than the server's limit; every error
-has a code. Prints how the operations ended, and each that ended wrongly.
+dates and names are often those of the files that the server holds: some of pydicom's, or with
+`--images 10000` so many of 300 elements each, from which lists as long as the limits allow are
+asked. None may end in a status of 500 or more, an internal error or a trace, take longer than the
+server's limit, have more bytes, or more values than it may cost; every error has a code. Prints
+how the operations ended, and each that ended wrongly.
 """
 
 import argparse
@@ -22,10 +24,13 @@ from typing import Any
 
 import httpx
 from graphql import (
+    GraphQLObjectType,
     TypeInfo,
     TypeInfoVisitor,
     Visitor,
     build_schema,
+    get_named_type,
+    is_leaf_type,
     is_required_argument,
     print_ast,
     visit,
@@ -34,6 +39,7 @@ from graphql.language import ast
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis_graphql import Mode, mutations, queries
+from pydicom.datadict import DicomDictionary
 
 from dicom_graph.graph.schema import schema_text
 from dicom_graph.importing.foreground import run_import
@@ -45,12 +51,21 @@ from dicom_graph.store.migrate import upgrade
 from tests.conftest import running_server
 from tests.data import is_image, pydicom_files
 from tests.kills import databases
+from tests.make import make_series
 
 MAX_SECONDS = 10
 _SCHEMA = build_schema(schema_text())
 _KEPT = 0.3
 _GRACE = 5.0
 _FILES = 20
+_OF_SERIES = 500
+_SIZES = (1, 5, 25, 100, 1000, 10_000)
+_TEXTS = [
+    entry[4]
+    for tag, entry in DicomDictionary.items()
+    if entry[0] == "LO" and not entry[3] and 0x0018 <= tag >> 16 <= 0x0074 and entry[4]
+][:280]
+_LIMITS = Settings(_env_file=None)
 _KNOWN = """{ patients(first: 50) { nodes { id uid name } } studies(first: 50) { nodes { id uid } }
 series(first: 50) { nodes { id uid description date time protocolName } }
 images(first: 50) { nodes { id uid header { id elements { id keyword tag } } } }
@@ -64,6 +79,7 @@ class Result:
     ends: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     slowest: tuple[float, str] = (0.0, "")
+    largest: tuple[int, int, str] = (0, 0, "")
 
     def take(self, operation: str, answer: httpx.Response, seconds: float) -> None:
         """Judge an answer."""
@@ -77,6 +93,12 @@ class Result:
             reasons.append("a trace")
         if seconds > MAX_SECONDS + _GRACE:
             reasons.append(f"{seconds:.0f} s")
+        if len(answer.content) > _LIMITS.max_answer_bytes:
+            reasons.append(f"{len(answer.content):,} bytes")
+        n_values = _count(answer.json().get("data")) if "data" in found else 0
+        if n_values > _LIMITS.max_cost:
+            reasons.append(f"{n_values:,} values")
+        self.largest = max(self.largest, (len(answer.content), n_values, operation))
         if reasons:
             self.wrong.append(f"{', '.join(reasons)}\n{operation}\n{answer.text[:2000]}")
 
@@ -89,7 +111,14 @@ def _codes(answer: httpx.Response) -> set[str]:
     return {error.get("extensions", {}).get("code", "no code") for error in errors} or {"data"}
 
 
-def run(count: int, number: int, url: str, *, known: bool = True) -> Result:
+def _count(value: Any) -> int:
+    """The objects and lists of an answer; of JSON, which is one value of its cost, none."""
+    if isinstance(value, dict):
+        return 1 + sum(map(_count, value.values()))
+    return sum(map(_count, value)) if isinstance(value, list) else 0
+
+
+def run(count: int, number: int, url: str, *, known: bool = True, longest_list: int = 50) -> Result:
     """Ask a server so many operations, always the same for a seed."""
     result = Result()
     with httpx.Client(timeout=60) as client:
@@ -100,7 +129,7 @@ def run(count: int, number: int, url: str, *, known: bool = True) -> Result:
             max_examples=count, database=None, deadline=None, phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )  # fmt: skip
-        @given(_operations(words))
+        @given(_operations(words, longest_list))
         def ask(operation: str) -> None:
             began = time.monotonic()
             answer = client.post(url, json={"query": operation})
@@ -125,14 +154,16 @@ def _words(client: httpx.Client, url: str) -> list[str]:
     return sorted(found)
 
 
-def _operations(words: list[str]) -> st.SearchStrategy[str]:
-    """Of ten operations six are valid queries, two have a mistake, and two are mutations."""
+def _operations(words: list[str], longest_list: int) -> st.SearchStrategy[str]:
+    """Of ten operations six are valid queries, two have a mistake, and two are mutations; where
+    lists are long, six are walks through them.
+    """
     texts = st.text(max_size=20)
     some = st.one_of(st.sampled_from(words), st.sampled_from(words), texts) if words else texts
     scalars = {
         "ID": some.map(_string),
         "String": some.map(_string),
-        "Int": _mostly(st.integers(1, 50), st.integers(-(2**31), 2**31 - 1)).map(_int),
+        "Int": _mostly(st.integers(1, longest_list), st.integers(-(2**31), 2**31 - 1)).map(_int),
         "BigInt": _mostly(st.integers(0, 2**53), st.integers(-(2**65), 2**65)).map(_text),
         "Date": _mostly(st.dates(), some).map(_text),
         "Time": _mostly(st.times(), some).map(_text),
@@ -145,7 +176,42 @@ def _operations(words: list[str]) -> st.SearchStrategy[str]:
     valid, mistaken = make(), make(mode=Mode.NEGATIVE)
     changing = mutations(text, custom_scalars=scalars)
     kinds = (valid,) * 6 + (mistaken,) * 2 + (changing,) * 2
+    if longest_list > _OF_SERIES:
+        kinds = (_walks(),) * 6 + (valid,) * 2 + (mistaken, changing)
     return st.sampled_from(range(10)).flatmap(lambda kind: kinds[kind])
+
+
+def _walk(random: Random, type_: Any, depth: int) -> str:
+    """A selection on an object: some fields of it, and of what these lead to, in long lists."""
+    names = [
+        name for name, field in type_.fields.items()
+        if not any(map(is_required_argument, field.args.values()))
+    ]  # fmt: skip
+    parts = []
+    for name in random.sample(names, min(len(names), random.randint(1, 4))):
+        field = type_.fields[name]
+        below = get_named_type(field.type)
+        given = f"(first: {random.choice(_SIZES)})" if "first" in field.args else ""
+        if is_leaf_type(below):
+            parts.append(f"{name}{given}")
+        elif depth and isinstance(below, GraphQLObjectType):
+            parts.append(f"{name}{given} {{ {_walk(random, below, depth - 1)} }}")
+    return " ".join(parts) or "__typename"
+
+
+def _walks() -> st.SearchStrategy[str]:
+    """Queries of lists of all sizes, which no filter empties."""
+
+    def make(number: int) -> str:
+        random = Random(number)
+        root: Any = _SCHEMA.query_type
+        name = random.choice(["patients", "studies", "series", "images", "dataElements"])
+        nodes = get_named_type(get_named_type(root.fields[name].type).fields["nodes"].type)
+        inner = _walk(random, nodes, random.randint(1, 6))
+        first = random.choice(_SIZES)
+        return f"{{ {name}(first: {first}) {{ totalCount nodes {{ {inner} }} }} }}"
+
+    return st.integers(0, 2**32).map(make)
 
 
 def _mostly(good: st.SearchStrategy[Any], other: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -185,12 +251,23 @@ def _int(number: int) -> ast.IntValueNode:
     return ast.IntValueNode(value=str(number))
 
 
+def _large_headers(folder: Path, n_images: int) -> tuple[str, ...]:
+    """So many images of 300 elements each, in series of 500."""
+    for number in range(n_images // _OF_SERIES):
+        texts = {name: f"value {number} {place}" for place, name in enumerate(_TEXTS)}
+        make_series(folder / f"{number}", _OF_SERIES, PatientID=f"p{number % 7}", **texts)
+    return (str(folder),)
+
+
 @contextmanager
-def served(folder: Path, database_url: str) -> Iterator[str]:
-    """A server over some of pydicom's files."""
+def served(folder: Path, database_url: str, n_images: int = 0) -> Iterator[str]:
+    """A server over some of pydicom's files, or over so many images of 300 elements each."""
     database = Database(database_url)
     upgrade(database)
-    paths = tuple(str(path) for path in pydicom_files() if is_image(path))[:_FILES]
+    if n_images:
+        paths = _large_headers(folder / "tree", n_images)
+    else:
+        paths = tuple(str(path) for path in pydicom_files() if is_image(path))[:_FILES]
     run_import(database, JobRequest(paths, ImportMode.FULL, origin=JobOrigin.PYTHON))
     database.close_writer()
     given = Settings(
@@ -205,21 +282,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("--operations", type=int, default=2000)
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
+    parser.add_argument("--images", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="dicom-graph-fuzz-") as name,
         databases(options.database) as new_database,
         new_database(Path(name)) as database_url,
-        served(Path(name), database_url) as url,
+        served(Path(name), database_url, options.images) as url,
     ):
-        result = run(options.operations, options.seed, url)
+        longest = _LIMITS.max_page_size if options.images else 50
+        result = run(options.operations, options.seed, url, longest_list=longest)
     for wrong in result.wrong:
         print(f"-- {wrong}")
     print(json.dumps(dict(result.ends.most_common())))
     seconds, slowest = result.slowest
     print(f"{options.operations} operations, {len(result.wrong)} wrong, at most {seconds:.1f} s:")
     print(slowest)
+    n_bytes, n_values, largest = result.largest
+    print(f"the largest answer has {n_bytes:,} bytes and {n_values:,} values:")
+    print(largest)
     return 1 if result.wrong else 0
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.attacks.points import POINTS
 from tests.attacks.registry import attacks
 from tests.conftest import postgres_database
 from tests.faults.ground import CannotBeMade, Ground
@@ -41,6 +42,15 @@ The command makes each on either.
 
 def _on(kind: str) -> list[str]:
     return [name for name in sorted(attacks()) if kind in _DATABASES.get(name, _SQLITE)]
+
+
+def test_each_point_has_attacks_and_other_cases_of_its_kind() -> None:
+    assert len(POINTS) == 17
+    tried = [name for point in POINTS.values() for name in point.attacks]
+    assert sorted(tried) == sorted(attacks())
+    for name, point in POINTS.items():
+        assert point.found <= set(point.cases), name
+        assert len(point.others) >= 3, name
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import asyncio
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, ScalarSelect, Select, Table, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, Table, select
 
 from dicom_graph.store.engine import Database
 from dicom_graph.store.migrate import head, revision
@@ -67,8 +67,15 @@ def _why_unreadable(connection: Connection) -> str | None:
 
 @cache
 def _a_row_of_each() -> Select[*tuple[Any, ...]]:
-    """Fails where a table is missing or broken at its start, or may not be read."""
-    return select(*(_a_row_of(table) for table in Base.metadata.sorted_tables))
+    """Fails where a table or column is missing or broken at its start, or may not be read."""
+    tables = Base.metadata.sorted_tables
+    return select(
+        *(_a_row_of(table) for table in tables), *(_has_columns(table) for table in tables)
+    )
+
+
+def _has_columns(table: Table) -> ColumnElement[bool]:
+    return select(*table.c).select_from(table).exists()
 
 
 def _a_row_of(table: Table) -> ScalarSelect[Any]:

@@ -3,7 +3,8 @@
 import os
 import sqlite3
 import stat
-from contextlib import closing
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import httpx
@@ -15,7 +16,7 @@ from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.migrate import prepare
 from tests.access.people import add_person
 from tests.attacks.registry import Attack
-from tests.faults.ground import CannotBeMade, Ground, import_here, wait
+from tests.faults.ground import CannotBeMade, Ground, Served, import_here, wait
 from tests.make import make_series
 
 _QUERY = {"query": "{ patients { nodes { name } } }"}
@@ -51,25 +52,102 @@ def readable(ground: Ground) -> str:
     return f"{len(kept)} files and folders: the owner's alone, and mended at the next start"
 
 
+def _truncated(part: float) -> Callable[[Path], None]:
+    return lambda path: os.truncate(path, int(path.stat().st_size * part))
+
+
+def _foreign(path: Path) -> None:
+    """Another program's database in its place."""
+    path.unlink()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE places (id INTEGER PRIMARY KEY, url TEXT)")
+
+
+def _overwritten(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(os.urandom(path.stat().st_size))
+
+
+def _no_database(path: Path) -> None:
+    path.write_text("dear diary\n" * 1000)
+
+
+def _read_only(path: Path) -> None:
+    for each in path.parent.glob(f"{path.name}*"):
+        each.chmod(0o400)
+    path.parent.chmod(0o500)
+
+
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _statement(text: str) -> Callable[[Path], None]:
+    def execute(path: Path) -> None:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute(text)
+
+    return execute
+
+
+_MISSING = ("data_element_value", "header", "audit", "image")
+FILE_DAMAGES: dict[str, Callable[[Path], None]] = {
+    "truncated": _truncated(0.5), "nearly whole": _truncated(0.95), "emptied": _truncated(0),
+    "foreign": _foreign, "no database": _no_database, "overwritten": _overwritten,
+    "removed": Path.unlink, "a folder": _folder, "read only": _read_only,
+    "another version": _statement("UPDATE alembic_version SET version_num = '9999'"),
+} | {f"without {table}": _statement(f"DROP TABLE {table}") for table in _MISSING}  # fmt: skip
+"""What is done to the file of a database, by the name of a case."""
+STATEMENTS = {
+    "another version": "UPDATE alembic_version SET version_num = '9999'",
+    "renamed": "ALTER TABLE image RENAME TO picture",
+    "without a column": "ALTER TABLE series DROP COLUMN description CASCADE",
+    "locked": "LOCK TABLE image IN ACCESS EXCLUSIVE MODE",
+} | {f"without {table}": f"DROP TABLE {table} CASCADE" for table in _MISSING}
+"""What is done in a database of PostgreSQL."""
+_ALL = """{ images(first: 100) { nodes { uid header { elements { value values { raw } } } } }
+  series { nodes { description } } auditEntries { nodes { id } } }"""
+
+
 def unreadable(ground: Ground) -> str:
-    """A truncated file, and a table that is not there: /readyz does not say that all is well."""
+    """Ready is what answers: wherever a question fails, /readyz says so, with a reason."""
     make_series(ground.folder / "tree", 20)
-    with ground.database() as url:
-        import_here(url, ground.folder / "tree")
-        with ground.server(url) as served:
-            assert served.is_ready()
-            if ground.kind == "sqlite":
-                path = Path(str(make_url(url).database))
-                with closing(sqlite3.connect(path)) as other:
-                    other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                os.truncate(path, path.stat().st_size // 2)
-            else:
-                with psycopg.connect(url, autocommit=True) as connection:
-                    connection.execute("DROP TABLE data_element_value")
-            answer = served.get("/readyz")
-            assert answer.status_code == 503
-            assert served.get("/healthz").status_code == 200
-    return f"503: {answer.json()['errors'][0]['message']}"
+    seen = {}
+    damages: Mapping[str, object] = FILE_DAMAGES if ground.kind == "sqlite" else STATEMENTS
+    for number, name in enumerate(damages):
+        with ground.database(f"database{number}") as url, ExitStack() as stack:
+            import_here(url, ground.folder / "tree")
+            with ground.server(url) as served:
+                assert served.is_ready()
+                assert _answers(served)
+                _damage(url, name, stack)
+                answer = served.get("/readyz")
+                is_ready = answer.status_code == 200
+                assert is_ready or answer.json()["errors"][0]["message"], name
+                # Tables of another version may still answer; they are not ready either.
+                assert not is_ready or _answers(served), name
+                assert served.get("/healthz").status_code == 200
+                seen[name] = answer.status_code
+                stack.close()
+        (ground.folder / f"database{number}").chmod(0o700)
+    told = ", ".join(f"{name} {status}" for name, status in seen.items())
+    return f"{len(seen)} kinds of damage: {told}"
+
+
+def _answers(served: Served) -> bool:
+    return not served.ask(_ALL).get("errors")
+
+
+def _damage(url: str, name: str, stack: ExitStack) -> None:
+    if url.startswith("postgresql"):
+        connection = stack.enter_context(psycopg.connect(url, autocommit=name != "locked"))
+        connection.execute(STATEMENTS[name])
+        return
+    path = Path(str(make_url(url).database))
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    FILE_DAMAGES[name](path)
 
 
 def emptied(ground: Ground) -> str:

@@ -50,7 +50,7 @@ def _folder_linked(own: Path, other: Path) -> None:
     (other.parent / own.name).symlink_to(other)
 
 
-_SWAPS = (_gone, _linked, _hard_linked, _renamed, _in_disguise, _folder_linked)
+SWAPS = (_gone, _linked, _hard_linked, _renamed, _in_disguise, _folder_linked)
 
 
 def other_files(ground: Ground) -> str:
@@ -59,7 +59,7 @@ def other_files(ground: Ground) -> str:
     folder.mkdir()
     n_refused = 0
     with ground.database() as url, site_at(url, folder) as site:
-        for swap in _SWAPS:
+        for swap in SWAPS:
             example = Example(site, [_OWN, _OTHER, _THIRD])
             for path in example.paths:
                 example.run_import([path])
@@ -71,7 +71,7 @@ def other_files(ground: Ground) -> str:
             for path in (".dcm", ".npy", "/preview.png", "/frames/1.png"):
                 assert site.get("whole", f"/images/{uid}{path}") is None, (swap, path)
                 n_refused += 1
-    return f"{len(_SWAPS)} ways to put a file in the place of another: {n_refused} refused"
+    return f"{len(SWAPS)} ways to put a file in the place of another: {n_refused} refused"
 
 
 def _outside(site: Site, name: str) -> Path:
@@ -82,11 +82,8 @@ def out_of_roots(ground: Ground) -> str:
     """Files and folders become links to what lies outside, after an import and during one."""
     folder = ground.folder / "site"
     folder.mkdir()
-    ways: dict[str, Callable[[Path, Path], None]] = {
-        "file": _linked, "folder": _folder_linked, "chain": _chained, "relative": _relative,
-    }  # fmt: skip
     with ground.database() as url, site_at(url, folder) as site:
-        for name, swap in ways.items():
+        for name, swap in LINKS.items():
             example = Example(site, [_OWN])
             example.run_import([example.root])
             outside = _outside(site, name)
@@ -97,7 +94,7 @@ def out_of_roots(ground: Ground) -> str:
             for path in (".dcm", ".npy", "/preview.png"):
                 assert site.get("whole", f"/images/{example.name}1.0{path}") is None, (name, path)
         _race(site)
-    return f"{len(ways)} kinds of links out of the roots, and a race: nothing is given of them"
+    return f"{len(LINKS)} kinds of links out of the roots, and a race: nothing is given of them"
 
 
 def _chained(own: Path, outside: Path) -> None:
@@ -109,6 +106,18 @@ def _chained(own: Path, outside: Path) -> None:
 def _relative(own: Path, outside: Path) -> None:
     own.unlink()
     own.symlink_to(os.path.relpath(outside, own.parent))
+
+
+def _relative_folder(own: Path, outside: Path) -> None:
+    shutil.rmtree(own.parent)
+    own.parent.symlink_to(os.path.relpath(outside.parent, own.parent.parent))
+    (outside.parent / own.name).symlink_to(outside)
+
+
+LINKS: dict[str, Callable[[Path, Path], None]] = {
+    "file": _linked, "folder": _folder_linked, "chain": _chained, "relative": _relative,
+    "relative folder": _relative_folder,
+}  # fmt: skip
 
 
 def _race(site: Site) -> None:

@@ -31,7 +31,7 @@ def _device(path: Path) -> None:
         path.symlink_to("/dev/zero")
 
 
-_THINGS: dict[str, Callable[[Path], None]] = {
+THINGS: dict[str, Callable[[Path], None]] = {
     "pipe": lambda path: os.mkfifo(path),
     "socket": _socket,
     "device": _device,
@@ -52,15 +52,15 @@ def swapped(ground: Ground) -> str:
     ):
         job = served.begin_import(tree)
         wait(lambda: served.job(job)["created"] >= 4, 60)
-        for path, put in zip(reversed(paths), _THINGS.values(), strict=False):
+        for path, put in zip(reversed(paths), THINGS.values(), strict=False):
             path.unlink()
             put(path)
         other = served.begin_import(later)
         took = wait(lambda: served.job(other)["status"] == "COMPLETED", 120)
         assert served.job(job)["status"] == "COMPLETED"
-        assert served.job(job)["created"] >= 120 - len(_THINGS)
+        assert served.job(job)["created"] >= 120 - len(THINGS)
         assert served.job(other)["created"] == 2
-    return f"{len(_THINGS)} things in the place of files, and the next import after {took:.1f} s"
+    return f"{len(THINGS)} things in the place of files, and the next import after {took:.1f} s"
 
 
 @contextmanager

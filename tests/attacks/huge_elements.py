@@ -8,7 +8,7 @@ from tests.dicom.raw_files import EXPLICIT, SYNTAXES, meta
 from tests.faults.ground import Ground, Served, wait
 from tests.huge import HUGE, MIB
 
-_KINDS = (
+KINDS = (
     "implicit, text", "implicit, in an item", "explicit, text", "explicit, fragments",
     "big endian, words", "deflated, bytes",
 )  # fmt: skip
@@ -37,7 +37,7 @@ def huge_elements(ground: Ground) -> str:
     """Files of one huge element each are imported, one after the other, in little memory."""
     tree = ground.folder / "tree"
     tree.mkdir()
-    for number, kind in enumerate(_KINDS):
+    for number, kind in enumerate(KINDS):
         HUGE[kind](tree / f"{number}.dcm", _SIZE)
     with ground.database() as url, ground.process(url, import_processes=1) as served:
         small = ground.folder / "small"
@@ -48,10 +48,10 @@ def huge_elements(ground: Ground) -> str:
         job = served.begin_import(tree)
         peak = _peak(served, job)
         done = served.job(job)
-        assert (done["created"], done["failed"]) == (len(_KINDS), 0), done
+        assert (done["created"], done["failed"]) == (len(KINDS), 0), done
         assert peak - before < _GROWTH, f"{(peak - before) / MIB:.0f} MiB more"
         grown = max(peak - before, 0) // MIB
-    return f"{len(_KINDS)} elements of {_SIZE // MIB} MiB imported in {grown} MiB more memory"
+    return f"{len(KINDS)} elements of {_SIZE // MIB} MiB imported in {grown} MiB more memory"
 
 
 def deflate_bombs(ground: Ground) -> str:

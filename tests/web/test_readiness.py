@@ -95,7 +95,8 @@ def test_a_damaged_file_is_not_ready(
 @pytest.mark.parametrize(
     "statement",
     ["DROP TABLE header_element", "DROP TABLE data_element_value", "DROP TABLE import_batch",
-     "DROP TABLE csa_number"],
+     "DROP TABLE csa_number", "ALTER TABLE series RENAME COLUMN description TO told",
+     "ALTER TABLE image RENAME COLUMN number TO no"],
 )  # fmt: skip
 def test_a_missing_table_is_not_ready(server: Server, statement: str) -> None:
     assert readiness(server) == (200, "ok")
