@@ -1,7 +1,7 @@
 """Protocols: rules held against dicompare's words, compliance against pydicom's values."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,13 @@ import pydicom
 import pytest
 from typer.testing import CliRunner
 
+from dicom_graph.access.principal import Principal, Role
 from dicom_graph.cli.app import app
 from dicom_graph.dicom.protocols import Finding, ProtocolError, parse_protocol
 from dicom_graph.exports.compliance import compliance
 from dicom_graph.store.engine import Database
 from dicom_graph.store.read import Store
-from tests.conftest import filled_database
+from tests.conftest import Graph, filled_database
 from tests.make import make_file
 
 OK, BAD, WARN, MISSING = Finding.COMPLIANT, Finding.DEVIATING, Finding.WARNING, Finding.MISSING
@@ -194,3 +195,84 @@ def test_the_command(url: str, tmp_path: Path) -> None:
         (str(tmp_path / "none.json"),),
     ):  # fmt: skip
         assert check(*arguments).exit_code == 2
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    opened = Database(url)
+    yield opened
+    await opened.close()
+
+
+async def test_protocols_are_kept_and_asked(database: Database, graph: Graph) -> None:
+    create = """mutation ($input: CreateProtocolInput!) { createProtocol(input: $input) {
+        protocol { id name json acquisitions } errors { field code } } }"""
+    content = json.loads(protocol(*RULES, series=IN_SERIES, rules=PROGRAMS))
+    made = (await graph(create, input={"name": "Head", "json": content}))["createProtocol"]
+    assert made["errors"] == []
+    assert (made["protocol"]["name"], made["protocol"]["acquisitions"]) == ("Head", ["a"])
+    assert made["protocol"]["json"] == content
+    for given, field, code in (
+        ({"name": "Head", "json": content}, "name", "BAD_TEXT"),
+        ({"name": " ", "json": content}, "name", "BAD_TEXT"),
+        ({"name": "x", "json": {}}, "json", "BAD_INPUT"),
+        ({"name": "x"}, None, "BAD_INPUT"),
+        ({"name": "x", "majority": {}}, "elements", "BAD_INPUT"),
+        (
+            {"name": "x", "majority": {}, "elements": ["ProcedureCodeSequence"]},
+            "elements",
+            "BAD_FILTER",
+        ),
+    ):
+        refused = (await graph(create, input=given))["createProtocol"]
+        assert refused == {"protocol": None, "errors": [{"field": field, "code": code}]}, given
+    compliance = """query ($id: ID!, $filter: SeriesFilter) { node(id: $id) { ... on Protocol {
+        compliance(filter: $filter) { acquisition compliant deviating notChecked
+        nodes { series { uid } element outcome expected found } } } } }"""
+    found = (await graph(compliance, id=made["protocol"]["id"]))["node"]["compliance"]
+    assert (found["compliant"], found["deviating"]) == (1, 3)
+    assert found["notChecked"] == ["MultibandFactor", "1 programs"]
+    assert {
+        "series": {"uid": "1.2.3"}, "element": "EchoTime", "outcome": "DEVIATING",
+        "expected": "30 ± 0.5", "found": ["60"],
+    } in found["nodes"]  # fmt: skip
+    only = {"uid": {"eq": "1.2.0"}}
+    found = (await graph(compliance, id=made["protocol"]["id"], filter=only))["node"]["compliance"]
+    assert (found["compliant"], found["deviating"]) == (1, 0)
+
+    data = await graph('{ series(filter: { uid: { eq: "1.2.0" } }) { nodes { id } } }')
+    (series,) = data["series"]["nodes"]
+    elements = ["EchoTime", "FlipAngle", "ImageType", "InversionTime"]
+    given = {"name": "ref", "seriesId": series["id"], "elements": elements, "tolerance": 0.1}
+    made = (await graph(create, input=given))["createProtocol"]["protocol"]
+    assert made["json"]["acquisitions"]["ref"]["fields"] == [
+        {"field": "EchoTime", "value": 30, "tolerance": 0.1},
+        {"field": "FlipAngle", "value": 90, "tolerance": 0.1},
+        {"field": "ImageType", "value": ["ORIGINAL", "PRIMARY", "M"]},
+    ]
+    found = (await graph(compliance, id=made["id"]))["node"]["compliance"]
+    assert (found["compliant"], found["deviating"]) == (1, 3)
+    given = {"name": "most", "majority": {}, "elements": ["ProtocolName", "FlipAngle", "ImageType"]}
+    most = (await graph(create, input=given))["createProtocol"]["protocol"]
+    assert most["json"]["acquisitions"]["most"]["fields"] == [
+        {"field": "ProtocolName", "value": "t1_mprage"},
+        {"field": "FlipAngle", "value": 90},
+        {"field": "ImageType", "value": ["ORIGINAL", "PRIMARY", "M"]},
+    ]
+    update = """mutation ($input: UpdateProtocolInput!) { updateProtocol(input: $input) {
+        protocol { name json } errors { code } } }"""
+    done = (await graph(update, input={"id": most["id"], "name": "renamed"}))["updateProtocol"]
+    assert done == {"protocol": {"name": "renamed", "json": most["json"]}, "errors": []}
+    delete = """mutation ($id: ID!) { deleteProtocol(input: { id: $id }) {
+        deletedId errors { code } } }"""
+    for kept in (most, made):
+        assert (await graph(delete, id=kept["id"]))["deleteProtocol"]["deletedId"] == kept["id"]
+    again = (await graph(delete, id=most["id"]))["deleteProtocol"]
+    assert again == {"deletedId": None, "errors": [{"code": "NOT_FOUND"}]}
+    listed = await graph("{ protocols { nodes { id name } } }")
+    assert [each["name"] for each in listed["protocols"]["nodes"]] == ["Head"]
+    graph.principal = Principal("blind", Role.ADMIN, deidentified=True)
+    head = listed["protocols"]["nodes"][0]["id"]
+    for asked in ("{ protocols { nodes { id } } }", f'{{ node(id: "{head}") {{ id }} }}'):
+        result = await graph.execute(asked)
+        assert [error.extensions["code"] for error in result.errors] == ["FORBIDDEN"]

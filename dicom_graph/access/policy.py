@@ -55,6 +55,11 @@ ROUTES: dict[str, Need] = {
 
 FIELDS: dict[str, Need] = {
     "Query.auditEntries": _ADMIN,
+    # What a protocol was made of, and its values, may be of patients that others must not see.
+    "Query.protocols": Need(Role.VIEWER, unlimited=True),
+    "Mutation.createProtocol": _EDIT,
+    "Mutation.updateProtocol": _EDIT,
+    "Mutation.deleteProtocol": _EDIT,
     "Query.importRoots": _IMPORT,
     "Query.importFolder": _IMPORT,
     "Mutation.importPath": _IMPORT,

@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,7 @@ import typer
 
 from dicom_graph.cli.console import DatabaseUrl, fail, open_database, start
 from dicom_graph.dicom.protocols import Acquisition, Finding, ProtocolError, parse_protocol
-from dicom_graph.exports.compliance import Deviation, SeriesCompliance, compliance
+from dicom_graph.exports.compliance import Deviation, SeriesCompliance, compliance, found_texts
 from dicom_graph.store.read import Store
 
 _SHOWN = 50
@@ -79,10 +78,9 @@ def _report(acquisition: Acquisition, found: Sequence[SeriesCompliance], limit: 
         lines += [f"  {_line(deviation)}" for deviation in _told(each)]
     if len(shown) < len(deviating):
         lines.append(f"… and others, {len(deviating)} in all: --limit 0 lists them")
-    unknown = Counter(rule.name for rule in acquisition.all_rules if not rule.is_known)
-    if unknown or acquisition.n_programs:
-        names = [*unknown, *([f"{acquisition.n_programs} programs"] * bool(acquisition.n_programs))]
-        lines.append(f"not checked, since they are no elements: {', '.join(names)}")
+    if acquisition.not_checked:
+        names = ", ".join(acquisition.not_checked)
+        lines.append(f"not checked, since they are no elements: {names}")
     compliant = len(found) - len(deviating)
     lines.append(f"{acquisition.name}: {compliant} series comply, {len(deviating)} deviate")
     return lines
@@ -94,12 +92,6 @@ def _told(series: SeriesCompliance) -> list[Deviation]:
 
 def _line(deviation: Deviation) -> str:
     word = _WORDS[deviation.finding]
-    values = " | ".join(
-        "\\".join(map(_text, v)) if isinstance(v, tuple) else _text(v) for v in deviation.found
-    )
+    values = " | ".join(found_texts(deviation.found))
     found = f", found {values[:200]}" if deviation.found else ""
     return f"{word}: {deviation.rule.name} should be {deviation.rule.expected}{found}"
-
-
-def _text(value: object) -> str:
-    return f"{value:.10g}" if isinstance(value, float) else str(value)

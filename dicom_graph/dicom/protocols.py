@@ -102,6 +102,12 @@ class Acquisition:
     n_programs: int = 0
 
     @property
+    def not_checked(self) -> list[str]:
+        """What is of no element, for a person."""
+        names = list(dict.fromkeys(rule.name for rule in self.all_rules if not rule.is_known))
+        return names + [f"{self.n_programs} programs"] * bool(self.n_programs)
+
+    @property
     def all_rules(self) -> tuple[FieldRule, ...]:
         """The rules, with those of all series."""
         return (*self.rules, *(rule for _, rules in self.series for rule in rules))
@@ -129,13 +135,17 @@ class Protocol:
 def parse_protocol(text: str) -> Protocol:
     """A protocol in JSON. Raises ProtocolError."""
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError):
+        return read_protocol(json.loads(text))
+    except (json.JSONDecodeError, RecursionError):
         raise ProtocolError("the protocol is no JSON") from None
+
+
+def read_protocol(content: Any) -> Protocol:
+    """The same of JSON that is read. Raises ProtocolError."""
     if not isinstance(content, dict) or not isinstance(content.get("acquisitions"), dict):
         raise ProtocolError("a protocol is an object with `name` and `acquisitions`, an object")
     acquisitions = {
-        name: _acquisition(name, _object(given, name))
+        name: parse_acquisition(name, _object(given, name))
         for name, given in content["acquisitions"].items()
     }
     if not acquisitions:
@@ -143,7 +153,8 @@ def parse_protocol(text: str) -> Protocol:
     return Protocol(str(content.get("name", "")), acquisitions)
 
 
-def _acquisition(name: str, given: Mapping[str, Any]) -> Acquisition:
+def parse_acquisition(name: str, given: Mapping[str, Any]) -> Acquisition:
+    """An acquisition of JSON. Raises ProtocolError."""
     series = []
     for number, each in enumerate(_list(given.get("series"), f"{name}.series")):
         place = f"{name}.series[{number}]"

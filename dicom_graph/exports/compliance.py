@@ -2,11 +2,18 @@
 series.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dicom_graph.dicom.protocols import Acquisition, FieldRule, Finding, Value
+from dicom_graph.dicom.protocols import (
+    Acquisition,
+    FieldRule,
+    Finding,
+    Value,
+    parse_acquisition,
+)
 from dicom_graph.dicom.values import NUMBER_VRS
 from dicom_graph.store.read import Condition, PageRequest, Store
 from dicom_graph.store.read.answered import answered
@@ -15,6 +22,7 @@ from dicom_graph.store.read.elements import ElementRow, ValueRow
 from dicom_graph.store.read.pages import Order
 from dicom_graph.store.read.plain_values import raw_text
 
+Json = dict[str, Any]
 _AT_ONCE = 5_000
 _COLUMNS = frozenset({"id", "uid"})
 
@@ -122,3 +130,67 @@ def _failed(rules: Sequence[FieldRule], id: int, values: Values) -> list[Deviati
         if finding is not Finding.COMPLIANT:
             found.append(Deviation(rule, finding, told))
     return found
+
+
+def found_texts(values: Sequence[Value]) -> list[str]:
+    """Values for a person; several of an element are separated by a backslash."""
+    return ["\\".join(map(_text, v)) if isinstance(v, tuple) else _text(v) for v in values]
+
+
+def _text(value: object) -> str:
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+async def observed(
+    store: Store, elements: Sequence[str], wanted: Condition | None
+) -> dict[str, Sequence[Value]]:
+    """Of each element the values that most of the series that fulfil a condition have; none where
+    several are as frequent. Raises BadInput.
+    """
+    given = {"fields": [{"field": name} for name in elements]}
+    acquisition = parse_acquisition("", given)
+    counts: dict[str, Counter[tuple[Value, ...]]] = {
+        rule.name: Counter() for rule in acquisition.rules
+    }
+    after = None
+    while True:
+        request = PageRequest((Order("id"),), first=_AT_ONCE, after=after)
+        page = await answered(store.page("series", request, wanted, _COLUMNS))
+        values = await _values(store, acquisition, [row.id for row in page.rows])
+        for rule in acquisition.rules:
+            by_series = values.get((rule.keyword, rule.tag), {})
+            counts[rule.name].update(tuple(by_series.get(row.id, ())) for row in page.rows)
+        if not page.has_next:
+            return {name: _majority(counter) for name, counter in counts.items()}
+        after = request.cursor(page.rows[-1])
+
+
+def _majority(counter: Counter[tuple[Value, ...]]) -> tuple[Value, ...]:
+    first = counter.most_common(2)
+    if not first or (len(first) == 2 and first[0][1] == first[1][1]):
+        return ()
+    return first[0][0]
+
+
+def as_fields(values: Mapping[str, Sequence[Value]], tolerance: float | None) -> list[Json]:
+    """The fields of a protocol in JSON that wants these values; elements without any are left out.
+
+    `tolerance`: of numbers, in their own unit.
+    """
+    fields = []
+    for name, told in values.items():
+        if not told:
+            continue
+        whole: Any = told if len(told) > 1 else told[0]
+        value = list(whole) if isinstance(whole, tuple | list) else whole
+        field: Json = {"field": name, "value": value}
+        numbers = value if isinstance(value, list) else [value]
+        # Several values of images are a set: each to its own goes for one list alone.
+        if tolerance is not None and len(told) == 1 and _are_numbers(numbers):
+            field["tolerance"] = tolerance
+        fields.append(field)
+    return fields
+
+
+def _are_numbers(values: Sequence[Any]) -> bool:
+    return all(isinstance(value, float) for value in values)

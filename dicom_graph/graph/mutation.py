@@ -7,6 +7,7 @@ from dicom_graph.graph.mutations.delete import DeleteMutations
 from dicom_graph.graph.mutations.import_jobs import JobMutations
 from dicom_graph.graph.mutations.import_path import ImportMutations
 from dicom_graph.graph.mutations.move import MoveMutations
+from dicom_graph.graph.mutations.protocols import ProtocolMutations
 from dicom_graph.graph.mutations.refresh import RefreshMutations
 from dicom_graph.graph.mutations.store_files import StoreFilesMutations
 from dicom_graph.graph.mutations.update import UpdateMutations
@@ -24,5 +25,6 @@ class Mutation(
     DeleteMutations,
     RefreshMutations,
     StoreFilesMutations,
+    ProtocolMutations,
 ):
     pass

@@ -24,6 +24,7 @@ from dicom_graph.graph.types.image import Image
 from dicom_graph.graph.types.import_folder import ImportFolder, import_folder
 from dicom_graph.graph.types.import_job import ImportJob
 from dicom_graph.graph.types.patient import Patient
+from dicom_graph.graph.types.protocol import Protocol
 from dicom_graph.graph.types.series import Series
 from dicom_graph.graph.types.study import Study
 from dicom_graph.graph.types.values import make_values
@@ -84,6 +85,10 @@ class Query:
     )
     audit_entries: Connection[AuditEntry] | None = root_list(
         "audit_entry", "The audit log, latest first; for admins."
+    )
+
+    protocols: Connection[Protocol] | None = root_list(
+        "protocol", "Protocols that series can be held against, by name; for users who see all."
     )
 
     import_folder: ImportFolder | None = strawberry.field(

@@ -130,6 +130,7 @@ ENTITIES: dict[str, Entity] = {
             "audit_entry", f"{_TYPES}.audit_entry.AuditEntry", AuditEntryFilter, AuditEntryOrder,
             guarded_as="auditEntries",
         ),
+        Entity("protocol", f"{_TYPES}.protocol.Protocol", guarded_as="protocols"),
     )
 }  # fmt: skip
 """By name."""

@@ -107,6 +107,7 @@ FIELDS = {
         ),
         "viewer": (Row(VIEWER), "viewer { name }"),
         "entityFields": (Row(VIEWER), "entityFields(entity: SERIES) { name }"),
+        "protocols": (Row(VIEWER, limited=False, blind=False), "protocols { totalCount }"),
         "importRoots": (IMPORTS, "importRoots"),
         "importFolder": (IMPORTS, 'importFolder(path: "/") { path }'),
         "auditEntries": (Row(ADMIN, limited=False, blind=False), "auditEntries { totalCount }"),
@@ -121,6 +122,13 @@ FIELDS = {
             for verb in ("cancel", "retry")
         },
         "uploadImages": (IMPORTS, "uploadImages(input: { files: [] }) { errors { code } }"),
+        "createProtocol": (EDITS, 'createProtocol(input: { name: "" }) { errors { code } }'),
+        **{
+            f"{verb}Protocol": (
+                EDITS, f'{verb}Protocol(input: {{ id: "{NOTHING}" }}) {{ errors {{ code }} }}'
+            )
+            for verb in ("update", "delete")
+        },
         "syncPath": (EDITS, 'syncPath(input: { path: "/nowhere" }) { errors { code } }'),
         **{
             f"{verb}{entity}": (

@@ -24,6 +24,8 @@ WEIGHTS: dict[str, Weight] = {
     "Header.table": Weight(45),
     "Header.json": Weight(25),
     "Header.html": Weight(20),
+    "Protocol.compliance": Weight(1000),
+    "Compliance.nodes": Weight(100, 100),
     "Query.compareHeaders": Weight(100),
     "HeaderComparison.elements": Weight(50, 30),
     "HeaderComparison.equal": Weight(50, 30),

@@ -18,6 +18,7 @@ from dicom_graph.store.tables.archive import (
     Header,
     HeaderElement,
     ImportJob,
+    Protocol,
 )
 from dicom_graph.store.tables.audit import AuditEntry
 from dicom_graph.store.tables.columns import HEADER, IMAGE, SERIES
@@ -25,6 +26,7 @@ from dicom_graph.store.tables.columns import HEADER, IMAGE, SERIES
 _OTHERS: dict[str, type[Base]] = {
     "header": Header, "data_element": DataElement, "import_job": ImportJob,
     "data_element_definition": DataElementDefinition, "audit_entry": AuditEntry,
+    "protocol": Protocol,
 }  # fmt: skip
 ENTITY_TABLES: dict[str, Table] = DESCRIBED_TABLES | {
     name: Base.metadata.tables[model.__tablename__] for name, model in _OTHERS.items()
@@ -46,6 +48,7 @@ DEFAULT_ORDERS: dict[str, tuple[Order, ...]] = {
     ),
     "import_job": (Order("id", True),),
     "audit_entry": (Order("id", True),),
+    "protocol": (Order("name"), Order("id")),
 }
 
 

@@ -585,6 +585,19 @@ class ImportBatch(Base):
     error: Mapped[str | None]
 
 
+class Protocol(Base):
+    """What the series of an acquisition must be: JSON as `dicom.protocols` reads it."""
+
+    __tablename__ = "protocol"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    created: Mapped[dt.datetime] = mapped_column(default=utc_now)
+    modified: Mapped[dt.datetime] = mapped_column(default=utc_now, onupdate=utc_now)
+    name: Mapped[str] = mapped_column(unique=True)
+    content: Mapped[dict[str, Any]]
+
+
 class QueueMigration(Base):
     """A migration of the job queue's own tables that this database has had."""
 

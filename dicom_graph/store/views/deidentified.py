@@ -344,7 +344,7 @@ HIDDEN = frozenset(
         "directory", "file", "element_digest", "csa_path", "csa_number", "csa_text", "csa_part",
         "csa_part_element", "import_job", "import_failure", "import_batch", "queue_migration",
         "account", "access_token", "web_session", "access_group", "access_group_member",
-        "access_grant", "secret", "audit", "reading_version",
+        "access_grant", "secret", "audit", "reading_version", "protocol",
     }
 )  # fmt: skip
 """Tables that are known to have no rows for the view."""

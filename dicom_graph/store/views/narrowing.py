@@ -49,6 +49,7 @@ from dicom_graph.store.tables.archive import (
     ImportFailure,
     ImportJob,
     Patient,
+    Protocol,
     Series,
     Study,
 )
@@ -169,6 +170,7 @@ def _granted(hidden: "_Hidden", groups: Groups) -> dict[type[Base], ColumnElemen
         ImportJob: false(),
         ImportFailure: false(),
         AuditEntry: false(),
+        Protocol: false(),
     }
 
 
