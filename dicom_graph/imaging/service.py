@@ -96,14 +96,17 @@ class Imaging:
         """How a volume was acquired; `stack` may be left out where the series makes one."""
         return await self._pool.run(work.volume_acquisition, files, stack)
 
-    async def volume(self, files: Files, *, is_nifti: bool, stack: int | None = None) -> str:
+    async def volume(
+        self, files: Files, *, is_nifti: bool, stack: int | None = None, stored: bool = False
+    ) -> str:
         """The path of a temporary `.nii.gz` or `.npy` of a volume; the caller deletes it.
 
-        `stack` may be left out where the series makes one volume.
+        `stored`: of the values as they are stored. `stack` may be left out where the series makes
+        one volume.
         """
         return await spooled(
             lambda target: self._pool.run(
-                work.write_volume, files, stack, target, is_nifti, self._max_bytes
+                work.write_volume, files, stack, target, is_nifti, stored, self._max_bytes
             )
         )
 

@@ -31,7 +31,7 @@ from dicom_graph.error_codes import ErrorCode
 from dicom_graph.imaging.errors import ImagingError
 
 _KEPT_SERIES = 4
-_geometries: OrderedDict[tuple[FileState, ...], list[VolumeGeometry]] = OrderedDict()
+_geometries: OrderedDict[tuple[tuple[FileState, ...], bool], list[VolumeGeometry]] = OrderedDict()
 
 
 class PixelStatistics(NamedTuple):
@@ -121,10 +121,15 @@ def volume_acquisition(files: Sequence[FileState], stack: int | None) -> Acquisi
 
 
 def write_volume(
-    files: Sequence[FileState], stack: int | None, target: str, is_nifti: bool, max_bytes: int
+    files: Sequence[FileState],
+    stack: int | None,
+    target: str,
+    is_nifti: bool,
+    stored: bool,
+    max_bytes: int,
 ) -> None:
     """A volume as `.nii.gz` or `.npy`. Raises PixelError and ImagingError."""
-    geometry = chosen_stack(geometries(files), stack)
+    geometry = chosen_stack(geometries(files, stored=stored), stack)
     _check_size(geometry.nbytes, max_bytes, "the volume")
     with open(target, "wb") as file:
         if is_nifti:
@@ -165,11 +170,14 @@ def volume_sheet(
     return sheet(geometry, n_tiles=n_tiles, volume=volume, window=window, size=size)
 
 
-def geometries(files: Sequence[FileState]) -> list[VolumeGeometry]:
-    """The volumes of the files, read once while the files stay the same. Raises PixelError."""
-    key = tuple(files)
+def geometries(files: Sequence[FileState], *, stored: bool = False) -> list[VolumeGeometry]:
+    """The volumes of the files, read once while the files stay the same. Raises PixelError.
+
+    `stored`: of values as they are stored.
+    """
+    key = tuple(files), stored
     if key not in _geometries:
-        _geometries[key] = read_geometries(files)
+        _geometries[key] = read_geometries(files, stored=stored)
         if len(_geometries) > _KEPT_SERIES:
             _geometries.popitem(last=False)
     _geometries.move_to_end(key)

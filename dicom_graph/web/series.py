@@ -38,13 +38,14 @@ async def volume_nifti(request: Request) -> Response:
 
 
 async def _volume(request: Request, *, is_nifti: bool) -> Response:
-    stack = Parameters(request, "stack").number("stack")
+    parameters = Parameters(request, "stack", "stored")
+    stack, stored = parameters.number("stack"), parameters.flag("stored")
     uid = request.path_params["uid"]
     files = await _files(request)
-    etag = await etag_of(request, "volume", is_nifti, uid, files, stack)
+    etag = await etag_of(request, "volume", is_nifti, uid, files, stack, stored)
     if is_known(request, etag):
         return not_modified(etag)
-    work = imaging_of(request).volume(files, is_nifti=is_nifti, stack=stack)
+    work = imaging_of(request).volume(files, is_nifti=is_nifti, stack=stack, stored=stored)
     path = await while_connected(request, work)
     name = uid if stack is None else f"{uid}-{stack}"
     if is_nifti:

@@ -188,6 +188,9 @@ def test_a_volume_as_an_array_and_as_nifti(archive: Archive) -> None:
     array = array_of(archive.get(f"/series/{uid}/volume.npy"))
     np.testing.assert_array_equal(array, read_volume(geometry).array)
     assert array[0, 0].tolist() == [1, 2, 0, 3, 4]
+    stored = array_of(archive.get(f"/series/{uid}/volume.npy?stored=true"))
+    assert stored.dtype == dcmread(archive.files["slice0"]).pixel_array.dtype
+    np.testing.assert_array_equal(stored, array)
     answer = archive.get(f"/series/{uid}/volume.nii.gz")
     assert answer.headers["content-disposition"] == f'attachment; filename="{uid}.nii.gz"'
     nifti = nibabel.Nifti1Image.from_bytes(gzip.decompress(answer.content))

@@ -33,7 +33,7 @@ _KEYWORDS = (
     "SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "ImagePositionPatient",
     "ImageOrientationPatient", "PixelSpacing", "ImagerPixelSpacing", "SliceThickness",
     "SpacingBetweenSlices", "GridFrameOffsetVector", "TotalPixelMatrixColumns", "SliceVector",
-    "DetectorInformationSequence",
+    "DetectorInformationSequence", "SegmentationType",
 )  # fmt: skip
 _TAGS = PIXEL_TAGS | LABEL_TAGS | frozenset(int(Tag(keyword)) for keyword in _KEYWORDS)
 
@@ -98,14 +98,18 @@ class Plane:
         return np.asarray(normal / np.linalg.norm(normal))
 
 
-def read_planes(path: str | os.PathLike[str]) -> list[Plane]:
+def read_planes(path: str | os.PathLike[str], *, stored: bool = False) -> list[Plane]:
     """The planes of a file, in the order of its frames.
+
+    `stored`: their values are as they are stored, without slope, intercept, tables or palette; so
+    are those of a label map (C.8.20.2.3), whose values are the numbers of segments.
 
     Raises PixelError; NoPixelDataError where the file is no image.
     """
     with quiet_pydicom(), open_image(path, _TAGS) as image:
         image.require_pixels()
-        layout = PixelLayout(image, rescaled=True)
+        is_label_map = image.header.get("SegmentationType") == "LABELMAP"
+        layout = PixelLayout(image, rescaled=not stored and not is_label_map)
         header, groups = image.header, FunctionalGroups(image.header)
         description = layout.description(None)
         _check_frame_count(image, description, raw := raw_frames(image, layout.format, description))

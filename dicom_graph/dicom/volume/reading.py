@@ -43,17 +43,20 @@ class Volume:
     geometry: VolumeGeometry
 
 
-def read_geometries(paths: Iterable[str | os.PathLike[str]]) -> list[VolumeGeometry]:
+def read_geometries(
+    paths: Iterable[str | os.PathLike[str]], *, stored: bool = False
+) -> list[VolumeGeometry]:
     """The volumes that the images of a series make, the main one first. Nothing is decoded.
 
-    The main one has the most slices. Files without pixel data are passed over. Raises VolumeError
-    where none has any, and PixelError for a file that is gone, broken or of an unknown syntax.
+    The main one has the most slices. `stored`: values are as they are stored. Files without pixel
+    data are passed over. Raises VolumeError where none has any, and PixelError for a file that is
+    gone, broken or of an unknown syntax.
     """
     planes: list[Plane] = []
     passed_over = 0
     for path in paths:
         try:
-            planes.extend(read_planes(path))
+            planes.extend(read_planes(path, stored=stored))
         except NoPixelDataError:
             passed_over += 1
     if not planes:
