@@ -154,7 +154,7 @@ async def whole_rows(listing: Listing, rows: Sequence[Any]) -> Sequence[Any]:
     entity = ENTITIES[listing.entity]
     if not entity.by_id_only:
         return rows
-    found = await entity.rows(listing.context.loaders).load_many([row.id for row in rows])
+    found = await entity.rows(listing.context.loaders).load_many(list(map(entity.key, rows)))
     return cast(Sequence[Any], found)
 
 

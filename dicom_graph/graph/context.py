@@ -132,6 +132,22 @@ class Loaders:
         """Elements by id."""
         return self._by_key("element", self.store.elements)
 
+    def value(self, make: Callable[[Any], Sequence[Any]]) -> Loader[tuple[int, int], Any]:
+        """Values, by their elements' ids and places. `make`: all those of an element's row."""
+
+        async def load(keys: list[tuple[int, int]]) -> Sequence[Any]:
+            ids = list(dict.fromkeys(element_id for element_id, _ in keys))
+            rows = zip(ids, await self.element.load_many(ids), strict=True)
+            made = {
+                (id, value.index): value
+                for id, row in rows
+                if row is not None
+                for value in make(row)
+            }
+            return [made.get(key) for key in keys]
+
+        return self._loader("value", load)
+
     @property
     def items(self) -> Loader[int, Any]:
         """Items of sequence elements; None where there are none."""

@@ -20,6 +20,7 @@ from dicom_graph.graph.types.audit_entry import AuditEntry
 from dicom_graph.graph.types.comparison import MOST, HeaderComparison, comparison
 from dicom_graph.graph.types.element import DataElement, DataElementDefinition
 from dicom_graph.graph.types.entity_field import EntityField, fields_of
+from dicom_graph.graph.types.header import Header
 from dicom_graph.graph.types.image import Image
 from dicom_graph.graph.types.import_folder import ImportFolder, import_folder
 from dicom_graph.graph.types.import_job import ImportJob
@@ -27,6 +28,7 @@ from dicom_graph.graph.types.patient import Patient
 from dicom_graph.graph.types.protocol import Protocol
 from dicom_graph.graph.types.series import Series
 from dicom_graph.graph.types.study import Study
+from dicom_graph.graph.types.value import DataElementValue
 from dicom_graph.graph.types.values import make_values
 from dicom_graph.graph.types.viewer import Viewer
 from dicom_graph.store.global_ids import split_global_id, split_value_id
@@ -38,7 +40,11 @@ Uid = Annotated[str, strawberry.argument(description="The UID, or the PatientID 
 Id = Annotated[strawberry.ID, strawberry.argument(description="A global id.")]
 
 
-_BY_TYPE = {entity.type_name: entity for entity in ENTITIES.values()}
+_BY_TYPE = {
+    entity.type_name: entity
+    for entity in ENTITIES.values()
+    if entity.name != "data_element_value"  # Two numbers tell it: see `split_value_id`.
+}
 
 
 async def load_node(info: Info, id: str) -> Node | None:
@@ -76,6 +82,15 @@ class Query:
     images: Connection[Image] | None = root_list("image", "All images, by series and number.")
     data_elements: Connection[DataElement] | None = root_list(
         "data_element", "All distinct elements, in the order in which they came."
+    )
+    data_element_values: Connection[DataElementValue] | None = root_list(
+        "data_element_value",
+        "The values of all distinct elements, by element and index; bytes are none, but for UN "
+        "that is printable.",
+    )
+    headers: Connection[Header] | None = root_list(
+        "header",
+        "All headers, of images and of the items of sequences, in the order in which they came.",
     )
     data_element_definitions: Connection[DataElementDefinition] | None = root_list(
         "data_element_definition", "All definitions that occur, by keyword; private ones first."

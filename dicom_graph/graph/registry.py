@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from operator import attrgetter
 from typing import Any
 
 from dicom_graph.dicom.entities import IMAGE, PATIENT, SERIES, STUDY, Description
@@ -11,9 +12,13 @@ from dicom_graph.graph.inputs.audit import AuditEntryFilter
 from dicom_graph.graph.inputs.clauses import condition_of
 from dicom_graph.graph.inputs.elements import (
     DataElementDefinitionFilter,
+    DataElementValueFilter,
     ElementFilter,
+    HeaderFilter,
     definition_condition,
     element_condition,
+    header_condition,
+    value_condition,
 )
 from dicom_graph.graph.inputs.entities import (
     ImageFilter,
@@ -25,6 +30,8 @@ from dicom_graph.graph.inputs.entities import (
 from dicom_graph.graph.inputs.field_names import camel_case
 from dicom_graph.graph.inputs.orders import (
     AuditEntryOrder,
+    DataElementValueOrder,
+    HeaderOrder,
     ImageOrder,
     ImportJobOrder,
     PatientOrder,
@@ -45,10 +52,10 @@ class Entity:
     type is.
 
     `filter`, `order`: the inputs that lists of it take; `condition`: what a filter means.
-    `described`: what its fields are. `loader`: what loads its rows by id, where that is not the
-    entities' own; `by_id_only`: also those of a list, which has their ids alone. `searched_with`:
-    other entities whose texts a search looks into. `guarded_as`: the field of the root whose right
-    a single object needs, too.
+    `key`: what `loader` takes, of a row; `loader`: what loads its rows by id, where that is not the
+    entities' own; `by_id_only`: also those of a list, which has their ids alone. `described`: what
+    its fields are. `searched_with`: other entities whose texts a search looks into. `guarded_as`:
+    the field of the root whose right a single object needs, too.
     """
 
     name: str
@@ -57,8 +64,9 @@ class Entity:
     order: Any = None
     condition: Callable[[Any], Condition | None] = condition_of
     described: Description | None = None
-    loader: Callable[[Loaders], Loader[int, Any]] | None = None
+    loader: Callable[[Loaders], Loader[Any, Any]] | None = None
     by_id_only: bool = False
+    key: Callable[[Any], Any] = attrgetter("id")
     searched_with: tuple[str, ...] = ()
     guarded_as: str | None = None
 
@@ -73,7 +81,7 @@ class Entity:
         module, _, name = self.path.rpartition(".")
         return getattr(import_module(module), name)
 
-    def rows(self, loaders: Loaders) -> Loader[int, Any]:
+    def rows(self, loaders: Loaders) -> Loader[Any, Any]:
         """What loads its rows by id."""
         return self.loader(loaders) if self.loader is not None else loaders.entity(self.name)
 
@@ -105,6 +113,10 @@ def _names(fields: tuple[str, ...]) -> str:
     return ", ".join(f"`{camel_case(name)}`" for name in fields)
 
 
+def _make_values(row: Any) -> Any:
+    return import_module(f"{_TYPES}.values").make_values(row)
+
+
 ENTITIES: dict[str, Entity] = {
     entity.name: entity
     for entity in (
@@ -115,7 +127,14 @@ ENTITIES: dict[str, Entity] = {
         Entity("series", f"{_TYPES}.series.Series", SeriesFilter, SeriesOrder, described=SERIES,
             searched_with=("study", "patient")),
         Entity("image", f"{_TYPES}.image.Image", ImageFilter, ImageOrder, described=IMAGE),
-        Entity("header", f"{_TYPES}.header.Header", loader=lambda loaders: loaders.header),
+        Entity("header", f"{_TYPES}.header.Header", HeaderFilter, HeaderOrder,
+            condition=header_condition, loader=lambda loaders: loaders.header),
+        Entity(
+            "data_element_value", f"{_TYPES}.value.DataElementValue", DataElementValueFilter,
+            DataElementValueOrder, condition=value_condition,
+            loader=lambda loaders: loaders.value(_make_values), by_id_only=True,
+            key=lambda row: (row.element_id, row.index),
+        ),
         Entity(
             "data_element", f"{_TYPES}.element.DataElement", ElementFilter,
             condition=element_condition, loader=lambda loaders: loaders.element, by_id_only=True,

@@ -177,6 +177,9 @@ def test_a_search_of_everything_finds_nothing_that_is_withheld(site: Site) -> No
                  "19341105", "1934", "other", "zaphods creator"):  # fmt: skip
         assert any(site.data(query, site.whole, text=text)["search"].values()), text
         assert not any(site.data(query, text=text)["search"].values()), text
+    values = "{ dataElementValues(first: 10000) { totalCount nodes { raw } } }"
+    whole, shown = (json.dumps(site.data(values, who)).casefold() for who in (site.whole, None))
+    assert all(text in whole and text not in shown for text in ("zaphod", "zq0", "1934"))
     kept = site.data(query, text="kept model")["search"]
     assert kept == site.data(query, site.whole, text="kept model")["search"]
     assert [each["texts"][0]["text"] for each in kept["values"]] == ["Kept Model"]

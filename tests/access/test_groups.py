@@ -163,6 +163,8 @@ OTHERS = [
     '{ studies(filter: { series: { some: { patient: { uid: { eq: "C" } } } } }) { totalCount } }',
     '{ patients(filter: { studies: { some: { uid: { eq: "1.2.3.10" } } } }) { nodes { uid } } }',
     '{ patients(search: "Given") { totalCount } studies(search: "study") { totalCount } }',
+    '{ dataElementValues(first: 1000, filter: { vr: "LO" }) { totalCount nodes { raw } } }',
+    "{ headers(first: 1000) { totalCount nodes { index image { uid } parent { keyword } } } }",
     *[
         f'{{ search(text: "{text}", first: 100) {{ patients {{ node {{ uid }} texts {{ text }} }} '
         "studies { node { uid } texts { of field text } } series { node { uid } texts { text } } "

@@ -104,6 +104,50 @@ class DataElementDefinitionFilter:
     private: bool | None = _by("Only private elements, or only standard ones.")
 
 
+_Value = Annotated["DataElementValueFilter", strawberry.lazy("dicom_graph.graph.inputs.elements")]
+
+
+@strawberry.input(description="Which values of elements; all conditions must hold.")
+class DataElementValueFilter:
+    and_: list[_Value] | None = _by("All of these hold.", "and")
+    or_: list[_Value] | None = _by("At least one of these holds.", "or")
+    not_: _Value | None = _by("This does not hold.", "not")
+    keyword: str | None = _by("Of elements with this keyword, such as EchoTime.")
+    tag: str | None = _by("Of elements with this tag: (0018,0081), (0019,109C) or (0019,xx9C).")
+    private_creator: str | None = _by("Of private elements of this creator: GEMS_ACQU_01.")
+    vr: str | None = _by("Of this value representation: two letters.")
+    text: StringFilter | None = _by("By the text.")
+    number: FloatFilter | None = _by("By the number; AS in years.")
+    date: DateFilter | None = _by("By the date (DA).")
+    time: TimeFilter | None = _by("By the time (TM).")
+    datetime: DateTimeFilter | None = _by("By the moment (DT).")
+    index: IntFilter | None = _by("By the place among the element's values, from 0.")
+    has_warnings: bool | None = _by("Whether it could not be read.")
+
+
+def value_condition(given: DataElementValueFilter) -> Condition:
+    """The condition of a filter on values. Raises BadInput."""
+    parts: list[Condition] = [value_condition(part) for part in given.and_ or ()]
+    if given.or_ is not None:
+        parts.append(Or(tuple(map(value_condition, given.or_))))
+    if given.not_ is not None:
+        parts.append(Not(value_condition(given.not_)))
+    if given.keyword is not None and given.tag is not None:
+        raise BadInput("an element is named by `keyword` or `tag`: one of them")
+    creator = given.private_creator
+    parts.append(
+        HasElement(
+            keyword=checked_keyword(given.keyword) if given.keyword is not None else None,
+            tag=checked_tag(given.tag) if given.tag is not None else None,
+            private_creator=checked_text(creator) if creator is not None else None,
+            vr=given.vr,
+            values=_value_tests(given, (*_VALUE_COLUMNS, "index")),
+            has_warnings=given.has_warnings,
+        )
+    )
+    return And(tuple(parts))
+
+
 def definition_condition(given: DataElementDefinitionFilter) -> Condition:
     """The condition of a definition's filter. Raises BadInput."""
     parts: list[Condition] = [

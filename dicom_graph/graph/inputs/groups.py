@@ -181,6 +181,8 @@ def group_request(
     offset: int,
 ) -> GroupRequest:
     """The request for a page of groups. Raises BadInput."""
+    if entity == "data_element_value":
+        raise BadInput("values are grouped as elements of images: `images { groups(by: …) }`")
     if not 1 <= len(by) <= _MAX_KEYS:
         raise BadInput(f"`by` has {len(by)} keys; it must have 1 to {_MAX_KEYS}")
     if not 0 <= first <= _MAX_GROUPS:

@@ -179,6 +179,31 @@ AuditEntryOrder: Any = order_input(
 )
 
 
+HeaderOrder: Any = order_input(
+    "Header",
+    {
+        "ID": ("id", "The order in which they came into the database."),
+        "IMAGE": ("image_id", "Their images, as these came into the database; items first."),
+        "PARENT": ("element_id", "The sequences whose items they are; those of images first."),
+        "INDEX": ("index", "Their places among the items of a sequence."),
+    },
+)
+DataElementValueOrder: Any = order_input(
+    "DataElementValue",
+    {
+        "ELEMENT": ("element_id", "Their elements, in the order in which these came."),
+        "INDEX": ("index", "Their places among the values of an element."),
+        "TEXT": ("text", "Their texts."),
+        "NUMBER": ("number", "Their numbers."),
+        "DATE": ("date", "Their dates (DA)."),
+        "TIME": ("time", "Their times (TM)."),
+        "DATETIME": ("datetime", "Their moments (DT), in UTC where the offset is known."),
+    },
+)
+_KEYS = {"data_element_value": ("element_id", "index")}
+"""What tells objects apart, where that is not their `id`."""
+
+
 def order_of(entity: str, given: list[Any] | None) -> tuple[Order, ...]:
     """The order that is asked for, made total by the key; the entity's own where none is.
 
@@ -190,9 +215,9 @@ def order_of(entity: str, given: list[Any] | None) -> tuple[Order, ...]:
     for order in map(_order, given):
         named.setdefault(order.name, order)
     unique = tuple(named.values())
-    if any(order.name == "id" for order in unique):
-        return unique
-    return (*unique, Order("id", unique[-1].descending))
+    keys = _KEYS.get(entity, ("id",))
+    last = unique[-1].descending
+    return (*unique, *(Order(key, last) for key in keys if key not in named))
 
 
 def _order(given: Any) -> Order:

@@ -41,6 +41,12 @@ class DataElementValue(Node):
     row: strawberry.Private[ElementRow]
     value_row: strawberry.Private[ValueRow | None] = None
 
+    @classmethod
+    def from_row(cls, row: Any) -> "DataElementValue":
+        """What the loader of values gives is one."""
+        value: DataElementValue = row
+        return value
+
     @computed("The value as people read it, as `display`, as an element of HTML; text is escaped.")
     def html(self) -> str:
         return f'<span class="dicom-value">{escape(self.display() or "")}</span>'

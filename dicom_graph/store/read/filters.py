@@ -29,7 +29,7 @@ from dicom_graph.store.read.conditions import (
     Related,
     Some,
 )
-from dicom_graph.store.read.csa import images_with_csa
+from dicom_graph.store.read.csa import images_with_csa, items_with_csa
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.holders import ElementMatcher
 from dicom_graph.store.read.relations import ENTITY_TABLES
@@ -79,9 +79,16 @@ class Filters:
                 return table.c[column].in_(select(found.c.id))
             case HasElement():
                 matcher = ElementMatcher(self.sqlite, self.definitions)
+                if entity == "data_element_value":
+                    return matcher.is_value(table, condition)
                 if entity == "image" and condition in self.common:
                     return matcher.is_held(table.c.id, condition)
                 return table.c.id.in_(_HOLDERS[entity](matcher, condition))
+            case HasCsa() if entity == "header":
+                return or_(
+                    table.c.image_id.in_(images_with_csa(self.sqlite, condition)),
+                    table.c.id.in_(items_with_csa(self.sqlite, condition)),
+                )
             case HasCsa():
                 return table.c.id.in_(images_with_csa(self.sqlite, condition))
             case FieldPair(name, operator, other):
@@ -115,6 +122,7 @@ _PAIRED: dict[str, Callable[[Any, Any], Any]] = {
 _HOLDERS: dict[str, Callable[[ElementMatcher, HasElement], Any]] = {
     "image": ElementMatcher.images,
     "data_element": ElementMatcher.elements,
+    "header": ElementMatcher.headers,
 }
 ENTITY_OF_LIST = {
     "patients": "patient", "studies": "study", "series": "series", "images": "image",

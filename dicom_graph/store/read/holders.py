@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    FromClause,
     Select,
     and_,
     false,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    union_all,
 )
 from sqlalchemy.sql.selectable import CompoundSelect
 
@@ -54,6 +56,35 @@ class ElementMatcher:
             enclosing = enclosing_elements(elements)
             elements = select(enclosing.c.id)
         return images_with(elements)
+
+    def headers(self, wanted: HasElement) -> CompoundSelect[Any]:
+        """The ids of headers of images and items that hold such an element. Raises FilterError."""
+        elements = self.elements(wanted)
+        if wanted.anywhere:
+            enclosing = enclosing_elements(elements)
+            elements = select(enclosing.c.id)
+        found = select(elements.cte().c.id)
+        held, member = postings(HeaderElement), postings(ElementSetMember)
+        sets = member.holders().where(member.element_id.in_(found))
+        shared = select(HEADER.id).where(HEADER.shared_set_id.in_(sets))
+        return union_all(held.holders().where(held.element_id.in_(found)), shared)
+
+    def is_value(self, table: FromClause, wanted: HasElement) -> ColumnElement[bool]:
+        """Whether a row of the table of values is one of such an element. Raises FilterError."""
+        definitions = [d for d in self.definitions.values() if is_wanted(wanted, d)]
+        conditions = [
+            table.c.definition_id.in_([definition.id for definition in definitions]),
+            *(compare(self.sqlite, table.c[name], test) for name, test in wanted.values),
+        ]
+        if wanted.values:  # For which there are indexes, if not for this statement's words.
+            found = elements_by_values(self.sqlite, definitions, wanted.values)
+            conditions.append(table.c.element_id.in_(found))
+        if wanted.has_warnings is not None:
+            is_warned = table.c.warning.is_not(None)
+            conditions.append(is_warned if wanted.has_warnings else ~is_warned)
+        if block := in_block(wanted):
+            conditions.append(table.c.element_id.in_(select(DATA_ELEMENT.id).where(*block)))
+        return and_(true(), *conditions)
 
     def is_held(self, image_id: ColumnElement[int], wanted: HasElement) -> ColumnElement[bool]:
         """Whether the header of one image holds such an element: for few images to look at."""

@@ -14,6 +14,7 @@ from dicom_graph.store.tables.archive import (
     Base,
     DataElement,
     DataElementDefinition,
+    DataElementValue,
     ElementSetMember,
     Header,
     HeaderElement,
@@ -27,6 +28,7 @@ _OTHERS: dict[str, type[Base]] = {
     "header": Header, "data_element": DataElement, "import_job": ImportJob,
     "data_element_definition": DataElementDefinition, "audit_entry": AuditEntry,
     "protocol": Protocol,
+    "data_element_value": DataElementValue,
 }  # fmt: skip
 ENTITY_TABLES: dict[str, Table] = DESCRIBED_TABLES | {
     name: Base.metadata.tables[model.__tablename__] for name, model in _OTHERS.items()
@@ -39,6 +41,7 @@ DEFAULT_ORDERS: dict[str, tuple[Order, ...]] = {
     "image": (Order("series_id"), Order("number"), Order("id")),
     "header": (Order("id"),),
     "data_element": (Order("id"),),
+    "data_element_value": (Order("element_id"), Order("index")),
     "data_element_definition": (
         Order("keyword"),
         Order("tag"),

@@ -54,7 +54,7 @@ from dicom_graph.store.tables.archive import (
     Study,
 )
 from dicom_graph.store.tables.audit import AuditEntry
-from dicom_graph.store.tables.columns import HEADER, IMAGE, SERIES
+from dicom_graph.store.tables.columns import DATA_ELEMENT, HEADER, IMAGE, SERIES
 from dicom_graph.store.views.deidentified import (
     Shown,
     VisibleDefinitions,
@@ -98,6 +98,9 @@ def visibility_conditions(entity: str, table: FromClause) -> list[ColumnElement[
     """
     if entity == "data_element":
         return [is_held(table.c.id)]
+    if entity == "data_element_value":
+        element_id = table.c.element_id
+        return [element_id.in_(select(DATA_ELEMENT.id)), is_held(element_id)]
     if entity == "header":
         return [or_(table.c.image_id.is_not(None), is_held(table.c.element_id))]
     return []
