@@ -32,6 +32,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from dicom_graph.access.principal import EVERYONE
 from dicom_graph.dicom.dictionary import dictionary_vr
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.exports.columns import entity_columns
 from dicom_graph.exports.csv_lines import entity_csv
 from dicom_graph.graph.context import Context
@@ -54,7 +55,6 @@ from dicom_graph.store.views.deidentified import (
     shown_rows,
 )
 from tests.all_keywords import of_a_sequence, of_all_keywords
-from tests.error_codes import error_codes
 from tests.make import save
 
 ROOTS = {
@@ -74,7 +74,7 @@ def main() -> None:
         *columns(),
         *deidentified(),
         *asyncio.run(_asked()),
-        *map("error code | {}".format, error_codes()),
+        *map("error code | {}".format, ErrorCode),
     ):
         print(line)
 
