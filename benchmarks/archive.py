@@ -6,6 +6,7 @@ and binary values that are unique to an image are made unique again.
 """
 
 import random
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ class Template:
 
 
 def read_templates(folder: Path) -> list[Template]:
-    """The series under a folder."""
+    """The series under a folder. Ends the program where there are none."""
     interner, entities = Interner(), EntityReader()
     series: dict[str, list[Item]] = {}
     for found in Discovery((str(folder),), "*.dcm").folders():
@@ -46,6 +47,8 @@ def read_templates(folder: Path) -> list[Template]:
             fields = entities.read(elements).series
             if fields is not None:
                 series.setdefault(fields.uid, []).append(elements)
+    if not series:
+        sys.exit(f"no *.dcm files with a series in {folder}: give a folder that has some")
     return [Template(headers, _varying(headers)) for headers in series.values()]
 
 

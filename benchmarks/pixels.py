@@ -20,6 +20,7 @@ ours, so above 1 ours is faster. The ratio printed is the median of the rounds, 
 import argparse
 import io
 import logging
+import sys
 import time
 import warnings
 from collections import defaultdict
@@ -45,11 +46,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("path", type=Path)
     parser.add_argument("--repeat", type=int, default=5)
     options = parser.parse_args(arguments)
+    if not options.path.is_dir():
+        parser.error(f"{options.path} is not a folder")
     warnings.simplefilter("ignore")
     logging.disable(logging.ERROR)
     series = find_series(options.path)
     images = [(path, count) for paths in series for path, count in paths.items()]
     n_frames = sum(count for _, count in images)
+    if not series:
+        sys.exit(f"no images that can be decoded in {options.path}")
     print(f"{len(images)} images of {n_frames} frames in {len(series)} series")
 
     def pictures() -> None:

@@ -41,6 +41,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=20_000, metavar="N")
     parser.add_argument("--postgres", action="store_true", help="start a private PostgreSQL")
     given = parser.parse_args()
+    if not given.folder.is_dir():
+        parser.error(f"{given.folder} is not a folder")
     with tempfile.TemporaryDirectory() as folder:
         if not given.postgres:
             measure(f"sqlite:///{folder}/database.sqlite3", given.folder, given.images)

@@ -106,6 +106,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=DATA, help="the headers to multiply")
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if not options.data.is_dir():
+        parser.error(f"the headers to multiply are not at {options.data}: give --data")
     if options.keep is not None:
         options.keep.mkdir(parents=True, exist_ok=True)
     return options

@@ -12,7 +12,6 @@ import struct
 import sys
 import tempfile
 import time
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from dicom_graph.store.ingest import FileRecord, Mode, ReadFile
 from dicom_graph.store.jobs.jobs import Failure, JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
 from tests.data import file_bytes, nibabel_dicom_files, pydicom_files
-from tests.make import make_series
+from tests.make import deflated, make_series
 
 MAX_SECONDS = 2.0
 MAX_MEGABYTES = 500
@@ -81,10 +80,7 @@ def nested(depth: int, *, defined: bool) -> bytes:
 
 def deflate_bomb() -> bytes:
     """A small deflated file of a gigabyte of zeros."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    chunk = bytes(1 << 20)
-    packed = b"".join(packer.compress(chunk) for _ in range(1024)) + packer.flush()
-    return _part10(b"1.2.840.10008.1.2.1.99", packed)
+    return _part10(b"1.2.840.10008.1.2.1.99", deflated(b"", bytes(1 << 20), 1024))
 
 
 def run(count: int, seed: int, folder: Path) -> Result:

@@ -1,5 +1,6 @@
 """DICOM files that the tests make."""
 
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,17 @@ def save(data_set: Dataset, path: Path, syntax: str = ExplicitVRLittleEndian) ->
 def make_file(path: Path, **elements: Any) -> Path:
     """Write a small MR image file."""
     return save(make_data_set(**elements), path)
+
+
+def deflated(beginning: bytes, repeated: bytes, times: int) -> bytes:
+    """Raw deflate (RFC 1951) of a beginning and of what comes so many times after it.
+
+    What is repeated is compressed once: a full flush ends with a whole byte and forgets all.
+    """
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    start = packer.compress(beginning) + packer.flush(zlib.Z_FULL_FLUSH)
+    block = packer.compress(repeated) + packer.flush(zlib.Z_FULL_FLUSH)
+    return start + block * times + packer.flush()
 
 
 def make_series(folder: Path, count: int, **elements: Any) -> list[Path]:

@@ -23,7 +23,8 @@ def new_database(request: pytest.FixtureRequest, database_kind: str) -> NewDatab
 
 
 @pytest.mark.parametrize(
-    ("victim", "storage"), [("import", Storage.MOVE), ("server", Storage.COPY)]
+    ("database_kind", "victim", "storage"),
+    [("postgresql", "import", Storage.MOVE), ("sqlite", "server", Storage.COPY)],
 )
 def test_kills_lose_nothing(
     new_database: NewDatabase, tmp_path: Path, storage: Storage, victim: str

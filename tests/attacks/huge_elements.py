@@ -1,12 +1,12 @@
 """One element larger than memory should be, in a file that is read by who imports (PS3.5 7.1)."""
 
-import zlib
 from contextlib import suppress
 from pathlib import Path
 
 from tests.dicom.raw_files import EXPLICIT, SYNTAXES, meta
 from tests.faults.ground import Ground, Served, wait
 from tests.huge import HUGE, MIB
+from tests.make import deflated
 
 KINDS = (
     "implicit, text", "implicit, in an item", "explicit, text", "explicit, fragments",
@@ -85,12 +85,7 @@ def _items() -> bytes:
 
 
 def _write_bomb(path: Path, beginning: bytes, repeated: bytes, times: int = 256) -> None:
-    packer = zlib.compressobj(wbits=-15)
-    with path.open("wb") as file:
-        file.write(meta(_DEFLATED) + packer.compress(beginning))
-        for _ in range(times):
-            file.write(packer.compress(repeated))
-        file.write(packer.flush())
+    path.write_bytes(meta(_DEFLATED) + deflated(beginning, repeated, times))
 
 
 ATTACKS = {"huge-elements": huge_elements, "deflate-bombs": deflate_bombs}
