@@ -79,8 +79,8 @@ def nested(depth: int, *, defined: bool) -> bytes:
 
 
 def deflate_bomb() -> bytes:
-    """A small deflated file of a gigabyte of zeros."""
-    return _part10(b"1.2.840.10008.1.2.1.99", deflated(b"", bytes(1 << 20), 1024))
+    """A small deflated file of 256 MiB of zeros."""
+    return _part10(b"1.2.840.10008.1.2.1.99", deflated(b"", bytes(1 << 20), 256))
 
 
 def run(count: int, seed: int, folder: Path) -> Result:
