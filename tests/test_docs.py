@@ -310,7 +310,7 @@ def test_the_defaults_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 def test_named_variables_exist() -> None:
     named = set(re.findall(r"DICOM_GRAPH_[A-Z_]+", ALL))
     settings = {f"DICOM_GRAPH_{name.upper()}" for name in Settings.model_fields}
-    of_tests = {"DICOM_GRAPH_TEST_DATA", "DICOM_GRAPH_TEST_POSTGRES_URL"}
+    of_tests = {f"DICOM_GRAPH_TEST_{name}" for name in ("DATA", "POSTGRES_URL", "NPM_CACHE")}
     assert named == settings | of_tests
 
 

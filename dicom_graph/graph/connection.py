@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Generic, TypeVar, cast
 
 import strawberry
+from strawberry.types.nodes import SelectedField
 
 from dicom_graph.errors import BadInput
 from dicom_graph.graph.aggregate import Aggregate
 from dicom_graph.graph.computed import computed
+from dicom_graph.graph.context import Info
 from dicom_graph.graph.groups import (
     AggregateElement,
     AggregateField,
@@ -129,6 +131,7 @@ class Connection(Generic[T]):
     )
     async def groups(
         self,
+        info: Info,
         by: Annotated[list[GroupBy], strawberry.argument(description="Up to 5 keys.")],
         having: Annotated[
             GroupHaving | None, strawberry.argument(description="Which groups; all if not given.")
@@ -145,8 +148,23 @@ class Connection(Generic[T]):
         ] = None,
     ) -> GroupConnection:
         entity = self.listing.entity
-        request = group_request(entity, by, having, order_by, first, offset_of(after))
+        request = group_request(
+            entity, by, having, order_by, first, offset_of(after), _asks_for(info, "countDistinct")
+        )
         return await groups_of(self.listing, request)
+
+
+def _asks_for(info: Info, name: str) -> bool:
+    """Whether something is asked for below the field that is resolved, in fragments too."""
+    waiting = [part for field in info.selected_fields for part in field.selections]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, SelectedField):
+            if part.name == name:
+                return True
+        else:
+            waiting += part.selections
+    return False
 
 
 async def whole_rows(listing: Listing, rows: Sequence[Any]) -> Sequence[Any]:

@@ -97,11 +97,11 @@ class Loaders:
         request: GroupRequest,
         wanted: Condition | None,
         definitions: Mapping[int, DefinitionRow] | None = None,
-    ) -> Loader[tuple[Parent | None, GroupKey | None], dict[tuple[Any, ...], Statistics]]:
-        """Statistics of values in the groups of lists; of None how many objects they hold."""
+    ) -> Loader[tuple[Parent | None, GroupKey], dict[tuple[Any, ...], Statistics]]:
+        """Statistics of values in the groups of lists."""
 
         async def load(
-            asked: list[tuple[Parent | None, GroupKey | None]],
+            asked: list[tuple[Parent | None, GroupKey]],
         ) -> Sequence[dict[tuple[Any, ...], Statistics]]:
             return await self.store.group_figures(
                 entity, relation, request, asked, wanted, definitions

@@ -38,7 +38,7 @@ class _Figures:
     request: GroupRequest
     definitions: Mapping[int, DefinitionRow] | None
 
-    async def of(self, value: GroupKey | None) -> dict[tuple[Any, ...], Statistics]:
+    async def of(self, value: GroupKey) -> dict[tuple[Any, ...], Statistics]:
         """See `Listing.group_figures`."""
         return await self.listing.group_figures(self.request, value, self.definitions)
 
@@ -76,19 +76,14 @@ class GroupPageInfo:
 
 @strawberry.type(description="A page of the groups of a list.")
 class GroupConnection:
-    figures: strawberry.Private[_Figures]
     nodes: list[Group] = _field(description="The groups, in order.")
     total_count: int = _field(description="How many groups there are in all.")
-    page_info: GroupPageInfo = _field(description="Where the page lies among them.")
-
-    @computed(
-        "How many different objects the groups of all pages hold together: less than the sum of "
-        "their counts where objects are in several, such as a series whose images differ in an "
-        "element."
+    count_distinct: int = _field(
+        description="How many different objects the groups of all pages hold together: less than "
+        "the sum of their counts where objects are in several, such as a series whose images "
+        "differ in an element."
     )
-    async def count_distinct(self) -> int:
-        found = await self.figures.of(None)
-        return sum(statistics.distinct for statistics in found.values())
+    page_info: GroupPageInfo = _field(description="Where the page lies among them.")
 
 
 async def groups_of(listing: Listing, request: GroupRequest) -> GroupConnection:
@@ -101,9 +96,9 @@ async def groups_of(listing: Listing, request: GroupRequest) -> GroupConnection:
     ]
     figures = _Figures(listing, request, page.definitions)
     return GroupConnection(
-        figures=figures,
         nodes=[_group(keys, row, figures) for row in page.rows],
         total_count=page.total,
+        count_distinct=page.n_objects,
         page_info=GroupPageInfo(
             has_next_page=end < page.total,
             has_previous_page=bool(request.offset and page.total),

@@ -67,12 +67,10 @@ class Listing:
     async def group_figures(
         self,
         request: GroupRequest,
-        of: GroupKey | None,
+        of: GroupKey,
         definitions: Mapping[int, DefinitionRow] | None = None,
     ) -> dict[tuple[Any, ...], Statistics]:
-        """What can be said of a value in each group, by its keys; of None, in `distinct`, how many
-        objects the groups hold together. Raises BadInput.
-        """
+        """What can be said of a value in each group, by its keys. Raises BadInput."""
         # Which page of the groups it is makes no difference.
         request = GroupRequest(request.keys, request.having)
         loader = self.context.loaders.group_figures(

@@ -1,7 +1,7 @@
 """GraphQL over HTTP and WebSocket, and GraphiQL for a browser."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -43,6 +43,7 @@ from dicom_graph.json_text import dumps
 from dicom_graph.services import Services
 from dicom_graph.store.work import PendingAnswers
 from dicom_graph.telemetry.request import CURRENT, ORIGIN, ROOT_PATH
+from dicom_graph.web.accepted_types import prefers_events
 from dicom_graph.web.admission import TICKET, Kind
 from dicom_graph.web.body import PREFLIGHT_NEEDED, bounded, is_preflighted, refuse_length
 from dicom_graph.web.documents import DocumentMissing, Documents, require_document
@@ -373,7 +374,7 @@ class GraphQLView(GraphQL[Context, None]):
         response = await super().process_result(request, result)
         if isinstance(result, PreExecutionError):
             response.pop("data", None)
-        if "text/event-stream" in request.headers.get("accept", ""):
+        if prefers_events(request.headers.get("accept", "")):
             return cast(GraphQLHTTPResponse, EncodedJson(await text_of(response)))
         return response
 
@@ -394,6 +395,12 @@ class GraphQLView(GraphQL[Context, None]):
         n_operations = len(response_data) if isinstance(response_data, list) else 1
         max_bytes = self._services.limits.answer_bytes * n_operations
         return LargeAnswer(response_data, response, max_bytes, work)
+
+    def _get_stream_transport_from_headers(self, headers: Mapping[str, str]) -> Any:
+        """Events for whoever prefers them to JSON."""
+        if not prefers_events(headers.get("accept", "")):
+            return None
+        return super()._get_stream_transport_from_headers(headers)
 
     def should_render_graphql_ide(self, request: Any) -> bool:
         """For whoever asks for HTML by name, also with `?query=` in the address."""
@@ -418,7 +425,7 @@ def _is_plain(request: Request) -> bool:
     return (
         request.method == "POST"
         and headers.get("content-type") == "application/json"
-        and "event-stream" not in headers.get("accept", "")
+        and not prefers_events(headers.get("accept", ""))
     )
 
 

@@ -247,9 +247,12 @@ def _clock(text: str) -> str:
 
 
 def _moment(text: str) -> str:
-    """In UTC where the text has an offset."""
-    form = "%Y%m%d%H%M%S.%f" + ("%z" if text[-5] in "+-" else "")
-    moment = dt.datetime.strptime(text, form)
+    """In UTC where the text has an offset; what is no whole moment is none that filters ask for."""
+    form = "%Y%m%d%H%M%S.%f" + ("%z" if text[-5:-4] in ("+", "-") else "")
+    try:
+        moment = dt.datetime.strptime(text, form)
+    except ValueError:
+        return ""
     if moment.tzinfo is not None:
         moment = moment.astimezone(dt.UTC).replace(tzinfo=None)
     return moment.isoformat(timespec="microseconds")

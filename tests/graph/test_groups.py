@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from graphql import parse
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from dicom_graph.access.principal import Principal, Role
+from dicom_graph.graph.limits.cost import measure
+from dicom_graph.graph.schema import schema
 from dicom_graph.importing.foreground import Report
 from tests.conftest import Graph
 from tests.make import make_data_set, put_raw, save
@@ -68,7 +71,7 @@ def archive(tmp_path: Path, import_files: Import) -> list[Dataset]:
 async def groups(graph: Graph, entity: str, *by: dict[str, Any], **more: Any) -> dict[Any, int]:
     """The counts by keys; each group's filter must select as many of the list."""
     found = (await graph(QUERY % entity, by=list(by), **more))[entity]["groups"]
-    assert len([each for each in graph.statements if "listed" in each]) in (1, 2)
+    assert len([each for each in graph.statements if "listed" in each or "keyed" in each]) in (1, 2)
     for node in found["nodes"]:
         name = {"series": "Series", "images": "Image", "patients": "Patient", "studies": "Study"}
         count = f"query ($f: {name[entity]}Filter) {{ {entity}(filter: $f) {{ totalCount }} }}"
@@ -246,3 +249,91 @@ async def test_groups_without_identities(archive: list[Dataset], graph: Graph) -
         result = await graph.execute(QUERY % entity, by=[by])
         assert result.errors[0].extensions["code"] == "BAD_FILTER", by
         assert "Family" not in json.dumps(result.data)
+
+
+async def test_three_statements_at_most_also_below_many_parents(
+    archive: list[Dataset], graph: Graph
+) -> None:
+    question = """
+        groups(by: [{element: {keyword: "EchoTime"}, bins: 3}, {field: NUMBER, bins: 2}]) {
+        countDistinct totalCount nodes { count keys { value to }
+        number: aggregate(field: NUMBER) { sum }
+        echo: aggregate(element: {keyword: "EchoTime"}) { min max }
+        kind: aggregate(element: {keyword: "ImageType"}) { max distinct } } }"""
+    whole = await graph(f"{{ images {{ {question} }} }}")
+    assert len(graph.statements) <= 3, graph.statements
+    groups_of_all = whole["images"]["groups"]
+    assert groups_of_all["countDistinct"] == len(HEADERS)
+    ends = [key for node in groups_of_all["nodes"] for key in node["keys"] if key["to"] is not None]
+    assert {-7.25, 10, 0, 5} <= {end for key in ends for end in key.values()}
+    before = "{ patients { nodes { uid } } }"
+    await graph(before)
+    n_before = len(graph.statements)
+    below = await graph(f"{{ patients {{ nodes {{ uid images {{ {question} }} }} }} }}")
+    assert len(graph.statements) <= n_before + 3, graph.statements
+    for patient in below["patients"]["nodes"]:
+        # As if there were no other patient: bins too are those of the list.
+        alone = await graph(
+            f"query ($uid: String!) {{ patientByUid(uid: $uid) {{ images {{ {question} }} }} }}",
+            uid=patient["uid"],
+        )
+        assert patient["images"] == alone["patientByUid"]["images"]
+    twice = """{ series { groups(by: [{element: {keyword: "EchoTime"}}]) { countDistinct
+        nodes { count } } none: groups(by: [{field: UID}], having: {count: {gte: 2}}) {
+        countDistinct totalCount } } }"""
+    found = (await graph(twice))["series"]
+    assert sum(node["count"] for node in found["groups"]["nodes"]) == 6
+    assert found["groups"]["countDistinct"] == 5
+    assert found["none"] == {"countDistinct": 0, "totalCount": 0}
+
+
+async def test_the_number_of_groups_is_limited_and_counted(
+    archive: list[Dataset], graph: Graph
+) -> None:
+    for first in (-1, 10_001):
+        result = await graph.execute(QUERY % "images", by=[{"field": "UID"}], first=first)
+        assert "from 0 to 10000" in result.errors[0].message
+    query = """{ patients(first: 20) { nodes { images { ...Of } } } }
+        fragment Of on ImageConnection { groups(by: {field: UID}, first: 500) { totalCount } }"""
+    cost = measure(schema._schema, parse(query)).cost(None, {})
+    assert 20 * 500 <= cost <= 20 * 550
+
+
+async def test_buckets_at_the_ends_of_numbers(archive: list[Dataset], graph: Graph) -> None:
+    number = {"field": "NUMBER"}
+    # 32 bits hold no end of such a bucket.
+    assert await groups(graph, "images", {**number, "width": 1e12}) == {(0,): len(HEADERS)}
+    echo = {"element": {"keyword": "EchoTime"}}
+    result = await graph.execute(QUERY % "images", by=[{**echo, "width": 1e-300}])
+    assert "too small" in result.errors[0].message
+    one = await graph("""{ images(filter: {series: {modality: {eq: "PT"}}}) {
+        groups(by: [{element: {keyword: "EchoTime"}, bins: 4}]) {
+            nodes { keys { value to } } } } }""")
+    (node,) = one["images"]["groups"]["nodes"]
+    assert node["keys"] == [{"value": -7.25, "to": -7.25}]
+    # What no header has is missing everywhere, in buckets too.
+    for by in ({"width": 2}, {"bins": 2}, {"part": "YEAR"}):
+        keyword = "AcquisitionDateTime" if "part" in by else "SelectorFDValue"
+        missing = await groups(graph, "series", {"element": {"keyword": keyword}, **by})
+        assert missing == {(None,): 5}
+
+
+async def test_imports_and_definitions_have_groups(archive: list[Dataset], graph: Graph) -> None:
+    data = await graph("""{
+        importJobs { groups(by: [{field: STATUS}, {field: CREATED, part: YEAR}]) {
+            nodes { count filter keys { value } } } }
+        dataElementDefinitions { groups(by: [{field: VR}]) {
+            nodes { count filter keys { value } } } } }""")
+    (job,) = data["importJobs"]["groups"]["nodes"]
+    assert job["keys"][0]["value"] == "COMPLETED"
+    counted = "query ($f: %sFilter) { %s(filter: $f) { totalCount } }"
+    found = await graph(counted % ("ImportJob", "importJobs"), f=job["filter"])
+    assert found["importJobs"]["totalCount"] == job["count"] == 1
+    groups_of_vr = data["dataElementDefinitions"]["groups"]["nodes"]
+    vrs = {node["keys"][0]["value"]: node["count"] for node in groups_of_vr}
+    used = {(e.tag, e.VR) for one in archive for e in one if not e.tag.is_private}
+    assert vrs["DA"] == len([vr for _, vr in used if vr == "DA"])
+    for node in groups_of_vr:
+        query = counted % ("DataElementDefinition", "dataElementDefinitions")
+        found = await graph(query, f=node["filter"])
+        assert found["dataElementDefinitions"]["totalCount"] == node["count"]

@@ -263,6 +263,27 @@ async def test_bad_requests_are_refused_with_a_reason(
 
 
 @on_sqlite
+async def test_events_are_for_who_prefers_them(server: Server) -> None:
+    # What urql 5 sends, and graphql-sse; then what RFC 9110 says of weights and of order.
+    of_urql = (
+        "application/graphql-response+json, application/graphql+json, application/json, "
+        "text/event-stream, multipart/mixed"
+    )
+    for accept, is_stream in (
+        (of_urql, False), ("text/event-stream", True), ("text/event-stream, multipart/mixed", True),
+        ("text/event-stream, application/json", True),
+        ("application/json;q=0.5, text/event-stream", True),
+        ("text/event-stream;q=0.5, application/json", False), ("text/event-stream;q=0", False),
+        ("*/*", False),
+    ):  # fmt: skip
+        headers = {"accept": accept}
+        answer = await request(server, json={"query": "{ __typename }"}, headers=headers)
+        kind = "text/event-stream" if is_stream else "application/"
+        assert answer.headers["content-type"].startswith(kind), accept
+        assert ("event: next" in answer.text) == is_stream, accept
+
+
+@on_sqlite
 async def test_wrong_queries_are_graphql_errors(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:

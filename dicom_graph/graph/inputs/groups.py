@@ -179,6 +179,7 @@ def group_request(
     order_by: list[GroupOrder] | None,
     first: int,
     offset: int,
+    has_distinct: bool,
 ) -> GroupRequest:
     """The request for a page of groups. Raises BadInput."""
     if entity == "data_element_value":
@@ -192,4 +193,6 @@ def group_request(
         (str(each.field.value), each.direction is OrderDirection.DESC) for each in order_by or ()
     )
     keys = tuple(group_key(entity, each) for each in by)
-    return GroupRequest(keys, tuple(tests), order or (("count", True),), first, offset)
+    return GroupRequest(
+        keys, tuple(tests), order or (("count", True),), first, offset, has_distinct
+    )

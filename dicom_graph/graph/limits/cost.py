@@ -100,6 +100,7 @@ class _Part:
     """What a field leads to: what it weighs itself, and `size` times `each` and what is below it.
 
     A size that is a text is that of a variable, else `default`. `given`: the field's arguments.
+    `is_of_list`: it belongs to a list as a whole, not to each object of its page.
     """
 
     size: float | str
@@ -108,6 +109,7 @@ class _Part:
     own: float = 0
     given: ArgumentSizes = _NO_ARGUMENTS
     parts: "_Parts" = ()
+    is_of_list: bool = False
 
 
 _Parts = tuple["_Part | str", ...]
@@ -165,20 +167,27 @@ class Measured:
 
     def _total(self, operation: str | None, figure: Callable[[_Part, float], float]) -> float:
         """The sum of a figure over all parts; `figure` is given that of what is below a part."""
-        known: dict[str, float] = {}
+        known: dict[str, tuple[float, float]] = {}
 
-        def total(parts: _Parts) -> float:
-            return min(sum(map(of, parts)), _ENOUGH)
+        def total(parts: _Parts) -> tuple[float, float]:
+            """Of what each object of a page has, and of what the page's list has."""
+            each = once = 0.0
+            for part in parts:
+                of_each, of_list = of(part)
+                each, once = min(each + of_each, _ENOUGH), min(once + of_list, _ENOUGH)
+            return each, once
 
-        def of(part: _Part | str) -> float:
+        def of(part: _Part | str) -> tuple[float, float]:
             if isinstance(part, str):
                 if part not in known:
-                    known[part] = 0
+                    known[part] = 0, 0
                     known[part] = total(self._fragments.get(part, ()))
                 return known[part]
-            return figure(part, total(part.parts))
+            each, once = total(part.parts)
+            whole = figure(part, each) + once
+            return (0, whole) if part.is_of_list else (whole, 0)
 
-        return total(self._operations.get(self._name(operation), ()))
+        return sum(total(self._operations.get(self._name(operation), ())))
 
 
 def _size(part: _Part, values: Mapping[str, Any]) -> float:
@@ -286,7 +295,8 @@ def _part(
     given = ArgumentSizes.of(node.arguments or (), of_archive=node.name.value not in _AUDIT)
     size, default = _page_size(node, definition)
     if default is not None:
-        return _Part(size, default, each=1, given=given, parts=parts)
+        is_of_list = node.name.value == "groups" and type_.name.endswith("Connection")
+        return _Part(size, default, each=1, given=given, parts=parts, is_of_list=is_of_list)
     weight = WEIGHTS.get(f"{type_.name}.{node.name.value}")
     if weight is None and _is_entity(definition) and not type_.name.endswith(_OF_PAGES):
         weight = RELATED

@@ -62,14 +62,14 @@ def _images(sqlite: bool, header: int, path: str, numbers: bool, label: str) -> 
                 CSA_TEXT.path_id.in_(paths), CSA_TEXT.text.is_not(None)
             )
         )
-    held = union_all(*found).cte(f"{label}_held")
+    held = union_all(*found).cte()
     parts = select(CSA_PART_ELEMENT.element_id, held.c.value, held.c.sort).join(
         held, CSA_PART_ELEMENT.part_id == -held.c.holder_id
     )
     of_elements = select(held.c.holder_id, held.c.value, held.c.sort).where(held.c.holder_id > 0)
-    values = union_all(of_elements, parts).cte(f"{label}_values")
+    values = union_all(of_elements, parts).cte()
     leaves = select(values.c.holder_id.label("leaf"), values.c.holder_id.label("at"))
-    holders = holders_of(leaves.distinct().cte(f"{label}_leaves"), images=True, label=label)
+    holders = holders_of(leaves.distinct().cte(), images=True, label=label)
     joined = holders.join(values, values.c.holder_id == holders.c.leaf)
     return (
         select(holders.c.holder, values.c.value, values.c.sort).select_from(joined).subquery(label)

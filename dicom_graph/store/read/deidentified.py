@@ -174,13 +174,13 @@ class DeidentifiedStore(Store):
         entity: str,
         relation: str | None,
         request: GroupRequest,
-        asked: Sequence[tuple[Parent | None, GroupKey | None]],
+        asked: Sequence[tuple[Parent | None, GroupKey]],
         wanted: Condition | None = None,
         definitions: Mapping[int, DefinitionRow] | None = None,
     ) -> list[dict[tuple[Any, ...], Statistics]]:
-        values = [of for _, of in asked if of is not None]
+        values = [of for _, of in asked]
         _require_shown(entity, [*request.keys, *values])
-        if values and any(key.name == "uid" for key in request.keys):
+        if any(key.name == "uid" for key in request.keys):
             raise FilterError("`uid` is a pseudonym in the de-identified view: one in each group")
         condition = await self._asked(entity, wanted)
         return await super().group_figures(entity, relation, request, asked, condition, definitions)

@@ -187,8 +187,8 @@ def holders_of_path(
     """
     leaves = _elements(definitions, path[-1], column).subquery()
     leaf = leaves.c.element_id
-    found = select(leaf.label("leaf"), leaf.label("at")).distinct().cte(f"{label}_leaves")
-    for place, step in enumerate(reversed(path[:-1])):
+    found = select(leaf.label("leaf"), leaf.label("at")).distinct().cte()
+    for step in reversed(path[:-1]):
         items = postings(HeaderElement).up_to(HEADER.id, found.c.at)
         ids = [definition.id for definition in named(definitions, step)]
         above = (
@@ -198,7 +198,7 @@ def holders_of_path(
         )
         if step.index is not None:
             above = above.where(HEADER.index == step.index)
-        found = above.distinct().cte(f"{label}_step_{place}")
+        found = above.distinct().cte()
     return holders_of(found, images=images, label=label)
 
 

@@ -47,7 +47,8 @@ class GroupKey:
 @dataclass(frozen=True, slots=True)
 class GroupRequest:
     """A page of groups. `having`: tests of how many objects a group has; `order`: of `count` and
-    `key`, each with whether it descends.
+    `key`, each with whether it descends. `has_distinct`: whether to tell how many different objects
+    the groups of all pages hold.
     """
 
     keys: tuple[GroupKey, ...]
@@ -55,6 +56,7 @@ class GroupRequest:
     order: tuple[tuple[str, bool], ...] = (("count", True),)
     first: int = 100
     offset: int = 0
+    has_distinct: bool = False
 
 
 class Bounds(NamedTuple):
@@ -80,10 +82,11 @@ class GroupPage(NamedTuple):
     """A page of groups, and how many there are in all.
 
     `columns`: of each key that is an element, the column that its values have. `definitions`: of
-    elements, as they were then.
+    elements, as they were then. `n_objects`: how many different objects they hold, if asked.
     """
 
     rows: list[GroupRow]
     total: int = 0
+    n_objects: int = 0
     columns: tuple[str | None, ...] = ()
     definitions: Mapping[int, DefinitionRow] | None = None

@@ -99,31 +99,32 @@ class Grouped:
         ranked = select(grouped, place, total).subquery("ranked")
         named = [*_PARENT, "total", "n", *_names("key", keys)]
         named += [f"{what}_{n}" for n in _in_bins(keys) for what in Bounds._fields]
+        told = [ranked.c[name] for name in named]
+        joined: FromClause = ranked
+        if request.has_distinct:
+            objects = self._n_objects(request)
+            joined = ranked.join(objects, self._is_same_parent(ranked, objects))
+            told.append(objects.c.n_objects)
         at = ranked.c.place
         is_of_page = (at > request.offset) & (at <= request.offset + request.first)
         # The first tells how many there are, also where the page is empty.
-        return (
-            select(at, *(ranked.c[name] for name in named))
-            .where(is_of_page | (at == 1))
-            .order_by(at)
-        )
+        return select(at, *told).select_from(joined).where(is_of_page | (at == 1)).order_by(at)
 
     def columns(self, keys: Sequence[GroupKey]) -> tuple[str | None, ...]:
         """The column of the values of each key that is an element."""
         return tuple(str(self._value_column(key).key) if key.path else None for key in keys)
 
     def figures(
-        self, request: GroupRequest, asked: Sequence[GroupKey | None]
+        self, request: GroupRequest, values: Sequence[GroupKey]
     ) -> tuple[Select[Any] | CompoundSelect[Any], list[Any]]:
-        """What is asked of each list, in one statement, and the types of what is measured.
+        """What is known of values in each group, in one statement, and the values' types.
 
-        Rows of parent, patient, the six figures of `Statistics`, the keys of a group, and the place
-        of the question. Of a value they are what is known of it in each group; of None, for each
-        list, the last of them is how many objects its groups hold together, each counted once.
+        Rows of parent, patient, the six figures of `Statistics`, the keys of the group, and the
+        place of the value.
         """
         parts, types = [], []
-        for place, of in enumerate(asked):
-            found, type_ = self._n_objects(request) if of is None else self._statistics(request, of)
+        for place, of in enumerate(values):
+            found, type_ = self._statistics(request, of, place)
             parts.append(found.add_columns(literal(place).label("place")))
             types.append(type_)
         return parts[0] if len(parts) == 1 else union_all(*parts), types
@@ -148,12 +149,14 @@ class Grouped:
         told = select(ranked.c.owner, ranked.c.n, ranked.c.most, n_most).subquery("told_rows")
         return select(told.c.owner).where(told.c.n < told.c.most, told.c.n_most == told.c.most)
 
-    def _statistics(self, request: GroupRequest, of: GroupKey) -> tuple[Select[Any], Any]:
+    def _statistics(
+        self, request: GroupRequest, of: GroupKey, place: int
+    ) -> tuple[Select[Any], Any]:
         """Of each group and what of its objects is measured: how many have it, the least and the
         greatest, mean, sum, and how many different ones there are. Each of an object counts.
         """
         keys = (*request.keys, of)
-        rows = self._bucketed(self._each_owner(keys), keys)
+        rows = self._bucketed(self._each_owner(keys), keys, f"_of_{place}")
         if not all(key.name is not None and self._is_single(key) for key in keys):
             told = [rows.c[name] for name in (*_PARENT, "owner", *_names("key", keys))]
             rows = select(*told).distinct().subquery("measured")
@@ -170,38 +173,36 @@ class Grouped:
         ).group_by(rows.c.parent, rows.c.patient, *names)  # fmt: skip
         return found, value.type
 
-    def _n_objects(self, request: GroupRequest) -> tuple[Select[Any], Any]:
+    def _n_objects(self, request: GroupRequest) -> FromClause:
+        """Of each list how many objects its groups hold together, each counted once."""
         keys = request.keys
-        rows = self._bucketed(self._each_owner(keys), keys) if request.having else self._objects()
-        joined, typed = rows, self._groups(keys, request)
-        if request.having:
+        if not request.having:
+            # Each is in a group.
+            rows: FromClause = self._each_owner(()).subquery("all_objects")
+            joined = rows
+        else:
+            rows = self._bucketed(self._each_owner(keys), keys, "again")
+            groups = self._groups(keys, request, "again")
             names = [*_PARENT, *_names("key", keys)]
-            joined = rows.join(
-                typed, and_(*(rows.c[name].is_not_distinct_from(typed.c[name]) for name in names))
-            )
-        nothing = [self._as_written(null())] * 2 + [cast(null(), EXACT)] * 2
-        no_keys = [cast(null(), typed.c[name].type) for name in _names("key", keys)]
-        found = select(
-            rows.c.parent, rows.c.patient, literal(0), *nothing,
-            func.count(distinct(rows.c.owner)), *no_keys,
-        ).group_by(rows.c.parent, rows.c.patient)  # fmt: skip
-        return found.select_from(joined), null().type
-
-    def _objects(self) -> FromClause:
-        """The objects alone: each is in a group."""
-        return self._each_owner(()).subquery("listed")
+            same = [rows.c[name].is_not_distinct_from(groups.c[name]) for name in names]
+            joined = rows.join(groups, and_(*same))
+        count = func.count(distinct(rows.c.owner)).label("n_objects")
+        counted = select(rows.c.parent, rows.c.patient, count).select_from(joined)
+        return counted.group_by(rows.c.parent, rows.c.patient).subquery("n_objects")
 
     def _as_written(self, value: Any) -> ColumnElement[Any]:
         """A value of any type as a statement for several gives it: see `measured`."""
         return type_coerce(value, NullType) if self.filters.sqlite else cast(value, Text)
 
-    def _groups(self, keys: Sequence[GroupKey], request: GroupRequest) -> FromClause:
+    def _groups(
+        self, keys: Sequence[GroupKey], request: GroupRequest, label: str = ""
+    ) -> FromClause:
         """All groups with their counts, and what they are sorted by."""
         if all(map(self._is_single, keys)):
-            rows = self._bucketed(self._counted(keys), keys)
+            rows = self._bucketed(self._counted(keys), keys, f"{label}_counted")
             count: ColumnElement[Any] = cast(func.sum(rows.c.n), BigInteger)
         else:
-            rows = self._bucketed(self._each_owner(keys), keys)
+            rows = self._bucketed(self._each_owner(keys), keys, f"{label}_each")
             count = func.count(distinct(rows.c.owner))
         of_group = [rows.c[name] for name in (*_PARENT, *_names("key", keys))]
         of_group += [rows.c[f"{what}_{n}"] for n in _in_bins(keys) for what in Bounds._fields]
@@ -211,7 +212,7 @@ class Grouped:
             select(*of_group, count.label("n"), *sorts)
             .group_by(*of_group)
             .having(and_(true(), *conditions))
-            .subquery("grouped")
+            .subquery(f"grouped{label}")
         )
 
     def _is_single(self, key: GroupKey) -> bool:
@@ -352,9 +353,9 @@ class Grouped:
         joined = given.join(table, relation.condition(table, given))
         return _Source(table, joined, [given.c.id, given.c.patient_id])
 
-    def _bucketed(self, raw: Select[Any], keys: Sequence[GroupKey]) -> FromClause:
+    def _bucketed(self, raw: Select[Any], keys: Sequence[GroupKey], label: str = "") -> FromClause:
         """The rows with their keys (`key_0`, …), and of keys in bins their bounds."""
-        rows: FromClause = raw.cte("listed") if _in_bins(keys) else raw.subquery("listed")
+        rows: FromClause = raw.cte() if _in_bins(keys) else raw.subquery(f"listed{label}")
         joined, bounds = rows, None
         if _in_bins(keys):
             bounds = _bounds(rows, keys)
@@ -374,7 +375,7 @@ class Grouped:
         if "n" in rows.c and any(key.path and key.is_bucketed for key in keys):
             # Two values of an element may lie in one bucket.
             found = found.distinct()
-        return found.subquery("keyed")
+        return found.subquery(f"keyed{label}")
 
     def _is_same_parent(self, rows: FromClause, other: FromClause) -> ColumnElement[bool]:
         if self.relation is None:
@@ -445,7 +446,7 @@ def _bounds(rows: FromClause, keys: Sequence[GroupKey]) -> FromClause:
         made = zip(Bounds._fields, (least, greatest, width), strict=True)
         found += [column.label(f"{name}_{n}") for name, column in made]
     of_list = [rows.c[name] for name in _PARENT]
-    return select(*of_list, *found).group_by(*of_list).cte("bounds")
+    return select(*of_list, *found).group_by(*of_list).cte()
 
 
 def _key_of(

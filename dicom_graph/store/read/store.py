@@ -389,9 +389,9 @@ class Store:
             found: dict[Parent | None, GroupPage] = {}
             for row in await connection.execute(statement):
                 parent = Parent(row.parent, row.patient) if row.parent is not None else None
-                page = found.setdefault(
-                    parent, GroupPage([], row.total, columns, definitions or None)
-                )
+                n_objects = row.n_objects if request.has_distinct else 0
+                empty = GroupPage([], row.total, n_objects, columns, definitions or None)
+                page = found.setdefault(parent, empty)
                 if is_of_page(row, request):
                     page.rows.append(group_row(row, keys))
         return found
@@ -401,12 +401,11 @@ class Store:
         entity: str,
         relation: str | None,
         request: GroupRequest,
-        asked: Sequence[tuple[Parent | None, GroupKey | None]],
+        asked: Sequence[tuple[Parent | None, GroupKey]],
         wanted: Condition | None = None,
         definitions: Mapping[int, DefinitionRow] | None = None,
     ) -> list[dict[tuple[Any, ...], Statistics]]:
-        """What is asked of the groups of lists: statistics of a value in each, by its keys; of None
-        one, whose `distinct` is how many objects they hold together, each counted once.
+        """Statistics of values in the groups of lists: of each value and list those by the keys.
 
         One statement; `definitions`: as a page of the groups had them. Raises FilterError.
         """
@@ -415,10 +414,8 @@ class Store:
         found: dict[Any, dict[tuple[Any, ...], Statistics]] = defaultdict(dict)
         async with self.database.read() as connection:
             if definitions is None:
-                keys = [of for of in values if of is not None]
-                definitions = await self._definitions_for(
-                    connection, [*request.keys, *keys], wanted
-                )
+                keys = [*request.keys, *values]
+                definitions = await self._definitions_for(connection, keys, wanted)
             grouped = self._grouped(entity, relation, parents, wanted, definitions)
             types: list[Any] = []
 

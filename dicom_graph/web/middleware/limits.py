@@ -7,6 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dicom_graph.access.principal import NOBODY
 from dicom_graph.error_codes import ErrorCode
+from dicom_graph.web.accepted_types import prefers_events
 from dicom_graph.web.admission import TICKET, Admission, Kind, Ticket
 from dicom_graph.web.errors import ErrorResponse
 from dicom_graph.web.health import ALWAYS_ANSWERED
@@ -196,7 +197,7 @@ class _TooLarge(Exception):
 
 
 def _kind(scope: Scope) -> Kind:
-    is_stream = "text/event-stream" in Headers(scope=scope).get("accept", "")
+    is_stream = prefers_events(Headers(scope=scope).get("accept", ""))
     return Kind.STREAMS if scope["type"] == "websocket" or is_stream else Kind.REQUESTS
 
 
