@@ -22,7 +22,8 @@ pytestmark = pytest.mark.slow
 AXE = Path(__file__).parents[2] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 ADDRESSES = (
     "/", "/patients", "/patients/QX-4711", "/studies", "/studies/1.2.3", "/series",
-    "/series/1.2.3.1", "/images", "/explore?and=echoTime", "/imports", "/quality", "/compare",
+    "/series/1.2.3.1", "/images", "/series?panel=columns", "/search?q=bold", "/elements",
+    "/explore?and=echoTime&pick=series.modality%3DMR", "/imports", "/quality", "/compare",
 )  # fmt: skip
 WAIT_S = 30
 
@@ -59,7 +60,7 @@ class Pages:
 
     def until(self, condition: str) -> None:
         """Wait until a script returns true."""
-        self._wait.until(lambda _: self.script(condition), condition)
+        self._wait.until(lambda _: self.script(condition), condition + self.browser.current_url)
 
     def see(self, text: str) -> None:
         """Wait until the page has a text."""

@@ -88,7 +88,7 @@ export function Selection({ entity, rows, all, setAll, clear, changed, question,
         {viewer?.canEdit && <><button type="button" className="btn small" onClick={() => { setPanel("refresh"); }}>Read again…</button><span className="sep" /><button type="button" className="btn small plain danger" onClick={() => { setPanel("delete"); }}>Delete…</button></>}
         <button type="button" className="btn plain icon-only" aria-label="Clear the selection" onClick={clear}><Icon name="x" /></button>
       </div>
-      {panel && <Change kind={panel} entity={entity} words={words} rows={all ? null : rows} question={question} close={() => { setPanel(null); }} done={() => { changed(); if (panel === "delete") clear(); }} />}
+      {panel && <Change kind={panel} entity={entity} words={words} rows={all ? null : rows} question={question} close={(isOver) => { setPanel(null); if (isOver && panel === "delete") clear(); }} done={changed} />}
     </>
   );
 }
@@ -96,8 +96,10 @@ export function Selection({ entity, rows, all, setAll, clear, changed, question,
 interface Told { done: number; images: number; problems: { text: string; code: string }[]; jobs: string[]; isOver: boolean }
 
 /** A side panel that says what goes, and then does it, one object after the other. */
-function Change({ kind, entity, words, rows, question, close, done }: { kind: "delete" | "refresh"; entity: Entity; words: string; rows: readonly Row[] | null; question: Question; close: () => void; done: () => void }) {
+function Change({ kind, entity, question, close, done, ...given }: { kind: "delete" | "refresh"; entity: Entity; words: string; rows: readonly Row[] | null; question: Question; close: (isOver: boolean) => void; done: () => void }) {
   const client = useClient();
+  // As they were when the panel opened: what is deleted leaves the list.
+  const [{ rows, words }] = useState({ rows: given.rows, words: given.words });
   const [withFiles, setWithFiles] = useState(false);
   const [told, setTold] = useState<Told | null>(null);
   const images = rows?.reduce((sum, row) => sum + (typeof row["nImages"] === "number" ? row["nImages"] : 1), 0);
@@ -139,7 +141,7 @@ function Change({ kind, entity, words, rows, question, close, done }: { kind: "d
   const title = kind === "delete" ? "Delete" : "Read again";
   return (
     <aside className="sheet panel" aria-label={title}>
-      <header><h2>{title}</h2><div className="end"><button type="button" className="btn plain icon-only" aria-label="Close" onClick={close}><Icon name="x" /></button></div></header>
+      <header><h2>{title}</h2><div className="end"><button type="button" className="btn plain icon-only" aria-label="Close" onClick={() => { close(told?.isOver ?? false); }}><Icon name="x" /></button></div></header>
       <div className="change">
         {kind === "delete"
           ? <p>{words}{images !== undefined && entity !== "image" ? `, with ${plural(images, "image")},` : ""} will be deleted from the database. The source files stay where they are; imported again, all comes back.</p>
@@ -150,7 +152,7 @@ function Change({ kind, entity, words, rows, question, close, done }: { kind: "d
         <div className="do">
           {!told && <button type="button" className={kind === "delete" ? "btn danger" : "btn primary"} onClick={() => { void run(); }}>{title} {words}</button>}
           {told?.isOver && kind === "refresh" && <Link className="btn" to="/imports">Imports</Link>}
-          {(told?.isOver ?? !told) && <button type="button" className="btn plain" onClick={close}>{told ? "Close" : "Cancel"}</button>}
+          {(told?.isOver ?? !told) && <button type="button" className="btn plain" onClick={() => { close(told !== null); }}>{told ? "Close" : "Cancel"}</button>}
         </div>
       </div>
     </aside>

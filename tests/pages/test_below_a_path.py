@@ -1,0 +1,126 @@
+"""From files that are chosen to a NIfTI that is saved, in a server below a path of another one."""
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import nibabel as nib
+import numpy as np
+import pytest
+from pydicom import dcmread
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from dicom_graph.settings import Settings
+from dicom_graph.web.app import create_app
+from tests.dicom.slices import make_slices
+from tests.pages.test_pages import Pages
+from tests.web.test_mounted import host, serving
+
+pytestmark = pytest.mark.slow
+CREATOR = "ACME LAB 1"
+
+
+def files(folder: Path) -> list[Path]:
+    """Two series; a private element tells one of them from the other."""
+    person = {"PatientName": "Quxley^Ann", "PatientID": "QX-4711", "StudyInstanceUID": "1.2.3"}
+    both = [
+        make_slices(
+            folder / name, np.arange(5.0) * 3, size=(8, 8), SeriesInstanceUID=f"1.2.3.{number}",
+            SeriesDescription=name, Modality="MR", **person,
+        )
+        for number, name in enumerate(("plain", "marked"))
+    ]  # fmt: skip
+    for path in both[1]:
+        data_set = dcmread(path)
+        data_set.private_block(0x0019, CREATOR, create=True).add_new(0x10, "LO", "seven")
+        data_set.save_as(path)
+    return [path for paths in both for path in paths]
+
+
+@pytest.fixture
+def pages(browser: Chrome, database_url: str, tmp_path: Path) -> Iterator[Pages]:
+    for name in ("roots", "stored"):
+        (tmp_path / name).mkdir()
+    given = Settings(
+        database_url=database_url,
+        import_roots=[tmp_path / "roots"],
+        storage_root=tmp_path / "stored",
+        _env_file=None,
+    )
+    browser.switch_to.new_window("tab")
+    browser.delete_all_cookies()
+    with serving(host(create_app(given))) as url:
+        yield Pages(browser, f"{url}/lab/dicom")
+    browser.get("about:blank")
+
+
+def test_from_chosen_files_to_a_nifti(pages: Pages, tmp_path: Path) -> None:
+    made = files(tmp_path / "sent")
+    pages.go("/imports")
+    pages.see("Drop files")
+    picker = pages.browser.find_element(By.CSS_SELECTOR, ".zone input[type=file]")
+    picker.send_keys("\n".join(map(str, made)))
+    pages.see(f"{len(made)} created")
+
+    # The series with the private element, by a filter that is typed.
+    pages.go("/series")
+    pages.see("Series 2")
+    pages.browser.find_element(By.TAG_NAME, "body").send_keys("f")
+    pages.until("return !!document.querySelector('[aria-label=\"New filter\"]')")
+    field = pages.browser.find_element(By.CSS_SELECTOR, '[aria-label="New filter"]')
+    field.send_keys(f"element.{CREATOR}:0019xx10=seven", Keys.ENTER)
+    pages.see("Series 1")
+    # And as a column of both.
+    text = pages.go(f"/series?c=modality,@{CREATOR}:0019xx10".replace(" ", "%20"))
+    pages.see("seven")
+    assert text.count("seven") == 1
+    pages.browser.back()
+    pages.see("Series 1")
+
+    # Its volume: each slice is filled with its index.
+    pages.click(".grid tbody td.c-ser a")
+    pages.until("return !!document.querySelector('.sliders input:not([disabled])')")
+    for index in (3, 1):
+        pages.script(
+            "const slider = document.querySelector('[aria-label=\"Axial slice\"]');"
+            "Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set"
+            ".call(slider, arguments[0]);"
+            "slider.dispatchEvent(new Event('input', { bubbles: true }))",
+            index,
+        )
+        pages.see(f"Axial {index + 1}/5")
+        pages.see(f"value {index} at the crosshair")
+    pages.see("5, axial")
+    assert pages.errors() == []
+
+    # What the page offers as NIfTI is what nibabel reads.
+    link = pages.script("return document.querySelector('a.btn.primary').href")
+    image = nib.Nifti1Image.from_bytes(gzip.decompress(httpx.get(link, timeout=60).content))
+    assert image.shape == (8, 8, 5)
+    assert np.array_equal(np.asarray(image.dataobj)[0, 0], np.arange(5))
+
+    # Two headers side by side, by the keyboard.
+    pages.go("/images?s=number")
+    pages.see("Images 10")
+    pages.click(".grid tbody tr:nth-child(1) input")
+    pages.click(".grid tbody tr:nth-child(2) input")
+    pages.see("2 images")
+    pages.browser.find_element(By.TAG_NAME, "body").send_keys("d")
+    pages.see("elements differ")
+    pages.see(CREATOR)
+    assert pages.browser.current_url.startswith(f"{pages.url}/compare?uid=")
+
+    # What is deleted is gone from the list, and its files are not.
+    pages.go("/series?f=series.description%3Dplain")
+    pages.see("Series 1")
+    pages.click(".grid tbody tr input")
+    pages.click(".selbar .danger")
+    pages.see("deleted from the database")
+    pages.click(".change .danger")
+    pages.see("1 deleted, 5 images")
+    pages.go("/series")
+    pages.see("Series 1")
+    assert len(list((tmp_path / "stored").rglob("*.dcm"))) == len(made)
