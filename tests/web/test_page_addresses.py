@@ -93,12 +93,13 @@ def test_an_object_names_its_page(tmp_path: Path) -> None:
         query = (
             f"{{ patients {{ nodes {{ {both} studies {{ nodes {{ {both} }} }} }} }} "
             f"series {{ nodes {{ {both} }} }} images {{ nodes {{ {both} }} }} "
-            f"importJobs {{ nodes {{ {both} }} }} }}"
+            f"importJobs {{ nodes {{ {both} }} }} headers {{ nodes {{ {both} }} }} "
+            f"dataElementDefinitions(first: 1) {{ nodes {{ {both} }} }} }}"
         )
         url = archive.server.url
         answer = httpx.post(f"{url}/graphql", json={"query": query}).text
         found = re.findall(r'"url": ?"([^"]*)", ?"resourcePath": ?"([^"]*)"', answer)
-        assert len(found) == 5, answer
+        assert len(found) == 7, answer
         for address, path in found:
             assert address == url + path
             assert httpx.get(address, headers=HTML).status_code == 200
@@ -114,8 +115,10 @@ def test_addresses_below_the_path_of_a_proxy(tmp_path: Path) -> None:
     with served(tmp_path, make=make, root_path="/dicom") as archive:
         for below in ("", "/dicom"):
             url = f"{archive.server.url}{below}"
-            query = {"query": "{ images { nodes { url fileUrl } } }"}
+            query = {"query": "{ images { nodes { url fileUrl header { url resourcePath } } } }"}
             (image,) = httpx.post(f"{url}/graphql", json=query).json()["data"]["images"]["nodes"]
+            assert image["header"]["resourcePath"].startswith("/dicom/headers/")
+            assert httpx.get(image["header"]["url"], headers=HTML).status_code == 200
             assert image["url"] == f"{archive.server.url}/dicom/images/{archive.uid('a')}"
             assert httpx.get(archive.server.url + image["fileUrl"]).status_code == 200
             assert httpx.get(image["url"], headers=HTML).status_code == 200

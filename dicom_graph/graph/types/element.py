@@ -17,6 +17,7 @@ from dicom_graph.graph.scalars import JSON, BigInt
 from dicom_graph.graph.types.display import display_element
 from dicom_graph.graph.types.value import DataElementValue
 from dicom_graph.graph.types.values import make_values, plain_value
+from dicom_graph.graph.urls import absolute, page_path
 from dicom_graph.store.read import Parent
 from dicom_graph.store.read.elements import DefinitionRow, ElementRow
 
@@ -59,6 +60,14 @@ class DataElementDefinition(Node):
     def as_parent(self) -> Parent:
         """As a parent of lists."""
         return Parent(self.key)
+
+    @computed("The address of its page, without scheme and host.")
+    def resource_path(self) -> str:
+        return page_path("elements", self.id)
+
+    @computed("The address of its page.")
+    def url(self) -> str:
+        return absolute(page_path("elements", self.id))
 
     @computed("What the value representation is called, such as Code String (PS3.5 table 6.2-1).")
     def vr_name(self) -> str | None:

@@ -22,6 +22,7 @@ from dicom_graph.graph.together import elements_of
 from dicom_graph.graph.types.element import DataElement
 from dicom_graph.graph.types.header_table import TableRow, header_html, table_rows
 from dicom_graph.graph.types.instance import Instance
+from dicom_graph.graph.urls import absolute, page_path
 from dicom_graph.store.read import ElementQuery
 from dicom_graph.store.read.conditions import HasElement
 from dicom_graph.store.read.element_path import checked_keyword, checked_tag, parse_path
@@ -103,6 +104,14 @@ class Header(Node):
     def from_row(cls, row: Any) -> "Header":
         """The header of a row."""
         return cls(id=global_id("Header", row.id), row=row, index=row.index)
+
+    @computed("The address of its page, without scheme and host.")
+    def resource_path(self) -> str:
+        return page_path("headers", self.id)
+
+    @computed("The address of its page.")
+    def url(self) -> str:
+        return absolute(page_path("headers", self.id))
 
     @computed("The image whose header it is; null for an item.")
     async def image(
