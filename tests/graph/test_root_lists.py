@@ -111,3 +111,14 @@ async def test_all_headers_and_values(
     )
     assert refused.errors[0].extensions["code"] == "BAD_INPUT"
     assert (await graph.execute('{ node(id: "RGF0YUVsZW1lbnRWYWx1ZTo1") { id } }')).errors
+
+
+async def test_a_dot_of_an_expression_is_any_character(
+    tmp_path: Path, import_files: Callable[..., Report], graph: Graph
+) -> None:
+    """Also the end of a line, on both databases."""
+    make_series(tmp_path, 1, ImageComments="one\r\ntwo")
+    import_files(tmp_path)
+    for pattern, count in (("one..two", 1), ("(?i)E.*T", 1), ("^two", 0), ("one$", 0)):
+        given = {"keyword": "ImageComments", "text": {"regex": pattern}}
+        assert (await graph(VALUES, f=given))["dataElementValues"]["totalCount"] == count, pattern

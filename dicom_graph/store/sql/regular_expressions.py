@@ -40,6 +40,7 @@ def _compiled(pattern: str) -> Any:
 
     options = re2.Options()
     options.max_mem, options.log_errors = _MAX_MEMORY, False
+    options.dot_nl = True  # As PostgreSQL: a dot is any character, the end of a line too.
     try:
         return re2.compile(pattern, options)
     except re2.error as error:
