@@ -62,8 +62,10 @@ async def compliance(
         request = PageRequest((Order("id"),), first=_AT_ONCE, after=after)
         page = await answered(store.page("series", request, wanted, _COLUMNS))
         values = await _values(store, acquisition, [row.id for row in page.rows])
+        known: Known = {}
         found += [
-            SeriesCompliance(row, _deviations(acquisition, row.id, values)) for row in page.rows
+            SeriesCompliance(row, _deviations(acquisition, row.id, values, known))
+            for row in page.rows
         ]
         if not page.has_next:
             return found
@@ -74,6 +76,10 @@ Values = Mapping[tuple[str | None, int | None], Mapping[int, Sequence[Value]]]
 """The different values that series have of elements, by keyword and tag, and by series."""
 
 
+Known = dict[tuple[Any, ...], Deviation | None]
+"""What came of a rule and values: many series have the same."""
+
+
 async def _values(store: Store, acquisition: Acquisition, ids: Sequence[int]) -> Values:
     found: dict[tuple[str | None, int | None], Mapping[int, Sequence[Value]]] = {}
     for rule in acquisition.all_rules:
@@ -81,17 +87,19 @@ async def _values(store: Store, acquisition: Acquisition, ids: Sequence[int]) ->
         if rule.is_known and key not in found and ids:
             name = HasElement(keyword=rule.keyword, tag=rule.tag)
             held = await answered(store.elements_of_series(name, ids))
-            known: dict[int, Value] = {}
+            known: dict[tuple[int, ...], tuple[Value, ...]] = {}
             found[key] = {id: _different(rows, known) for id, rows in held.items()}
     return found
 
 
-def _different(rows: Sequence[ElementRow], known: dict[int, Value]) -> list[Value]:
-    """The values of elements, each once; `known`: those of elements that were seen already."""
-    for row in rows:
-        if row.id not in known:
-            known[row.id] = _value(row)
-    return list(dict.fromkeys(known[row.id] for row in rows))
+def _different(
+    rows: Sequence[ElementRow], known: dict[tuple[int, ...], tuple[Value, ...]]
+) -> tuple[Value, ...]:
+    """The values of elements, each once; `known`: those of series that have the same elements."""
+    ids = tuple([row.id for row in rows])
+    if ids not in known:
+        known[ids] = tuple(dict.fromkeys(map(_value, rows)))
+    return known[ids]
 
 
 def _value(row: ElementRow) -> Value:
@@ -106,9 +114,12 @@ def _plain(value: ValueRow, is_number: bool) -> Value:
     return raw_text(value) or ""
 
 
-def _deviations(acquisition: Acquisition, id: int, values: Values) -> list[Deviation]:
-    own = _failed(acquisition.rules, id, values)
-    alternatives = [_failed(rules, id, values) for _, rules in acquisition.series]
+def _deviations(acquisition: Acquisition, id: int, values: Values, known: Known) -> list[Deviation]:
+    own = _failed("", acquisition.rules, id, values, known)
+    alternatives = [
+        _failed(f"{number} of series", rules, id, values, known)
+        for number, (_, rules) in enumerate(acquisition.series)
+    ]
     # Of the series of an acquisition it has to be one: told is what it lacks to the nearest.
     nearest = min(alternatives, key=_severity, default=[])
     return own + nearest
@@ -119,17 +130,25 @@ def _severity(deviations: Sequence[Deviation]) -> tuple[int, int]:
     return len(wrong), len(deviations)
 
 
-def _failed(rules: Sequence[FieldRule], id: int, values: Values) -> list[Deviation]:
+def _failed(
+    name: str, rules: Sequence[FieldRule], id: int, values: Values, known: Known
+) -> list[Deviation]:
+    """`name`: of the series of the acquisition whose rules they are."""
     found = []
-    for rule in rules:
-        if not rule.is_known:
-            found.append(Deviation(rule, Finding.UNKNOWN, ()))
-            continue
-        told = values.get((rule.keyword, rule.tag), {}).get(id, ())
-        finding = rule.finding(told)
-        if finding is not Finding.COMPLIANT:
-            found.append(Deviation(rule, finding, told))
+    for number, rule in enumerate(rules):
+        told = tuple(values.get((rule.keyword, rule.tag), {}).get(id, ()))
+        key = (name, number, told)
+        if key not in known:
+            known[key] = _deviation(rule, told)
+        deviation = known[key]
+        if deviation is not None:
+            found.append(deviation)
     return found
+
+
+def _deviation(rule: FieldRule, told: tuple[Value, ...]) -> Deviation | None:
+    finding = rule.finding(told) if rule.is_known else Finding.UNKNOWN
+    return None if finding is Finding.COMPLIANT else Deviation(rule, finding, told)
 
 
 def found_texts(values: Sequence[Value]) -> list[str]:
