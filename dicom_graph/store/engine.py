@@ -286,10 +286,15 @@ class Database:
         """
         moment = DEADLINE.get()
         pool = self.reader.sync_engine.pool
-        async with AsyncExitStack() as stack:
+        if self._places.locked():
             async with asyncio.timeout_at(moment):
-                await stack.enter_async_context(self._places)
-            connection = await self._in_time(greenlet_spawn(pool.connect), moment)
+                await self._places.acquire()
+        else:
+            await self._places.acquire()
+        try:
+            connecting = greenlet_spawn(pool.connect)
+            is_idle = isinstance(pool, QueuePool) and pool.checkedin() > 0
+            connection = await (connecting if is_idle else self._in_time(connecting, moment))
             try:
                 with interrupted_at(connection.driver_connection, moment):
                     yield connection
@@ -299,6 +304,8 @@ class Database:
                     refuse_error(error.orig)
                 raise
             await greenlet_spawn(connection.close)
+        finally:
+            self._places.release()
 
     async def _in_time(self, connecting: Awaitable[T], moment: float | None) -> T:
         """A connection, in time. Raises TimeoutError, DatabaseUnavailable."""

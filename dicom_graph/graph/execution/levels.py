@@ -12,9 +12,11 @@ is answered by graphql-core, which finds the same errors again, each with its pa
 """
 
 import asyncio
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple, cast
 
@@ -35,7 +37,15 @@ from dicom_graph.dicom.entities import Description
 from dicom_graph.graph.connection import Connection, whole_rows
 from dicom_graph.graph.context import Context
 from dicom_graph.graph.enums.choices import ENUMS
-from dicom_graph.graph.execution.plain import Complete, Unfit, completer, reader, size_of
+from dicom_graph.graph.execution.plain import (
+    Complete,
+    Unfit,
+    completed_column,
+    completer,
+    reader,
+    size_of,
+    size_of_column,
+)
 from dicom_graph.graph.execution.written_elements import selection_of, write_elements
 from dicom_graph.graph.node import global_id
 from dicom_graph.graph.registry import ENTITIES, Entity
@@ -109,6 +119,44 @@ class Level:
         return list(map(attrgetter(name), self.rows))
 
 
+class _Lists(NamedTuple):
+    """The lists of all objects of a level, whose pages are read.
+
+    They are as `first`, each of another parent; `path` gives the path of each by its place.
+    """
+
+    pages: Sequence[Page]
+    first: Connection[Any]
+    parents: Sequence[Parent | None]
+    path: Callable[[int], Path]
+
+    def rows(self) -> list[Any]:
+        """The rows of all pages."""
+        return [row for page in self.pages for row in page.rows]
+
+    def connections(self) -> list[Connection[Any]]:
+        """The lists as objects."""
+        return [
+            replace(self.first, listing=replace(self.first.listing, parent=parent), page=page)
+            for parent, page in zip(self.parents, self.pages, strict=True)
+        ]
+
+    def paths(self) -> list[Path]:
+        """The paths of the lists."""
+        return list(map(self.path, range(len(self.pages))))
+
+    def path_below(self, name: str, type_name: str) -> Callable[[int], Path]:
+        """The path of each row of all pages, by its place among them, in a field of its list."""
+        ends = list(accumulate(len(page.rows) for page in self.pages))
+
+        def path_of(place: int) -> Path:
+            at = bisect_right(ends, place)
+            begin = ends[at - 1] if at else 0
+            return Path(Path(self.path(at), name, type_name), place - begin, None)
+
+        return path_of
+
+
 class Levels:
     """Answers the lists of one operation."""
 
@@ -136,18 +184,14 @@ class Levels:
     ) -> dict[str, Any]:
         """The answer of one list, whose page is read. Raises Unfit, or what a field of it does."""
         selection = self._selection(get_named_type(type_), details)
-        (answer,) = await self._connections(selection, [found], [path])
+        lists = _Lists([found.page], found, [found.listing.parent], lambda at: path)
+        (answer,) = await self._connections(selection, lists)
         return answer
 
     def _selection(self, type_: Any, details: FieldDetailsList) -> "_Selection":
         return _Selection(type_, self._executor.collect_subfields(type_, details).grouped_field_set)
 
-    async def _connections(
-        self,
-        selection: "_Selection",
-        found: Sequence[Connection[Any]],
-        paths: Sequence[Path],
-    ) -> list[dict[str, Any]]:
+    async def _connections(self, selection: "_Selection", lists: "_Lists") -> list[dict[str, Any]]:
         """The answers of lists whose pages are read, at their places."""
         names: list[str] = []
         columns: list[list[Any]] = []
@@ -155,15 +199,17 @@ class Levels:
             names.append(name)
             match details[0].node.name.value:
                 case "__typename":
-                    column: list[Any] = [selection.type.name] * len(found)
+                    column: list[Any] = [selection.type.name] * len(lists.pages)
                 case "nodes":
-                    column = await self._nodes(selection, name, details, found, paths)
+                    column = await self._nodes(selection, name, details, lists)
                 case "edges":
-                    column = await self._edges(selection, name, details, found, paths)
+                    column = await self._edges(selection, name, details, lists)
                 case _:
-                    column = await self._each(selection.type, name, details, found, paths)
+                    column = await self._each(
+                        selection.type, name, details, lists.connections(), lists.paths()
+                    )
             columns.append(column)
-        return self._objects_of(names, columns, len(found))
+        return self._objects_of(names, columns, len(lists.pages))
 
     def _edge(self, selection: "_Selection", details: FieldDetailsList) -> "_Selection":
         field = self._executor.schema.get_field(selection.type, details[0].node.name.value)
@@ -175,73 +221,59 @@ class Levels:
         selection: "_Selection",
         name: str,
         details: FieldDetailsList,
-        found: Sequence[Connection[Any]],
-        paths: Sequence[Path],
+        lists: "_Lists",
     ) -> list[Any]:
         """The field `nodes` of lists: their objects are one level."""
-        places = [(path, at) for path, c in zip(paths, found, strict=True) for at in _range(c)]
-        type_name = selection.type.name
-
-        def path_of(place: int) -> Path:
-            path, at = places[place]
-            return Path(Path(path, name, type_name), at, None)
-
-        nodes = await self._below(self._edge(selection, details), found, path_of)
-        return _split(nodes, found)
+        path_of = lists.path_below(name, selection.type.name)
+        nodes = await self._below(self._edge(selection, details), lists, path_of)
+        return _split(nodes, lists.pages)
 
     async def _edges(
         self,
         selection: "_Selection",
         name: str,
         details: FieldDetailsList,
-        found: Sequence[Connection[Any]],
-        paths: Sequence[Path],
+        lists: "_Lists",
     ) -> list[Any]:
         """The field `edges` of lists: what edges have beside cursor and node, each tells itself."""
         edge = self._edge(selection, details)
-        places = [(path, at) for path, c in zip(paths, found, strict=True) for at in _range(c)]
+        rows = lists.rows()
+        path_of_edge = lists.path_below(name, selection.type.name)
         names: list[str] = []
         columns: list[list[Any]] = []
         for field, of_edge in edge.fields.items():
             names.append(field)
             if of_edge[0].node.name.value == "__typename":
-                columns.append([edge.type.name] * len(places))
+                columns.append([edge.type.name] * len(rows))
             elif of_edge[0].node.name.value == "cursor":
-                columns.append(
-                    [c.listing.request.cursor(row) for c in found for row in c.page.rows]
-                )
+                columns.append(list(map(lists.first.listing.request.cursor, rows)))
             elif of_edge[0].node.name.value == "node":
 
                 def path_of(place: int, field: str = field) -> Path:
-                    path, at = places[place]
-                    of_place = Path(Path(path, name, selection.type.name), at, None)
-                    return Path(of_place, field, edge.type.name)
+                    return Path(path_of_edge(place), field, edge.type.name)
 
                 node = self._edge(edge, of_edge)
-                columns.append(await self._below(node, found, path_of))
+                columns.append(await self._below(node, lists, path_of))
             else:
-                edges = await self._edge_objects(found)
-                of_edges = [
-                    Path(Path(path, name, selection.type.name), at, None) for path, at in places
-                ]
+                edges = await self._edge_objects(lists)
+                of_edges = list(map(path_of_edge, range(len(rows))))
                 columns.append(await self._each(edge.type, field, of_edge, edges, of_edges))
-        return _split(self._objects_of(names, columns, len(places)), found)
+        return _split(self._objects_of(names, columns, len(rows)), lists.pages)
 
-    async def _edge_objects(self, found: Sequence[Connection[Any]]) -> list[Any]:
-        make = ENTITIES[found[0].listing.entity].type.from_row
-        pairs = [(connection, row) for connection in found for row in connection.page.rows]
+    async def _edge_objects(self, lists: "_Lists") -> list[Any]:
+        make = ENTITIES[lists.first.listing.entity].type.from_row
+        pairs = [(found, row) for found in lists.connections() for row in found.page.rows]
         return await made_in_turns(pairs, lambda pair: pair[0].edge(make(pair[1]), pair[1]))
 
     async def _below(
         self,
         selection: "_Selection",
-        found: Sequence[Connection[Any]],
+        lists: "_Lists",
         path: Callable[[int], Path],
     ) -> list[Any]:
         """The objects of lists as one level."""
-        listing = found[0].listing
-        rows = [row for connection in found for row in connection.page.rows]
-        whole = await whole_rows(listing, rows)
+        listing = lists.first.listing
+        whole = await whole_rows(listing, lists.rows())
         level = Level(selection.type, ENTITIES[listing.entity], whole, path)
         return await self._level(selection, level)
 
@@ -275,7 +307,7 @@ class Levels:
                 values = level.column(column)
                 if convert is not None:
                     values = list(map(convert, values))
-                return self._scalars(list(map(complete, values)))
+                return self._scalars(completed_column(field.type, complete, values))
             case Asked(read):
                 objects = await level.objects()
                 return self._scalars(await made_in_turns(objects, read))
@@ -333,13 +365,11 @@ class Levels:
                 level.pages[key] = await listing.pages(parents)
             else:
                 level.pages[key] = [Page((), False, False)] * len(parents)
-        pages = level.pages[key]
-        found = [
-            replace(first, listing=replace(listing, parent=parent), page=page)
-            for parent, page in zip(parents, pages, strict=True)
-        ]
-        paths = [Path(level.path(at), name, type_.name) for at in range(len(found))]
-        return await self._connections(selection, found, paths)
+
+        def path_of(place: int) -> Path:
+            return Path(level.path(place), name, type_.name)
+
+        return await self._connections(selection, _Lists(level.pages[key], first, parents, path_of))
 
     async def _one(
         self,
@@ -534,9 +564,7 @@ class Levels:
 
     def _scalars(self, values: list[Any]) -> list[Any]:
         """Counts the bytes of values that go into the answer."""
-        size = 0
-        for value in values:
-            size += len(value) if type(value) is str and value.isascii() else size_of(value)
+        size = size_of_column(values)
         self._work.write(size, size)
         return values
 
@@ -625,17 +653,13 @@ def _has_only(selection: _Selection, names: Sequence[str]) -> bool:
     return asked <= {"__typename", *names}
 
 
-def _range(connection: Connection[Any]) -> range:
-    return range(len(connection.page.rows))
-
-
-def _split(answers: list[Any], found: Sequence[Connection[Any]]) -> list[Any]:
+def _split(answers: list[Any], pages: Sequence[Page]) -> list[Any]:
     """The answers of all lists in one, as those of each."""
-    if len(found) == 1:
+    if len(pages) == 1:
         return [answers]
     parts, start = [], 0
-    for connection in found:
-        end = start + len(connection.page.rows)
+    for page in pages:
+        end = start + len(page.rows)
         parts.append(answers[start:end])
         start = end
     return parts

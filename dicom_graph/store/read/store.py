@@ -270,7 +270,7 @@ class Store:
                 .order_by(*order_by(sort_keys, request))
             )
 
-        rows: dict[Parent, list[Any]] = defaultdict(list)
+        rows: dict[tuple[int, int | None], list[Any]] = defaultdict(list)
         if wanted is None and not request.has_elements:
             given = self._page_form(child_name, request)
             found = await self.database.rows(
@@ -291,7 +291,7 @@ class Store:
                 made_statement = await made(connection, wanted, lambda: statement(filters))
                 found = await all_rows(await connection.execute(made_statement))
         for row in found:
-            rows[Parent(row[0], row[1])].append(row)
+            rows[row[0], row[1]].append(row)
         pages = {parent: make_page(rows.get(parent, ()), request) for parent in parents}
         self._note(child_name, chain.from_iterable(page.rows for page in pages.values()))
         return pages

@@ -7,7 +7,7 @@ it; its parameters have names (`bindparam`). It is for readers, and gives what S
 
 from collections import OrderedDict, namedtuple
 from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from sqlalchemy import Dialect, Select
@@ -44,10 +44,10 @@ class KeptStatement:
                 values[name] = process(values[name])
         return values if self._places is None else tuple(values[name] for name in self._places)
 
-    def _rows(self, found: Sequence[tuple[Any, ...]], description: Any) -> list[Any]:
+    def _rows(self, found: Sequence[tuple[Any, ...]], described: Any) -> list[Any]:
         """The rows of an answer, with the names of the statement's columns."""
         if self._converters is None:
-            kinds = [column[1] for column in description]
+            kinds = [column[1] for column in described.description]
             made = [
                 type_._cached_result_processor(self._dialect, kind)
                 for type_, kind in zip(self._types, kinds, strict=True)
@@ -72,11 +72,11 @@ class KeptStatement:
                 cursor = await driver.execute(self.sql, parameters, prepare=prepare)
                 for _ in range(0, cursor.rowcount, _ROWS_AT_ONCE):
                     found = await cursor.fetchmany(_ROWS_AT_ONCE)
-                    yield self._rows(found, cursor.description)
+                    yield self._rows(found, cursor)
             else:
-                description, found = await driver._execute(_run, driver, self.sql, parameters)
+                found, described = await driver._execute(_run, driver, self.sql, parameters)
                 for start in range(0, len(found), _ROWS_AT_ONCE):
-                    yield self._rows(found[start : start + _ROWS_AT_ONCE], description)
+                    yield self._rows(found[start : start + _ROWS_AT_ONCE], described)
         except self._driver_error as error:
             raise DBAPIError.instance(
                 self.sql, None, error, self._driver_error, hide_parameters=True
@@ -103,12 +103,18 @@ class KeptStatements:
         return found
 
 
-def _run(driver: Any, sql: str, parameters: Sequence[Any]) -> tuple[Any, list[Any]]:
+class _Described(NamedTuple):
+    """What a cursor of SQLite said of its columns."""
+
+    description: Any
+
+
+def _run(driver: Any, sql: str, parameters: Sequence[Any]) -> tuple[list[Any], _Described]:
     """In the connection's thread of SQLite."""
     cursor = driver._conn.cursor()
     try:
         cursor.execute(sql, parameters)
-        return cursor.description, cursor.fetchall()
+        return cursor.fetchall(), _Described(cursor.description)
     finally:
         cursor.close()
 
