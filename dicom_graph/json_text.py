@@ -11,18 +11,15 @@ _KINDS: tuple[type[Any], ...] = (int, float, dict, list)
 
 
 class JsonList(list[Any]):
-    """A list that knows the JSON of its items already."""
+    """A list that knows the JSON of its items already, and the `n_bytes` of its own, about."""
 
-    __slots__ = ("_parts",)
+    __slots__ = ("_parts", "n_bytes")
 
-    def __init__(self, items: list[Any], parts: list[bytes]) -> None:
+    def __init__(self, items: list[Any], parts: list[bytes], size: int) -> None:
+        """`size`: the bytes of all parts."""
         super().__init__(items)
         self._parts = parts
-
-    @property
-    def n_bytes(self) -> int:
-        """The bytes of its JSON."""
-        return 2 + sum(map(len, self._parts)) + len(self._parts)
+        self.n_bytes = 2 + size + len(parts)
 
     def json(self) -> bytes:
         """Its JSON."""

@@ -16,7 +16,7 @@ from dicom_graph.graph.execution.plain import reader
 from dicom_graph.graph.types.element import DataElement
 from dicom_graph.json_text import JsonList, dumps
 from dicom_graph.store.read import Store
-from dicom_graph.store.read.elements import ElementRow
+from dicom_graph.store.read.elements import ElementRow, HeaderElements
 from dicom_graph.store.work import Work
 
 _PLACE = 16
@@ -75,6 +75,14 @@ class _Written(NamedTuple):
     json: bytes
 
 
+class _Many(NamedTuple):
+    """What elements were written to that many headers share."""
+
+    values: list[dict[str, Any]]
+    parts: list[bytes]
+    size: int
+
+
 async def write_elements(
     store: Store, selection: Selection, headers: Sequence[Sequence[ElementRow]], work: Work
 ) -> list[JsonList]:
@@ -82,24 +90,46 @@ async def write_elements(
     does.
     """
     known = store.written.of(selection.key)
+
+    def written(row: ElementRow) -> _Written:
+        found: _Written | None = known.get(row.id)
+        if found is None or found.row is not row:
+            found = known[row.id] = _write(selection, row)
+            store.written.add(len(found.json))
+        return found
+
+    def all_written(rows: Sequence[ElementRow]) -> _Many:
+        each = list(map(written, rows))
+        parts = [one.json for one in each]
+        return _Many([one.value for one in each], parts, sum(map(len, parts)))
+
     answers: list[JsonList] = []
+    shared: dict[int, _Many] = {}  # By the identity of what the headers hold.
     for rows in headers:
-        found: list[_Written] = []
-        for row in rows:
-            written = known.get(row.id)
-            if written is None or written.row is not row:
-                written = known[row.id] = _write(selection, row)
-                store.written.add(len(written.json))
-            found.append(written)
-        answer = JsonList([each.value for each in found], [each.json for each in found])
-        answers.append(answer)
-        work.write(answer.n_bytes, _PLACE * len(found))
+        if isinstance(rows, HeaderElements):
+            many = shared.get(id(rows.base))
+            if many is None:
+                many = shared[id(rows.base)] = all_written(rows.base.rows)
+            many = _with_added(many, [(at, written(row)) for at, row in rows.added])
+        else:
+            many = all_written(rows)
+        answers.append(JsonList(*many))
+        work.write(answers[-1].n_bytes, _PLACE * len(rows))
         if work.overrun is not None:
             raise work.overrun
         if work.is_over():
             await work.next_turn()
     store.written.trim()
     return answers
+
+
+def _with_added(many: _Many, added: Sequence[tuple[int, _Written]]) -> _Many:
+    values, parts, size = many.values.copy(), many.parts.copy(), many.size
+    for at, one in added:
+        values.insert(at, one.value)
+        parts.insert(at, one.json)
+        size += len(one.json)
+    return _Many(values, parts, size)
 
 
 def _write(selection: Selection, row: ElementRow) -> _Written:

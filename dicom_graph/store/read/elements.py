@@ -1,6 +1,7 @@
 """Elements as they are read back: immutable, so kept until some are pruned."""
 
 import datetime as dt
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -105,6 +106,32 @@ class Placed(NamedTuple):
     tag: int
     id: int
     definition_id: int
+
+
+class HeaderElements(list[ElementRow]):
+    """The elements of a header in the order of their tags: those of `base`, which other headers
+    share, and those that are `added`, with their places, ascending.
+    """
+
+    __slots__ = ("added", "base")
+
+    def __init__(
+        self, base: "SharedElements", own: Sequence[Placed], rows: Mapping[int, ElementRow]
+    ) -> None:
+        super().__init__(base.rows)
+        self.base = base
+        self.added: list[tuple[int, ElementRow]] = []
+        for place in sorted(own):
+            at = bisect_right(base.places, place) + len(self.added)
+            self.added.append((at, rows[place.id]))
+            self.insert(at, rows[place.id])
+
+
+class SharedElements(NamedTuple):
+    """Elements in the order of their tags, and where these stand."""
+
+    places: list[Placed]
+    rows: list[ElementRow]
 
 
 class WeightedLruCache(Generic[K, T]):

@@ -40,7 +40,9 @@ from dicom_graph.store.read.elements import (
     ElementNode,
     ElementQuery,
     ElementRow,
+    HeaderElements,
     Placed,
+    SharedElements,
 )
 from dicom_graph.store.read.facets import FacetValue, element_facet, field_facet
 from dicom_graph.store.read.filters import Filters
@@ -564,15 +566,15 @@ class Store:
     ) -> list[list[ElementRow]]:
         """The elements of each header that the query asks for, in the order of their tags."""
         work = current_work()
-        contents: list[list[int]] = []
-        everything: set[int] = set()
+        own: list[list[int]] = []
         async with self.database.read() as connection:
             shared = await self._set_members(connection, {h.shared_set_id for h in headers})
+            everything = set(chain.from_iterable(shared.values()))
             for header in headers:
-                content = [*shared[header.shared_set_id], *unpack_ids(header.own)]
-                contents.append(content)
-                everything.update(content)
-                await work.hold_and_share(_ID_MEMORY * len(content))
+                own.append(unpack_ids(header.own))
+                everything.update(own[-1])
+                n_ids = len(own[-1]) + len(shared[header.shared_set_id])
+                await work.hold_and_share(_ID_MEMORY * n_ids)
             placed = await self._elements.placed(connection, everything, self._sqlite)
             definitions = self._elements.known_definitions
             chosen = {
@@ -589,11 +591,15 @@ class Store:
                 for id, place in chosen.items()
                 if rows[id].has_warnings == query.has_warnings
             }
+        bases: dict[int | None, SharedElements] = {}
+        for set_id, members in shared.items():
+            places = sorted(chosen[id] for id in members if id in chosen)
+            bases[set_id] = SharedElements(places, [rows[place.id] for place in places])
         found: list[list[ElementRow]] = []
-        for content in contents:
-            in_order = sorted(chosen[id] for id in content if id in chosen)
-            found.append([rows[place.id] for place in in_order])
-            await work.hold_and_share(_ID_MEMORY * len(in_order))
+        for header, ids in zip(headers, own, strict=True):
+            added = [chosen[id] for id in ids if id in chosen]
+            found.append(HeaderElements(bases[header.shared_set_id], added, rows))
+            await work.hold_and_share(_ID_MEMORY * len(found[-1]))
         return found
 
     async def elements_of_each(
