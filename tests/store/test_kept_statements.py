@@ -70,7 +70,8 @@ async def test_rows_are_those_of_statements_made_each_time(url: str) -> None:
             assert await store.count(entity) == await store.count(entity, ALL)
         assert (await store.count("image") == 8) is (store is everyone)
         parents = [Parent(id) for id in range(1, 5)] + [Parent(1, 2)]
-        for relation, (child, _, _) in RELATIONS.items():
+        for relation, found in RELATIONS.items():
+            child = found.child
             if child in ENTITIES and not relation.startswith("data_element"):
                 request = PageRequest(DEFAULT_ORDERS[child], first=2)
                 for asked in (parents, parents[1:2]):
