@@ -172,7 +172,8 @@ class FieldReader:
         for names, changed in alike.items():
             self.counts["image"] += len(changed)
             if not dry_run:
-                update_rows(connection, _IMAGE, ("id",), ("modified", *names), changed)
+                written = ("modified", *names)
+                update_rows(connection, _IMAGE, ("id",), written, changed, alone=True)
 
     def _warnings(
         self, connection: Connection, warnings: list[str] | None, changes: Changes

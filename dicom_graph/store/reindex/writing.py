@@ -52,7 +52,8 @@ class HeaderWriter:
             rows.append((header.id, set_id, packed))
         delete_postings(connection, HeaderElement, went)
         insert_postings(connection, HeaderElement, came)
-        update_rows(connection, _HEADER, ("id",), ("shared_set_id", "own"), rows)
+        columns = ("shared_set_id", "own")
+        update_rows(connection, _HEADER, ("id",), columns, rows, alone=True)
 
     def _set(
         self, connection: Connection, id: int, members: Sequence[int], replaced: _Replaced

@@ -26,6 +26,7 @@ from dicom_graph.store.sql.types import Distances, Id, UtcDateTime, microseconds
 Row = Sequence[Any]
 _CHUNK = 500
 _VARIABLES = 800
+_MANY_UPDATES = 100
 
 
 def ids_by_key(
@@ -209,9 +210,17 @@ def update_rows(
     key: Sequence[str],
     columns: Sequence[str],
     rows: Sequence[Row],
+    *,
+    alone: bool = False,
 ) -> None:
-    """Set columns of the rows with these keys; a row has the key's values, then the columns'."""
+    """Set columns of the rows with these keys; a row has the key's values, then the columns'.
+
+    They are locked in their order; `alone`: in any, which is faster, as nobody else writes.
+    """
     if not rows:
+        return
+    if alone and not is_sqlite(connection) and len(rows) >= _MANY_UPDATES:
+        _update_many(connection, table, key, columns, rows)
         return
     mark = "?" if is_sqlite(connection) else "%s"
     where = " AND ".join(f'"{name}" = {mark}' for name in key)
@@ -222,6 +231,27 @@ def update_rows(
         f'UPDATE "{table.name}" SET {changes} WHERE {where}',
         [(*row[width:], *row[:width]) for row in adapted],
     )
+
+
+def _update_many(
+    connection: Connection,
+    table: Table,
+    key: Sequence[str],
+    columns: Sequence[str],
+    rows: Sequence[Row],
+) -> None:
+    """In one statement, from a table of the new values: PostgreSQL plans each statement anew."""
+    names = ", ".join(f'"{name}"' for name in (*key, *columns))
+    changed = f'"changed_{table.name}"'
+    cursor = connection.connection.cursor()
+    cursor.execute(f"DROP TABLE IF EXISTS {changed}")
+    cursor.execute(
+        f'CREATE TEMP TABLE {changed} ON COMMIT DROP AS SELECT {names} FROM "{table.name}" LIMIT 0'
+    )
+    _copy(cursor, f"{changed} ({names})", _adapted(connection, table, [*key, *columns], rows))
+    changes = ", ".join(f'"{name}" = n."{name}"' for name in columns)
+    where = " AND ".join(f't."{name}" = n."{name}"' for name in key)
+    cursor.execute(f'UPDATE "{table.name}" AS t SET {changes} FROM {changed} AS n WHERE {where}')
 
 
 def make_temporary_ids(connection: Connection, name: str, ids: Select[Any]) -> Table:
