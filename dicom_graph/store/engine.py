@@ -27,6 +27,7 @@ from dicom_graph.store.sql.dialect import (
     refuse_condition,
     refuse_error,
     tune_sqlite_connection,
+    tune_sqlite_reader,
 )
 from dicom_graph.store.sql.kept_statements import KeptStatements
 from dicom_graph.store.sql.large_statements import WrittenStatements, bound_statements, is_spent
@@ -206,7 +207,7 @@ class Database:
             hide_parameters=True,
             execution_options={"compiled_cache": WrittenStatements()},
         )
-        event.listen(engine.sync_engine, "connect", tune_sqlite_connection)
+        event.listen(engine.sync_engine, "connect", tune_sqlite_reader)
         self._watch_file(engine.sync_engine)
         _listen_to_reader(engine)
         return engine

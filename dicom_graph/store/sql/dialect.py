@@ -93,6 +93,16 @@ def tune_sqlite_connection(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
 
 
+def tune_sqlite_reader(connection: Any, record: Any) -> None:
+    """The same for one of many connections that only read.
+
+    Pages that are not mapped to memory are in the system's cache. To keep 64 MB of them in each of
+    ten connections as well took 660 MB, and no look-up in 640 MB was faster for it.
+    """
+    tune_sqlite_connection(connection, record)
+    connection.execute("PRAGMA cache_size=-4096").close()
+
+
 def _use_wal(cursor: Any) -> None:
     """Patiently: SQLite does not wait for others that open a new database at the same moment."""
     for attempt in range(_WAL_ATTEMPTS):
