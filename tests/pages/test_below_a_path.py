@@ -102,6 +102,16 @@ def test_from_chosen_files_to_a_nifti(pages: Pages, tmp_path: Path) -> None:
     assert image.shape == (8, 8, 5)
     assert np.array_equal(np.asarray(image.dataobj)[0, 0], np.arange(5))
 
+    # A long header is scrolled to its end: as high as all of its lines.
+    pages.browser.set_window_size(1400, 500)
+    pages.click('.actions a[href*="/images/"]')
+    pages.see("Patient's Name")
+    assert pages.script(
+        "const box = document.querySelector('.tree-scroll');"
+        "return box.scrollHeight >= 26 * (box.querySelector('table').ariaRowCount - 1)"
+    )
+    pages.browser.set_window_size(1400, 900)
+
     # Two headers side by side, by the keyboard.
     pages.go("/images?s=number")
     pages.see("Images 10")

@@ -203,7 +203,7 @@ function Tree({ elements, text, isPrivate, set, chosen }: { elements: Item[]; te
           <colgroup><col className="w-name" /><col className="w-tag" /><col className="w-vr" /><col /><col /></colgroup>
           <thead><tr aria-rowindex={1}><th>Element</th><th>Tag</th><th>VR</th><th>As in the file</th><th>Parsed</th></tr></thead>
           <tbody>
-            {(items[0]?.start ?? 0) > 0 && <tr className="spare"><td colSpan={5} height={items[0]?.start} /></tr>}
+            {(items[0]?.start ?? 0) > 0 && <tr className="spare"><td colSpan={5} style={{ height: items[0]?.start }} /></tr>}
             {items.map((item) => {
               const line = lines[item.index];
               if (!line) return null;
@@ -220,7 +220,7 @@ function Tree({ elements, text, isPrivate, set, chosen }: { elements: Item[]; te
                 </tr>
               );
             })}
-            {virtual.getTotalSize() - (items.at(-1)?.end ?? 0) > 0 && <tr className="spare"><td colSpan={5} height={virtual.getTotalSize() - (items.at(-1)?.end ?? 0)} /></tr>}
+            {virtual.getTotalSize() - (items.at(-1)?.end ?? 0) > 0 && <tr className="spare"><td colSpan={5} style={{ height: virtual.getTotalSize() - (items.at(-1)?.end ?? 0) }} /></tr>}
           </tbody>
         </table>
       </div>

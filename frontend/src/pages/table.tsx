@@ -180,7 +180,7 @@ function Grid({ entity, columns, list, sort, sortBy, selected, toggle, choose, f
           })}
         </tr></thead>
         <tbody>
-          {spare.before > 0 && <tr className="spare"><td colSpan={span} height={spare.before} /></tr>}
+          {spare.before > 0 && <tr className="spare"><td colSpan={span} style={{ height: spare.before }} /></tr>}
           {items.map((item) => {
             const row = rows[item.index];
             if (!row) return null;
@@ -207,7 +207,7 @@ function Grid({ entity, columns, list, sort, sortBy, selected, toggle, choose, f
               </tr>
             );
           })}
-          {spare.after > 0 && <tr className="spare"><td colSpan={span} height={spare.after} /></tr>}
+          {spare.after > 0 && <tr className="spare"><td colSpan={span} style={{ height: spare.after }} /></tr>}
         </tbody>
       </table>
       {list.error && <div className="page"><Failure error={list.error} again={list.again} /></div>}
