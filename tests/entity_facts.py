@@ -46,10 +46,10 @@ from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.read import Store
 from dicom_graph.store.tables.archive import Base
-from dicom_graph.store.views.definitions import Defined
+from dicom_graph.store.views.definitions import DefinitionRow
 from dicom_graph.store.views.deidentified import (
     FIELD_TAGS,
-    Shown,
+    DeidentifiedTable,
     VisibleDefinitions,
     shown_columns,
     shown_rows,
@@ -91,12 +91,12 @@ def columns() -> Iterator[str]:
 def deidentified() -> Iterator[str]:
     """What a user who sees no identities gets of each column."""
     tags = sorted(FIELD_TAGS)
-    rows = [Defined(id, tag, "", dictionary_vr(tag)) for id, tag in enumerate(tags, 1)]
+    rows = [DefinitionRow(id, tag, "", dictionary_vr(tag)) for id, tag in enumerate(tags, 1)]
     visible = VisibleDefinitions.of(True, rows)
     metadata = MetaData()
     copies = {table.name: table.to_metadata(metadata) for table in Base.metadata.sorted_tables}
     for name, table in sorted(copies.items()):
-        shown = Shown(visible, table, copies.__getitem__)
+        shown = DeidentifiedTable(visible, table, copies.__getitem__)
         for column, what in zip(table.c, shown_columns(shown), strict=True):
             text = _flat(select(what), DIALECTS["sqlite"])
             yield f"de-identified | {name}.{column.name} | {text}"

@@ -17,8 +17,8 @@ _LOOK_AGAIN = 10.0
 """Seconds: elements with lower ids may be committed after others with higher ones."""
 
 
-class Defined(NamedTuple):
-    """A definition, as `VisibleDefinitions.of` takes it."""
+class DefinitionRow(NamedTuple):
+    """What decides whether the elements of a definition are shown: its row, in part."""
 
     id: int
     tag: int
@@ -27,14 +27,14 @@ class Defined(NamedTuple):
 
 
 class VisibleDefinitionsCache:
-    """The sight of one database, and its pseudonyms."""
+    """The visible definitions of one database, and its pseudonyms."""
 
     def __init__(self, sqlite: bool) -> None:
         self._sqlite = sqlite
         self._state: tuple[Any, ...] | None = None
         self._looked_at = -_LOOK_AGAIN
         self._visible: VisibleDefinitions | None = None
-        self._known: tuple[list[Defined], frozenset[int]] | None = None
+        self._known: tuple[list[DefinitionRow], frozenset[int]] | None = None
         self._pseudonyms: Pseudonyms | None = None
 
     async def current(self, connection: AsyncConnection) -> VisibleDefinitions:
@@ -54,12 +54,12 @@ class VisibleDefinitionsCache:
         return self._visible
 
     async def _look(self, connection: AsyncConnection) -> None:
-        """Look at all definitions; the sight stays the same where nothing has changed."""
+        """Look at all definitions; the same object stays where nothing has changed."""
         self._looked_at = time.monotonic()
         table = DataElementDefinition
         columns = (table.id, table.tag, table.private_creator, table.vr)
         found = await connection.execute(select(*columns).order_by(table.id))
-        rows = [Defined(row.id, row.tag, row.private_creator, row.vr) for row in found]
+        rows = [DefinitionRow(row.id, row.tag, row.private_creator, row.vr) for row in found]
         doubtful = frozenset(row.id for row in await connection.execute(_doubtful(self._sqlite)))
         if self._visible is None or (rows, doubtful) != self._known:
             self._visible = VisibleDefinitions.of(self._sqlite, rows, doubtful)

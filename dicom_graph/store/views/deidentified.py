@@ -152,8 +152,8 @@ def _grouped(pairs: Iterable[tuple[Key | None, int]]) -> dict[Key, tuple[int, ..
     return {key: tuple(ids) for key, ids in found.items()}
 
 
-class Shown:
-    """Expressions over one table that is shown to a sight."""
+class DeidentifiedTable:
+    """One table, as a user who sees no identities gets it: what its columns and rows become."""
 
     def __init__(self, visible: VisibleDefinitions, table: Table, tables: Tables) -> None:
         self.visible = visible
@@ -169,36 +169,36 @@ class Shown:
         return texts_among(self.visible.sqlite, column, registered_uids())
 
 
-Show = Callable[[Shown, ColumnElement[Any]], ColumnElement[Any]]
+Show = Callable[[DeidentifiedTable, ColumnElement[Any]], ColumnElement[Any]]
 
 
-def _as_it_is(shown: Shown, column: ColumnElement[Any]) -> ColumnElement[Any]:
+def _as_it_is(shown: DeidentifiedTable, column: ColumnElement[Any]) -> ColumnElement[Any]:
     return column
 
 
-def _up_to(most: float, shown: Shown, column: ColumnElement[Any]) -> ColumnElement[Any]:
+def _up_to(most: float, shown: DeidentifiedTable, column: ColumnElement[Any]) -> ColumnElement[Any]:
     return case((column <= most, column))
 
 
-def _row_id(shown: Shown, column: ColumnElement[Any]) -> ColumnElement[Any]:
+def _row_id(shown: DeidentifiedTable, column: ColumnElement[Any]) -> ColumnElement[Any]:
     """In the place of a UID, which the reader makes a pseudonym of: see `read.deidentified`."""
     return cast(shown.table.c.id, Text)
 
 
-def _no_moment(shown: Shown, column: ColumnElement[Any]) -> ColumnElement[Any]:
+def _no_moment(shown: DeidentifiedTable, column: ColumnElement[Any]) -> ColumnElement[Any]:
     """Where there must be one: an import may come soon after the examination."""
     return literal(_NO_MOMENT, column.type)
 
 
-def _registered(shown: Shown, column: ColumnElement[Any]) -> ColumnElement[Any]:
+def _registered(shown: DeidentifiedTable, column: ColumnElement[Any]) -> ColumnElement[Any]:
     return case((shown.is_registered(column), column))
 
 
-def _of_bytes(shown: Shown, column: ColumnElement[Any]) -> ColumnElement[Any]:
+def _of_bytes(shown: DeidentifiedTable, column: ColumnElement[Any]) -> ColumnElement[Any]:
     return case((shown.among(shown.table.c.definition_id, shown.visible.binary), column))
 
 
-def _never(shown: Shown, column: ColumnElement[Any]) -> ColumnElement[Any]:
+def _never(shown: DeidentifiedTable, column: ColumnElement[Any]) -> ColumnElement[Any]:
     return literal(False, column.type)
 
 
@@ -213,7 +213,7 @@ def _from(keyword: str) -> Show:
     FIELD_TAGS.add(tag)
     rule = TEXT_RULES.get(dictionary_vr(tag))
 
-    def show(shown: Shown, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    def show(shown: DeidentifiedTable, column: ColumnElement[Any]) -> ColumnElement[Any]:
         sqlite, field = shown.visible.sqlite, shown.visible.fields[tag]
         is_list = isinstance(column.type, JSON)
         is_text = isinstance(column.type, String) or (is_list and rule in _OF_CODES)
@@ -234,7 +234,7 @@ def _from(keyword: str) -> Show:
 
 
 def _is_shown(
-    shown: Shown,
+    shown: DeidentifiedTable,
     field: FieldDefinitions,
     rule: TextRule | None,
     is_text: bool,
@@ -271,7 +271,7 @@ def _same(value: Any, is_text: bool, wanted: ColumnElement[Any]) -> list[ColumnE
     return [starts[0] == starts[1], value.c.text == wanted, *is_indexed]
 
 
-def _nothing(shown: Shown, column: ColumnElement[Any]) -> ColumnElement[Any]:
+def _nothing(shown: DeidentifiedTable, column: ColumnElement[Any]) -> ColumnElement[Any]:
     return cast(null(), column.type)
 
 
@@ -359,7 +359,7 @@ def is_withheld(table: str, column: str) -> bool:
     return not column.startswith("n_")
 
 
-def shown_columns(shown: Shown) -> list[ColumnElement[Any]]:
+def shown_columns(shown: DeidentifiedTable) -> list[ColumnElement[Any]]:
     """All columns of a table, as the view has them."""
     known = COLUMNS.get(shown.table.name, {})
     return [
@@ -368,21 +368,21 @@ def shown_columns(shown: Shown) -> list[ColumnElement[Any]]:
     ]
 
 
-def shown_rows(shown: Shown) -> ColumnElement[bool]:
+def shown_rows(shown: DeidentifiedTable) -> ColumnElement[bool]:
     """Which rows of a table the view has."""
     name = shown.table.name
     return _ROWS.get(name, _all_rows)(shown) if name in COLUMNS else false()
 
 
-def _all_rows(shown: Shown) -> ColumnElement[bool]:
+def _all_rows(shown: DeidentifiedTable) -> ColumnElement[bool]:
     return true()
 
 
-def _definitions(shown: Shown) -> ColumnElement[bool]:
+def _definitions(shown: DeidentifiedTable) -> ColumnElement[bool]:
     return shown.among(shown.table.c.id, shown.visible.definitions)
 
 
-def _elements(shown: Shown) -> ColumnElement[bool]:
+def _elements(shown: DeidentifiedTable) -> ColumnElement[bool]:
     """Those that could be read, and are what their VR and multiplicity allow: nobody knows what
     lies in the others. A sequence may hold some.
     """
@@ -408,7 +408,7 @@ def _elements(shown: Shown) -> ColumnElement[bool]:
     return and_(shown.among(columns.definition_id, visible.definitions), readable)
 
 
-def _is_readable(shown: Shown, element: Any) -> ColumnElement[bool]:
+def _is_readable(shown: DeidentifiedTable, element: Any) -> ColumnElement[bool]:
     """Of an element's columns: that it has no warning, and no more values than it may have."""
     too_many = [
         and_(shown.among(element.definition_id, ids), element.vm > most)
@@ -417,7 +417,7 @@ def _is_readable(shown: Shown, element: Any) -> ColumnElement[bool]:
     return and_(~element.has_warnings, ~or_(false(), *too_many))
 
 
-def _values(shown: Shown) -> ColumnElement[bool]:
+def _values(shown: DeidentifiedTable) -> ColumnElement[bool]:
     columns, visible = shown.table.c, shown.visible
     element = shown.tables("data_element").alias("of_value")
     readable = select(element.c.id).where(
@@ -443,7 +443,7 @@ def _values(shown: Shown) -> ColumnElement[bool]:
     )
 
 
-def _headers(shown: Shown) -> ColumnElement[bool]:
+def _headers(shown: DeidentifiedTable) -> ColumnElement[bool]:
     """Those of images, and the items of sequences that are seen."""
     columns = shown.table.c
     element = shown.tables("data_element").alias("of_item")
@@ -454,7 +454,7 @@ def _headers(shown: Shown) -> ColumnElement[bool]:
     return or_(columns.element_id.is_(None), sequence.correlate(shown.table).exists())
 
 
-_ROWS: dict[str, Callable[[Shown], ColumnElement[bool]]] = {
+_ROWS: dict[str, Callable[[DeidentifiedTable], ColumnElement[bool]]] = {
     "data_element_definition": _definitions,
     "data_element": _elements,
     "data_element_value": _values,

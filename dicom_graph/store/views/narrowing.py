@@ -56,7 +56,7 @@ from dicom_graph.store.tables.archive import (
 from dicom_graph.store.tables.audit import AuditEntry
 from dicom_graph.store.tables.columns import DATA_ELEMENT, HEADER, IMAGE, SERIES
 from dicom_graph.store.views.deidentified import (
-    Shown,
+    DeidentifiedTable,
     VisibleDefinitions,
     shown_columns,
     shown_rows,
@@ -241,7 +241,7 @@ class _Hidden:
         if self._visible is None:
             statement = select(table).where(condition)
         else:
-            shown = Shown(
+            shown = DeidentifiedTable(
                 self._visible, table, lambda name: self._table(Base.metadata.tables[name])
             )
             statement = select(*shown_columns(shown)).where(condition, shown_rows(shown))
