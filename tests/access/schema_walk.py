@@ -15,6 +15,7 @@ from graphql import (
 
 ARGUMENTS = {
     ("Header", "element"): '(keyword: "PatientID")',
+    ("Header", "elementsAt"): '(keys: [{ keyword: "PatientID" }])',
     ("Query", "facet"): "(entity: SERIES, field: UID)",
     ("Query", "compareHeaders"): '(ids: ["SW1hZ2U6MQ==", "SW1hZ2U6Mg=="])',
     ("Query", "search"): '(text: "a")',

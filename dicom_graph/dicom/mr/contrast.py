@@ -53,7 +53,7 @@ def complex_component(facts: Facts) -> Told:
         known = code in GE_COMPONENTS
         return Told(code, Confidence.HIGH, ("ComplexImageComponent",)) if known else Told()
     if facts.ge_component is not None:
-        return Told(facts.ge_component, Confidence.HIGH, ("(0043,xx2F) GEMS_PARM_01",))
+        return Told(facts.ge_component, Confidence.HIGH, ("(0043,xx2F) of GE",))
     types = facts.codes_of_frames("ImageType")
     found = {_IMAGE_TYPES[part] for code in types if (part := code.split("_")[0]) in _IMAGE_TYPES}
     return Told(found.pop(), Confidence.HIGH, ("ImageType",)) if len(found) == 1 else Told()

@@ -15,12 +15,12 @@ from dicom_graph.dicom.frame_elements import PER_FRAME, SHARED, Elements
 from dicom_graph.dicom.packing import unpack
 
 Evidence = tuple[str, ...]
-"""Keywords of elements; of a private one its tag and creator."""
+"""Keywords of elements; of a private one its tag and vendor, never a text of the file."""
 
 _PRIVATE_NAMES = {
-    (0x0019009C, "GEMS_ACQU_01"): "(0019,xx9C) GEMS_ACQU_01",
-    (0x0019009E, "GEMS_ACQU_01"): "(0019,xx9E) GEMS_ACQU_01",
-    (0x20010020, "Philips Imaging DD 001"): "(2001,xx20) Philips Imaging DD 001",
+    (0x0019009C, "GEMS_ACQU_01"): "(0019,xx9C) of GE",
+    (0x0019009E, "GEMS_ACQU_01"): "(0019,xx9E) of GE",
+    (0x20010020, "Philips Imaging DD 001"): "(2001,xx20) of Philips",
 }
 """Where vendors keep the name of the pulse sequence."""
 _GE_COMPONENT = (0x0043002F, "GEMS_PARM_01")
@@ -144,7 +144,7 @@ class Facts:
             return evidence_of_any(self.contrast("DIFFUSION"), self.image_type("DIFFUSION"))
         ge = self._private(*_GE_B_VALUES)
         if ge is not None and ge.values and (ge.values[0].number or 0) % 1_000_000_000 > 0:
-            return ("(0043,xx39) GEMS_PARM_01",)
+            return ("(0043,xx39) of GE",)
         return None
 
     @cached_property
@@ -158,7 +158,7 @@ class Facts:
     def two_inversion_times(self) -> Evidence | None:
         """A Siemens protocol has two inversion times, as MP2RAGE needs them."""
         times = dict(_INVERSION_TIME.findall(self._siemens_protocol))
-        return ("(0029,xx20) SIEMENS CSA HEADER",) if len(times) == 2 else None
+        return ("(0029,xx20) of Siemens",) if len(times) == 2 else None
 
     @cached_property
     def time_points(self) -> int:
@@ -186,7 +186,7 @@ class Facts:
         }
         file = _SEQUENCE_FILE.search(self._siemens_protocol)
         if file is not None:
-            found["(0029,xx20) SIEMENS CSA HEADER"] = file[1].decode("latin-1")
+            found["(0029,xx20) of Siemens"] = file[1].decode("latin-1")
         return {name: text for name, text in found.items() if text}
 
     @cached_property

@@ -159,7 +159,7 @@ def _of_weight(
 
 def _phase(facts: Facts) -> Evidence | None:
     if facts.ge_component == "PHASE":
-        return ("(0043,xx2F) GEMS_PARM_01",)
+        return ("(0043,xx2F) of GE",)
     return evidence_of_any(facts.image_type("P", "PHASE"),
                            facts.says("ComplexImageComponent", "PHASE"))  # fmt: skip
 
