@@ -42,7 +42,7 @@ _VALUES = "values { index raw __typename " + " ".join(
     [f"... on {name}Value {{ number: value }}" for name in _NUMBERS]
     + [f"... on {name}Value {{ integer{n}: value }}" for n, name in enumerate(_INTEGERS)]
     + [f"... on {name}Value {{ {name.lower()}: value }}" for name in ("Date", "Time", "DateTime")]
-    + ["... on UnknownValue { text }", "}"]
+    + ["... on DateTimeValue { instant }", "... on UnknownValue { text }", "}"]
 )
 _ELEMENT = "tag keyword definition { vr privateCreator } " + _VALUES
 _BYTES = {"OB", "OD", "OF", "OL", "OV", "OW", "UN"}
@@ -111,7 +111,7 @@ def _row(path: str, element: Json, value: Json | None) -> tuple[Any, ...]:
     if value is None:
         return (*head, None, None, None, None, None, None)
     number = next((v for k, v in value.items() if k.startswith(("number", "integer"))), None)
-    moment = value.get("datetime")
+    moment = value.get("instant") or value.get("datetime")
     if moment is not None:
         told = dt.datetime.fromisoformat(moment)
         utc = told.astimezone(dt.UTC) if told.tzinfo else told
@@ -125,7 +125,10 @@ def _row(path: str, element: Json, value: Json | None) -> tuple[Any, ...]:
 
 def _rows(elements: list[Json], above: str = "") -> Iterator[tuple[Any, ...]]:
     for element in elements:
-        path = above + (element["keyword"] or element["tag"])
+        # The keyword of a repeating group (PS3.5 7.6) does not say which one it is.
+        is_repeated = element["tag"][1:3] in ("50", "60")
+        named = None if is_repeated else element["keyword"]
+        path = above + (named or element["tag"])
         values = element["values"]
         if element["definition"]["vr"] in _BYTES:
             values = [v for v in values if v.get("text") is not None]

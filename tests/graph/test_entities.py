@@ -142,11 +142,13 @@ async def test_a_study_may_hold_several_patients(
     study = await only(graph, "studies", "nPatients nSeries nImages patients { nodes { uid } }")
     assert (study["nPatients"], study["nSeries"], study["nImages"]) == (2, 3, 6)
     assert sorted(node["uid"] for node in study["patients"]["nodes"]) == ["child", "mother"]
-    own = "nSeries nImages studies { nodes { uid nSeries nImages series { nodes { uid } } } }"
+    own = """nSeries nImages studies {
+        edges { nSeries nImages series { nodes { uid } } node { uid nSeries } } }"""
     patients = await by_uid(graph, "patients", own)
     assert (patients["mother"]["nSeries"], patients["mother"]["nImages"]) == (1, 1)
-    (studied,) = patients["child"]["studies"]["nodes"]
-    assert (studied["uid"], studied["nSeries"], studied["nImages"]) == ("1.2.3", 2, 5)
+    (studied,) = patients["child"]["studies"]["edges"]
+    assert studied["node"] == {"uid": "1.2.3", "nSeries": 3}
+    assert (studied["nSeries"], studied["nImages"]) == (2, 5)
     assert len(studied["series"]["nodes"]) == 2
 
 

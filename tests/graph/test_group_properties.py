@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
 from dicom_graph.access.principal import EVERYONE, Principal, Role
@@ -234,10 +234,15 @@ async def check(
         for keys, uids in expected(entity, objects, by).items()
         if having is None or _has(having, len(uids))
     }
-    found, last = await all_groups(
-        graph, entity, by=by, f=wanted, order=order, first=first, **of,
-        having=None if having is None else {"count": having},
-    )  # fmt: skip
+    try:
+        found, last = await all_groups(
+            graph, entity, by=by, f=wanted, order=order, first=first, **of,
+            having=None if having is None else {"count": having},
+        )  # fmt: skip
+    except AssertionError as error:
+        # The steps of a width that is far smaller than the numbers are no numbers any more.
+        assume("too small for the greatest" not in str(error))
+        raise
     counts = {tuple(_hashable(k["value"]) for k in g["keys"]): g["count"] for g in found}
     assert counts == {keys: len(uids) for keys, uids in right.items()}
     assert last["totalCount"] == len(found) == len(counts)

@@ -167,6 +167,11 @@ def _samples(type_: GraphQLInputObjectType, depth: int = 3) -> list[dict[str, An
         for name, field in type_.fields.items()
         if (value := _sample(field.type, depth)) is not None
     }
+    fields |= {
+        name: _sample(field.type, depth + 1)
+        for name, field in type_.fields.items()
+        if is_required_input_field(field) and name not in fields
+    }
     needed = {
         name: fields[name] for name, field in type_.fields.items() if is_required_input_field(field)
     }

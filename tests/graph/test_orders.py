@@ -409,7 +409,7 @@ def test_every_field_has_its_sort_here(entity: str) -> None:
 )
 async def test_the_order_is_that_of_python(entity: str, field: str, graph: Graph) -> None:
     nodes = await all_nodes(graph, entity)
-    keys = {sort_key(entity, field, node, None) for node in nodes if field not in LISTS}
+    keys = {sort_key(entity, field, node) for node in nodes if field not in LISTS}
     assert len(keys) != 1 or field in OF_THE_DATABASE
     for down in (False, True):
         order = [(field, down)]

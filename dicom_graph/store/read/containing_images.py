@@ -40,7 +40,7 @@ def enclosing_elements(elements: Select[tuple[int]]) -> CTE:
 def images_of_elements(elements: FromClause) -> CTE:
     """For each element (`id`) the images whose headers hold it, as `(root, image_id)`."""
     seeds = select(elements.c.id.label("root"), elements.c.id.label("id"))
-    start = seeds.cte("ancestors", recursive=True)
+    start = seeds.cte(recursive=True)
     held = postings(HeaderElement)
     above = (
         select(start.c.root, HEADER.element_id)
@@ -57,4 +57,4 @@ def images_of_elements(elements: FromClause) -> CTE:
     shared = select(climbed.c.root, HEADER.image_id).select_from(
         member.up_to(HEADER.shared_set_id, climbed.c.id)
     )
-    return union_all(own, shared).cte("holders")
+    return union_all(own, shared).cte()
