@@ -91,7 +91,7 @@ def test_a_field_takes_two_files(tmp_path: Path) -> None:
     assert ordered["series"]["nodes"] == [second, first]
     assert filtered["series"]["nodes"] == [second]
     assert measured["series"]["aggregate"] == {"min": 2, "max": 4}
-    changed = {"numberOfAverages": 8.0, "editedFields": ["numberOfAverages"]}
+    changed = {"numberOfAverages": 8.0, "editedFields": ["NUMBER_OF_AVERAGES"]}
     assert edited["updateSeries"] == {"series": changed, "errors": []}
     assert refused["updateSeries"]["errors"] == [{"field": "numberOfAverages"}]
     # PS3.15 Table E.1-1 does not name NumberOfAverages.
