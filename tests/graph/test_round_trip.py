@@ -106,6 +106,9 @@ def expected(data_set: pydicom.Dataset) -> tuple[Shape, ...]:
 
 
 def _shape(data_set: pydicom.Dataset, element: DataElement) -> Shape:
+    if element.tag.elem == 0 and element.VR == "UN" and len(element.value) == 4:
+        # The length of a private group is UL (PS3.5 7.2), which pydicom does not say.
+        element = DataElement(element.tag, "UL", int.from_bytes(element.value, "little"))
     is_sequence = element.VR == "SQ"
     return Shape(
         tag=f"({element.tag.group:04X},{element.tag.elem:04X})",
