@@ -165,7 +165,7 @@ def _write_volume(
             write_nifti(
                 geometry,
                 file,
-                acquisition=read_acquisition(geometry),
+                acquisition=read_acquisition(geometry, diffusion=False),
                 compress=ending == ".nii.gz",
                 progress=lambda done: show(done, total),
             )

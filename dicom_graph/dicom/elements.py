@@ -142,6 +142,14 @@ def standard_elements(elements: Iterable[Element]) -> Item:
     return tuple(e.without_private() for e in elements if not is_private(e.tag))
 
 
+def private_element(elements: Iterable[Element], creator: str, tag: int) -> Element | None:
+    """The private element of a creator in whichever block; `tag` has 00 for it."""
+    for element in elements:
+        if element.definition.tag == tag and element.definition.private_creator == creator:
+            return element
+    return None
+
+
 def replaced(elements: Item, came: Iterable[Element], went: Iterable[Element]) -> Item | None:
     """The header in which some elements were replaced by others of their tags; None where tags
     came or went.

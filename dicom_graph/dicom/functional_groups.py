@@ -4,7 +4,9 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-FUNCTIONAL_GROUP_TAGS = frozenset({0x52009229, 0x52009230})
+from dicom_graph.dicom.frame_elements import PER_FRAME, SHARED
+
+FUNCTIONAL_GROUP_TAGS = frozenset({SHARED, PER_FRAME})
 """SharedFunctionalGroupsSequence and PerFrameFunctionalGroupsSequence."""
 
 

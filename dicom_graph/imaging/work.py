@@ -133,7 +133,7 @@ def write_volume(
     _check_size(geometry.nbytes, max_bytes, "the volume")
     with open(target, "wb") as file:
         if is_nifti:
-            write_nifti(geometry, file, acquisition=read_acquisition(geometry))
+            write_nifti(geometry, file, acquisition=read_acquisition(geometry, diffusion=False))
         else:
             write_npy(geometry, file)
 

@@ -17,7 +17,7 @@ from dicom_graph.dicom.csa import (
     parse_csa,
 )
 from dicom_graph.dicom.csa_paths import CsaPathError, csa_value
-from dicom_graph.dicom.elements import Element
+from dicom_graph.dicom.elements import private_element
 from dicom_graph.dicom.entities import checks, study_age, values
 from dicom_graph.dicom.entities.attribute import UNITS, Attribute, describe
 from dicom_graph.dicom.frame_elements import PER_FRAME, SHARED, Elements, Frames, has_frames
@@ -318,7 +318,7 @@ def _phase_encoding_direction(by_tag: Elements) -> str | None:
     in_plane = values.text(by_tag.get(_IN_PLANE_PHASE_ENCODING))
     if in_plane is None:
         return None
-    csa = _private(by_tag, CSA_CREATOR, _CSA_IMAGE_HEADER)
+    csa = private_element(by_tag.values(), CSA_CREATOR, _CSA_IMAGE_HEADER)
     if csa is None or csa.packed is None:
         return None
     try:
@@ -331,13 +331,5 @@ def _phase_encoding_direction(by_tag: Elements) -> str | None:
 
 
 def _pulse_sequence_name(by_tag: Elements) -> str | None:
-    of_ge = _private(by_tag, "GEMS_ACQU_01", _GE_PULSE_SEQUENCE)
+    of_ge = private_element(by_tag.values(), "GEMS_ACQU_01", _GE_PULSE_SEQUENCE)
     return values.text(of_ge if of_ge is not None else by_tag.get(_PULSE_SEQUENCE_NAME))
-
-
-def _private(by_tag: Elements, creator: str, tag: int) -> Element | None:
-    """The private element of a creator in whichever block; `tag` has 00 for it."""
-    for element in by_tag.values():
-        if element.definition.tag == tag and element.definition.private_creator == creator:
-            return element
-    return None

@@ -4,13 +4,12 @@ A question to the facts is answered by the names of the elements that say so, or
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from dicom_graph.dicom.csa import CSA_CREATOR
 from dicom_graph.dicom.dictionary import keyword_tag
-from dicom_graph.dicom.elements import Element, Item
+from dicom_graph.dicom.elements import Element, Item, private_element
 from dicom_graph.dicom.frame_elements import PER_FRAME, SHARED, Elements
 from dicom_graph.dicom.packing import unpack
 
@@ -84,14 +83,14 @@ class Facts:
         before an underscore (Philips: M_SE).
         """
         for keyword in ("ImageType", "FrameType"):
-            texts = self._texts(keyword)
+            texts = self.codes_of_frames(keyword)
             if set(codes) & (texts | {text.split("_")[0] for text in texts}):
                 return (keyword,)
         return None
 
     def contrast(self, *codes: str) -> Evidence | None:
         """AcquisitionContrast (0008,9209), of the header or all its frames, is one of these."""
-        texts = self._texts("AcquisitionContrast") - {"UNKNOWN", "MIXED"}
+        texts = self.codes_of_frames("AcquisitionContrast") - {"UNKNOWN", "MIXED"}
         return ("AcquisitionContrast",) if texts and texts <= set(codes) else None
 
     def sequence(self, pattern: str) -> Evidence | None:
@@ -171,10 +170,6 @@ class Facts:
                 counts.append(_first_number(_find(item, "TemporalPositionIndex")))
         return int(max((count for count in counts if count is not None), default=1))
 
-    def codes_of_frames(self, keyword: str) -> frozenset[str]:
-        """All values of ImageType, FrameType, AcquisitionContrast or ComplexImageComponent."""
-        return frozenset(self._texts(keyword))
-
     @cached_property
     def _sequences(self) -> dict[str, str]:
         """The names of the pulse sequence, by where they stand."""
@@ -206,7 +201,8 @@ class Facts:
                 found += (element.items or ())[:_MOST_FRAMES]
         return found
 
-    def _texts(self, keyword: str) -> set[str]:
+    def codes_of_frames(self, keyword: str) -> set[str]:
+        """All values of an element of the header, and of its frames for those of `_OF_FRAMES`."""
         element = self._element(keyword)
         found = set(element.texts) if element is not None else set()
         if keyword in _OF_FRAMES:
@@ -223,12 +219,7 @@ class Facts:
         return self.by_tag.get(tag) if tag is not None else None
 
     def _private(self, tag: int, creator: str) -> Element | None:
-        return next(self._privates(tag, creator), None)
-
-    def _privates(self, tag: int, creator: str) -> Iterator[Element]:
-        for element in self.by_tag.values():
-            if element.definition.tag == tag and element.definition.private_creator == creator:
-                yield element
+        return private_element(self.by_tag.values(), creator, tag)
 
 
 def _first_number(element: Element | None) -> float | None:

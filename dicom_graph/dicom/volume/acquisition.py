@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from dicom_graph.dicom.csa import CSA_CREATOR, CSA_IMAGE_HEADER, CsaError, CsaTag, parse_csa
+from dicom_graph.dicom.csa import CsaTag
 from dicom_graph.dicom.functional_groups import FUNCTIONAL_GROUP_TAGS, FunctionalGroups
 from dicom_graph.dicom.image_file import open_image
 from dicom_graph.dicom.through_pydicom import quiet_pydicom
 from dicom_graph.dicom.volume.fourth_axis import AxisName
 from dicom_graph.dicom.volume.geometry import VolumeGeometry
 from dicom_graph.dicom.volume.labels import number, private_element, private_value
+from dicom_graph.dicom.volume.mosaic import csa_image_header
 
 Vector = tuple[float, float, float]
 _SIEMENS_XA = "SIEMENS MR SDI 02"
@@ -76,15 +77,15 @@ class _PhaseEncoding(NamedTuple):
     spacing: float | None = None
 
 
-def read_acquisition(geometry: VolumeGeometry) -> Acquisition:
+def read_acquisition(geometry: VolumeGeometry, *, diffusion: bool = True) -> Acquisition:
     """How a volume was acquired, of the header of its first slice, and of each volume's for
-    diffusion. Raises PixelError for a file that is gone or broken.
+    `diffusion`. Raises PixelError for a file that is gone or broken.
     """
     first = geometry.grid[0][0]
     with quiet_pydicom(), open_image(first.file.origin, _TAGS) as image:
         header = image.header
         groups = FunctionalGroups(header)
-        csa = _csa(header)
+        csa = csa_image_header(header)
         phase = _phase_encoding(header, groups, first.frame, csa, geometry)
         slice_timing = _mosaic_timing(csa, geometry) or _timing_of_slices(geometry)
 
@@ -110,7 +111,7 @@ def read_acquisition(geometry: VolumeGeometry) -> Acquisition:
         phase_encoding_direction=f"{phase.axis}{sign}" if phase.axis and sign is not None else None,
         effective_echo_spacing=spacing,
         total_readout_time=spacing * (lines - 1) if spacing is not None and lines else None,
-        **_diffusion(geometry),
+        **(_diffusion(geometry) if diffusion else {}),
     )
 
 
@@ -127,15 +128,6 @@ def _repetition_time(geometry: VolumeGeometry) -> float | None:
     if axis is None or axis.name is not AxisName.TIME or axis.unit != "s" or not axis.step:
         return said
     return said if said is not None and abs(said - axis.step) <= 0.02 * said else axis.step
-
-
-def _csa(header: Dataset) -> Mapping[str, CsaTag]:
-    """The CSA image header of a Siemens image; empty where there is none."""
-    raw = private_element(header, 0x0029, CSA_CREATOR, CSA_IMAGE_HEADER)
-    try:
-        return parse_csa(raw) if isinstance(raw, bytes) else {}
-    except CsaError:
-        return {}
 
 
 def _csa_numbers(csa: Mapping[str, CsaTag], name: str) -> list[float]:

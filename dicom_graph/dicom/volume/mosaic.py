@@ -58,7 +58,7 @@ def read_mosaic(header: Dataset) -> Mosaic | None:
     """What a header says of its mosaic; None where it does not tell how to take it apart."""
     if _is_of_uih(header):
         return _read_uih(header)
-    csa = _csa(header)
+    csa = csa_image_header(header)
     n_tiles = integer(private_value(header, 0x0019, "SIEMENS MR HEADER", 0x0A))
     if "NumberOfImagesInMosaic" in csa:
         n_tiles = integer(csa["NumberOfImagesInMosaic"]["value"]) or n_tiles
@@ -93,7 +93,8 @@ def _corner(item: Dataset) -> NDArray[np.float64] | None:
     return corner if corner.shape == (3,) and np.isfinite(corner).all() else None
 
 
-def _csa(header: Dataset) -> dict[str, CsaTag]:
+def csa_image_header(header: Dataset) -> dict[str, CsaTag]:
+    """The CSA image header of a Siemens image; empty where there is none that can be read."""
     raw = private_element(header, CSA_GROUP, CSA_CREATOR, CSA_IMAGE_HEADER)
     try:
         return parse_csa(raw) if isinstance(raw, bytes) else {}
