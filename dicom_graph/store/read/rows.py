@@ -12,6 +12,11 @@ U = TypeVar("U")
 _AT_ONCE = 200
 ROW_MEMORY = 1500
 """About the bytes of memory of an entity's row and of the object that is made of it."""
+SMALL_ROW = 400
+"""The same of a row of few columns."""
+ROWS_AT_ONCE = 10_000
+"""Of one statement, about; what it reads is in memory before it is counted."""
+SERIES_AT_ONCE = 50
 
 
 async def in_parts(result: CursorResult[*tuple[Any, ...]]) -> AsyncIterator[Sequence[Any]]:

@@ -1,0 +1,354 @@
+"""Headers, their elements, and what a series' headers hold together."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from sqlalchemy import (
+    Row,
+    Select,
+    and_,
+    select,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dicom_graph.store.read.base_store import BaseStore
+from dicom_graph.store.read.conditions import Condition, HasElement
+from dicom_graph.store.read.element_values import holders_of_path, value_column
+from dicom_graph.store.read.elements import (
+    DefinitionRow,
+    ElementNode,
+    ElementQuery,
+    ElementRow,
+    HeaderElements,
+    Placed,
+    SharedElements,
+)
+from dicom_graph.store.read.holders import images_that_hold
+from dicom_graph.store.read.large_conditions import made
+from dicom_graph.store.read.relations import ENTITY_TABLES
+from dicom_graph.store.read.rows import SERIES_AT_ONCE, SMALL_ROW, all_rows, in_parts
+from dicom_graph.store.read.summary import SeriesContents, count_elements, summarise
+from dicom_graph.store.sql.dialect import (
+    among,
+    ids_parameter,
+)
+from dicom_graph.store.sql.id_list import unpack_ids
+from dicom_graph.store.tables.archive import (
+    ElementSet,
+    Header,
+    Image,
+)
+from dicom_graph.store.tables.columns import DATA_ELEMENT_VALUE
+from dicom_graph.store.views.narrowing import visibility_conditions
+from dicom_graph.store.work import current_work
+
+_ID_MEMORY, _NODE_MEMORY = 10, 80
+"""Bytes that an element takes in a list, and as a node of a tree, beside itself."""
+
+
+class HeaderStore(BaseStore):
+    """Questions about headers and elements."""
+
+    async def headers(self, ids: Sequence[int]) -> dict[int, Row[Any]]:
+        """Headers by id."""
+        return await self._headers(Header.id.expression, ids, "id")
+
+    async def headers_of_images(self, image_ids: Sequence[int]) -> dict[int, Row[Any]]:
+        """Headers by the image; an image imported in minimal mode has none."""
+        return await self._headers(Header.image_id.expression, image_ids, "image_id")
+
+    async def _headers(self, column: Any, ids: Sequence[int], key: str) -> dict[int, Row[Any]]:
+        table = ENTITY_TABLES["header"]
+
+        def statement() -> Select[Any]:
+            seen = visibility_conditions("header", table) if self.database.is_narrowed else ()
+            return select(table).where(among(self._sqlite, column, ids, "ids"), *seen)
+
+        rows = await self.database.rows(
+            ("headers", key), statement, {"ids": ids_parameter(self._sqlite, ids)}, SMALL_ROW
+        )
+        self._note("header", rows)
+        return {row._mapping[key]: row for row in rows}
+
+    async def items(self, element_ids: Sequence[int]) -> dict[int, list[Row[Any]]]:
+        """The items of sequence elements, in order."""
+        statement = (
+            select(Header.__table__)
+            .where(among(self._sqlite, Header.element_id.expression, element_ids))
+            .order_by(Header.element_id, Header.index)
+        )
+        found: dict[int, list[Row[Any]]] = defaultdict(list)
+        async with self.database.read() as connection:
+            for row in await all_rows(await connection.execute(statement), SMALL_ROW):
+                found[row.element_id].append(row)
+        return found
+
+    async def elements_of(
+        self, headers: Sequence[Row[Any]], query: ElementQuery
+    ) -> list[list[ElementRow]]:
+        """The elements of each header that the query asks for, in the order of their tags."""
+        work = current_work()
+        own: list[list[int]] = []
+        async with self.database.read() as connection:
+            shared = await self._set_members(connection, {h.shared_set_id for h in headers})
+            everything = set(chain.from_iterable(shared.values()))
+            for header in headers:
+                own.append(unpack_ids(header.own))
+                everything.update(own[-1])
+                n_ids = len(own[-1]) + len(shared[header.shared_set_id])
+                await work.hold_and_share(_ID_MEMORY * n_ids)
+            placed = await self._elements.placed(connection, everything, self._sqlite)
+            definitions = self._elements.known_definitions
+            chosen = {
+                id: place
+                for id, place in placed.items()
+                if query.matches(definitions[place.definition_id], place.tag)
+            }
+            rows = await self._elements.elements(connection, chosen, self._sqlite)
+        # An element may have been pruned between the statements, with a header deleted before.
+        chosen = {id: place for id, place in chosen.items() if id in rows}
+        if query.has_warnings is not None:
+            chosen = {
+                id: place
+                for id, place in chosen.items()
+                if rows[id].has_warnings == query.has_warnings
+            }
+        bases: dict[int | None, SharedElements] = {}
+        for set_id, members in shared.items():
+            places = sorted(chosen[id] for id in members if id in chosen)
+            bases[set_id] = SharedElements(places, [rows[place.id] for place in places])
+        found: list[list[ElementRow]] = []
+        for header, ids in zip(headers, own, strict=True):
+            added = [chosen[id] for id in ids if id in chosen]
+            found.append(HeaderElements(bases[header.shared_set_id], added, rows))
+            await work.hold_and_share(_ID_MEMORY * len(found[-1]))
+        return found
+
+    async def elements_of_each(
+        self, headers: Sequence[Row[Any]], queries: Sequence[ElementQuery]
+    ) -> list[list[ElementRow | None]]:
+        """For each query the first element of each header that it asks for, by tag.
+
+        For queries of few definitions and many headers: nothing is made of the other elements.
+        """
+        work = current_work()
+        async with self.database.read() as connection:
+            definitions = await self._elements.current_definitions(connection)
+            wanted = sorted(
+                {d.id for d in definitions.values() if any(q.matches(d, d.tag) for q in queries)}
+            )
+            shared = await self._set_members(connection, {h.shared_set_id for h in headers})
+            own = [unpack_ids(header.own) for header in headers]
+            ids = set(chain(*shared.values(), *own))
+            await work.hold_and_share(_ID_MEMORY * len(ids))
+            placed = await self._elements.placed_of(connection, ids, wanted, self._sqlite)
+            found: list[list[Placed | None]] = []
+            for query in queries:
+                chosen = {
+                    id: place
+                    for id, place in placed.items()
+                    if query.matches(definitions[place.definition_id], place.tag)
+                }
+                of_sets = {id: _first(members, chosen) for id, members in shared.items()}
+                found.append(
+                    [
+                        _first(members, chosen, of_sets[header.shared_set_id])
+                        for header, members in zip(headers, own, strict=True)
+                    ]
+                )
+                await work.hold_and_share(0)
+            held = {place.id for places in found for place in places if place is not None}
+            rows = await self._elements.elements(connection, held, self._sqlite)
+        return [
+            [rows.get(place.id) if place is not None else None for place in places]
+            for places in found
+        ]
+
+    async def trees(self, headers: Sequence[Row[Any]]) -> list[list[ElementNode]]:
+        """The headers' elements with all nested ones; four statements for each level."""
+        work = current_work()
+        contents = await self.elements_of(headers, ElementQuery())
+        sequences = {e.id for content in contents for e in content if e.definition.vr == "SQ"}
+        items = await self.items(sorted(sequences)) if sequences else {}
+        rows = [row for id in sequences for row in items.get(id, ())]
+        nested = await self.trees(rows) if rows else []
+        below = {row.id: tree for row, tree in zip(rows, nested, strict=True)}
+
+        def node(element: ElementRow) -> ElementNode:
+            if element.definition.vr != "SQ":
+                return ElementNode(element, None)
+            return ElementNode(element, [below[row.id] for row in items.get(element.id, ())])
+
+        trees: list[list[ElementNode]] = []
+        for content in contents:
+            trees.append(list(map(node, content)))
+            await work.hold_and_share(_NODE_MEMORY * len(content))
+        return trees
+
+    async def images_of_element(self, element_id: int, limit: int) -> Sequence[int]:
+        """The keys of some images that hold the element, at any depth."""
+        statement = images_that_hold(element_id).limit(limit)
+        async with self.database.read() as connection:
+            return list((await connection.execute(statement)).scalars())
+
+    async def series_contents(self, series_ids: Sequence[int]) -> dict[int, SeriesContents]:
+        """What the headers of each series have in common, and what differs among them."""
+        found: dict[int, SeriesContents] = {}
+        for start in range(0, len(series_ids), SERIES_AT_ONCE):
+            found |= await self._series_contents(series_ids[start : start + SERIES_AT_ONCE])
+        return found
+
+    async def _series_contents(self, series_ids: Sequence[int]) -> dict[int, SeriesContents]:
+        statement = (
+            select(Image.series_id, Header.id, Header.shared_set_id, Header.own)
+            .join(Image, Image.id == Header.image_id)
+            .where(among(self._sqlite, Image.series_id.expression, series_ids))
+        )
+        headers: dict[int | None, list[Any]] = {id: [] for id in series_ids}
+        async with self.database.read() as connection:
+            async for some in in_parts(await connection.execute(statement)):
+                for row in some:
+                    headers[row.series_id].append(row)
+            set_ids = {row.shared_set_id for rows in headers.values() for row in rows}
+            sets = await self._set_members(connection, set_ids)
+            counts: dict[int | None, Counter[int]] = {}
+            for id, of_series in headers.items():
+                counts[id] = count_elements(of_series, sets)
+                await current_work().hold_and_share(0)
+            everything = {element for count in counts.values() for element in count}
+            placed = await self._elements.placed(connection, everything, self._sqlite)
+            counts = {
+                id: Counter({e: uses for e, uses in count.items() if e in placed})
+                for id, count in counts.items()
+            }
+            constant = {
+                element
+                for id, count in counts.items()
+                for element, uses in count.items()
+                if uses == len(headers[id])
+            }
+            rows = await self._elements.elements(connection, constant, self._sqlite)
+            definitions = self._elements.known_definitions
+        return {
+            id: summarise(len(headers[id]), count, placed, rows, definitions)
+            for id, count in counts.items()
+            if id is not None
+        }
+
+    async def _set_members(
+        self, connection: AsyncConnection, ids: Iterable[int | None]
+    ) -> dict[int | None, list[int]]:
+        """The members of shared sets; those of no set are none."""
+        shared: dict[int | None, list[int]] = {None: []}
+        wanted = sorted(id for id in ids if id is not None)
+        if wanted:
+            statement = select(ElementSet.id, ElementSet.members).where(
+                among(self._sqlite, ElementSet.id.expression, wanted)
+            )
+            for id, members in await connection.execute(statement):
+                shared[id] = unpack_ids(members)
+        return shared
+
+    async def members_of_sets(self, ids: Iterable[int | None]) -> dict[int | None, list[int]]:
+        """The ids of the elements of shared sets; those of no set are none."""
+        async with self.database.read() as connection:
+            return await self._set_members(connection, ids)
+
+    async def held_elements(self, ids: Iterable[int]) -> dict[int, ElementRow]:
+        """Elements that headers hold which are seen: only what those told may be asked for."""
+        async with self.database.read() as connection:
+            return await self._elements.elements(connection, ids, self._sqlite)
+
+    async def definitions_of_elements(self, ids: Iterable[int]) -> dict[int, DefinitionRow]:
+        """Of such elements the definitions alone."""
+        async with self.database.read() as connection:
+            placed = await self._elements.placed(connection, ids, self._sqlite)
+            known = self._elements.known_definitions
+        return {id: known[place.definition_id] for id, place in placed.items()}
+
+    async def elements_that(self, ids: Sequence[int], wanted: Condition) -> set[int]:
+        """Which of such elements fulfil a condition. Raises FilterError."""
+        table = ENTITY_TABLES["data_element"]
+        async with self.database.read() as connection:
+            filters = await self._filters(connection, wanted)
+            statement = await made(
+                connection,
+                wanted,
+                lambda: select(table.c.id).where(
+                    among(self._sqlite, table.c.id, ids),
+                    filters.where("data_element", table, wanted),
+                ),
+            )
+            return set((await connection.execute(statement)).scalars())
+
+    async def all_definitions(self) -> list[DefinitionRow]:
+        """All definitions that are seen."""
+        async with self.database.read() as connection:
+            return list((await self._elements.current_definitions(connection)).values())
+
+    async def elements_of_series(
+        self, name: HasElement, series_ids: Sequence[int]
+    ) -> dict[int, list[ElementRow]]:
+        """The different elements of a name, with values, that the headers of each series hold.
+
+        Raises FilterError for a sequence.
+        """
+        async with self.database.read() as connection:
+            definitions = await self._elements.current_definitions(connection)
+            column = value_column(definitions, name)
+            held = holders_of_path(definitions, [name], column, images=False, label="of_rule")
+            statement = select(held.c.holder, held.c.leaf).where(
+                among(self._sqlite, held.c.holder, series_ids)
+            )
+            pairs = await all_rows(await connection.execute(statement.distinct()), _ID_MEMORY)
+            ids = {leaf for _, leaf in pairs}
+            rows = await self._elements.elements(connection, ids, self._sqlite)
+        found: dict[int, list[ElementRow]] = defaultdict(list)
+        for series_id, leaf in sorted(pairs, key=tuple):
+            if leaf in rows:
+                found[series_id].append(rows[leaf])
+        return found
+
+    async def have_several_values(self, definition_ids: Sequence[int]) -> bool:
+        """Whether an element of these definitions has more than one value."""
+        value = DATA_ELEMENT_VALUE
+        is_text = and_(value.text.is_not(None), value.number.is_(None))
+        async with self.database.read() as connection:
+            for is_indexed in (value.number.is_not(None), is_text):
+                statement = select(value.element_id).where(
+                    value.definition_id.in_(definition_ids), value.index > 0, is_indexed
+                )
+                if (await connection.execute(statement.limit(1))).first() is not None:
+                    return True
+        return False
+
+    async def elements(self, ids: Sequence[int]) -> dict[int, ElementRow]:
+        """Elements by id."""
+        async with self.database.read() as connection:
+            await self._elements.forget_pruned(connection)
+            if self.database.is_narrowed:
+                table = ENTITY_TABLES["data_element"]
+                known = among(self._sqlite, table.c.id, ids)
+                seen = select(table.c.id).where(
+                    known, *visibility_conditions("data_element", table)
+                )
+                ids = list((await connection.execute(seen)).scalars())
+            return await self._elements.elements(connection, ids, self._sqlite)
+
+    async def definitions(self, ids: Sequence[int]) -> dict[int, DefinitionRow]:
+        """Definitions by id."""
+        async with self.database.read() as connection:
+            known = await self._elements.current_definitions(connection)
+        return {id: known[id] for id in ids if id in known}
+
+
+def _first(
+    members: Iterable[int], chosen: Mapping[int, Placed], known: Placed | None = None
+) -> Placed | None:
+    """The first of the chosen by tag, of members and one that is known."""
+    found = [chosen[id] for id in members if id in chosen]
+    if known is not None:
+        found.append(known)
+    return min(found, default=None)
