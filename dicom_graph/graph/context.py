@@ -24,6 +24,7 @@ from dicom_graph.store.read import (
 )
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.group_requests import GroupKey, GroupPage, GroupRequest
+from dicom_graph.store.read.relations import DEFAULT_ORDERS
 from dicom_graph.store.work import PendingAnswers, current_work
 from dicom_graph.subjects import Resolver, SubjectPatient, subjects_of
 
@@ -58,6 +59,17 @@ class Loaders:
             return [found[parent] for parent in parents]
 
         return self._loader(("pages", relation, request, wanted), load)
+
+    @property
+    def first_images(self) -> Loader[Parent, Any]:
+        """The first image of series by number; None where they have none."""
+        request = PageRequest(DEFAULT_ORDERS["image"], first=1)
+
+        async def load(parents: list[Parent]) -> Sequence[Any]:
+            found = await self.store.pages_of("series.images", parents, request)
+            return [next(iter(found[parent].rows), None) for parent in parents]
+
+        return self._loader(("first images",), load)
 
     def counts(self, relation: str, wanted: Condition | None = None) -> Loader[Parent, int]:
         """Lengths of a relation."""

@@ -284,6 +284,7 @@ async def test_any_selection_of_elements_gives_the_same_bytes_and_errors(
 
 @DRAWN
 @given(operation=walks())
+@example("{ series { nodes { images(first: 1) { nodes { id } } sampleHeader { id } } } }")
 async def test_any_walk_over_lists_gives_the_same_values_and_errors(
     answers: Answers, operation: str
 ) -> None:

@@ -63,7 +63,7 @@ async def test_json_of_the_files_in_wheels(
     wheel_files: list[Path], import_files: Callable[..., Report], graph: Graph
 ) -> None:
     compared = await compare(wheel_files, import_files, graph)
-    assert compared["files"] > 150
+    assert compared["files"] > (150 if shared_copies else 140)
     assert compared["elements"] > 25_000
 
 
@@ -325,7 +325,7 @@ async def test_json_is_that_of_dcmtk_but_for_what_the_docs_tell(
             found = json.loads(json.dumps(image["header"]["json"]))
             assert differences(found, theirs, compared) == [], path
             compared["files"] += 1
-    assert compared["files"] > 150
+    assert compared["files"] > (150 if shared_copies else 140)
     assert compared["elements"] > 20_000
 
 

@@ -33,8 +33,7 @@ from dicom_graph.graph.types.patient import Patient
 from dicom_graph.graph.types.study import Study
 from dicom_graph.graph.types.volume import Volume
 from dicom_graph.graph.urls import absolute, file_url, page_path
-from dicom_graph.store.read import PageRequest, Parent
-from dicom_graph.store.read.relations import DEFAULT_ORDERS
+from dicom_graph.store.read import Parent
 from dicom_graph.store.read.summary import Varying
 
 if TYPE_CHECKING:
@@ -161,23 +160,21 @@ class Series(SeriesFields, Node):
     ) -> Annotated["Header", Lazy("dicom_graph.graph.types.header")] | None:
         from dicom_graph.graph.types.header import Header
 
-        request = PageRequest(DEFAULT_ORDERS["image"], first=1)
         loaders = info.context.loaders
-        page = await loaders.pages("series.images", request).load(self.as_parent())
-        if not page.rows:
+        first = await loaders.first_images.load(self.as_parent())
+        if first is None:
             return None
-        row = await loaders.header_of_image.load(page.rows[0].id)
+        row = await loaders.header_of_image.load(first.id)
         return Header.from_row(row) if row is not None else None
 
     @computed("What the file of its first image by number holds: see `Image.instance`.")
     async def instance(self, info: Info) -> Instance | None:
         from dicom_graph.graph.types.image import Image
 
-        request = PageRequest(DEFAULT_ORDERS["image"], first=1)
-        page = await info.context.loaders.pages("series.images", request).load(self.as_parent())
-        if not page.rows:
+        first = await info.context.loaders.first_images.load(self.as_parent())
+        if first is None:
             return None
-        image = Image.from_row(page.rows[0])
+        image = Image.from_row(first)
         return Instance(nodes=await instance_of(info, image), image_uid=image.uid)
 
     @computed("The elements that the headers of all its images hold alike.")
