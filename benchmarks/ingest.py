@@ -56,7 +56,9 @@ from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobCounts, JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.sql.id_list import unpack_ids
-from dicom_graph.store.tables.archive import Base, DataElement, ElementSet, Header, Image
+from dicom_graph.store.tables.base import Base
+from dicom_graph.store.tables.entities import Image
+from dicom_graph.store.tables.headers import DataElement, ElementSet, Header
 
 OpenEmpty = Callable[[], Database]
 

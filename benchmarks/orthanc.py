@@ -45,7 +45,7 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
-from dicom_graph.store.tables.archive import Image
+from dicom_graph.store.tables.entities import Image
 
 _START_SECONDS = 60
 _STOP_SECONDS = 60

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from dicom_graph.settings import load_settings
 from dicom_graph.store.engine import Database
-from dicom_graph.store.tables.archive import Base
+from dicom_graph.store.tables.base import Base
 
 
 def migrate(connection: Connection) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from dicom_graph.store.engine import Database
 from dicom_graph.store.sql.id_list import unpack_ids
-from dicom_graph.store.tables.archive import Base
+from dicom_graph.store.tables.base import Base
 
 Rows = list[dict[str, Any]]
 _ENTITIES = ("patient", "study", "series", "image")

@@ -45,7 +45,7 @@ from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.read import Store
-from dicom_graph.store.tables.archive import Base
+from dicom_graph.store.tables.base import Base
 from dicom_graph.store.views.definitions import DefinitionRow
 from dicom_graph.store.views.deidentified import (
     FIELD_TAGS,

@@ -35,7 +35,8 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobRequest, JobStatus, Storage, create_job
 from dicom_graph.store.migrate import upgrade
-from dicom_graph.store.tables.archive import Image, ImportJob
+from dicom_graph.store.tables.entities import Image
+from dicom_graph.store.tables.imports import ImportJob
 from tests.contents import assert_consistent, contents
 from tests.make import make_series
 

@@ -41,7 +41,8 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.read import Order, Store
 from dicom_graph.store.read.relations import DEFAULT_ORDERS, ENTITY_TABLES
-from dicom_graph.store.tables.archive import DESCRIBED_TABLES, Base, Entity
+from dicom_graph.store.tables.base import Base
+from dicom_graph.store.tables.entities import DESCRIBED_TABLES, Entity
 from dicom_graph.store.views.deidentified import COLUMNS, entity_columns
 
 

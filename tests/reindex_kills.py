@@ -19,7 +19,7 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
-from dicom_graph.store.tables.archive import ReadingVersion
+from dicom_graph.store.tables.versions import ReadingVersion
 from tests.contents import assert_consistent, contents
 from tests.kills import databases
 

@@ -12,7 +12,7 @@ from dicom_graph.store.read import Store
 from dicom_graph.store.read.element_path import Step, parse_path
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.filters import COUNTED
-from dicom_graph.store.tables.archive import ROW_ATTRIBUTES
+from dicom_graph.store.tables.entities import ROW_ATTRIBUTES
 
 Kind = Literal["text", "integer", "number", "date", "time", "datetime", "moment"]
 """What the values of a column are; a `moment` is a point of time in UTC, a `datetime` a DT."""

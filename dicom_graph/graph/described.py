@@ -10,7 +10,7 @@ from dicom_graph.dicom.entities import Description
 from dicom_graph.graph.dicom_directive import dicom_directives
 from dicom_graph.graph.enums.choices import ENUMS
 from dicom_graph.graph.inputs.clauses import input_class
-from dicom_graph.store.tables.archive import ROW_ATTRIBUTES
+from dicom_graph.store.tables.entities import ROW_ATTRIBUTES
 
 T = TypeVar("T")
 

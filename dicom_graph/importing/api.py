@@ -16,7 +16,8 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode, Outcome
 from dicom_graph.store.jobs.jobs import JobCounts, JobOrigin, JobRequest, Storage
 from dicom_graph.store.migrate import require_current, upgrade
-from dicom_graph.store.tables.archive import File, Image
+from dicom_graph.store.tables.entities import Image
+from dicom_graph.store.tables.files import File
 
 Choice = TypeVar("Choice", bound=Enum)
 _PAGE = 1000

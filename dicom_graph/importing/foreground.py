@@ -27,7 +27,7 @@ from dicom_graph.store.jobs.jobs import (
     create_job,
     fail_dead_jobs,
 )
-from dicom_graph.store.tables.archive import ImportFailure, ImportJob
+from dicom_graph.store.tables.imports import ImportFailure, ImportJob
 
 
 @dataclass(frozen=True, slots=True)

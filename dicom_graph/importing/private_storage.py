@@ -14,7 +14,8 @@ from dicom_graph.store.ingest.missing_files import directories_below
 from dicom_graph.store.private_files import restrict_to_owner
 from dicom_graph.store.sql.dialect import DRIVER_ERRORS, describe_error
 from dicom_graph.store.sql.unavailable import DatabaseUnavailable
-from dicom_graph.store.tables.archive import File, Image
+from dicom_graph.store.tables.entities import Image
+from dicom_graph.store.tables.files import File
 
 log = logging.getLogger(__name__)
 _FOLDERS = 200

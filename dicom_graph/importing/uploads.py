@@ -27,7 +27,7 @@ from dicom_graph.importing.work_folder import (
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs.jobs import UPLOADED, JobStatus
 from dicom_graph.store.private_files import make_folder, open_new
-from dicom_graph.store.tables.archive import ImportJob
+from dicom_graph.store.tables.imports import ImportJob
 
 _NAMES = "names.json"
 _FILES = "files"

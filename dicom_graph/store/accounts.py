@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from dicom_graph.store.sql.types import utc_now
 from dicom_graph.store.tables.accounts import Grant, Group, GroupMember, Session, Token, User
-from dicom_graph.store.tables.archive import Base
+from dicom_graph.store.tables.base import Base
 
 
 class AccountError(ValueError):

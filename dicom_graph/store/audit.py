@@ -17,8 +17,8 @@ from dicom_graph.store.sql.bulk_statements import insert_rows
 from dicom_graph.store.sql.dialect import among, is_sqlite
 from dicom_graph.store.sql.types import utc_now
 from dicom_graph.store.storable import as_storable
-from dicom_graph.store.tables.archive import Image, Patient, Series, Study
 from dicom_graph.store.tables.audit import AuditEntry
+from dicom_graph.store.tables.entities import Image, Patient, Series, Study
 
 MAX_LISTED = 1000
 """Of how many patients, studies and imports a line has the names; it counts them all."""

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, FromClause, func, select
 
 from dicom_graph.dicom.entities.image import FORMAT_TABLE, IMAGE
 from dicom_graph.store.sql.types import Text
-from dicom_graph.store.tables.archive import ImageFormat
+from dicom_graph.store.tables.entities import ImageFormat
 
 Columns = frozenset[str] | None
 """The columns of an entity that are wanted, by name; None for all."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Select, select, update
 
 from dicom_graph.store.sql.dialect import lock_writers
-from dicom_graph.store.tables.archive import Generation
+from dicom_graph.store.tables.versions import Generation
 
 
 class Generations(NamedTuple):

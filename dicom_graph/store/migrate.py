@@ -15,7 +15,8 @@ from dicom_graph.dicom.revisions import VERSION
 from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.had_users import require_file, require_users
 from dicom_graph.store.sql.dialect import is_sqlite
-from dicom_graph.store.tables.archive import Image, ReadingVersion
+from dicom_graph.store.tables.entities import Image
+from dicom_graph.store.tables.versions import ReadingVersion
 
 log = logging.getLogger(__name__)
 _PACKAGE = Path(__file__).resolve().parent.parent

@@ -19,7 +19,7 @@ from dicom_graph.store.sql.bulk_statements import (
     update_rows,
 )
 from dicom_graph.store.sql.dialect import each_distance, join_in_order
-from dicom_graph.store.tables.archive import Posting
+from dicom_graph.store.tables.headers import Posting
 
 Holding = tuple[int, Iterable[int]]
 """The id of a header, or a shared set, and the elements that it holds."""

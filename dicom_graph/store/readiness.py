@@ -11,8 +11,8 @@ from dicom_graph.store.migrate import head, revision
 from dicom_graph.store.sql.dialect import DRIVER_ERRORS
 from dicom_graph.store.sql.unavailable import UNREACHABLE, DatabaseUnavailable, unavailable_message
 from dicom_graph.store.tables.accounts import User
-from dicom_graph.store.tables.archive import Base
 from dicom_graph.store.tables.audit import AuditEntry
+from dicom_graph.store.tables.base import Base
 
 ALL_IN_USE = "all connections to the database are in use: try again later"
 UNREADABLE = "the database cannot be read as this version needs it: its administrator must look"

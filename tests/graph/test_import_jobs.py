@@ -19,7 +19,7 @@ from dicom_graph.services import Services
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest, create_job
 from dicom_graph.store.read import Store
-from dicom_graph.store.tables.archive import ImportJob
+from dicom_graph.store.tables.imports import ImportJob
 from tests.commands import BAD
 from tests.conftest import Graph
 from tests.make import make_file, make_series

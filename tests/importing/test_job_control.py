@@ -24,7 +24,7 @@ from dicom_graph.store.jobs.jobs import (
 )
 from dicom_graph.store.jobs.owners import is_dead, process_name
 from dicom_graph.store.sql.types import utc_now
-from dicom_graph.store.tables.archive import ImportJob
+from dicom_graph.store.tables.imports import ImportJob
 from tests.commands import BAD
 from tests.contents import Tables
 from tests.make import make_file, make_series

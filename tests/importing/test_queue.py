@@ -26,7 +26,7 @@ from dicom_graph.store.jobs.batches import MAX_LOST, claim_batch
 from dicom_graph.store.jobs.control import cancel_job
 from dicom_graph.store.jobs.jobs import JobLostError, JobOrigin, JobRequest, JobStatus, create_job
 from dicom_graph.store.migrate import upgrade
-from dicom_graph.store.tables.archive import ImportBatch
+from dicom_graph.store.tables.imports import ImportBatch
 from tests.conftest import postgres_database
 from tests.contents import assert_consistent, contents
 from tests.make import make_file, make_series

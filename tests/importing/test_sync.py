@@ -15,7 +15,7 @@ from dicom_graph.importing.foreground import Report
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobCounts, JobStatus
-from dicom_graph.store.tables.archive import Image
+from dicom_graph.store.tables.entities import Image
 from tests.contents import Tables, assert_consistent, contents
 from tests.make import make_file, make_series
 

@@ -21,7 +21,7 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest, JobStatus
 from dicom_graph.store.migrate import upgrade
-from dicom_graph.store.tables.archive import Image
+from dicom_graph.store.tables.entities import Image
 from tests.commands import BAD, COMMAND, Run, assert_one_line
 from tests.conftest import postgres_database, running_server
 from tests.contents import assert_consistent, contents

@@ -22,7 +22,8 @@ from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.formats import FORMAT_FIELDS, column_of
 from dicom_graph.store.migrate import _config, head, require_current, revision, upgrade
 from dicom_graph.store.postings import postings
-from dicom_graph.store.tables.archive import Base, ElementSetMember, HeaderElement
+from dicom_graph.store.tables.base import Base
+from dicom_graph.store.tables.headers import ElementSetMember, HeaderElement
 
 ROOT = Path(__file__).resolve().parents[2]
 _PLACE = re.compile(r"\s+")

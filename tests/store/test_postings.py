@@ -9,7 +9,7 @@ from sqlalchemy import Integer as Int
 
 from dicom_graph.store.engine import Database
 from dicom_graph.store.postings import delete_postings, insert_postings, is_held, postings
-from dicom_graph.store.tables.archive import ElementSetMember, HeaderElement, Posting
+from dicom_graph.store.tables.headers import ElementSetMember, HeaderElement, Posting
 
 Held = dict[int, set[int]]
 

@@ -53,7 +53,7 @@ from dicom_graph.graph.together import Counted, ElementsOf, LeadsTo, Listed, Mar
 from dicom_graph.store.formats import Columns
 from dicom_graph.store.read import Page, Parent
 from dicom_graph.store.read.rows import made_in_turns
-from dicom_graph.store.tables.archive import ROW_ATTRIBUTES
+from dicom_graph.store.tables.entities import ROW_ATTRIBUTES
 from dicom_graph.store.work import Work
 
 _OF_PAGE = frozenset({"nodes", "edges", "pageInfo"})

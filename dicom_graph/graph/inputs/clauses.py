@@ -27,7 +27,7 @@ from dicom_graph.store.read.conditions import (
     Test,
     every,
 )
-from dicom_graph.store.tables.archive import ROW_ATTRIBUTES
+from dicom_graph.store.tables.entities import ROW_ATTRIBUTES
 
 T = TypeVar("T")
 Clause = Callable[[Any], Sequence[Condition]]

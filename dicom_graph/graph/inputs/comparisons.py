@@ -9,7 +9,7 @@ from dicom_graph.errors import BadInput
 from dicom_graph.graph.inputs.groups import FieldName, GroupBy, group_key
 from dicom_graph.store.read.conditions import And, Condition, DiffersFromMajority, FieldPair
 from dicom_graph.store.read.fields import counted_fields
-from dicom_graph.store.tables.archive import ROW_ATTRIBUTES
+from dicom_graph.store.tables.entities import ROW_ATTRIBUTES
 
 _by = strawberry.field
 _OPERATORS: tuple[Literal["eq", "ne", "gt", "gte", "lt", "lte"], ...] = (

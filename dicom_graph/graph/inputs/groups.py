@@ -17,7 +17,7 @@ from dicom_graph.store.read.conditions import HasElement
 from dicom_graph.store.read.element_path import checked_keyword, parse_path
 from dicom_graph.store.read.fields import counted_fields, listed_fields, measurable_fields
 from dicom_graph.store.read.group_requests import GroupKey, GroupRequest
-from dicom_graph.store.tables.archive import ROW_ATTRIBUTES
+from dicom_graph.store.tables.entities import ROW_ATTRIBUTES
 
 _by = strawberry.field
 _OTHERS = ("import_job", "audit_entry", "data_element", "data_element_definition")

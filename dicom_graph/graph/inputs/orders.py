@@ -16,7 +16,7 @@ from dicom_graph.store.read import Order
 from dicom_graph.store.read.conditions import HasElement
 from dicom_graph.store.read.element_path import Step, checked_keyword, checked_tag, parse_path
 from dicom_graph.store.read.relations import DEFAULT_ORDERS
-from dicom_graph.store.tables.archive import ROW_ATTRIBUTES
+from dicom_graph.store.tables.entities import ROW_ATTRIBUTES
 
 
 @strawberry.enum(description="In which direction to sort. A missing value is the smallest.")

@@ -16,7 +16,7 @@ from dicom_graph.graph.inputs.operators import IntFilter, filter_of
 from dicom_graph.graph.registry import ENTITIES, Entity
 from dicom_graph.graph.scalars import LocalDateTime
 from dicom_graph.store.read.fields import counted_fields
-from dicom_graph.store.tables.archive import ROW_ATTRIBUTES
+from dicom_graph.store.tables.entities import ROW_ATTRIBUTES
 
 _field = strawberry.field
 

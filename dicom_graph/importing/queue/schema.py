@@ -6,7 +6,7 @@ from sqlalchemy import Connection, insert, select, text
 
 from dicom_graph.importing.queue.library import SchemaManager
 from dicom_graph.store.engine import Database, DatabaseError
-from dicom_graph.store.tables.archive import QueueMigration
+from dicom_graph.store.tables.imports import QueueMigration
 
 _LOCK = 5_318_008_138
 

@@ -13,7 +13,7 @@ from dicom_graph.store.ingest.edited import NAME_PARTS, OWNERS, whole_name
 from dicom_graph.store.ingest.entities import log_created
 from dicom_graph.store.sql.bulk_statements import allocate_ids, insert_new
 from dicom_graph.store.sql.types import utc_now
-from dicom_graph.store.tables.archive import DESCRIBED_TABLES
+from dicom_graph.store.tables.entities import DESCRIBED_TABLES
 
 log = logging.getLogger(__name__)
 

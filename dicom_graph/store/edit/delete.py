@@ -16,18 +16,9 @@ from dicom_graph.store.postings import delete_postings
 from dicom_graph.store.sql.bulk_statements import make_temporary_ids
 from dicom_graph.store.sql.dialect import among, is_sqlite
 from dicom_graph.store.sql.id_list import unpack_ids
-from dicom_graph.store.tables.archive import (
-    DESCRIBED_TABLES,
-    Directory,
-    ElementSet,
-    ElementSetMember,
-    File,
-    Header,
-    HeaderElement,
-    Image,
-    Series,
-    Study,
-)
+from dicom_graph.store.tables.entities import DESCRIBED_TABLES, Image, Series, Study
+from dicom_graph.store.tables.files import Directory, File
+from dicom_graph.store.tables.headers import ElementSet, ElementSetMember, Header, HeaderElement
 
 _CHUNK = 1000
 

@@ -5,7 +5,7 @@ from sqlalchemy import Connection, select
 from dicom_graph.store.audit_subjects import AUDIT_SUBJECTS
 from dicom_graph.store.edit.files import images_of, series_of
 from dicom_graph.store.sql.dialect import among, is_sqlite
-from dicom_graph.store.tables.archive import DESCRIBED_TABLES, Image, Series
+from dicom_graph.store.tables.entities import DESCRIBED_TABLES, Image, Series
 
 
 def note_entity(connection: Connection, entity: str, id: int) -> None:

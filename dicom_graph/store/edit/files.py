@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, Connection, select
 
 from dicom_graph.store.ingest.files import decides
 from dicom_graph.store.sql.dialect import is_sqlite, texts_among
-from dicom_graph.store.tables.archive import Directory, File, Image, Series
+from dicom_graph.store.tables.entities import Image, Series
+from dicom_graph.store.tables.files import Directory, File
 
 
 class EntityFile(NamedTuple):

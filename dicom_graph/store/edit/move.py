@@ -13,7 +13,7 @@ from dicom_graph.store.ingest.edited import OWNERS, locked_row
 from dicom_graph.store.ingest.images import contradiction
 from dicom_graph.store.sql.bulk_statements import update_rows
 from dicom_graph.store.sql.types import Id
-from dicom_graph.store.tables.archive import Image, Series
+from dicom_graph.store.tables.entities import Image, Series
 
 _SERIES: Any = Series.__table__
 _IMAGE: Any = Image.__table__

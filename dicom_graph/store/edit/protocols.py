@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from dicom_graph.store.tables.archive import Protocol
+from dicom_graph.store.tables.protocols import Protocol
 
 
 class NameInUseError(Exception):

@@ -21,19 +21,15 @@ from dicom_graph.store.postings import delete_postings
 from dicom_graph.store.sql.bulk_statements import delete_rows
 from dicom_graph.store.sql.dialect import among, compact, is_sqlite
 from dicom_graph.store.sql.id_list import unpack_ids
-from dicom_graph.store.tables.archive import (
-    CsaNumber,
-    CsaPart,
-    CsaPartElement,
-    CsaText,
+from dicom_graph.store.tables.csa import CsaNumber, CsaPart, CsaPartElement, CsaText
+from dicom_graph.store.tables.files import Directory, File
+from dicom_graph.store.tables.headers import (
     DataElement,
     DataElementDefinition,
     DataElementValue,
-    Directory,
     ElementDigest,
     ElementSet,
     ElementSetMember,
-    File,
     Header,
     HeaderElement,
 )

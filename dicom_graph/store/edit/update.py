@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select, update
 
 from dicom_graph.dicom.entities import checks
 from dicom_graph.store.ingest.edited import NAME_PARTS, OWNERS, locked_row, whole_name
-from dicom_graph.store.tables.archive import DESCRIBED_TABLES
+from dicom_graph.store.tables.entities import DESCRIBED_TABLES
 
 
 def update_entity(connection: Connection, entity: str, id: int, values: Mapping[str, Any]) -> bool:

@@ -9,7 +9,8 @@ from dicom_graph.dicom.dictionary import is_private
 from dicom_graph.store.ingest.batch import Mode, ReadFile
 from dicom_graph.store.ingest.entities import EntityKeys
 from dicom_graph.store.sql.id_list import unpack_ids
-from dicom_graph.store.tables.archive import ElementSet, Header, Image, Series
+from dicom_graph.store.tables.entities import Image, Series
+from dicom_graph.store.tables.headers import ElementSet, Header
 
 ANOTHER_FILE = "another file of the same SOPInstanceUID has"
 

@@ -13,7 +13,7 @@ from dicom_graph.store.ingest.csa import CsaHeader, CsaWriter
 from dicom_graph.store.postings import insert_postings
 from dicom_graph.store.sql.bulk_statements import allocate_ids, ids_by_key, insert_new, insert_rows
 from dicom_graph.store.sql.id_list import pack_ids
-from dicom_graph.store.tables.archive import (
+from dicom_graph.store.tables.headers import (
     DataElement,
     DataElementDefinition,
     DataElementValue,

@@ -17,7 +17,7 @@ from dicom_graph.store.ingest.edited import NO_EXCLUSION, Exclusion, write_unedi
 from dicom_graph.store.sql.bulk_statements import allocate_ids, ids_by_key, insert_new
 from dicom_graph.store.sql.dialect import among, is_sqlite
 from dicom_graph.store.sql.types import utc_now
-from dicom_graph.store.tables.archive import Image, Patient, Series, Study
+from dicom_graph.store.tables.entities import Image, Patient, Series, Study
 
 log = logging.getLogger(__name__)
 _PATIENT: Table = Patient.__table__  # type: ignore[assignment]

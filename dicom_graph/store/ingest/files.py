@@ -12,7 +12,10 @@ from dicom_graph.store.ingest.batch import DECIDING, FileRecord, Mode, Outcome
 from dicom_graph.store.ingest.missing_images import clear_marks, mark_images
 from dicom_graph.store.sql.bulk_statements import allocate_ids, ids_by_key, insert_new, update_rows
 from dicom_graph.store.sql.dialect import among, is_sqlite, pairs_among, texts_among
-from dicom_graph.store.tables.archive import Directory, File, Header, Image, ImportJob
+from dicom_graph.store.tables.entities import Image
+from dicom_graph.store.tables.files import Directory, File
+from dicom_graph.store.tables.headers import Header
+from dicom_graph.store.tables.imports import ImportJob
 
 _DIRECTORY: Table = Directory.__table__  # type: ignore[assignment]
 _FILE: Table = File.__table__  # type: ignore[assignment]

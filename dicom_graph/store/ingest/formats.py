@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Table, select
 from dicom_graph.store.formats import FORMAT_FIELDS
 from dicom_graph.store.ingest.batch import ReadFile
 from dicom_graph.store.sql.bulk_statements import allocate_ids, insert_new
-from dicom_graph.store.tables.archive import ImageFormat
+from dicom_graph.store.tables.entities import ImageFormat
 
 _FORMAT: Table = ImageFormat.__table__  # type: ignore[assignment]
 Format = tuple[str, str]

@@ -34,7 +34,8 @@ from dicom_graph.store.sql.bulk_statements import allocate_ids, insert_new, inse
 from dicom_graph.store.sql.dialect import among, is_sqlite
 from dicom_graph.store.sql.id_list import pack_ids, unpack_ids
 from dicom_graph.store.sql.types import utc_now
-from dicom_graph.store.tables.archive import Header, HeaderElement, Image
+from dicom_graph.store.tables.entities import Image
+from dicom_graph.store.tables.headers import Header, HeaderElement
 
 log = logging.getLogger(__name__)
 _IMAGE: Table = Image.__table__  # type: ignore[assignment]

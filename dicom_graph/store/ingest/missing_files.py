@@ -13,7 +13,8 @@ from dicom_graph.store.ingest.missing_images import has_header, mark_images
 from dicom_graph.store.ingest.removal import delete_images
 from dicom_graph.store.sql.dialect import among, is_sqlite
 from dicom_graph.store.sql.types import utc_now
-from dicom_graph.store.tables.archive import Directory, File, Image
+from dicom_graph.store.tables.entities import Image
+from dicom_graph.store.tables.files import Directory, File
 
 _FILE: Table = File.__table__  # type: ignore[assignment]
 _CHUNK = 400

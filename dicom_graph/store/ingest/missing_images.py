@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
 from dicom_graph.store.sql.dialect import among, is_sqlite
 from dicom_graph.store.sql.types import utc_now
-from dicom_graph.store.tables.archive import File, Image
+from dicom_graph.store.tables.entities import Image
+from dicom_graph.store.tables.files import File
 
 
 def has_header() -> ColumnElement[bool]:

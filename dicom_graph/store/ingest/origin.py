@@ -12,7 +12,8 @@ from dicom_graph.dicom.entities import Entities
 from dicom_graph.store.ingest.batch import Mode
 from dicom_graph.store.ingest.duplicates import header_contents
 from dicom_graph.store.sql.bulk_statements import ids_by_key
-from dicom_graph.store.tables.archive import ElementDigest, Header, Image, Patient, Series, Study
+from dicom_graph.store.tables.entities import Image, Patient, Series, Study
+from dicom_graph.store.tables.headers import ElementDigest, Header
 
 _DIGEST: Table = ElementDigest.__table__  # type: ignore[assignment]
 _FIELDS = ("number", "date", "time", "number_of_frames", "rows", "columns")

@@ -6,7 +6,8 @@ from sqlalchemy import Connection, delete
 
 from dicom_graph.store.ingest.images import drop_headers
 from dicom_graph.store.sql.dialect import among, is_sqlite
-from dicom_graph.store.tables.archive import File, Image
+from dicom_graph.store.tables.entities import Image
+from dicom_graph.store.tables.files import File
 
 
 def delete_images(connection: Connection, image_ids: Sequence[int]) -> None:

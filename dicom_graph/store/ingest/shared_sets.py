@@ -12,7 +12,7 @@ from dicom_graph.store.postings import insert_postings
 from dicom_graph.store.sql.bulk_statements import allocate_ids, insert_rows
 from dicom_graph.store.sql.dialect import among, is_sqlite
 from dicom_graph.store.sql.id_list import pack_ids, unpack_ids
-from dicom_graph.store.tables.archive import ElementSet, ElementSetMember
+from dicom_graph.store.tables.headers import ElementSet, ElementSetMember
 
 _SET: Table = ElementSet.__table__  # type: ignore[assignment]
 _REMEMBERED_SERIES = 100

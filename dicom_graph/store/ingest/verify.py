@@ -19,7 +19,8 @@ from dicom_graph.store.ingest.files import is_deciding
 from dicom_graph.store.ingest.images import disagreements
 from dicom_graph.store.ingest.missing_images import has_header
 from dicom_graph.store.sql.dialect import among, is_sqlite, texts_among
-from dicom_graph.store.tables.archive import Directory, File, Image
+from dicom_graph.store.tables.entities import Image
+from dicom_graph.store.tables.files import Directory, File
 
 _IMAGE: Table = Image.__table__  # type: ignore[assignment]
 

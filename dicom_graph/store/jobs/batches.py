@@ -25,7 +25,7 @@ from dicom_graph.store.jobs.jobs import (
 )
 from dicom_graph.store.jobs.owners import QUEUE
 from dicom_graph.store.sql.types import utc_now
-from dicom_graph.store.tables.archive import ImportBatch, ImportFailure, ImportJob
+from dicom_graph.store.tables.imports import ImportBatch, ImportFailure, ImportJob
 
 MAX_LOST = 10
 """A batch whose worker died, or failed, so often is given up."""

@@ -19,7 +19,7 @@ from dicom_graph.store.jobs.jobs import (
 )
 from dicom_graph.store.jobs.owners import QUEUE, is_dead
 from dicom_graph.store.sql.types import utc_now
-from dicom_graph.store.tables.archive import ImportFailure, ImportJob
+from dicom_graph.store.tables.imports import ImportFailure, ImportJob
 
 _ATTEMPTS = 10
 

@@ -11,7 +11,7 @@ from dicom_graph.store.ingest import Mode
 from dicom_graph.store.ingest.edited import Exclusion
 from dicom_graph.store.jobs.owners import QUEUE, is_dead, process_name
 from dicom_graph.store.sql.types import utc_now
-from dicom_graph.store.tables.archive import ImportFailure, ImportJob
+from dicom_graph.store.tables.imports import ImportFailure, ImportJob
 
 UPLOADED = "upload:"
 """Before a client's name for a file, in place of a path, which it is not."""

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs.jobs import JobStatus
-from dicom_graph.store.tables.archive import ImportBatch, ImportJob
+from dicom_graph.store.tables.imports import ImportBatch, ImportJob
 
 
 class JobFigures(NamedTuple):

@@ -6,8 +6,8 @@ from sqlalchemy import FromClause, Select, select, union_all
 from sqlalchemy.sql.selectable import CTE, CompoundSelect
 
 from dicom_graph.store.postings import postings
-from dicom_graph.store.tables.archive import ElementSetMember, HeaderElement
 from dicom_graph.store.tables.columns import HEADER
+from dicom_graph.store.tables.headers import ElementSetMember, HeaderElement
 
 Ids = Select[Any] | CompoundSelect[Any]
 

@@ -12,8 +12,8 @@ from dicom_graph.store.read.compare import compare, passes_null
 from dicom_graph.store.read.conditions import HasCsa
 from dicom_graph.store.read.containing_images import images_with
 from dicom_graph.store.read.text_prefixes import as_range, of_beginning
-from dicom_graph.store.tables.archive import HeaderElement
 from dicom_graph.store.tables.columns import CSA_NUMBER, CSA_PART_ELEMENT, CSA_PATH, CSA_TEXT
+from dicom_graph.store.tables.headers import HeaderElement
 
 Ids = Select[Any] | CompoundSelect[Any]
 

@@ -19,7 +19,7 @@ from dicom_graph.store.read.holders import explicit_block, is_wanted
 from dicom_graph.store.sql.dialect import among
 from dicom_graph.store.sql.id_list import unpack_ids
 from dicom_graph.store.sql.types import Text
-from dicom_graph.store.tables.archive import DataElement, DataElementValue, ElementSet, Header
+from dicom_graph.store.tables.headers import DataElement, DataElementValue, ElementSet, Header
 
 Path = tuple[HasElement, ...]
 """Names of elements: of sequences, `index` being the item, and of the element at the end."""

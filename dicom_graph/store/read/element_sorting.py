@@ -24,7 +24,8 @@ from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
 from dicom_graph.store.read.rows import all_rows
 from dicom_graph.store.read.sorted_pages import Listed, SortedRow, cut_page
 from dicom_graph.store.sql.dialect import among, parent_table
-from dicom_graph.store.tables.archive import Header, Image, Series
+from dicom_graph.store.tables.entities import Image, Series
+from dicom_graph.store.tables.headers import Header
 from dicom_graph.store.work import current_work
 
 _AT_ONCE = 2000

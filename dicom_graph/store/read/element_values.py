@@ -26,7 +26,6 @@ from dicom_graph.store.read.holders import in_block, is_wanted
 from dicom_graph.store.read.relations import ENTITY_TABLES
 from dicom_graph.store.sql.dialect import FilterError, join_in_order
 from dicom_graph.store.sql.types import Id, Text
-from dicom_graph.store.tables.archive import ElementSetMember, HeaderElement
 from dicom_graph.store.tables.columns import (
     DATA_ELEMENT,
     DATA_ELEMENT_VALUE,
@@ -35,6 +34,7 @@ from dicom_graph.store.tables.columns import (
     IMAGE,
     SERIES,
 )
+from dicom_graph.store.tables.headers import ElementSetMember, HeaderElement
 
 MOST_VALUES = 100
 """An element of more values is not one key as a whole: its filter would have as many conditions."""

@@ -14,7 +14,7 @@ from dicom_graph.dicom.packing import unpack
 from dicom_graph.store.generation import generations
 from dicom_graph.store.read.rows import all_rows, in_parts
 from dicom_graph.store.sql.dialect import among
-from dicom_graph.store.tables.archive import DataElement, DataElementDefinition, DataElementValue
+from dicom_graph.store.tables.headers import DataElement, DataElementDefinition, DataElementValue
 from dicom_graph.store.work import current_work
 
 _DEFINITIONS = select(

@@ -8,7 +8,7 @@ from dicom_graph.dicom.entities import DESCRIBED
 from dicom_graph.store.read.filters import COUNTED
 from dicom_graph.store.read.relations import ENTITY_TABLES
 from dicom_graph.store.sql.types import UtcDateTime
-from dicom_graph.store.tables.archive import ROW_ATTRIBUTES
+from dicom_graph.store.tables.entities import ROW_ATTRIBUTES
 
 _OF_ROWS = frozenset(attribute.name for attribute in ROW_ATTRIBUTES)
 _MORE = {"image": frozenset({"missing_since"})}

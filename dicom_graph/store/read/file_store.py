@@ -19,13 +19,9 @@ from dicom_graph.store.read.rows import ROWS_AT_ONCE, SERIES_AT_ONCE, SMALL_ROW,
 from dicom_graph.store.sql.dialect import (
     among,
 )
-from dicom_graph.store.tables.archive import (
-    Directory,
-    File,
-    Image,
-    ImportFailure,
-    ImportJob,
-)
+from dicom_graph.store.tables.entities import Image
+from dicom_graph.store.tables.files import Directory, File
+from dicom_graph.store.tables.imports import ImportFailure, ImportJob
 from dicom_graph.store.views.narrowing import WHOLE
 
 

@@ -35,12 +35,9 @@ from dicom_graph.store.sql.dialect import (
     ids_parameter,
 )
 from dicom_graph.store.sql.id_list import unpack_ids
-from dicom_graph.store.tables.archive import (
-    ElementSet,
-    Header,
-    Image,
-)
 from dicom_graph.store.tables.columns import DATA_ELEMENT_VALUE
+from dicom_graph.store.tables.entities import Image
+from dicom_graph.store.tables.headers import ElementSet, Header
 from dicom_graph.store.views.narrowing import visibility_conditions
 from dicom_graph.store.work import current_work
 

@@ -32,8 +32,8 @@ from dicom_graph.store.read.containing_images import enclosing_elements, images_
 from dicom_graph.store.read.csa import items_with_csa
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.sql.dialect import FilterError
-from dicom_graph.store.tables.archive import ElementSetMember, Header, HeaderElement
 from dicom_graph.store.tables.columns import DATA_ELEMENT, HEADER
+from dicom_graph.store.tables.headers import ElementSetMember, Header, HeaderElement
 
 
 def images_that_hold(element_id: int) -> CompoundSelect[Any]:

@@ -9,20 +9,20 @@ from dicom_graph.store.postings import postings
 from dicom_graph.store.read.containing_images import images_of_elements
 from dicom_graph.store.read.pages import Order
 from dicom_graph.store.sql.dialect import join_in_order
-from dicom_graph.store.tables.archive import (
-    DESCRIBED_TABLES,
-    Base,
+from dicom_graph.store.tables.audit import AuditEntry
+from dicom_graph.store.tables.base import Base
+from dicom_graph.store.tables.columns import HEADER, IMAGE, SERIES
+from dicom_graph.store.tables.entities import DESCRIBED_TABLES
+from dicom_graph.store.tables.headers import (
     DataElement,
     DataElementDefinition,
     DataElementValue,
     ElementSetMember,
     Header,
     HeaderElement,
-    ImportJob,
-    Protocol,
 )
-from dicom_graph.store.tables.audit import AuditEntry
-from dicom_graph.store.tables.columns import HEADER, IMAGE, SERIES
+from dicom_graph.store.tables.imports import ImportJob
+from dicom_graph.store.tables.protocols import Protocol
 
 _OTHERS: dict[str, type[Base]] = {
     "header": Header, "data_element": DataElement, "import_job": ImportJob,

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Integer, func, literal
 
 from dicom_graph.store.read.conditions import Test
-from dicom_graph.store.tables.archive import TEXT_KEY_LENGTH
+from dicom_graph.store.tables.base import TEXT_KEY_LENGTH
 
 
 def as_range(test: Test) -> tuple[Test, ...]:

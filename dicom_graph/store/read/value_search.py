@@ -9,7 +9,7 @@ from dicom_graph.store.read.compare import compare
 from dicom_graph.store.read.conditions import Test
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.text_prefixes import of_beginning
-from dicom_graph.store.tables.archive import TEXT_KEY_LENGTH
+from dicom_graph.store.tables.base import TEXT_KEY_LENGTH
 from dicom_graph.store.tables.columns import DATA_ELEMENT_VALUE
 
 WHOLE_TEXT_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UN", "UR", "UT"})

@@ -21,7 +21,7 @@ from dicom_graph.store.reindex.stored import StoredElements, StoredHeader, in_or
 from dicom_graph.store.sql.bulk_statements import update_rows
 from dicom_graph.store.sql.dialect import among, is_sqlite
 from dicom_graph.store.sql.types import utc_now
-from dicom_graph.store.tables.archive import Image, Patient, Series, Study
+from dicom_graph.store.tables.entities import Image, Patient, Series, Study
 
 _IMAGE: Table = Image.__table__  # type: ignore[assignment]
 _SERIES: Table = Series.__table__  # type: ignore[assignment]

@@ -12,7 +12,7 @@ from dicom_graph.dicom.rereading import DataSetContext, StoredElement
 from dicom_graph.dicom.time_zone import TimeZones
 from dicom_graph.store.reindex.stored import CONTEXT, StoredElements, StoredHeader, in_order
 from dicom_graph.store.sql.bulk_statements import ids_by_key
-from dicom_graph.store.tables.archive import ElementDigest
+from dicom_graph.store.tables.headers import ElementDigest
 
 _DIGEST: Table = ElementDigest.__table__  # type: ignore[assignment]
 Key = tuple[object, ...]

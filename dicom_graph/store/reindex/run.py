@@ -30,13 +30,9 @@ from dicom_graph.store.reindex.stored import (
 from dicom_graph.store.reindex.writing import HeaderWriter, SetMembers
 from dicom_graph.store.sql.dialect import among, is_sqlite
 from dicom_graph.store.sql.id_list import unpack_ids
-from dicom_graph.store.tables.archive import (
-    DataElement,
-    Header,
-    Image,
-    ImageFormat,
-    ReadingVersion,
-)
+from dicom_graph.store.tables.entities import Image, ImageFormat
+from dicom_graph.store.tables.headers import DataElement, Header
+from dicom_graph.store.tables.versions import ReadingVersion
 
 _WINDOW = 1000
 _INDEX = "ix_element_digest_reindex"

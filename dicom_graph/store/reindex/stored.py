@@ -14,7 +14,7 @@ from dicom_graph.dicom.revisions import Reading
 from dicom_graph.dicom.values import Value
 from dicom_graph.store.sql.dialect import among, is_sqlite
 from dicom_graph.store.sql.id_list import unpack_ids
-from dicom_graph.store.tables.archive import (
+from dicom_graph.store.tables.headers import (
     DataElement,
     DataElementDefinition,
     DataElementValue,

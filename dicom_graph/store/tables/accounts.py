@@ -8,7 +8,7 @@ from sqlalchemy import Boolean, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dicom_graph.store.sql.types import Id, utc_now
-from dicom_graph.store.tables.archive import Base
+from dicom_graph.store.tables.base import Base
 
 
 class User(Base):

@@ -6,7 +6,7 @@ from sqlalchemy import Index, Integer, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dicom_graph.store.sql.types import Id, Json, utc_now
-from dicom_graph.store.tables.archive import Base
+from dicom_graph.store.tables.base import Base
 
 
 class AuditEntry(Base):

@@ -4,20 +4,9 @@ Of attributes of the ORM's classes SQLAlchemy makes ORM statements: for each SEL
 through all that is below, so that filters of a hundred conditions took three times as long.
 """
 
-from dicom_graph.store.tables.archive import (
-    CsaNumber,
-    CsaPartElement,
-    CsaPath,
-    CsaText,
-    DataElement,
-    DataElementValue,
-    ElementSet,
-    Header,
-    Image,
-    Patient,
-    Series,
-    Study,
-)
+from dicom_graph.store.tables.csa import CsaNumber, CsaPartElement, CsaPath, CsaText
+from dicom_graph.store.tables.entities import Image, Patient, Series, Study
+from dicom_graph.store.tables.headers import DataElement, DataElementValue, ElementSet, Header
 
 PATIENT = Patient.__table__.c
 STUDY = Study.__table__.c

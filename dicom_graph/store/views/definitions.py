@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dicom_graph.dicom.plausible import TEXT_RULES
 from dicom_graph.store.plausible import is_plausible
 from dicom_graph.store.tables.accounts import Secret
-from dicom_graph.store.tables.archive import DataElement, DataElementDefinition, DataElementValue
+from dicom_graph.store.tables.headers import DataElement, DataElementDefinition, DataElementValue
 from dicom_graph.store.views.deidentified import FIELD_TAGS, VisibleDefinitions
 from dicom_graph.store.views.pseudonyms import Pseudonyms
 

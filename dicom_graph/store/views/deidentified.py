@@ -52,7 +52,7 @@ from dicom_graph.dicom.values import BYTES_VRS
 from dicom_graph.store.plausible import are_plausible, is_plausible
 from dicom_graph.store.sql.dialect import among, array_items, texts_among
 from dicom_graph.store.sql.types import Text
-from dicom_graph.store.tables.archive import TEXT_KEY_LENGTH
+from dicom_graph.store.tables.base import TEXT_KEY_LENGTH
 
 _PIXEL_GROUP = 0x7FE0
 _NO_MOMENT = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)

@@ -38,23 +38,14 @@ from dicom_graph.store.ingest.batch import DECIDING
 from dicom_graph.store.postings import postings
 from dicom_graph.store.sql.dialect import join_in_order
 from dicom_graph.store.tables.accounts import Grant
-from dicom_graph.store.tables.archive import (
-    Base,
-    ElementSet,
-    ElementSetMember,
-    File,
-    Header,
-    HeaderElement,
-    Image,
-    ImportFailure,
-    ImportJob,
-    Patient,
-    Protocol,
-    Series,
-    Study,
-)
 from dicom_graph.store.tables.audit import AuditEntry
+from dicom_graph.store.tables.base import Base
 from dicom_graph.store.tables.columns import DATA_ELEMENT, HEADER, IMAGE, SERIES
+from dicom_graph.store.tables.entities import Image, Patient, Series, Study
+from dicom_graph.store.tables.files import File
+from dicom_graph.store.tables.headers import ElementSet, ElementSetMember, Header, HeaderElement
+from dicom_graph.store.tables.imports import ImportFailure, ImportJob
+from dicom_graph.store.tables.protocols import Protocol
 from dicom_graph.store.views.deidentified import (
     DeidentifiedTable,
     VisibleDefinitions,
