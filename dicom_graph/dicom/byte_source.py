@@ -59,15 +59,20 @@ class FileBytes:
 
     def peek(self, count: int, offset: int = 0) -> bytes:
         start = self.position + offset
-        offset = start - self._start
-        if offset < 0 or offset + count > len(self._window):
+        place = start - self._start
+        if place < 0 or place + count > len(self._window):
             if start >= self.size:
                 return b""
-            window = os.pread(self._descriptor, max(count, _WINDOW), start)
             if offset:
-                return window[:count]
-            self._window, self._start, offset = window, start, 0
-        return self._window[offset : offset + count]
+                return os.pread(self._descriptor, count, start)
+            self._window = os.pread(self._descriptor, max(count, _WINDOW), start)
+            self._start, place = start, 0
+        return self._window[place : place + count]
+
+    def window(self) -> tuple[bytes, int]:
+        """Bytes that are held, those of the position among them, and where it is in them."""
+        self.peek(12)
+        return self._window, self.position - self._start
 
     def chunks(self, count: int) -> Iterator[bytes]:
         while count > 0:

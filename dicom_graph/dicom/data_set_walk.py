@@ -24,6 +24,7 @@ from dicom_graph.dicom.element_head import (
 from dicom_graph.dicom.errors import UnreadableFileError
 from dicom_graph.dicom.fragments import fragments
 from dicom_graph.dicom.raw_data_set import LONGEST_KNOWN_UN, UNDEFINED, RawDataSet, RawElement
+from dicom_graph.dicom.unwanted import pass_unwanted
 
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _ORDERS = {
@@ -126,6 +127,8 @@ class DataSetWalk:
         """Fill the data set; `end`: where it ends, None where a delimiter or the file ends it."""
         source = self._source
         while end is None or source.position < end:
+            if depth == 0:
+                self._pass_unwanted(data_set)
             head = source.peek(8)
             if len(head) < 8 or (end is not None and source.position + 8 > end):
                 self._end_early(end, depth)
@@ -152,6 +155,12 @@ class DataSetWalk:
                 self._read_element(data_set, tag, head, end, depth)
         if end is not None and source.position > end:
             raise UnreadableFileError(f"an element reaches beyond byte {end}, where its item ends")
+
+    def _pass_unwanted(self, top: RawDataSet) -> None:
+        source = self._source
+        is_plain = top.is_little and not top.is_implicit
+        if self._wanted is not None and is_plain and isinstance(source, FileBytes):
+            self._hold(_HELD_BY_ELEMENT * pass_unwanted(source, self._wanted))
 
     def _end_early(self, end: int | None, depth: int) -> None:
         """Where fewer bytes are left than an element takes."""

@@ -16,8 +16,9 @@ from dicom_graph.dicom.values import ALL_VRS
 _LONG_NAMES = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR"}) | {
     "UT", "UV",
 }  # fmt: skip
-_LONG = frozenset(vr.encode() for vr in _LONG_NAMES)
-_SHORT = frozenset(vr.encode() for vr in ALL_VRS - _LONG_NAMES)
+HEADS_OF_32_BITS = frozenset(vr.encode() for vr in _LONG_NAMES)
+HEADS_OF_16_BITS = frozenset(vr.encode() for vr in ALL_VRS - _LONG_NAMES)
+"""VRs, by how many bits the length has that follows them."""
 _IMPLICIT = {True: Struct("<HHL").unpack_from, False: Struct(">HHL").unpack_from}
 _EXPLICIT = {True: Struct("<HH2sH").unpack_from, False: Struct(">HH2sH").unpack_from}
 _LENGTH = {True: Struct("<L").unpack_from, False: Struct(">L").unpack_from}
@@ -43,7 +44,7 @@ def tag_of(head: bytes, is_little: bool) -> int:
 
 def is_known_vr(code: bytes) -> bool:
     """Whether two bytes are a VR of the standard."""
-    return code in _SHORT or code in _LONG
+    return code in HEADS_OF_16_BITS or code in HEADS_OF_32_BITS
 
 
 def implicit_head(head: bytes, is_little: bool) -> Head:
@@ -58,10 +59,10 @@ def explicit_head(source: ByteSource, is_little: bool, end: int | None) -> Head:
     """
     head = source.peek(8)
     _, _, code, length = _EXPLICIT[is_little](head)
-    if code in _SHORT:
+    if code in HEADS_OF_16_BITS:
         short = Head(code.decode(), 8, length)
         return short if length else _or_long(source, short, is_little, end)
-    if code in _LONG:
+    if code in HEADS_OF_32_BITS:
         return _long_head(source, code.decode(), length, is_little, end)
     return _odd_head(source, is_little, end)
 

@@ -22,6 +22,7 @@ from dicom_graph.dicom.file_data_set import open_data_set
 from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.raw_interning import intern, walk_for
 from dicom_graph.dicom.reading import read_instance
+from dicom_graph.dicom.through_pydicom import read_header
 from tests.data import file_bytes, needs_shared, nibabel_dicom_files, pydicom_files, shared_files
 from tests.dicom.by_pydicom import intern_data_set, read_with_pydicom
 from tests.dicom.raw_files import SYNTAXES
@@ -147,6 +148,30 @@ def test_it_equals_pydicom_on_mutated_files(seed: int, tmp_path: Path) -> None:
             counts["the same"] += 1
     print(counts)
     assert counts["the same"] > 50
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_part_of_a_header_is_as_in_the_whole(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    path = tmp_path / "file.dcm"
+    n_equal = 0
+    for source in chance.sample([f for f in pydicom_files() if f.stat().st_size > 1000], 60):
+        raw = source.read_bytes()
+        for made in (raw, mutated(raw, 300, chance)):
+            path.write_bytes(made)
+            with path.open("rb") as file:
+                try:
+                    whole = read_header(file)
+                except UnreadableFileError:
+                    continue
+                end = file.tell()
+                tags = frozenset(map(int, chance.sample(list(whole.keys()), len(whole) // 4)))
+                part = read_header(file, tags)
+                wanted = {tag: whole._dict[tag] for tag in whole._dict if tag in tags}
+                assert {tag: part._dict[tag] for tag in wanted} == wanted, source
+                assert file.tell() == end
+                n_equal += 1
+    assert n_equal > 80
 
 
 WORDS = {"OD": 8, "OF": 4, "OL": 4, "OV": 8, "OW": 2}
