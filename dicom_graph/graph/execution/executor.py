@@ -38,7 +38,9 @@ from dicom_graph.graph.context import Context
 from dicom_graph.graph.execution.levels import Levels
 from dicom_graph.graph.execution.lists import ListCompletion
 from dicom_graph.graph.execution.plain import reader, size_of
+from dicom_graph.graph.execution.selection import Selection, needed_columns, reads_page
 from dicom_graph.graph.limits.limits import MAX_ERRORS, TooManyErrors
+from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.graph.types.element import DataElement, DataElementDefinition
 from dicom_graph.store.work import WORK, ResponseLimitExceeded
 
@@ -157,12 +159,12 @@ class MemoizingExecutor(PlainExecutor):
         """Completes a list level by level; where that does not do, as graphql-core does."""
         return_type, details, info, path, _, _ = given
         if self._remembers and self._work is not None and isinstance(info.context, Context):
-            levels = Levels(self, info.context, self._work)
-            needed = levels.needed(return_type, details, found.listing.entity)
-            if levels.reads_page(return_type, details):
+            selection = Selection(self, return_type, details)
+            if reads_page(selection):
+                needed = needed_columns(ENTITIES[found.listing.entity], selection)
                 found.page = await found.listing.page(needed)
             try:
-                return await levels.root(return_type, details, path, found)
+                return await Levels(self, info.context, self._work).root(selection, path, found)
             except ResponseLimitExceeded:
                 raise
             except Exception:

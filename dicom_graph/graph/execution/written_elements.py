@@ -8,11 +8,8 @@ which elements it has, the store has decided before.
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from graphql import GraphQLObjectType, get_named_type
-from graphql.execution import Executor
-from graphql.execution.collect_fields import FieldDetailsList
-
 from dicom_graph.graph.execution.plain import reader
+from dicom_graph.graph.execution.selection import Selected, Selection
 from dicom_graph.graph.types.element import DataElement
 from dicom_graph.json_text import JsonList, dumps
 from dicom_graph.store.read import Store
@@ -23,49 +20,40 @@ _PLACE = 16
 """The bytes of memory that an object takes that is in the answer already."""
 
 
-class Selection(NamedTuple):
-    """What is asked of each element: `key` is equal for equal selections."""
+class PlainFields(NamedTuple):
+    """The fields of each element that go into an answer: `key` is equal for equal selections."""
 
     key: tuple[Any, ...]
     reads: tuple[tuple[str, Callable[[Any], Any]], ...]
 
 
-def selection_of(
-    executor: Executor[Any], type_: GraphQLObjectType, details: FieldDetailsList
-) -> Selection | None:
-    """The selection on elements; None where it is more than their own fields."""
-    grouped = executor.collect_subfields(type_, details).grouped_field_set
+def plain_fields(selection: Selection) -> PlainFields | None:
+    """The fields of a selection on elements; None where it is more than their own fields."""
     key: list[Any] = []
     reads: list[tuple[str, Callable[[Any], Any]]] = []
-    for name, of_field in grouped.items():
-        node = of_field[0].node
-        if node.arguments:
-            return None
-        read = _reader(executor, type_, node.name.value, of_field)
+    for selected in selection:
+        read = _reader(selection, selected)
         if read is None:
             return None
         inner, reading = read
-        key.append((name, node.name.value, inner))
-        reads.append((name, reading))
-    return Selection(tuple(key), tuple(reads))
+        key.append((selected.alias, selected.name, inner))
+        reads.append((selected.alias, reading))
+    return PlainFields(tuple(key), tuple(reads))
 
 
-def _reader(
-    executor: Executor[Any], type_: GraphQLObjectType, name: str, details: FieldDetailsList
-) -> tuple[Any, Callable[[Any], Any]] | None:
-    if name == "__typename":
-        return None, lambda source: type_.name
-    field = executor.schema.get_field(type_, name)
-    assert field is not None
-    if name == "definition":
-        below = get_named_type(field.type)
-        assert isinstance(below, GraphQLObjectType)
-        selected = selection_of(executor, below, details)
-        if selected is None:
+def _reader(selection: Selection, selected: Selected) -> tuple[Any, Callable[[Any], Any]] | None:
+    """The key of what is below a field, and how the field is read off an element."""
+    if selected.details[0].node.arguments:
+        return None
+    if selected.name == "__typename":
+        return None, lambda source: selection.type.name
+    if selected.name == "definition":
+        below = plain_fields(selection.below(selected))
+        if below is None:
             return None
-        reads = selected.reads
-        return selected.key, lambda source: {n: r(source.definition()) for n, r in reads}
-    read = reader(field)
+        reads = below.reads
+        return below.key, lambda source: {n: r(source.definition()) for n, r in reads}
+    read = reader(selection.field(selected.name))
     return (None, read) if read is not None else None
 
 
@@ -84,17 +72,17 @@ class _Many(NamedTuple):
 
 
 async def write_elements(
-    store: Store, selection: Selection, headers: Sequence[Sequence[ElementRow]], work: Work
+    store: Store, fields: PlainFields, headers: Sequence[Sequence[ElementRow]], work: Work
 ) -> list[JsonList]:
     """The elements of each header. Raises ResponseLimitExceeded, or what a value that does not fit
     does.
     """
-    known = store.written.of(selection.key)
+    known = store.written.of(fields.key)
 
     def written(row: ElementRow) -> _Written:
         found: _Written | None = known.get(row.id)
         if found is None or found.row is not row:
-            found = known[row.id] = _write(selection, row)
+            found = known[row.id] = _write(fields, row)
             store.written.add(len(found.json))
         return found
 
@@ -132,7 +120,7 @@ def _with_added(many: _Many, added: Sequence[tuple[int, _Written]]) -> _Many:
     return _Many(values, parts, size)
 
 
-def _write(selection: Selection, row: ElementRow) -> _Written:
+def _write(fields: PlainFields, row: ElementRow) -> _Written:
     element = DataElement.from_row(row)
-    value = {name: read(element) for name, read in selection.reads}
+    value = {name: read(element) for name, read in fields.reads}
     return _Written(row, value, dumps(value))
