@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SCRIPTS = ("schema_tools", "caches", "graphql_over_http", "graphql_cop")
+SCRIPTS = ("schema_tools", "caches", "other_origin", "graphql_over_http", "graphql_cop")
 MISSING = 77
 
 

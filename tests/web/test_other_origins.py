@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from selenium.webdriver import Chrome
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
@@ -12,10 +13,12 @@ from websockets.typing import Origin, Subprotocol
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
 from tests.access.people import add_person
+from tests.conformance import other_origin
 from tests.conftest import running_server
 from tests.make import make_file
 
 FRIEND, STRANGER = "https://viewer.example", "https://elsewhere.example"
+PACKAGES = Path(__file__).parents[2] / "frontend" / "node_modules"
 SENT = (
     "content-type", "authorization", "x-requested-with", "graphql-require-preflight",
     "apollo-require-preflight", "apollographql-client-name", "apollographql-client-version",
@@ -78,3 +81,13 @@ def test_other_origins(tmp_path: Path, sqlite_template: Path) -> None:
         for origin in (STRANGER, "null", f"{FRIEND}.evil.example"):
             with pytest.raises(InvalidStatus):
                 connect(graphql, origin=Origin(origin), subprotocols=protocols)
+
+
+@pytest.mark.slow
+def test_a_page_on_another_origin(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """With urql and graphql-ws in Chromium. With tokens, too: `tests.conformance other_origin`."""
+    missing = [path for path in other_origin.IMPORTS.values() if not (PACKAGES / path).exists()]
+    if missing:
+        pytest.skip(f"no {missing[0]} in {PACKAGES} (npm ci, in frontend/)")
+    browser: Chrome = request.getfixturevalue("browser")
+    other_origin.check(browser, PACKAGES, tmp_path, with_users=False)
