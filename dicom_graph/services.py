@@ -12,11 +12,11 @@ from dicom_graph.imaging.service import Imaging
 from dicom_graph.importing.background import JobRunner
 from dicom_graph.importing.storage import required_root
 from dicom_graph.importing.uploads import Upload
+from dicom_graph.store.answer_budget import AnswerBudget, MemoryBudget
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobRequest, Storage
 from dicom_graph.store.read import Condition, Store
 from dicom_graph.store.read.deidentified import DeidentifiedStore
-from dicom_graph.store.work import MemoryBudget, Work
 from dicom_graph.subjects import Resolver
 
 DEFAULT_MEMORY = 256 << 20
@@ -84,9 +84,9 @@ class Services:
     import_storage: Storage = Storage.IN_PLACE
     parse_filter: ParseFilter = _no_filters
 
-    def work(self) -> Work:
+    def new_budget(self) -> AnswerBudget:
         """For an operation that begins: what it may take."""
-        return Work(
+        return AnswerBudget(
             seconds=self.limits.seconds, max_bytes=self.limits.answer_bytes, memory=self.memory
         )
 

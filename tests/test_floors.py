@@ -49,7 +49,7 @@ ROOMS = {
     ),
     "store": (
         "audit_subjects global_ids private_files storable turns",
-        "sql work",
+        "answer_budget sql",
         "deadline plausible tables",
         "accounts audit formats generation postings",
         "ingest",

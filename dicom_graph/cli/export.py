@@ -25,7 +25,7 @@ from dicom_graph.imaging.checker import FileChecker
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.files import find, series_files
 from dicom_graph.imaging.headers import HeaderOnDisk, read_headers
-from dicom_graph.imaging.work import chosen_stack, geometries
+from dicom_graph.imaging.worker import chosen_stack, geometries
 from dicom_graph.settings import Settings
 from dicom_graph.store.read import Condition, Parent, Store
 from dicom_graph.store.read.conditions import And, Field, Related, Some, Test

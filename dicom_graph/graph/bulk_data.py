@@ -6,8 +6,8 @@ from dicom_graph.error_codes import ErrorCode
 from dicom_graph.errors import BadInput
 from dicom_graph.graph.context import Info
 from dicom_graph.imaging.bulk_data import read_from_images
+from dicom_graph.store.answer_budget import current_budget
 from dicom_graph.store.read.elements import ElementRow
-from dicom_graph.store.work import current_work
 
 _MAX_IMAGES = 10
 
@@ -33,7 +33,7 @@ async def load_bytes(info: Info, row: ElementRow, limit: int) -> bytes:
     store, checker = info.context.store, info.context.imaging.files
     images = await store.images_of_element(row.id, limit=_MAX_IMAGES)
     # Before it is read: its bytes, and their base64.
-    await current_work().hold_and_share(row.length * 7 // 3)
+    await current_budget().hold_and_share(row.length * 7 // 3)
     found = await read_from_images(checker, store, images, row.tag, row.sha256 or b"")
     if found is not None:
         return found

@@ -13,6 +13,7 @@ from dicom_graph.graph.limits.prepared import PreparedDocument
 from dicom_graph.graph.loading import Loader
 from dicom_graph.imaging.service import Imaging
 from dicom_graph.services import Services
+from dicom_graph.store.answer_budget import PendingAnswers, current_budget
 from dicom_graph.store.read import (
     Condition,
     ElementQuery,
@@ -25,7 +26,6 @@ from dicom_graph.store.read import (
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.group_requests import GroupKey, GroupPage, GroupRequest
 from dicom_graph.store.read.relations import DEFAULT_ORDERS
-from dicom_graph.store.work import PendingAnswers, current_work
 from dicom_graph.subjects import Resolver, SubjectPatient, subjects_of
 
 DEFAULT_MEMORY = 256 << 20
@@ -242,7 +242,7 @@ class Loaders:
     def _loader(self, name: Any, load: Any, **options: Any) -> Loader[Any, Any]:
         loader = self._made.get(name)
         if loader is None:
-            loader = self._made[name] = Loader(load, current_work(), **options)
+            loader = self._made[name] = Loader(load, current_budget(), **options)
         return loader
 
 
@@ -260,7 +260,7 @@ class Context:
 
     `identify` asks again who that is, where a request lasts. `connection_params` is what a
     WebSocket's client says of itself at its start; `prepared`, the operation's document. `admit`:
-    where an operation of a stream, which may have many, gets a place. `held`: the work of
+    where an operation of a stream, which may have many, gets a place. `held`: the budgets of
     operations whose answers are not sent yet, where somebody releases it then.
     """
 

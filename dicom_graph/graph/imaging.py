@@ -15,7 +15,7 @@ from dicom_graph.graph.context import Info
 from dicom_graph.graph.urls import window_text
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.files import file_of, series_files
-from dicom_graph.imaging.work import PixelStatistics, VolumeSummary
+from dicom_graph.imaging.worker import PixelStatistics, VolumeSummary
 from dicom_graph.store.read.elements import ElementNode
 
 Key = TypeVar("Key")

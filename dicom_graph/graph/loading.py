@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
-from dicom_graph.store.work import Work
+from dicom_graph.store.answer_budget import AnswerBudget
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -61,11 +61,11 @@ class Loader(Generic[K, V]):
     def __init__(
         self,
         load: Callable[[list[K]], Awaitable[Sequence[V | BaseException]]],
-        work: Work,
+        budget: AnswerBudget,
         name_of: Callable[[K], Hashable] | None = None,
     ) -> None:
         self._load = load
-        self._work = work
+        self._budget = budget
         self._name_of = name_of
         self._batches: dict[Hashable, _Batch] = {}
         self._open: _Batch | None = None
@@ -89,16 +89,16 @@ class Loader(Generic[K, V]):
 
     async def _one(self, name: Hashable, batch: _Batch) -> V:
         await batch.wait()
-        if self._work.is_over():
-            await self._work.next_turn()
+        if self._budget.is_turn_over():
+            await self._budget.next_turn()
         return cast(V, _value(batch.found[name]))
 
     async def _many(
         self, names: Sequence[Hashable], batches: Sequence[_Batch], distinct: Sequence[_Batch]
     ) -> list[V]:
         await asyncio.gather(*(batch.wait() for batch in distinct))
-        if self._work.is_over():
-            await self._work.next_turn()
+        if self._budget.is_turn_over():
+            await self._budget.next_turn()
         return [_value(batch.found[name]) for name, batch in zip(names, batches, strict=True)]
 
     def _batch_of(self, name: Hashable, key: K) -> _Batch:
@@ -107,7 +107,7 @@ class Loader(Generic[K, V]):
             return batch
         if self._open is None:
             self._open = _Batch()
-            self._work.when_quiet(partial(self._send, self._open))
+            self._budget.when_quiet(partial(self._send, self._open))
         self._open.keys[name] = key
         self._batches[name] = self._open
         return self._open

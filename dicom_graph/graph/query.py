@@ -31,8 +31,8 @@ from dicom_graph.graph.types.study import Study
 from dicom_graph.graph.types.value import DataElementValue
 from dicom_graph.graph.types.values import make_values
 from dicom_graph.graph.types.viewer import Viewer
+from dicom_graph.store.answer_budget import current_budget
 from dicom_graph.store.global_ids import split_global_id, split_value_id
-from dicom_graph.store.work import current_work
 
 _MAX_NODES = 10_000
 _NODES_AT_ONCE = 500
@@ -198,5 +198,5 @@ class Query:
         for start in range(0, len(ids), _NODES_AT_ONCE):
             some = ids[start : start + _NODES_AT_ONCE]
             found += await asyncio.gather(*(load_node(info, id) for id in some))
-            await current_work().hold_and_share(0)
+            await current_budget().hold_and_share(0)
         return found

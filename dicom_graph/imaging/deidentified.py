@@ -20,14 +20,14 @@ from dicom_graph.dicom.pixels import PixelDescription
 from dicom_graph.dicom.plausible import is_plausible
 from dicom_graph.dicom.stored_file import FileState
 from dicom_graph.error_codes import ErrorCode
-from dicom_graph.imaging import work
+from dicom_graph.imaging import worker
 from dicom_graph.imaging.bulk_data import write_bulk_value
 from dicom_graph.imaging.checker import StoredImage
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.instance import read_elements
 from dicom_graph.imaging.pool import DecodePool
 from dicom_graph.imaging.service import Files, Imaging, spooled
-from dicom_graph.imaging.work import VolumeSummary
+from dicom_graph.imaging.worker import VolumeSummary
 from dicom_graph.store.read import Store
 from dicom_graph.store.read.deidentified import DeidentifiedStore
 from dicom_graph.store.read.elements import ElementNode
@@ -51,8 +51,10 @@ _TOLD = {
 """Instead of messages that may quote a header."""
 _FIGURES = re.compile(r"(?:(?:^|, )segment -?[0-9]+)?(?:(?:^|, )TE [0-9.e+-]+ ms)?\Z")
 """What a label of a volume ends with."""
-_WITHOUT_PICTURES = (work.describe_image, work.image_statistics, work.summarise_volumes,
-                     work.read_acquisitions, work.volume_acquisition, identifiers_of)  # fmt: skip
+_WITHOUT_PICTURES = (
+    worker.describe_image, worker.image_statistics, worker.summarise_volumes,
+    worker.read_acquisitions, worker.volume_acquisition, identifiers_of,
+)  # fmt: skip
 """What may be done with any file."""
 
 

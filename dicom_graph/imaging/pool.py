@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
-_PRELOADED = ["__main__", "dicom_graph.imaging.headers", "dicom_graph.imaging.work"]
+_PRELOADED = ["__main__", "dicom_graph.imaging.headers", "dicom_graph.imaging.worker"]
 _LONGEST_FOLDER = 75
 """Below a longer `TMPDIR` a fork server has no socket: its path may have 107 bytes, 32 are ours."""
 _GIVEN_UP_SECONDS = 1.0

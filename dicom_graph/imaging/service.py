@@ -11,14 +11,14 @@ from dicom_graph.dicom.voi import Window
 from dicom_graph.dicom.volume.acquisition import Acquisition
 from dicom_graph.dicom.volume.pictures import PreviewAxis
 from dicom_graph.error_codes import ErrorCode
-from dicom_graph.imaging import work
+from dicom_graph.imaging import worker
 from dicom_graph.imaging.bulk_data import write_bulk_value
 from dicom_graph.imaging.checker import FileChecker
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.headers import read_headers
 from dicom_graph.imaging.instance import read_elements
 from dicom_graph.imaging.pool import DecodePool
-from dicom_graph.imaging.work import PixelStatistics, VolumeSummary
+from dicom_graph.imaging.worker import PixelStatistics, VolumeSummary
 from dicom_graph.store.read import Store
 from dicom_graph.store.read.elements import ElementNode
 
@@ -52,7 +52,7 @@ class Imaging:
 
     async def describe(self, file: FileState) -> PixelDescription:
         """What the header says of the pixels; nothing is decoded."""
-        return await self._pool.run(work.describe_image, file)
+        return await self._pool.run(worker.describe_image, file)
 
     async def instance(self, store: Store, file: FileState) -> list[ElementNode]:
         """All elements of a file, as far as `store` shows them."""
@@ -68,33 +68,33 @@ class Imaging:
 
     async def statistics(self, file: FileState) -> PixelStatistics:
         """Of all pixels of an image."""
-        return await self._pool.run(work.image_statistics, file, self._max_bytes)
+        return await self._pool.run(worker.image_statistics, file, self._max_bytes)
 
     async def png(
         self, file: FileState, frame: int = 1, window: Window | None = None, size: int | None = None
     ) -> bytes:
         """A frame, counted from 1, as PNG."""
-        return await self._pool.run(work.image_png, file, frame, window, size, self._max_bytes)
+        return await self._pool.run(worker.image_png, file, frame, window, size, self._max_bytes)
 
     async def npy(self, file: FileState, *, stored: bool = False) -> str:
         """The path of a temporary `.npy` of all frames; the caller deletes it."""
         return await spooled(
             lambda target: self._pool.run(
-                work.write_image_npy, file, target, stored, self._max_bytes
+                worker.write_image_npy, file, target, stored, self._max_bytes
             )
         )
 
     async def volumes(self, files: Files) -> list[VolumeSummary]:
         """The volumes of a series, the main one first; only headers are read."""
-        return await self._pool.run(work.summarise_volumes, files)
+        return await self._pool.run(worker.summarise_volumes, files)
 
     async def acquisitions(self, files: Files) -> list[Acquisition]:
         """How each volume of a series was acquired; only headers are read."""
-        return await self._pool.run(work.read_acquisitions, files)
+        return await self._pool.run(worker.read_acquisitions, files)
 
     async def acquisition(self, files: Files, *, stack: int | None = None) -> Acquisition:
         """How a volume was acquired; `stack` may be left out where the series makes one."""
-        return await self._pool.run(work.volume_acquisition, files, stack)
+        return await self._pool.run(worker.volume_acquisition, files, stack)
 
     async def volume(
         self, files: Files, *, is_nifti: bool, stack: int | None = None, stored: bool = False
@@ -106,7 +106,7 @@ class Imaging:
         """
         return await spooled(
             lambda target: self._pool.run(
-                work.write_volume, files, stack, target, is_nifti, stored, self._max_bytes
+                worker.write_volume, files, stack, target, is_nifti, stored, self._max_bytes
             )
         )
 
@@ -123,7 +123,7 @@ class Imaging:
     ) -> bytes:
         """A picture across a volume as PNG, by default of the middle slice; indexes from 0."""
         return await self._pool.run(
-            work.volume_preview, files, stack, axis, index, volume, window, size, self._max_bytes
+            worker.volume_preview, files, stack, axis, index, volume, window, size, self._max_bytes
         )
 
     async def sheet(
@@ -138,7 +138,7 @@ class Imaging:
     ) -> bytes:
         """Up to `n_tiles` slices of a volume on one sheet, as PNG."""
         return await self._pool.run(
-            work.volume_sheet, files, stack, n_tiles, volume, window, size, self._max_bytes
+            worker.volume_sheet, files, stack, n_tiles, volume, window, size, self._max_bytes
         )
 
 

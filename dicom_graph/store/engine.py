@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool, PoolProxiedConnection, QueuePool
 from sqlalchemy.util import greenlet_spawn
 
 from dicom_graph.settings import default_folder
+from dicom_graph.store.answer_budget import current_budget
 from dicom_graph.store.deadline import DEADLINE, interrupted_at
 from dicom_graph.store.private_files import make_folder, restrict_to_owner
 from dicom_graph.store.sql.dialect import (
@@ -38,7 +39,6 @@ from dicom_graph.store.sql.unavailable import UNREACHABLE, DatabaseUnavailable
 from dicom_graph.store.storable import refuse_unstorable
 from dicom_graph.store.views.definitions import VisibleDefinitionsCache
 from dicom_graph.store.views.narrowing import WHOLE, Groups, narrow_statement, narrowed
-from dicom_graph.store.work import current_work
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -249,14 +249,14 @@ class Database:
 
         Raises what `read` does, and ResponseLimitExceeded.
         """
-        work = current_work()
+        budget = current_budget()
         found: list[Any] = []
         if self.visible_definitions is not None:
             # What is withheld may differ each time.
             async with self.read() as reader:
                 for some in (await reader.execute(make(), given)).partitions(_ROWS_AT_ONCE):
                     found.extend(some)
-                    await work.hold_and_share(memory * len(some))
+                    await budget.hold_and_share(memory * len(some))
             return found
         async with self._driver() as connection:
             dialect = self.reader.sync_engine.dialect
@@ -270,7 +270,7 @@ class Database:
             async with aclosing(statement.execute(driver, parameters)) as parts:
                 async for some in parts:
                     found.extend(some)
-                    await work.hold_and_share(memory * len(some))
+                    await budget.hold_and_share(memory * len(some))
         return found
 
     def _tell(self, connection: PoolProxiedConnection, sql: str, parameters: Any) -> None:

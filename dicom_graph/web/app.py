@@ -21,13 +21,13 @@ from dicom_graph.importing.factory import make_runner
 from dicom_graph.importing.roots import resolve_roots
 from dicom_graph.services import Limits, Services
 from dicom_graph.settings import Settings
+from dicom_graph.store.answer_budget import MemoryBudget
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import storage_named
 from dicom_graph.store.migrate import prepare
 from dicom_graph.store.read import Store
 from dicom_graph.store.readiness import Readiness
-from dicom_graph.store.work import MemoryBudget
 from dicom_graph.subjects import load_resolver
 from dicom_graph.telemetry import tracing
 from dicom_graph.web import archives, images, pages, series, tables

@@ -41,7 +41,7 @@ from dicom_graph.graph.schema import schema
 from dicom_graph.graph.uploading import FIELD, file_variables
 from dicom_graph.json_text import dumps
 from dicom_graph.services import Services
-from dicom_graph.store.work import PendingAnswers
+from dicom_graph.store.answer_budget import PendingAnswers
 from dicom_graph.telemetry.request import CURRENT, ORIGIN, ROOT_PATH
 from dicom_graph.web.accepted_types import prefers_events
 from dicom_graph.web.admission import TICKET, Kind
@@ -386,15 +386,17 @@ class GraphQLView(GraphQL[Context, None]):
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
     ) -> Response:
         """The response of the type that was chosen."""
-        work = sub_response.work if isinstance(sub_response, SubResponse) else PendingAnswers()
-        is_large = work.n_bytes > LARGE
+        pending = (
+            sub_response.pending if isinstance(sub_response, SubResponse) else PendingAnswers()
+        )
+        is_large = pending.n_bytes > LARGE
         response = super().create_response([] if is_large else response_data, sub_response)
         response.headers["Content-Type"] = f"{sub_response.media_type}; charset=utf-8"
         if not is_large:
             return response
         n_operations = len(response_data) if isinstance(response_data, list) else 1
         max_bytes = self._services.limits.answer_bytes * n_operations
-        return LargeAnswer(response_data, response, max_bytes, work)
+        return LargeAnswer(response_data, response, max_bytes, pending)
 
     def _get_stream_transport_from_headers(self, headers: Mapping[str, str]) -> Any:
         """Events for whoever prefers them to JSON."""

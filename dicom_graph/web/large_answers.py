@@ -18,7 +18,7 @@ from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import WebSocketDisconnected
 
 from dicom_graph.json_text import dumps
-from dicom_graph.store.work import PendingAnswers, too_large
+from dicom_graph.store.answer_budget import PendingAnswers, too_large
 from dicom_graph.web.encoding import is_large, written
 
 log = logging.getLogger(__name__)
@@ -28,19 +28,19 @@ _SECONDS, _BYTES_PER_SECOND = 60.0, 65_536
 
 
 def held(scope: Scope) -> PendingAnswers:
-    """The work of a request's operations, until its answer is sent."""
+    """The budgets of a request's operations, until its answer is sent."""
     found: PendingAnswers = scope.setdefault(_HELD, PendingAnswers())
     return found
 
 
 class SubResponse(Response):
-    """A response to be, and the work that its answer takes."""
+    """A response to be, and the budgets of what its answer is made by."""
 
-    def __init__(self, like: Response, work: PendingAnswers) -> None:
+    def __init__(self, like: Response, pending: PendingAnswers) -> None:
         super().__init__()
         self.status_code = like.status_code
         self.raw_headers = like.raw_headers
-        self.work = work
+        self.pending = pending
 
 
 class EncodedJson(dict[str, Any]):
@@ -54,18 +54,20 @@ class EncodedJson(dict[str, Any]):
 class LargeAnswer(Response):
     """A response whose body is the JSON of `content`, of up to `max_bytes`."""
 
-    def __init__(self, content: Any, like: Response, max_bytes: int, work: PendingAnswers) -> None:
+    def __init__(
+        self, content: Any, like: Response, max_bytes: int, pending: PendingAnswers
+    ) -> None:
         """`like`: a response without the content, with the status and headers."""
         super().__init__(status_code=like.status_code)
         self.raw_headers = [*like.raw_headers]
         self._content: Any = content
         self._max_bytes = max_bytes
-        self._work = work
+        self._pending = pending
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         parts = await self._written()
         size = sum(map(len, parts))
-        self._work.keep(size)
+        self._pending.keep(size)
         headers = MutableHeaders(raw=self.raw_headers)
         headers["Content-Length"] = str(size)
         start = {"type": "http.response.start", "status": self.status_code, "headers": headers.raw}

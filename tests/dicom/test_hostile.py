@@ -8,7 +8,7 @@ from dicom_graph.dicom.errors import CorruptPixelsError
 from dicom_graph.dicom.pixels import read_pixels
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.imaging.errors import ImagingError
-from dicom_graph.imaging.work import image_png, image_statistics, write_image_npy
+from dicom_graph.imaging.worker import image_png, image_statistics, write_image_npy
 from tests.dicom.hostile import AGREES, DIFFERS
 
 MAX_BYTES = 512 << 20

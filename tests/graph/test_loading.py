@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from dicom_graph.graph.loading import Loader
-from dicom_graph.store.work import Work
+from dicom_graph.store.answer_budget import AnswerBudget
 
 
 class Source:
@@ -29,7 +29,7 @@ class Source:
 
 async def test_what_is_asked_at_the_same_moment_is_looked_up_together() -> None:
     source = Source()
-    loader = Loader(source.find, Work())
+    loader = Loader(source.find, AnswerBudget())
     found = await asyncio.gather(
         loader.load(1), loader.load_many([2, 1, 2, 3]), loader.load(5), loader.load_many([])
     )
@@ -37,13 +37,13 @@ async def test_what_is_asked_at_the_same_moment_is_looked_up_together() -> None:
     assert source.asked == [[1, 2, 3, 5]]
     assert await loader.load_many([5, 6, 1]) == [25, 36, 1]
     assert source.asked[1:] == [[6]]
-    named = Loader(source.find, Work(), name_of=lambda key: key % 10)
+    named = Loader(source.find, AnswerBudget(), name_of=lambda key: key % 10)
     assert await asyncio.gather(named.load(7), named.load(17)) == [49, 49]
 
 
 async def test_failures_are_told_to_whom_they_concern() -> None:
     source = Source()
-    loader = Loader(source.find, Work())
+    loader = Loader(source.find, AnswerBudget())
     found = await asyncio.gather(loader.load(4), loader.load(5), return_exceptions=True)
     assert isinstance(found[0], ValueError)
     assert found[1] == 25
@@ -56,13 +56,13 @@ async def test_failures_are_told_to_whom_they_concern() -> None:
         return keys[1:]
 
     with pytest.raises(ValueError, match="argument"):
-        await Loader(too_few, Work()).load_many([1, 2])
+        await Loader(too_few, AnswerBudget()).load_many([1, 2])
 
 
 async def test_a_look_up_ends_where_nobody_waits_for_it_any_more() -> None:
     source = Source()
     source.go_on.clear()
-    loader = Loader(source.find, Work())
+    loader = Loader(source.find, AnswerBudget())
     waiting = [asyncio.ensure_future(loader.load(1)) for _ in range(2)]
     waiting.append(asyncio.ensure_future(loader.load_many(range(20_000))))
     await asyncio.sleep(0.01)
@@ -85,7 +85,7 @@ async def test_a_failure_that_nobody_waits_for_is_silent() -> None:
     asyncio.get_running_loop().set_exception_handler(lambda loop, told: problems.append(told))
     source = Source()
     source.go_on.clear()
-    loader = Loader(source.find, Work())
+    loader = Loader(source.find, AnswerBudget())
     waiting = asyncio.ensure_future(loader.load(666))
     await asyncio.sleep(0.01)
     source.go_on.set()

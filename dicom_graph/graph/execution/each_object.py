@@ -9,7 +9,7 @@ from graphql.execution import Executor
 from graphql.pyutils import Path
 
 from dicom_graph.graph.execution.selection import Selected
-from dicom_graph.store.work import Work
+from dicom_graph.store.answer_budget import AnswerBudget
 
 _AT_ONCE = 200
 """Objects that are answered at the same time: each is a task, a path and more."""
@@ -17,7 +17,7 @@ _AT_ONCE = 200
 
 async def answer_each(
     executor: Executor[Any],
-    work: Work,
+    budget: AnswerBudget,
     type_: GraphQLObjectType,
     selected: Selected,
     objects: Sequence[Any],
@@ -27,13 +27,13 @@ async def answer_each(
     found: list[Any] = []
     for start in range(0, len(objects), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
-        found += await _some(executor, work, type_, selected, objects[part], paths[part])
+        found += await _some(executor, budget, type_, selected, objects[part], paths[part])
     return found
 
 
 async def _some(
     executor: Executor[Any],
-    work: Work,
+    budget: AnswerBudget,
     type_: GraphQLObjectType,
     selected: Selected,
     objects: Sequence[Any],
@@ -42,15 +42,15 @@ async def _some(
     found: list[Any] = []
     awaited: dict[int, Awaitable[Any]] = {}
     try:
-        with work.busy():
+        with budget.busy():
             for at, (each, path) in enumerate(zip(objects, paths, strict=True)):
                 here = Path(path, selected.alias, type_.name)
                 value = executor.execute_field(type_, each, selected.details, here, None)
                 if executor.is_awaitable(value):
                     awaited[at] = asyncio.ensure_future(value)
                 found.append(value)
-                if not at & 7 and work.is_over():
-                    await work.next_turn()
+                if not at & 7 and budget.is_turn_over():
+                    await budget.next_turn()
         for at, value in zip(awaited, await asyncio.gather(*awaited.values()), strict=True):
             found[at] = value
     except BaseException:

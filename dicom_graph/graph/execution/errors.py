@@ -28,10 +28,10 @@ from dicom_graph.graph.execution.validation import LimitsExtension, in_time, ref
 from dicom_graph.graph.limits.limits import OperationLimitExceeded, TooManyErrors
 from dicom_graph.graph.limits.prepared import PreparedDocument, errors_of, prepare
 from dicom_graph.services import Limits
+from dicom_graph.store.answer_budget import BUDGET, AnswerBudget, ResponseLimitExceeded
 from dicom_graph.store.sql.dialect import describe_error, is_interrupted
 from dicom_graph.store.sql.unavailable import unavailable_message
 from dicom_graph.store.storable import UnstorableText
-from dicom_graph.store.work import WORK, ResponseLimitExceeded, Work
 from dicom_graph.telemetry.request import current_id
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class MaskedSchema(strawberry.Schema):
                     watch.note(refused)
                     return refused
                 allowed = set(allowed_operation_types or OperationType) - _LONG
-                with _working(context) as work:
+                with _budgeted(context) as budget:
                     executing: Awaitable[Any]
                     if prepared is not None and self._has_limits_alone:
                         executing = self._execute_prepared(
@@ -73,8 +73,8 @@ class MaskedSchema(strawberry.Schema):
                             query, variable_values, context, root_value, operation_name, allowed,
                             operation_extensions,
                         )  # fmt: skip
-                    work.begin()
-                    result: ExecutionResult = await self._limited(work, executing, context)
+                    budget.begin()
+                    result: ExecutionResult = await self._limited(budget, executing, context)
                 watch.note(result)
         except AuditLogUnavailable as error:
             return PreExecutionError(data=None, errors=[error])
@@ -199,10 +199,10 @@ class MaskedSchema(strawberry.Schema):
         self.process_errors(errors, given)
         return prepared, PreExecutionError(data=None, errors=errors)
 
-    async def _limited(self, work: Work, executing: Awaitable[Any], context: Any) -> Any:
+    async def _limited(self, budget: AnswerBudget, executing: Awaitable[Any], context: Any) -> Any:
         """The result; an error in its place where it takes too much."""
         try:
-            return await work.run(executing)
+            return await budget.run(executing)
         except ResponseLimitExceeded as overrun:
             errors = [GraphQLError(str(overrun), extensions={"code": overrun.code})]
             if isinstance(overrun, TooManyErrors):
@@ -218,18 +218,18 @@ class MaskedSchema(strawberry.Schema):
         admit = context.admit if isinstance(context, Context) else nullcontext
         try:
             async with audited_operation(context, prepared, name) as watch, aclosing(results):
-                with admit(watch.is_long), _working(context) as work:
+                with admit(watch.is_long), _budgeted(context) as budget:
                     while True:
                         if not watch.is_long:
-                            work.begin()
-                        result = await self._limited(work, anext(results, None), context)
+                            budget.begin()
+                        result = await self._limited(budget, anext(results, None), context)
                         if result is None:
                             return
                         watch.note(result)
                         if not watch.is_long:
                             await watch.end()
                         yield result
-                        work.release()
+                        budget.release()
         except (AuditLogUnavailable, Overloaded) as error:
             yield PreExecutionError(data=None, errors=[error])
 
@@ -301,16 +301,16 @@ def _code_of(error: GraphQLError) -> str:
 
 
 @contextmanager
-def _working(context: Any) -> Iterator[Work]:
-    """The work of an operation that is executed within."""
-    work = context.services.work() if isinstance(context, Context) else Work()
-    token = WORK.set(work)
+def _budgeted(context: Any) -> Iterator[AnswerBudget]:
+    """The budget of an operation that is executed within."""
+    budget = context.services.new_budget() if isinstance(context, Context) else AnswerBudget()
+    token = BUDGET.set(budget)
     try:
-        yield work
+        yield budget
     finally:
         with suppress(ValueError):  # An operation may be closed by another task.
-            WORK.reset(token)
+            BUDGET.reset(token)
         if isinstance(context, Context) and context.held is not None:
-            context.held.add(work)
+            context.held.add(budget)
         else:
-            work.release()
+            budget.release()

@@ -42,7 +42,7 @@ from dicom_graph.graph.execution.selection import Selection, needed_columns, rea
 from dicom_graph.graph.limits.limits import MAX_ERRORS, TooManyErrors
 from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.graph.types.element import DataElement, DataElementDefinition
-from dicom_graph.store.work import WORK, ResponseLimitExceeded
+from dicom_graph.store.answer_budget import BUDGET, ResponseLimitExceeded
 
 Plan = list[tuple[str, Callable[[Any], Any]]]
 """The names of a selection's fields in the response, and how to read each off an object."""
@@ -87,7 +87,7 @@ class MemoizingExecutor(PlainExecutor):
         super().__init__(*args, **options)
         wrapped = self.middleware_manager is not None and self.middleware_manager.middlewares
         self._remembers = not wrapped
-        self._work = WORK.get()
+        self._budget = BUDGET.get()
         self._n_errors = 0
         self._forget()
 
@@ -102,9 +102,9 @@ class MemoizingExecutor(PlainExecutor):
         assert isinstance(executor, MemoizingExecutor)
         executor._forget()
         executor._n_errors = 0
-        executor._work = WORK.get()
-        if executor._work is not None:
-            executor._work.begin()
+        executor._budget = BUDGET.get()
+        if executor._budget is not None:
+            executor._budget.begin()
         return executor
 
     def handle_field_error(
@@ -116,11 +116,11 @@ class MemoizingExecutor(PlainExecutor):
     ) -> None:
         """Counts the errors: `collected_errors` leaves out those below what is null already."""
         self._n_errors += 1
-        if self._work is not None:
-            self._work.write(_ERROR_BYTES, _ERROR_MEMORY)
+        if self._budget is not None:
+            self._budget.write(_ERROR_BYTES, _ERROR_MEMORY)
             if self._n_errors > MAX_ERRORS:
-                self._work.stop(TooManyErrors(self.collected_errors.errors))
-            if self._work.is_stopped:
+                self._budget.stop(TooManyErrors(self.collected_errors.errors))
+            if self._budget.is_stopped:
                 return
         super().handle_field_error(raw_error, return_type, field_details_list, path)
 
@@ -144,8 +144,8 @@ class MemoizingExecutor(PlainExecutor):
         known = self._completed[key][1]
         found = known.get(result.id)
         if found is not None:
-            if self._work is not None:
-                self._work.write(found.n_bytes, _PLACE)
+            if self._budget is not None:
+                self._budget.write(found.n_bytes, _PLACE)
             return found.value
         n_errors, n_bytes = self._n_errors, self._n_bytes
         completed = super().complete_value(
@@ -158,13 +158,13 @@ class MemoizingExecutor(PlainExecutor):
     async def _complete_connection(self, found: Connection[Any], *given: Any) -> Any:
         """Completes a list level by level; where that does not do, as graphql-core does."""
         return_type, details, info, path, _, _ = given
-        if self._remembers and self._work is not None and isinstance(info.context, Context):
+        if self._remembers and self._budget is not None and isinstance(info.context, Context):
             selection = Selection(self, return_type, details)
             if reads_page(selection):
                 needed = needed_columns(ENTITIES[found.listing.entity], selection)
                 found.page = await found.listing.page(needed)
             try:
-                return await Levels(self, info.context, self._work).root(selection, path, found)
+                return await Levels(self, info.context, self._budget).root(selection, path, found)
             except ResponseLimitExceeded:
                 raise
             except Exception:
@@ -184,7 +184,7 @@ class MemoizingExecutor(PlainExecutor):
 
     @property
     def _n_bytes(self) -> int:
-        return self._work.n_bytes if self._work is not None else 0
+        return self._budget.n_bytes if self._budget is not None else 0
 
     def complete_iterable_value(
         self,
@@ -196,12 +196,12 @@ class MemoizingExecutor(PlainExecutor):
         position_context: Any,
     ) -> Any:
         """Completes a list, in as many turns of the event loop as it needs."""
-        if self._work is None:
+        if self._budget is None:
             return super().complete_iterable_value(
                 item_type, field_details_list, info, path, items, position_context
             )
         given = (item_type, field_details_list, info, path, position_context)
-        completion = ListCompletion(self, self._work, given, items)
+        completion = ListCompletion(self, self._budget, given, items)
         if completion.go_on() and not completion.awaited:
             return completion.completed
         return completion.rest()
@@ -211,9 +211,9 @@ class MemoizingExecutor(PlainExecutor):
     ) -> Any:
         """Completes a scalar, and counts its bytes."""
         completed = super().complete_leaf_value(return_type, result)
-        if self._work is not None:
+        if self._budget is not None:
             size = size_of(completed)
-            self._work.write(size, size)
+            self._budget.write(size, size)
         return completed
 
     def execute_fields(
@@ -225,7 +225,7 @@ class MemoizingExecutor(PlainExecutor):
         position_context: Any,
     ) -> Any:
         """Executes a selection on an object, by its plan where it has one."""
-        if self._work is not None and self._work.is_stopped:
+        if self._budget is not None and self._budget.is_stopped:
             return {}
         key = id(grouped_field_set)
         if key not in self._plans:
@@ -237,9 +237,9 @@ class MemoizingExecutor(PlainExecutor):
                 return self._follow(plan, source_value)
             except Exception:
                 pass  # Found again below, with its path.
-        elif self._work is not None:
+        elif self._budget is not None:
             names = sum(map(len, grouped_field_set)) + 4 * len(grouped_field_set)
-            self._work.write(names, _OBJECT + _FIELD * len(grouped_field_set))
+            self._budget.write(names, _OBJECT + _FIELD * len(grouped_field_set))
         return super().execute_fields(
             parent_type, source_value, path, grouped_field_set, position_context
         )
@@ -251,8 +251,8 @@ class MemoizingExecutor(PlainExecutor):
             value = result[name] = read(source)
             size += len(name) + 4
             size += len(value) if type(value) is str and value.isascii() else size_of(value)
-        if self._work is not None:
-            self._work.write(size, _OBJECT + _FIELD * len(plan) + size)
+        if self._budget is not None:
+            self._budget.write(size, _OBJECT + _FIELD * len(plan) + size)
         return result
 
     def _make_plan(self, parent: GraphQLObjectType, fields: GroupedFieldSet) -> Plan | None:

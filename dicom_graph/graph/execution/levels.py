@@ -35,9 +35,9 @@ from dicom_graph.graph.execution.selection import (
 from dicom_graph.graph.execution.written_elements import plain_fields, write_elements
 from dicom_graph.graph.registry import ENTITIES, Entity
 from dicom_graph.graph.together import Counted, ElementsOf, LeadsTo, Listed
+from dicom_graph.store.answer_budget import AnswerBudget
 from dicom_graph.store.read import Page, Parent
 from dicom_graph.store.read.rows import made_in_turns
-from dicom_graph.store.work import Work
 
 _OBJECT, _FIELD = 300, 50
 """About the bytes of memory of an object of an answer, and of each of its fields."""
@@ -46,10 +46,10 @@ _OBJECT, _FIELD = 300, 50
 class Levels:
     """Answers the lists of one operation."""
 
-    def __init__(self, executor: Executor[Any], context: Context, work: Work) -> None:
+    def __init__(self, executor: Executor[Any], context: Context, budget: AnswerBudget) -> None:
         self._executor = executor
         self._context = context
-        self._work = work
+        self._budget = budget
 
     async def root(
         self, selection: Selection, path: Path, found: Connection[Any]
@@ -127,8 +127,8 @@ class Levels:
         for selected in selection:
             is_repeated = times[selected.name] > 1
             columns[selected.alias] = await self._field(selection, selected, level, is_repeated)
-            if self._work.is_over():
-                await self._work.next_turn()
+            if self._budget.is_turn_over():
+                await self._budget.next_turn()
         return self._objects_of(columns, len(level.rows))
 
     async def _field(
@@ -269,7 +269,7 @@ class Levels:
         names = {"hasWarnings": "has_warnings"}
         asked = elements_of.query(**{names.get(name, name): each for name, each in given.items()})
         rows = await self._context.loaders.elements_of(asked).load_many(list(level.rows))
-        return await write_elements(self._context.store, fields, rows, self._work)
+        return await write_elements(self._context.store, fields, rows, self._budget)
 
     async def _each(
         self,
@@ -279,21 +279,21 @@ class Levels:
         paths: Sequence[Path],
     ) -> list[Any]:
         return await answer_each(
-            self._executor, self._work, selection.type, selected, objects, paths
+            self._executor, self._budget, selection.type, selected, objects, paths
         )
 
     def _scalars(self, values: list[Any]) -> list[Any]:
         """Counts the bytes of values that go into the answer."""
         size = size_of_column(values)
-        self._work.write(size, size)
+        self._budget.write(size, size)
         return values
 
     def _objects_of(self, columns: dict[str, list[Any]], count: int) -> list[dict[str, Any]]:
         """`count` objects of an answer, from the values of each of their fields."""
-        if self._work.overrun is not None:
-            raise self._work.overrun
+        if self._budget.overrun is not None:
+            raise self._budget.overrun
         around = sum(map(len, columns)) + 4 * len(columns)
-        self._work.write(count * around, count * (_OBJECT + _FIELD * len(columns)))
+        self._budget.write(count * around, count * (_OBJECT + _FIELD * len(columns)))
         if not columns:
             return [{} for _ in range(count)]
         rows = zip(*columns.values(), strict=True)
@@ -303,7 +303,7 @@ class Levels:
         """Counts answers that stand at further places, by what one of them takes."""
         if answers and times > 0:
             size = size_of(answers[0])
-            self._work.write(size * times, 16 * times)
+            self._budget.write(size * times, 16 * times)
 
 
 class _AnyParent(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any
 from graphql.execution import Executor
 from graphql.execution.executor import collect_iterator_awaitables
 
-from dicom_graph.store.work import Work
+from dicom_graph.store.answer_budget import AnswerBudget
 
 _LOOKED_AT = 7
 """After so many items, and one, the time is looked at."""
@@ -17,19 +17,23 @@ class ListCompletion:
     """A list that is completed: `completed` so far, and at which places it has to be awaited."""
 
     def __init__(
-        self, executor: Executor[Any], work: Work, given: tuple[Any, ...], items: Iterable[Any]
+        self,
+        executor: Executor[Any],
+        budget: AnswerBudget,
+        given: tuple[Any, ...],
+        items: Iterable[Any],
     ) -> None:
         """`given`: the item type, the field details, the info, the path, the position context."""
         self.completed: list[Any] = []
         self.awaited: list[int] = []
         self._executor = executor
-        self._work = work
+        self._budget = budget
         self._given = given
         self._iterator = iter(items)
 
     def go_on(self) -> bool:
         """Complete items until the turn is over; whether all are. Raises what an item does."""
-        executor, work = self._executor, self._work
+        executor, budget = self._executor, self._budget
         item_type, details, info, path, position = self._given
         completed, awaited = self.completed, self.awaited
         index = len(completed)
@@ -48,8 +52,8 @@ class ListCompletion:
                 ):
                     awaited.append(index)
                 index += 1
-                if not index & _LOOKED_AT and (work.is_over() or work.is_stopped):
-                    return work.is_stopped
+                if not index & _LOOKED_AT and (budget.is_turn_over() or budget.is_stopped):
+                    return budget.is_stopped
         except Exception:
             left = [completed[place] for place in awaited]
             left.extend(collect_iterator_awaitables(self._iterator, executor.is_awaitable))
@@ -62,13 +66,13 @@ class ListCompletion:
         """The whole list."""
         futures: list[asyncio.Future[Any]] = []
         try:
-            with self._work.busy():
+            with self._budget.busy():
                 while not self.go_on():
-                    await self._work.next_turn()
+                    await self._budget.next_turn()
                 for place in self.awaited:
                     futures.append(asyncio.ensure_future(self.completed[place]))
-                    if not len(futures) & _LOOKED_AT and self._work.is_over():
-                        await self._work.next_turn()
+                    if not len(futures) & _LOOKED_AT and self._budget.is_turn_over():
+                        await self._budget.next_turn()
             found = await asyncio.gather(*futures)
         except BaseException as error:
             self._drop(futures)

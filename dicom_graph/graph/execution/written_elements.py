@@ -12,9 +12,9 @@ from dicom_graph.graph.execution.plain import reader
 from dicom_graph.graph.execution.selection import Selected, Selection
 from dicom_graph.graph.types.element import DataElement
 from dicom_graph.json_text import JsonList, dumps
+from dicom_graph.store.answer_budget import AnswerBudget
 from dicom_graph.store.read import Store
 from dicom_graph.store.read.elements import ElementRow, HeaderElements
-from dicom_graph.store.work import Work
 
 _PLACE = 16
 """The bytes of memory that an object takes that is in the answer already."""
@@ -72,7 +72,7 @@ class _Many(NamedTuple):
 
 
 async def write_elements(
-    store: Store, fields: PlainFields, headers: Sequence[Sequence[ElementRow]], work: Work
+    store: Store, fields: PlainFields, headers: Sequence[Sequence[ElementRow]], budget: AnswerBudget
 ) -> list[JsonList]:
     """The elements of each header. Raises ResponseLimitExceeded, or what a value that does not fit
     does.
@@ -102,11 +102,11 @@ async def write_elements(
         else:
             many = all_written(rows)
         answers.append(JsonList(*many))
-        work.write(answers[-1].n_bytes, _PLACE * len(rows))
-        if work.overrun is not None:
-            raise work.overrun
-        if work.is_over():
-            await work.next_turn()
+        budget.write(answers[-1].n_bytes, _PLACE * len(rows))
+        if budget.overrun is not None:
+            raise budget.overrun
+        if budget.is_turn_over():
+            await budget.next_turn()
     store.written.trim()
     return answers
 

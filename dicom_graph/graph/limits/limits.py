@@ -9,7 +9,7 @@ from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.limits.arguments import MAX_NESTING, NestedTooDeeply, values
 from dicom_graph.graph.limits.cost import Measured
 from dicom_graph.services import Limits
-from dicom_graph.store.work import ResponseLimitExceeded
+from dicom_graph.store.answer_budget import ResponseLimitExceeded
 
 MAX_ERRORS = 1000
 """Of one answer; each takes some kilobytes."""

@@ -2,7 +2,7 @@
 
 The unit is an object of a page: up to 0.1 ms of the server's time. Measured on 10,000 images whose
 headers have 338 elements (the docs have the table). What an operation really takes is held by its
-time, its bytes and its memory: see `graph.work`.
+time, its bytes and its memory: see `store.answer_budget`.
 """
 
 from typing import NamedTuple

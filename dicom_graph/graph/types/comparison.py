@@ -16,8 +16,8 @@ from dicom_graph.graph.types.element import DataElement
 from dicom_graph.graph.types.header_table import value_text
 from dicom_graph.graph.types.image import Image
 from dicom_graph.graph.types.series import Series
+from dicom_graph.store.answer_budget import current_budget
 from dicom_graph.store.read.header_comparison import Compared, Outcome, compare_headers
-from dicom_graph.store.work import current_work
 
 FEWEST, MOST = 2, 20
 _MEMORY = 300
@@ -120,7 +120,7 @@ async def comparison(info: Info, nodes: Sequence[Node | None]) -> HeaderComparis
     headers = await asyncio.gather(*(_header_of(info, node) for node in nodes))
     trees = await asyncio.gather(*(info.context.loaders.tree.load(row) for row in headers))
     rows = await asyncio.to_thread(lambda: list(compare_headers(trees)))
-    await current_work().hold_and_share(_MEMORY * len(rows))
+    await current_budget().hold_and_share(_MEMORY * len(rows))
     return HeaderComparison(rows=rows, nodes=[node for node in nodes if node is not None])
 
 

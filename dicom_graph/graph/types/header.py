@@ -23,11 +23,11 @@ from dicom_graph.graph.types.element import DataElement
 from dicom_graph.graph.types.header_table import TableRow, header_html, table_rows
 from dicom_graph.graph.types.instance import Instance
 from dicom_graph.graph.urls import absolute, page_path
+from dicom_graph.store.answer_budget import current_budget
 from dicom_graph.store.read import ElementQuery
 from dicom_graph.store.read.conditions import HasElement
 from dicom_graph.store.read.element_path import checked_keyword, checked_tag, parse_path
 from dicom_graph.store.read.elements import ElementNode
-from dicom_graph.store.work import current_work
 
 if TYPE_CHECKING:
     from dicom_graph.graph.types.image import Image
@@ -270,8 +270,8 @@ class Header(Node):
 
 async def _written(tree: Sequence[ElementNode], write: Callable[[Any], T], memory: int = 0) -> T:
     """A whole header in some form; a large one in a thread, as it takes more than one turn."""
-    work, n_elements = current_work(), _count(tree)
-    await work.hold_and_share(memory * n_elements)
+    budget, n_elements = current_budget(), _count(tree)
+    await budget.hold_and_share(memory * n_elements)
     if n_elements <= _LARGE:
         return write(tree)
     return await asyncio.to_thread(write, tree)

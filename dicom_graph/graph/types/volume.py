@@ -9,7 +9,7 @@ from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.imaging import SizeArgument, WindowArgument, WindowInput, acquisition_of
 from dicom_graph.graph.urls import file_url
-from dicom_graph.imaging.work import VolumeSummary
+from dicom_graph.imaging.worker import VolumeSummary
 
 _field = strawberry.field
 _value = strawberry.enum_value

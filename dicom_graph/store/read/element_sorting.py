@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import FromClause, Row, Select, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dicom_graph.store.answer_budget import current_budget
 from dicom_graph.store.formats import columns_of
 from dicom_graph.store.read.conditions import Condition
 from dicom_graph.store.read.element_orders import ElementOrders
@@ -26,7 +27,6 @@ from dicom_graph.store.read.sorted_pages import Listed, SortedRow, cut_page
 from dicom_graph.store.sql.dialect import among, parent_table
 from dicom_graph.store.tables.entities import Image, Series
 from dicom_graph.store.tables.headers import Header
-from dicom_graph.store.work import current_work
 
 _AT_ONCE = 2000
 """Headers in memory."""
@@ -121,10 +121,10 @@ class Sorter:
         rows = await all_rows(await self._connection.execute(statement), _LISTED)
         values = await self._element_values({row.id for row in rows})
         listed: dict[Parent | None, list[Listed]] = defaultdict(list)
-        work = current_work()
+        budget = current_budget()
         for place_in_list, (parent, patient, id, *plain) in enumerate(rows):
             if not place_in_list % _AT_ONCE:
-                await work.hold_and_share(0)
+                await budget.hold_and_share(0)
             rest = iter(plain)
             keys = [
                 values[place].get(id) if order.path else next(rest)
@@ -139,7 +139,7 @@ class Sorter:
         found: dict[int, dict[int, Any]] = defaultdict(dict)
         wanted = sorted(ids)
         for start in range(0, len(wanted), _AT_ONCE):
-            await current_work().hold_and_share(0)
+            await current_budget().hold_and_share(0)
             headers = await self._headers(wanted[start : start + _AT_ONCE])
             owners = {header.id: owner for owner, header in headers}
             for place, order in enumerate(self._request.order):

@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dicom_graph.dicom.dictionary import ANY_BLOCK
 from dicom_graph.dicom.packing import unpack
+from dicom_graph.store.answer_budget import current_budget
 from dicom_graph.store.generation import generations
 from dicom_graph.store.read.rows import all_rows, in_parts
 from dicom_graph.store.sql.dialect import among
 from dicom_graph.store.tables.headers import DataElement, DataElementDefinition, DataElementValue
-from dicom_graph.store.work import current_work
 
 _DEFINITIONS = select(
     DataElementDefinition.id, DataElementDefinition.tag, DataElementDefinition.private_creator,
@@ -307,7 +307,7 @@ class ElementCache:
         found: dict[int, ElementRow] = {}
         for id, head in heads.items():
             found[id] = row_of_element = self._row(head, tuple(values[id]))
-            await current_work().hold_and_share(_weight(row_of_element))
+            await current_budget().hold_and_share(_weight(row_of_element))
         return found
 
     def _row(self, head: Sequence[object], values: tuple[ValueRow, ...]) -> ElementRow:

@@ -13,6 +13,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dicom_graph.store.answer_budget import current_budget
 from dicom_graph.store.read.base_store import BaseStore
 from dicom_graph.store.read.conditions import Condition, HasElement
 from dicom_graph.store.read.element_values import holders_of_path, value_column
@@ -39,7 +40,6 @@ from dicom_graph.store.tables.columns import DATA_ELEMENT_VALUE
 from dicom_graph.store.tables.entities import Image
 from dicom_graph.store.tables.headers import ElementSet, Header
 from dicom_graph.store.views.narrowing import visibility_conditions
-from dicom_graph.store.work import current_work
 
 _ID_MEMORY, _NODE_MEMORY = 10, 80
 """Bytes that an element takes in a list, and as a node of a tree, beside itself."""
@@ -86,7 +86,7 @@ class HeaderStore(BaseStore):
         self, headers: Sequence[Row[Any]], query: ElementQuery
     ) -> list[list[ElementRow]]:
         """The elements of each header that the query asks for, in the order of their tags."""
-        work = current_work()
+        budget = current_budget()
         own: list[list[int]] = []
         async with self.database.read() as connection:
             shared = await self._set_members(connection, {h.shared_set_id for h in headers})
@@ -95,7 +95,7 @@ class HeaderStore(BaseStore):
                 own.append(unpack_ids(header.own))
                 everything.update(own[-1])
                 n_ids = len(own[-1]) + len(shared[header.shared_set_id])
-                await work.hold_and_share(_ID_MEMORY * n_ids)
+                await budget.hold_and_share(_ID_MEMORY * n_ids)
             placed = await self._elements.placed(connection, everything, self._sqlite)
             definitions = self._elements.known_definitions
             chosen = {
@@ -120,7 +120,7 @@ class HeaderStore(BaseStore):
         for header, ids in zip(headers, own, strict=True):
             added = [chosen[id] for id in ids if id in chosen]
             found.append(HeaderElements(bases[header.shared_set_id], added, rows))
-            await work.hold_and_share(_ID_MEMORY * len(found[-1]))
+            await budget.hold_and_share(_ID_MEMORY * len(found[-1]))
         return found
 
     async def elements_of_each(
@@ -130,7 +130,7 @@ class HeaderStore(BaseStore):
 
         For queries of few definitions and many headers: nothing is made of the other elements.
         """
-        work = current_work()
+        budget = current_budget()
         async with self.database.read() as connection:
             definitions = await self._elements.current_definitions(connection)
             wanted = sorted(
@@ -139,7 +139,7 @@ class HeaderStore(BaseStore):
             shared = await self._set_members(connection, {h.shared_set_id for h in headers})
             own = [unpack_ids(header.own) for header in headers]
             ids = set(chain(*shared.values(), *own))
-            await work.hold_and_share(_ID_MEMORY * len(ids))
+            await budget.hold_and_share(_ID_MEMORY * len(ids))
             placed = await self._elements.placed_of(connection, ids, wanted, self._sqlite)
             found: list[list[Placed | None]] = []
             for query in queries:
@@ -155,7 +155,7 @@ class HeaderStore(BaseStore):
                         for header, members in zip(headers, own, strict=True)
                     ]
                 )
-                await work.hold_and_share(0)
+                await budget.hold_and_share(0)
             held = {place.id for places in found for place in places if place is not None}
             rows = await self._elements.elements(connection, held, self._sqlite)
         return [
@@ -165,7 +165,7 @@ class HeaderStore(BaseStore):
 
     async def trees(self, headers: Sequence[Row[Any]]) -> list[list[ElementNode]]:
         """The headers' elements with all nested ones; four statements for each level."""
-        work = current_work()
+        budget = current_budget()
         contents = await self.elements_of(headers, ElementQuery())
         sequences = {e.id for content in contents for e in content if e.definition.vr == "SQ"}
         items = await self.items(sorted(sequences)) if sequences else {}
@@ -181,7 +181,7 @@ class HeaderStore(BaseStore):
         trees: list[list[ElementNode]] = []
         for content in contents:
             trees.append(list(map(node, content)))
-            await work.hold_and_share(_NODE_MEMORY * len(content))
+            await budget.hold_and_share(_NODE_MEMORY * len(content))
         return trees
 
     async def images_of_element(self, element_id: int, limit: int) -> Sequence[int]:
@@ -213,7 +213,7 @@ class HeaderStore(BaseStore):
             counts: dict[int | None, Counter[int]] = {}
             for id, of_series in headers.items():
                 counts[id] = count_elements(of_series, sets)
-                await current_work().hold_and_share(0)
+                await current_budget().hold_and_share(0)
             everything = {element for count in counts.values() for element in count}
             placed = await self._elements.placed(connection, everything, self._sqlite)
             counts = {

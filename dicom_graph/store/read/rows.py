@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import CursorResult
 
-from dicom_graph.store.work import current_work
+from dicom_graph.store.answer_budget import current_budget
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -21,28 +21,28 @@ SERIES_AT_ONCE = 50
 
 async def in_parts(result: CursorResult[*tuple[Any, ...]]) -> AsyncIterator[Sequence[Any]]:
     """The rows of a statement, some hundred at a time. Raises ResponseLimitExceeded."""
-    work = current_work()
+    budget = current_budget()
     for rows in result.partitions(_AT_ONCE):
-        await work.hold_and_share(0)
+        await budget.hold_and_share(0)
         yield rows
 
 
 async def all_rows(result: CursorResult[*tuple[Any, ...]], memory: int = ROW_MEMORY) -> list[Any]:
     """All rows of a statement, each of which takes so many bytes. Raises ResponseLimitExceeded."""
-    work = current_work()
+    budget = current_budget()
     found: list[Any] = []
     for rows in result.partitions(_AT_ONCE):
         found.extend(rows)
-        await work.hold_and_share(memory * len(rows))
+        await budget.hold_and_share(memory * len(rows))
     return found
 
 
 async def made_in_turns(items: Iterable[T], make: Callable[[T], U]) -> list[U]:
     """What is made of each. Raises ResponseLimitExceeded."""
-    work = current_work()
+    budget = current_budget()
     made: list[U] = []
     for item in items:
         made.append(make(item))
-        if work.is_over():
-            await work.next_turn()
+        if budget.is_turn_over():
+            await budget.next_turn()
     return made

@@ -1,6 +1,6 @@
 """What an answer takes while it is made: time, bytes, memory; and its end where that is too much.
 
-`WORK` is that of the operation whose code runs; what it starts inherits it.
+`BUDGET` is that of the operation whose code runs; what it starts inherits it.
 """
 
 import asyncio
@@ -71,7 +71,7 @@ class MemoryBudget:
         )
 
 
-class Work:
+class AnswerBudget:
     """What one operation takes. Without limits it only shares the event loop."""
 
     def __init__(
@@ -184,7 +184,7 @@ class Work:
             return 0
         return task.uncancel() if self._is_cancelled else task.cancelling()
 
-    def is_over(self) -> bool:
+    def is_turn_over(self) -> bool:
         """Whether to wait for the following turn of the event loop."""
         return self.turns.is_over()
 
@@ -233,39 +233,39 @@ class Work:
 
 
 class PendingAnswers:
-    """The work of operations whose answers are not sent yet."""
+    """The budget of operations whose answers are not sent yet."""
 
     def __init__(self) -> None:
-        self._works: list[Work] = []
+        self._budgets: list[AnswerBudget] = []
         self._is_closed = False
 
     @property
     def n_bytes(self) -> int:
         """How many bytes the answers have together, about."""
-        return sum(work.n_bytes for work in self._works)
+        return sum(budget.n_bytes for budget in self._budgets)
 
-    def add(self, work: Work) -> None:
+    def add(self, budget: AnswerBudget) -> None:
         """Hold what it took."""
         if self._is_closed:
-            work.release()
+            budget.release()
         else:
-            self._works.append(work)
+            self._budgets.append(budget)
 
     def keep(self, n_bytes: int) -> None:
         """The answers are written: so much is left to be sent."""
-        for work in self._works:
-            work.keep(n_bytes // len(self._works))
+        for budget in self._budgets:
+            budget.keep(n_bytes // len(self._budgets))
 
     def close(self) -> None:
         """They are sent, or never will be."""
         self._is_closed = True
-        for work in self._works:
-            work.release()
+        for budget in self._budgets:
+            budget.release()
 
 
-WORK: ContextVar[Work | None] = ContextVar("work", default=None)
+BUDGET: ContextVar[AnswerBudget | None] = ContextVar("budget", default=None)
 
 
-def current_work() -> Work:
+def current_budget() -> AnswerBudget:
     """That of the operation that runs, or one without limits."""
-    return WORK.get() or Work()
+    return BUDGET.get() or AnswerBudget()
