@@ -26,7 +26,7 @@ def _value(name: str, tag: dict[str, Any]) -> Any:
     """The value of a tag as nibabel read it, put the way of `parse_csa`."""
     items = [item.decode() if isinstance(item, bytes) else item for item in tag["items"]]
     if name in ("MrPhoenixProtocol", "MrProtocol") and items:
-        return _protocol(items[0])
+        return protocol_by_nibabel(items[0])
     if tag["vr"] not in NUMERIC_VRS:
         items = [item.rstrip(" ") for item in items]
         while tag["vm"] == 0 and items and not items[-1]:
@@ -36,7 +36,8 @@ def _value(name: str, tag: dict[str, Any]) -> Any:
     return items
 
 
-def _protocol(text: str) -> Any:
+def protocol_by_nibabel(text: str) -> Any:
+    """The ASCCONV part of a protocol."""
     # nibabel fails on assignments to __attribute__.
     section = text[text.index("### ASCCONV BEGIN") :]
     section = re.sub(r"\n[^\n=]*__attribute__[^\n]*", "", section)

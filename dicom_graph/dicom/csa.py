@@ -1,4 +1,4 @@
-"""Siemens CSA headers as JSON, and the ASCCONV protocol text inside them.
+"""Siemens CSA headers as JSON, and the ASCCONV protocol text inside them and in XA headers.
 
 Siemens MR files keep two CSA headers as private elements: (0029,xx10) about the image and
 (0029,xx20) about the series, both of "SIEMENS CSA HEADER". No standard describes them; the layout
@@ -6,6 +6,10 @@ is the one that SPM found and nibabel documents (``doc/source/dicom/siemens_csa.
 read here and not with nibabel because its reader fails on every type 1 header that has a value
 (nibabel issue 817), its ASCCONV parser on every protocol with an ``__attribute__`` (all of
 software VD and VE), and neither bounds what hostile bytes can make it do.
+
+Software XA writes no CSA headers. It keeps the protocol alone, as text, in (0021,xx19) of
+"SIEMENS MR SDS 01", in the shared functional groups or in the data set: it is read as a series
+header that has one tag, MrPhoenixProtocol.
 """
 
 import math
@@ -24,6 +28,17 @@ CSA_IMAGE_HEADER = 0x10
 """Low byte of the element number of the CSA image header."""
 CSA_SERIES_HEADER = 0x20
 """Low byte of the element number of the CSA series header."""
+XA_CREATOR = "SIEMENS MR SDS 01"
+XA_GROUP = 0x0021
+XA_PROTOCOL = 0x19
+"""Low byte of the element number of the protocol of software XA."""
+_KINDS = {
+    (CSA_CREATOR, CSA_GROUP, CSA_IMAGE_HEADER): CSA_IMAGE_HEADER,
+    (CSA_CREATOR, CSA_GROUP, CSA_SERIES_HEADER): CSA_SERIES_HEADER,
+    (XA_CREATOR, XA_GROUP, XA_PROTOCOL): CSA_SERIES_HEADER,
+}
+CSA_TAGS = frozenset(group << 16 | low for _, group, low in _KINDS)
+"""What holds CSA headers, without the block."""
 
 
 class CsaTag(TypedDict):
@@ -38,8 +53,20 @@ class CsaError(ValueError):
     """The bytes are not a CSA header; the message says what is wrong, and where."""
 
 
+def csa_header_kind(tag: int, private_creator: str) -> int | None:
+    """CSA_IMAGE_HEADER or CSA_SERIES_HEADER, whatever the block of the tag; None for others."""
+    return _KINDS.get((private_creator, tag >> 16, tag & 0xFF))
+
+
+def is_xa_protocol(raw: bytes) -> bool:
+    """Whether these bytes are a protocol as software XA writes it."""
+    return raw[:64].lstrip().startswith(b"<XProtocol>")
+
+
 def parse_csa(raw: bytes) -> dict[str, CsaTag]:
-    """Read a CSA header of type 1 or 2 into ``{name: {"vr", "vm", "value"}}``, ready for JSON.
+    """Read a CSA header of type 1 or 2, or a protocol of XA, ready for JSON.
+
+    The result is ``{name: {"vr", "vm", "value"}}``.
 
     The value is a scalar or null where VM is 1, otherwise a list without its trailing empty
     values. DS, FL and FD are floats, IS, SL, SS, UL and US are ints, everything else is text.
@@ -49,6 +76,9 @@ def parse_csa(raw: bytes) -> dict[str, CsaTag]:
     Raises CsaError, and nothing else, for anything malformed; time and memory are linear in the
     length.
     """
+    if is_xa_protocol(raw):
+        tag = _RawTag("MrPhoenixProtocol", "UN", 1, [_text(raw)], 0)
+        return {tag.name: _csa_tag(tag)}
     return {tag.name: _csa_tag(tag) for tag in _tags(raw)}
 
 

@@ -3,16 +3,7 @@
 import re
 from typing import NamedTuple
 
-from dicom_graph.dicom.csa import (
-    CSA_CREATOR,
-    CSA_GROUP,
-    CSA_IMAGE_HEADER,
-    CSA_SERIES_HEADER,
-    CsaError,
-    CsaTag,
-    Json,
-    parse_csa,
-)
+from dicom_graph.dicom.csa import CsaError, CsaTag, Json, parse_csa
 
 MAX_PATH_LENGTH = 500
 """Longer paths are left out; those of real protocols have below 150 characters."""
@@ -24,14 +15,6 @@ class CsaEntry(NamedTuple):
 
     path: str
     value: float | str | None
-
-
-def csa_header_kind(tag: int, private_creator: str) -> int | None:
-    """CSA_IMAGE_HEADER or CSA_SERIES_HEADER, whatever the block of the tag; None for others."""
-    if private_creator != CSA_CREATOR or tag >> 16 != CSA_GROUP:
-        return None
-    kind = tag & 0xFF
-    return kind if kind in (CSA_IMAGE_HEADER, CSA_SERIES_HEADER) else None
 
 
 def csa_entries(raw: bytes) -> list[CsaEntry]:

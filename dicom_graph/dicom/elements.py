@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from dicom_graph.dicom.byte_order import in_little_endian, swapped_chunks
 from dicom_graph.dicom.character_sets import resolve_character_set
-from dicom_graph.dicom.csa import CSA_CREATOR
+from dicom_graph.dicom.csa import csa_header_kind
 from dicom_graph.dicom.dictionary import Definition, definition, format_tag, is_private
 from dicom_graph.dicom.packing import pack
 from dicom_graph.dicom.revisions import (
@@ -34,7 +34,7 @@ MAX_RAW = 65_536
 LONGEST_HELD = 4_194_304
 """Values of more bytes are read in pieces; of their values the first are kept, of a text none."""
 MAX_RAW_OF_CSA = 4_194_304
-"""The same for Siemens CSA headers, whose text is asked for by path."""
+"""The same for Siemens CSA headers and XA protocols, whose text is asked for by path."""
 
 Item = tuple["Element", ...]
 """The elements of one sequence item, in the order of their tags."""
@@ -206,7 +206,8 @@ def make_element(
     parsed = parse_values(vr, raw, encodings, True)
     has_charset = vr in CHARSET_VRS and not (raw.isascii() and b"\x1b" not in raw)
     context = _context(encodings if has_charset else (), problem)
-    limit = max(max_raw, MAX_RAW_OF_CSA) if private_creator == CSA_CREATOR else max_raw
+    is_csa = csa_header_kind(tag, private_creator) is not None
+    limit = max(max_raw, MAX_RAW_OF_CSA) if is_csa else max_raw
     inline = len(raw) <= limit
     warning = _told(problem, vr) or parsed.warning or _warning_of(tag, parsed.values)
     content = _digest(tag, private_creator, vr, context, raw)

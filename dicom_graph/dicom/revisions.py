@@ -37,6 +37,7 @@ from pydicom.uid import (
 )
 from pydicom.valuerep import AMBIGUOUS_VR
 
+from dicom_graph.dicom.csa import CSA_TAGS, XA_GROUP, XA_PROTOCOL, is_xa_protocol
 from dicom_graph.dicom.values import ALL_VRS, BYTES_VRS, NUMBER_FORMATS, Value
 
 CHARACTER_SET = 0x00080005
@@ -51,8 +52,10 @@ def revision(tag: int, vr: str, raw: bytes, warning: str | None, values: tuple[V
     """How often the reading of such an element has changed: a part of its digest, unless 0.
 
     1: texts beyond ASCII and with escape sequences (PS3.5 6.1), datetimes that are none, character
-    sets and offsets from UTC that are not defined.
+    sets and offsets from UTC that are not defined; protocols of Siemens' software XA.
     """
+    if vr in ("OB", "UN") and tag & 0xFFFF00FF in CSA_TAGS and is_xa_protocol(raw):
+        return 1
     if vr in _TEXT_VRS:
         if not raw.isascii() or b"\x1b" in raw:
             return 1
@@ -105,6 +108,7 @@ def _ambiguous_tags() -> frozenset[int]:
 
 
 AMBIGUOUS_TAGS = _ambiguous_tags()
+XA_PROTOCOLS = frozenset(XA_GROUP << 16 | block << 8 | XA_PROTOCOL for block in range(16, 256))
 PRIVATE_GROUP_LENGTHS = frozenset(range(0x00010000, 1 << 32, 0x00020000))
 """(gggg,0000) of odd groups."""
 _LABEL_MAP_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.7"
@@ -160,6 +164,7 @@ READINGS = (
     ),
     Reading(3, "lengths of private groups", tags=PRIVATE_GROUP_LENGTHS),
     Reading(4, "ages, and how many images are expected", fields=True),
+    Reading(5, "protocols of Siemens' software XA", tags=XA_PROTOCOLS),
 )  # fmt: skip
 """All that was ever read otherwise, in the order of versions."""
 VERSION = max(reading.version for reading in READINGS)

@@ -5,11 +5,11 @@ from functools import lru_cache
 from typing import Any
 
 from dicom_graph.dicom.csa import (
-    CSA_CREATOR,
-    CSA_GROUP,
-    CSA_IMAGE_HEADER,
-    CSA_SERIES_HEADER,
+    CSA_TAGS,
+    XA_CREATOR,
+    XA_GROUP,
     CsaError,
+    csa_header_kind,
     parse_csa,
 )
 from dicom_graph.dicom.csa_entries import MAX_PATH_LENGTH
@@ -25,17 +25,20 @@ from dicom_graph.errors import BadInput
 from dicom_graph.store.read.elements import ElementQuery, ElementRow
 from dicom_graph.store.storable import UnstorableText, check_text
 
-_TAGS = frozenset({CSA_GROUP << 16 | low for low in (CSA_IMAGE_HEADER, CSA_SERIES_HEADER)})
-QUERY = ElementQuery(
-    tags=frozenset({tag | ANY_BLOCK for tag in _TAGS}), private_creator=CSA_CREATOR
+QUERY = ElementQuery(tags=frozenset({tag | ANY_BLOCK for tag in CSA_TAGS}), private=True)
+"""What may be the image's and the series' CSA header, in whichever block."""
+WAY_TO_XA = (
+    ElementQuery(keywords=frozenset({"SharedFunctionalGroupsSequence"})),
+    ElementQuery(tags=frozenset({XA_GROUP << 16 | 0xFE | ANY_BLOCK}), private_creator=XA_CREATOR),
 )
-"""The image's and the series' CSA header, in whichever block."""
+"""The sequences in whose first items the enhanced images of software XA have their protocol."""
 
 
 def is_csa_header(row: ElementRow) -> bool:
     """Whether the element is a CSA header with bytes in it."""
     definition = row.definition
-    return definition.private_creator == CSA_CREATOR and definition.tag in _TAGS and bool(row.raw)
+    kind = csa_header_kind(definition.tag, definition.private_creator)
+    return kind is not None and bool(row.raw)
 
 
 def parsed(row: ElementRow) -> tuple[Any, str | None]:

@@ -6,7 +6,7 @@ Revises: 0003.
 import sqlalchemy as sa
 from alembic import op
 
-from dicom_graph.dicom.csa_entries import csa_header_kind
+from dicom_graph.dicom.csa import csa_header_kind
 from dicom_graph.dicom.packing import unpack
 from dicom_graph.store.ingest.csa import CsaHeader, CsaWriter
 

@@ -24,7 +24,7 @@ from dicom_graph.store.migrate import _config, upgrade
 from dicom_graph.store.read import Store
 from tests.conftest import Graph, filled_database
 from tests.contents import Tables
-from tests.csa import by_nibabel, csa
+from tests.csa import by_nibabel, csa, protocol_by_nibabel
 from tests.data import (
     SHARED,
     distinct_copies,
@@ -515,3 +515,61 @@ async def test_the_guides_walk_from_mosaic_to_series(import_files: Import, graph
       csa: { path: "NumberOfImagesInMosaic", number: { gte: 1 } } } } }) { nodes { uid } } }"""
     found = {node["uid"] for node in (await graph(some))["series"]["nodes"]}
     assert found == set().union(*series.values())
+
+
+ASCCONV = "### ASCCONV BEGIN ###\nlSize = {}\n### ASCCONV END ###\n"
+
+
+def xa_protocol(data_set: Dataset, size: int) -> Dataset:
+    """The data set with such a protocol, as software XA writes it."""
+    raw = f"<XProtocol> \n{{\n  ...\n}}\n{ASCCONV.format(size)}".encode()
+    block = data_set.private_block(0x0021, "SIEMENS MR SDS 01", create=True)
+    block.add_new(0x19, "OB", raw + b"\0" * (len(raw) % 2))
+    return data_set
+
+
+def enhanced(size: int) -> Dataset:
+    """An image whose frames share a protocol."""
+    group = Dataset()
+    block = group.private_block(0x0021, "SIEMENS MR SDS 01", create=True)
+    block.add_new(0xFE, "SQ", Sequence([xa_protocol(Dataset(), size)]))
+    return make_data_set(SharedFunctionalGroupsSequence=Sequence([group]))
+
+
+async def test_protocols_of_software_xa(tmp_path: Path, import_files: Import, graph: Graph) -> None:
+    other = make_data_set()
+    other.private_block(0x0021, "SOMEONE ELSE", create=True).add_new(0x19, "OB", b"<XProtocol>")
+    made = {"shared": enhanced(5), "plain": xa_protocol(make_data_set(), 7), "other": other,
+            "none": make_data_set()}  # fmt: skip
+    for name, data_set in made.items():
+        save(data_set, tmp_path / f"{name}.dcm")
+    import_files(tmp_path, mode=Mode.FULL)
+    assert await holders(graph, {"csa": {"path": SIZE}}) == {"shared", "plain"}
+    assert await holders(graph, {"csa": {"path": SIZE, "number": {"gt": 5}}}) == {"plain"}
+    data = await graph(
+        """{ images { groups(by: { csa: "MrPhoenixProtocol.lSize" }) {
+                        nodes { keys { value } count } }
+                      nodes { files { path } header { csaHeader size: csaHeader(
+                        path: "MrPhoenixProtocol.lSize") } } } }"""
+    )
+    found = {Path(n["files"][0]["path"]).stem: n["header"] for n in data["images"]["nodes"]}
+    sizes = {name: header["size"] for name, header in found.items()}
+    assert sizes == {"shared": 5, "plain": 7, "other": None, "none": None}
+    whole = {"MrPhoenixProtocol": {"vr": "UN", "vm": 1, "value": {"lSize": 5}}}
+    assert (found["shared"]["csaHeader"], found["other"]["csaHeader"]) == (whole, None)
+    groups = {node["keys"][0]["value"]: node["count"] for node in data["images"]["groups"]["nodes"]}
+    assert groups == {5: 1, 7: 1, None: 2}
+
+
+@needs_shared
+async def test_a_real_protocol_of_software_xa(import_files: Import, graph: Graph) -> None:
+    path = SHARED / "enhanced/dicom/Siemens/XA10/6_1.dcm"
+    header = read_header(path).SharedFunctionalGroupsSequence[0]
+    inner = header.private_block(0x0021, "SIEMENS MR SDS 01")[0xFE].value[0]
+    raw = inner.private_block(0x0021, "SIEMENS MR SDS 01")[0x19].value
+    import_files(path, mode=Mode.FULL)
+    data = await graph("{ images { nodes { header { csaHeader } } } }")
+    found = data["images"]["nodes"][0]["header"]["csaHeader"]
+    assert found["MrPhoenixProtocol"]["value"] == protocol_by_nibabel(raw.decode("latin-1"))
+    repetition = {"path": "MrPhoenixProtocol.alTR[0]", "number": {"eq": 500_000}}
+    assert await holders(graph, {"csa": repetition}) == {"6_1"}

@@ -7,11 +7,12 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from dicom_graph.dicom.csa import CSA_CREATOR
+from dicom_graph.dicom.csa import CSA_CREATOR, XA_CREATOR, XA_GROUP, XA_PROTOCOL
 from dicom_graph.dicom.dictionary import keyword_tag
 from dicom_graph.dicom.elements import Element, Item, private_element
 from dicom_graph.dicom.frame_elements import PER_FRAME, SHARED, Elements
 from dicom_graph.dicom.packing import unpack
+from dicom_graph.dicom.xa_protocol import xa_protocol
 
 Evidence = tuple[str, ...]
 """Keywords of elements; of a private one its tag and vendor, never a text of the file."""
@@ -25,6 +26,7 @@ _PRIVATE_NAMES = {
 _GE_COMPONENT = (0x0043002F, "GEMS_PARM_01")
 _GE_B_VALUES = (0x00430039, "GEMS_PARM_01")
 _CSA_SERIES_HEADER = (0x00290020, CSA_CREATOR)
+_XA_PROTOCOL = (XA_GROUP << 16 | XA_PROTOCOL, XA_CREATOR)
 _SEQUENCE_FILE = re.compile(rb'tSequenceFileName\s*=\s*"+([^"\r\n]{1,200})"')
 _INVERSION_TIME = re.compile(rb"alTI\[([01])\]\s*=\s*(\d{1,10})")
 _ENHANCED_CODES = {
@@ -156,8 +158,8 @@ class Facts:
     @cached_property
     def two_inversion_times(self) -> Evidence | None:
         """A Siemens protocol has two inversion times, as MP2RAGE needs them."""
-        times = dict(_INVERSION_TIME.findall(self._siemens_protocol))
-        return ("(0029,xx20) of Siemens",) if len(times) == 2 else None
+        name, protocol = self._siemens_protocol
+        return (name,) if len(dict(_INVERSION_TIME.findall(protocol))) == 2 else None
 
     @cached_property
     def time_points(self) -> int:
@@ -179,17 +181,21 @@ class Facts:
             for (tag, creator), name in _PRIVATE_NAMES.items()
             if (element := self._private(tag, creator)) is not None
         }
-        file = _SEQUENCE_FILE.search(self._siemens_protocol)
+        name, protocol = self._siemens_protocol
+        file = _SEQUENCE_FILE.search(protocol)
         if file is not None:
-            found["(0029,xx20) of Siemens"] = file[1].decode("latin-1")
+            found[name] = file[1].decode("latin-1")
         return {name: text for name, text in found.items() if text}
 
     @cached_property
-    def _siemens_protocol(self) -> bytes:
-        element = self._private(*_CSA_SERIES_HEADER)
+    def _siemens_protocol(self) -> tuple[str, bytes]:
+        """Where it stands, and the bytes that hold it: a CSA series header, or those of XA."""
+        csa = self._private(*_CSA_SERIES_HEADER)
+        element = csa or xa_protocol(self.by_tag.get(SHARED)) or self._private(*_XA_PROTOCOL)
         if element is None or element.packed is None:
-            return b""
-        return unpack(element.packed, element.length)
+            return "", b""
+        name = "(0029,xx20) of Siemens" if csa else "(0021,xx19) of Siemens"
+        return name, unpack(element.packed, element.length)
 
     @cached_property
     def _frames(self) -> list[Item]:

@@ -27,7 +27,7 @@ from dicom_graph.store.answer_budget import current_budget
 from dicom_graph.store.read import ElementQuery
 from dicom_graph.store.read.conditions import HasElement
 from dicom_graph.store.read.element_path import checked_keyword, checked_tag, parse_path
-from dicom_graph.store.read.elements import ElementNode
+from dicom_graph.store.read.elements import ElementNode, ElementRow
 
 if TYPE_CHECKING:
     from dicom_graph.graph.types.image import Image
@@ -223,7 +223,8 @@ class Header(Node):
     @computed(
         "A Siemens CSA header as JSON, or one value of it by a path such as "
         "MrPhoenixProtocol.sSliceArray.lSize or B_value; null where the header has none or the "
-        "path leads nowhere. The image's header is looked into first, then the series'."
+        "path leads nowhere. The image's header is looked into first, then the series'. Software "
+        "XA has MrPhoenixProtocol alone, from (0021,xx19) of SIEMENS MR SDS 01."
     )
     async def csa_header(
         self,
@@ -232,7 +233,7 @@ class Header(Node):
             str | None, strawberry.argument(description="A dotted path with [i] for lists.")
         ] = None,
     ) -> JSON | None:
-        rows = await info.context.loaders.elements_of(csa.QUERY).load(self.row)
+        rows = await _csa_headers(info, self.row)
         return cast(JSON | None, await asyncio.to_thread(csa.look_up, rows, path))
 
     @computed(
@@ -290,6 +291,22 @@ def _way(step: HasElement) -> tuple[ElementQuery, int]:
         private_creator=step.private_creator,
     )
     return query, step.index or 0
+
+
+async def _csa_headers(info: Info, header: Any) -> list[ElementRow]:
+    """The header's CSA headers, else the protocol in the functional groups that frames share."""
+    loaders = info.context.loaders
+    found = list(filter(csa.is_csa_header, await loaders.elements_of(csa.QUERY).load(header)))
+    for query in () if found else csa.WAY_TO_XA:
+        sequences = await loaders.elements_of(query).load(header)
+        items = await loaders.items.load(sequences[0].id) if sequences else None
+        if not items:
+            return []
+        header = items[0]
+    if not found:
+        rows = await loaders.elements_of(csa.QUERY).load(header)
+        found = list(filter(csa.is_csa_header, rows))
+    return found
 
 
 async def _at(

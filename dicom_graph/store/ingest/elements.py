@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, Table, select, update
 
 from dicom_graph.dicom.bounded_cache import BoundedCache
-from dicom_graph.dicom.csa_entries import csa_header_kind
+from dicom_graph.dicom.csa import csa_header_kind
 from dicom_graph.dicom.dictionary import Definition
 from dicom_graph.dicom.elements import Element
 from dicom_graph.dicom.packing import unpack
+from dicom_graph.dicom.xa_protocol import xa_protocol
 from dicom_graph.store.ingest.csa import CsaHeader, CsaWriter
 from dicom_graph.store.postings import insert_postings
 from dicom_graph.store.sql.bulk_statements import allocate_ids, ids_by_key, insert_new, insert_rows
@@ -175,9 +176,13 @@ class ElementWriter:
 
 
 def _csa_headers(elements: Iterable[Element], ids: dict[bytes, int]) -> list[CsaHeader]:
-    return [
-        CsaHeader(ids[e.digest], kind, unpack(e.packed, e.length))
-        for e in elements
-        if e.packed is not None
-        and (kind := csa_header_kind(e.definition.tag, e.definition.private_creator)) is not None
-    ]
+    """Those among the elements. The functional groups stand for the protocol in them, so that
+    an image is found by what its own elements hold.
+    """
+    found = []
+    for element in elements:
+        held = xa_protocol(element) or element
+        kind = csa_header_kind(held.definition.tag, held.definition.private_creator)
+        if kind is not None and held.packed is not None:
+            found.append(CsaHeader(ids[element.digest], kind, unpack(held.packed, held.length)))
+    return found
