@@ -110,4 +110,72 @@ def test_a_table(series: list[Path], tmp_path: Path) -> None:
     assert row["ImageType"] == "ORIGINAL\\PRIMARY\\M"
     wrong = export("1.2.3", "--to", "other.csv", "--column", "EchoTim")
     assert (wrong.exit_code, "EchoTime" in wrong.stderr) == (2, True)
-    assert export("1.2.3", "--to", "volume.xyz").exit_code == 2
+    assert export("1.2.3", "--to", "volume.csv", "--stack", "1").exit_code == 2
+
+
+def test_many_series(url: str, tmp_path: Path) -> None:
+    """Names, sidecars, one that fails, what is there already, and what a killed run left."""
+    files = {}
+    for uid, number in (("1.2.3", 1), ("1.2.4", 2), ("1.2.5", 3)):
+        named = {"SeriesInstanceUID": uid, "SeriesNumber": number, "PatientID": "A/B: ../x"}
+        folder = tmp_path / "files" / uid
+        files[uid] = make_slices(
+            folder, [0.0, 2.0], StudyDate="20200102", SeriesDescription="T1 µ/w", **named
+        )
+    make_slices(tmp_path / "files/1.2.5/b", [0.0], size=(5, 7), SeriesInstanceUID="1.2.5")
+    import_folder(url, tmp_path / "files")
+    files["1.2.4"][0].unlink()
+    left = tmp_path / "out" / "A_B_.._x" / ".01_T1_µ_w_20200102.nii.gz.999999999.partial"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    name = "{patientId}/{seriesNumber:02}_{description}_{studyDate}"
+    arguments = ("--to", tmp_path / "out", "--name", name, "--jobs", 2)
+    chosen = '{"modality": {"eq": "MR"}}'
+    done = export("--filter", chosen, *arguments)
+    assert done.exit_code == 1
+    assert "1.2.4 failed: " in done.stderr
+    assert "2 series written, 0 were there, 1 failed" in done.stderr
+    whole = {
+        "01_T1_µ_w_20200102.json", "01_T1_µ_w_20200102.nii.gz", "03_T1_µ_w_20200102.json",
+        "03_T1_µ_w_20200102.nii.gz", "03_T1_µ_w_20200102_stack1.json",
+        "03_T1_µ_w_20200102_stack1.nii.gz",
+    }  # fmt: skip
+    assert {path.name for path in left.parent.iterdir()} == whole
+    for uid, number in (("1.2.3", 1), ("1.2.5", 3)):
+        nifti = nibabel.load(left.parent / f"0{number}_T1_µ_w_20200102.nii.gz")
+        truth = read_volume(read_geometries(files[uid])[0]).array
+        np.testing.assert_array_equal(np.asarray(nifti.dataobj), truth)
+    before = {path: path.stat().st_mtime_ns for path in left.parent.iterdir()}
+    again = export("1.2.3", "1.2.5", "1.2.5", *arguments)
+    assert (again.exit_code, "2 were there" in again.stderr) == (0, True), again.stderr
+    assert {path: path.stat().st_mtime_ns for path in left.parent.iterdir()} == before
+    arrays = export("1.2.3", *arguments, "--form", "npy", "--no-sidecars")
+    assert arrays.exit_code == 0
+    assert np.load(left.parent / "01_T1_µ_w_20200102.npy").shape == (3, 2, 2)
+
+
+def test_many_series_are_refused_before_anything_is_written(url: str, tmp_path: Path) -> None:
+    for uid, description in (("1.2.3", "One"), ("1.2.4", "ONE"), ("1.2.5", "..")):
+        make_slices(
+            tmp_path / "files" / uid, [0.0], SeriesInstanceUID=uid, SeriesDescription=description
+        )
+    import_folder(url, tmp_path / "files")
+    out = tmp_path / "out"
+    for arguments, told in (
+        (("--filter", "{}", "--name", "{description}"), "1.2.3"),
+        (("--filter", "{}", "--name", "{description"), "pattern"),
+        (("--filter", "{}", "--name", "{descriptio}"), "description"),
+        (("--filter", "{}", "--name", "{description.__class__}"), "no field"),
+        (("--filter", "{}", "--name", "../{seriesUid}"), "below the folder"),
+        (("--filter", "{}", "--name", "/{seriesUid}"), "below the folder"),
+        (("--filter", "{}", "--name", "{number:x y}"), "pattern"),
+        (("--filter", '{"modalit": {"eq": "MR"}}'), "modality"),
+        (("1.2.3", "9.9"), "9.9"),
+        ((), "--filter"),
+        (("--filter", "{}", "--stack", "1"), "--stack"),
+    ):
+        refused = export(*arguments, "--to", out)
+        assert (refused.exit_code, told in refused.stderr) == (2, True), (arguments, refused.stderr)
+        assert not out.exists()
+    single = export("1.2.3", "1.2.4", "--to", tmp_path / "one.nii.gz")
+    assert (single.exit_code, "--to FOLDER" in single.stderr) == (2, True)

@@ -1,5 +1,8 @@
 """The command line."""
 
-from dicom_graph.cli.app import main
 
-__all__ = ["main"]
+def main() -> None:
+    """The entry point. Processes that decode import this module, and need none of what follows."""
+    from dicom_graph.cli.app import main
+
+    main()

@@ -41,6 +41,7 @@ _SHOWN_FAILURES = 20
 _SHOWN_REASONS = 5
 _END_SECONDS = 10.0
 
+Show = Callable[[int, int], None]
 VerboseOption = Annotated[
     bool, typer.Option("--verbose", help="Name each file that was skipped, up to 1,000, and why.")
 ]
@@ -174,6 +175,21 @@ class progress_bar:  # noqa: N801
 
 
 @contextmanager
+def bar(what: str = "Exporting") -> Iterator[Show]:
+    """A bar on standard error, if that is a terminal; told how many are done, of how many."""
+    with Progress(
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    ) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextmanager
 def reindex_bar() -> Iterator[Callable[[Reindexed], None]]:
     """The number of images that a reindex has looked at, on standard error."""
     columns = (TextColumn("{task.description}"), TimeElapsedColumn())
@@ -293,7 +309,12 @@ def exit_status(report: Report) -> int:
     return 1 if is_bad or (has_nothing(report) and not report.counts.missing) else 0
 
 
+def say(message: str) -> None:
+    """One line on standard error."""
+    print(f"dicom-graph: {message}", file=sys.stderr)  # noqa: T201
+
+
 def fail(message: str) -> NoReturn:
     """End with status 2 and one line on standard error."""
-    print(f"dicom-graph: {message}", file=sys.stderr)  # noqa: T201
+    say(message)
     sys.exit(2)

@@ -1,21 +1,19 @@
 """The command `export`: a series as a volume or an archive, or a table of what there is."""
 
 import asyncio
-import os
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from dicom_graph.cli.console import DatabaseUrl, fail, open_database, start
+from dicom_graph.cli.console import DatabaseUrl, Show, bar, fail, open_database, say, start
+from dicom_graph.cli.export_many import VOLUME_ENDINGS, ManyRequest, export_many
 from dicom_graph.dicom.errors import PixelError
 from dicom_graph.dicom.nifti import n_slices, write_nifti, write_npy
 from dicom_graph.dicom.stored_file import FileState
@@ -25,6 +23,7 @@ from dicom_graph.imaging.checker import FileChecker
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.files import find, series_files
 from dicom_graph.imaging.headers import HeaderOnDisk, read_headers
+from dicom_graph.imaging.volume_files import replaced
 from dicom_graph.imaging.worker import chosen_stack, geometries
 from dicom_graph.settings import Settings
 from dicom_graph.store.read import Condition, Parent, Store
@@ -33,10 +32,8 @@ from dicom_graph.store.read.conditions import And, Field, Related, Some, Test
 if TYPE_CHECKING:
     from dicom_graph.exports.tables import TableRequest
 
-_VOLUMES = (".nii.gz", ".nii", ".npy")
 _TABLES = (".csv", ".parquet", ".arrow")
-_ENDINGS = (*_VOLUMES, ".zip", *_TABLES)
-Show = Callable[[int, int], None]
+_ENDINGS = (*VOLUME_ENDINGS, ".zip", *_TABLES)
 
 
 class TableName(Enum):
@@ -49,25 +46,61 @@ class TableName(Enum):
     ELEMENTS = "elements"
 
 
+class VolumeForm(Enum):
+    """In which form volumes are written, by the ending of their names."""
+
+    NIFTI_GZ = "nii.gz"
+    NIFTI = "nii"
+    NPY = "npy"
+
+
 def export(
     to: Annotated[
         Path,
-        typer.Option(help=f"The file to write; its ending says what: {', '.join(_ENDINGS)}."),
+        typer.Option(
+            help=f"The file to write; its ending says what: {', '.join(_ENDINGS)}. "
+            "Of many series the folder."
+        ),
     ],
     series_uid: Annotated[
-        str | None,
-        typer.Argument(help="SeriesInstanceUID of a series in the database; without, a table."),
+        list[str] | None,
+        typer.Argument(
+            help="SeriesInstanceUIDs of series in the database; without, those of --filter, or all."
+        ),
     ] = None,
     stack: Annotated[
         int | None,
-        typer.Option(help="Which volume, from 0, where the series makes several."),
+        typer.Option(help="Of one series: which volume, from 0, where it makes several."),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="Of many series: their names, such as '{patientId}/{studyDate}_{number:03}'.",
+        ),
+    ] = None,
+    form: Annotated[
+        VolumeForm, typer.Option("--form", help="Of many series: how volumes are written.")
+    ] = VolumeForm.NIFTI_GZ,
+    sidecars: Annotated[
+        bool, typer.Option(help="Of many series: BIDS' .json, and .bval and .bvec, beside each.")
+    ] = True,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Of many series: so many processes; else one of each processor.",
+            show_default=False,
+        ),
     ] = None,
     table: Annotated[
         TableName, typer.Option(help="With a table: what its rows are.")
     ] = TableName.SERIES,
     filter: Annotated[
         str | None,
-        typer.Option(help="With a table: which rows, as in GraphQL, in JSON; of which images."),
+        typer.Option(
+            help="Which series or rows of a table, as in GraphQL, in JSON; of elements: of which "
+            "images."
+        ),
     ] = None,
     elements: Annotated[
         str | None,
@@ -77,23 +110,36 @@ def export(
         list[str] | None,
         typer.Option(help="With a table: a field or an element, such as EchoTime; repeat."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Write a series as NIfTI, numpy array or zip, or a table of what the database has as CSV,
-    Parquet or Arrow. Exit status: 0 written, 1 failed, 2 wrong use.
+    """Write a series as NIfTI, numpy array or zip, many series to a folder, or a table of what the
+    database has as CSV, Parquet or Arrow. Exit status: 0 written, 1 failed, 2 wrong use.
     """
+    uids = list(dict.fromkeys(series_uid or ()))
     ending = next((each for each in _ENDINGS if to.name.endswith(each)), None)
-    if ending is None:
-        fail(f"{to.name}: the name must end in one of {', '.join(_ENDINGS)}")
-    if stack is not None and ending not in _VOLUMES:
-        fail("--stack goes with a volume")
-    if ending not in _TABLES and (column or filter or elements or table is not TableName.SERIES):
-        fail(f"--table, --filter, --elements and --column go with {', '.join(_TABLES)}")
+    is_many = name is not None or to.is_dir() or ending is None
+    if (is_many or ending not in _TABLES) and (column or elements or table != TableName.SERIES):
+        fail(f"--table, --elements and --column go with {', '.join(_TABLES)}")
     if elements and table is not TableName.ELEMENTS:
         fail("--elements goes with --table elements")
-    if ending not in _TABLES and series_uid is None:
-        fail("name the series: dicom-graph export SERIES_UID --to …")
+    if stack is not None and (is_many or ending not in VOLUME_ENDINGS):
+        fail("--stack goes with a volume")
+    if is_many:
+        if not uids and filter is None:
+            fail("name the series, or say which by --filter: '{}' is all")
+        if to.exists() and not to.is_dir():
+            fail(f"{to} is no folder: many series, and those of --name, go into one")
+        settings = start(database_url)
+        request = ManyRequest(to, uids, filter, name, form.value, jobs, sidecars, force)
+        export_many(Store(open_database(settings)), checker_of(settings), request)
+        return
+    assert ending is not None
+    if ending not in _TABLES and (filter is not None or len(uids) != 1):
+        fail(
+            f"{to.name} takes one series: dicom-graph export SERIES_UID --to {to.name}; several go "
+            "into a folder, --to FOLDER"
+        )
     if to.exists() and not force:
         fail(f"{to} exists; --force overwrites it")
     if not to.parent.is_dir():
@@ -101,20 +147,19 @@ def export(
     settings = start(database_url)
     store = Store(open_database(settings))
     try:
-        with _written(to) as partial, _bar() as show:
+        with replaced(to) as partial, bar() as show:
             if ending in _TABLES:
-                asked = _Asked(table.value, ending[1:], series_uid, filter, elements, column or [])
+                asked = _Asked(table.value, ending[1:], uids, filter, elements, column or [])
                 asyncio.run(_write_table(store, asked, partial))
             else:
-                assert series_uid is not None
-                _write_series(settings, store, series_uid, stack, ending, partial, show)
+                _write_series(settings, store, uids[0], stack, ending, partial, show)
     except (ImagingError, PixelError) as error:
         _end(str(error))
     except OSError as error:
         _end(f"{to} cannot be written: {error.strerror}")
     if ending == ".zip" and MISSING in zipfile.ZipFile(to).namelist():
         _end(f"{to} is written, but lacks files: its {MISSING} names them")
-    _say(f"{to}: {to.stat().st_size:,} bytes")
+    say(f"{to}: {to.stat().st_size:,} bytes")
 
 
 def _write_series(
@@ -126,14 +171,14 @@ def _write_series(
     target: Path,
     show: Show,
 ) -> None:
-    checker = _checker(settings)
-    if ending in _VOLUMES:
+    checker = checker_of(settings)
+    if ending in VOLUME_ENDINGS:
         _write_volume(checker, store, uid, stack, ending, target, show)
     else:
         asyncio.run(_write_zip(checker, store, uid, target, show))
 
 
-def _checker(settings: Settings) -> FileChecker:
+def checker_of(settings: Settings) -> FileChecker:
     """Reads headers in this process: whoever runs it has chosen the series."""
 
     async def read(files: Sequence[FileState]) -> list[HeaderOnDisk | None]:
@@ -156,7 +201,7 @@ def _write_volume(
 ) -> None:
     geometry = chosen_stack(geometries(asyncio.run(_files(checker, store, uid))), stack)
     for warning in geometry.warnings:
-        _say(f"warning: {warning}")
+        say(f"warning: {warning}")
     total = n_slices(geometry)
     with target.open("wb") as file:
         if ending == ".npy":
@@ -201,7 +246,7 @@ class _Asked(NamedTuple):
 
     table: str
     form: str
-    series_uid: str | None
+    series_uids: Sequence[str]
     filter: str | None
     elements: str | None
     columns: Sequence[str]
@@ -214,8 +259,8 @@ async def _write_table(store: Store, asked: _Asked, target: Path) -> None:
     from dicom_graph.exports.tables import table
 
     try:
-        if asked.series_uid is not None:
-            await find(store, "series", asked.series_uid)
+        for uid in asked.series_uids:
+            await find(store, "series", uid)
         with target.open("wb") as file:
             async with aclosing(table(store, _table_request(asked))) as chunks:
                 async for chunk in chunks:
@@ -235,8 +280,8 @@ def _table_request(asked: _Asked) -> "TableRequest":
     request = TableRequest(asked.table, asked.form, columns=tuple(asked.columns))
     limits = Limits(conditions=100_000)
     parts: list[Condition] = []
-    if asked.series_uid is not None:
-        parts.append(_of_series(request.entity, asked.series_uid))
+    if asked.series_uids:
+        parts.append(_of_series(request.entity, asked.series_uids))
     if asked.filter is not None:
         given = condition_from_json(request.entity, asked.filter, limits)
         parts += [given] if given is not None else []
@@ -249,9 +294,9 @@ def _table_request(asked: _Asked) -> "TableRequest":
     return replace(request, wanted=wanted, elements=elements)
 
 
-def _of_series(entity: str, uid: str) -> Condition:
-    """That something is a series, of it, or has it."""
-    is_series = Field("uid", Test("eq", uid))
+def _of_series(entity: str, uids: Sequence[str]) -> Condition:
+    """That something is one of the series, of one, or has one."""
+    is_series = Field("uid", Test("in", tuple(uids)))
     if entity == "series":
         return is_series
     if entity == "image":
@@ -259,37 +304,6 @@ def _of_series(entity: str, uid: str) -> Condition:
     return Some(f"{entity}.series", is_series)
 
 
-@contextmanager
-def _written(to: Path) -> Iterator[Path]:
-    """A name beside the file; the file is there only when it is whole."""
-    partial = to.with_name(f".{to.name}.{os.getpid()}.partial")
-    try:
-        yield partial
-        os.replace(partial, to)
-    finally:
-        with suppress(FileNotFoundError):
-            partial.unlink()
-
-
-@contextmanager
-def _bar() -> Iterator[Show]:
-    """A bar on standard error, if that is a terminal."""
-    with Progress(
-        TextColumn("Exporting"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-    ) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-def _say(message: str) -> None:
-    print(f"dicom-graph: {message}", file=sys.stderr)  # noqa: T201
-
-
 def _end(message: str) -> NoReturn:
-    _say(message)
+    say(message)
     sys.exit(1)

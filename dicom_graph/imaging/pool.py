@@ -17,7 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing import connection
+from multiprocessing import connection, forkserver
 from multiprocessing.context import BaseContext
 from typing import Any, ParamSpec, TypeVar
 
@@ -268,6 +268,12 @@ def _context() -> BaseContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
     return context
+
+
+def start_early() -> None:
+    """Have the process that workers are forked of import what they need meanwhile."""
+    if _context().get_start_method() == "forkserver":
+        forkserver.ensure_running()
 
 
 def _prepare(memory_bytes: int) -> None:
