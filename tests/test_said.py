@@ -77,6 +77,36 @@ def test_commands_say_where_they_wrote_and_what_they_list(tmp_path: Path) -> Non
     assert {"EchoTime", "Rows"} <= set(names)
 
 
+def test_files_are_stored_by_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = CliRunner().invoke
+    at = ["--database", str(tmp_path / "index.sqlite3")]
+    paths = [
+        make_file(tmp_path / "a" / f"{i}.dcm", SeriesInstanceUID="1.2.3", PatientID="P 1")
+        for i in range(5)
+    ]
+    was = [path.read_bytes() for path in paths]
+    run(app, ["import", str(tmp_path / "a"), *at])
+    copy = ["store-files", "1.2.3", "--storage", "copy", *at]
+    assert "DICOM_GRAPH_STORAGE_ROOT" in str(run(app, copy).exception)
+    (tmp_path / "root").mkdir()
+    monkeypatch.setenv("DICOM_GRAPH_STORAGE_ROOT", str(tmp_path / "root"))
+    assert "5 files found" in run(app, copy).stdout
+    assert [path.read_bytes() for path in paths] == was
+    stored = sorted(tmp_path.glob("root/**/*.dcm"))
+    assert sorted(path.read_bytes() for path in stored) == sorted(was)
+    assert "already" in run(app, copy).stderr
+    gone = run(app, ["store-files", "1.2.3", "--of", "study", "--storage", "move", *at])
+    assert gone.exit_code == 2
+    assert "no study 1.2.3" in gone.stderr
+    assert "and 2 more" in run(app, ["jobs", "list", *at]).stdout
+    make_file(tmp_path / "b" / "1.dcm", PatientID="P 2")
+    run(app, ["import", str(tmp_path / "b"), *at])
+    done = run(app, ["store-files", "P 2", "--of", "patient", "--storage", "move", *at])
+    assert done.exit_code == 0
+    assert not list((tmp_path / "b").iterdir())
+    assert len(list(tmp_path.glob("root/**/*.dcm"))) == len(paths) + 1
+
+
 @on_sqlite
 def test_refusals_name_the_setting(database_url: str) -> None:
     database = Database(database_url)

@@ -16,13 +16,12 @@ from sqlalchemy import Connection, Row
 from dicom_graph.access.principal import Role, Ungrouped
 from dicom_graph.access.secrets import digest_of, hash_password, new_token
 from dicom_graph.cli.audit import write_command
-from dicom_graph.cli.console import DatabaseUrl
+from dicom_graph.cli.console import DatabaseUrl, open_database, start
 from dicom_graph.settings import load_settings
 from dicom_graph.store import accounts
 from dicom_graph.store.accounts import AccountError
 from dicom_graph.store.engine import Database
 from dicom_graph.store.had_users import require_users
-from dicom_graph.store.migrate import prepare
 from dicom_graph.store.sql.types import utc_now
 
 user = typer.Typer(help="Users of the server.", no_args_is_help=True)
@@ -90,7 +89,7 @@ def add_user(
 @user.command("list")
 def list_users(database_url: DatabaseUrl = None) -> None:
     """List all users."""
-    with _written(database_url) as connection:
+    with _read(database_url) as connection:
         rows = accounts.users(connection)
         shut_out = _shut_out(connection, database_url)
     _print(
@@ -182,7 +181,7 @@ def create_token(
 @token.command("list")
 def list_tokens(database_url: DatabaseUrl = None) -> None:
     """List all tokens, without their texts."""
-    with _written(database_url) as connection:
+    with _read(database_url) as connection:
         rows = accounts.tokens(connection)
     _print(
         ("id", "user", "for", "role", "sees", "created", "expires", "revoked"),
@@ -231,7 +230,7 @@ def remove_group(name: GroupName, database_url: DatabaseUrl = None) -> None:
 @group.command("list")
 def list_groups(database_url: DatabaseUrl = None) -> None:
     """List all groups, who is in them and what they see."""
-    with _written(database_url) as connection:
+    with _read(database_url) as connection:
         rows = accounts.groups(connection)
     _print(
         ("name", "members", "sees"),
@@ -285,19 +284,30 @@ def revoke(
 
 
 @contextmanager
-def _written(url: str | None, done: str | None = None) -> Iterator[Connection]:
-    """A transaction on the database of the settings; `done` is what the audit log says of it."""
-    database = Database(load_settings(database_url=url).database_url)
-    prepare(database)
+def _opened(url: str | None) -> Iterator[Database]:
+    """The database of the settings."""
+    database = open_database(start(url))
     try:
-        with database.writer.begin() as connection:
-            yield connection
-            if done is not None:
-                write_command(connection, done)
-        with database.read_sync() as connection:
-            require_users(database, connection)
+        yield database
     finally:
         database.close_writer()
+
+
+@contextmanager
+def _read(url: str | None) -> Iterator[Connection]:
+    with _opened(url) as database, database.read_sync() as connection:
+        yield connection
+
+
+@contextmanager
+def _written(url: str | None, done: str) -> Iterator[Connection]:
+    """A transaction on the database of the settings; `done` is what the audit log says of it."""
+    with _opened(url) as database:
+        with database.writer.begin() as connection:
+            yield connection
+            write_command(connection, done)
+        with database.read_sync() as connection:
+            require_users(database, connection)
 
 
 def _check_name(name: str) -> None:

@@ -41,6 +41,7 @@ from dicom_graph.cli.console import (
 )
 from dicom_graph.cli.export import export
 from dicom_graph.cli.jobs import jobs, sync, watch, worker
+from dicom_graph.cli.store_files import store_files
 from dicom_graph.importing.factory import require_queue_of, upgrade_queue_of
 from dicom_graph.importing.foreground import run_import
 from dicom_graph.importing.options import ImportOptions
@@ -58,7 +59,7 @@ from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest, Storage, storage_
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.reindex import reindex
 from dicom_graph.store.sql.dialect import DRIVER_ERRORS, describe_error
-from dicom_graph.store.sql.unavailable import DatabaseUnavailable
+from dicom_graph.store.sql.unavailable import BUSY, DatabaseUnavailable, unavailable_message
 from dicom_graph.store.storable import UnstorableText
 from dicom_graph.telemetry.logs import configure
 
@@ -75,6 +76,7 @@ app.add_typer(audit, name="audit")
 app.command()(sync)
 app.command()(watch)
 app.command()(worker)
+app.command("store-files")(store_files)
 app.command()(export)
 app.command()(check)
 for name, commands in accounts_cli.COMMANDS.items():
@@ -91,7 +93,8 @@ def main() -> None:
     except (SettingsError, DatabaseError, StorageError, AccountError, UnstorableText) as error:
         fail(str(error))
     except DRIVER_ERRORS as error:
-        fail(f"the database failed: {describe_error(error)}")
+        known = unavailable_message(error)
+        fail(BUSY if known == BUSY else f"the database failed: {describe_error(error)}")
     except DatabaseUnavailable as error:
         fail(str(error))
 

@@ -45,6 +45,7 @@ PruneOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 JobId = Annotated[int, typer.Argument(help="The import's number.", show_default=False)]
 
+_LISTED = 3
 _HEADS = f"{'id':>6}  {'begun (UTC)':<19}  {'origin':<6}  {'status':<11}  what"
 
 
@@ -240,7 +241,9 @@ def _report_of(database: Database, job_id: int) -> Report:
 
 def _line(job: JobSummary) -> str:
     moment = f"{job.created:%Y-%m-%d %H:%M:%S}"
-    what = ", ".join(job.paths)
+    what = ", ".join(job.paths[:_LISTED])
+    if len(job.paths) > _LISTED:
+        what += f" and {len(job.paths) - _LISTED:,} more"
     if job.retry_of is not None:
         what = f"the failures of {job.retry_of}: {what}"
     return f"{job.id:>6}  {moment}  {job.origin:<6}  {job.status:<11}  {what}"

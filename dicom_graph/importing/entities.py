@@ -16,7 +16,7 @@ from dicom_graph.store.edit.update import discard_edits, entity_exists
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.ingest.edited import Exclusion
-from dicom_graph.store.jobs.jobs import JobRequest, Storage, create_job
+from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest, Storage, create_job
 
 _NAMED = 3
 
@@ -69,7 +69,12 @@ def request_refresh(
 
 
 def request_storing(
-    database: Database, entity: str, id: int, storage: Storage, root: Path | None
+    database: Database,
+    entity: str,
+    id: int,
+    storage: Storage,
+    root: Path | None,
+    origin: JobOrigin = JobOrigin.API,
 ) -> int:
     """Record a job that copies or moves the entity's files into the storage root, those that lie
     outside it; returns its id.
@@ -86,7 +91,8 @@ def request_storing(
         if not outside:
             inside = f"every file of the {entity} lies in the storage root already"
             raise NoFilesError(inside if paths else f"the {entity} has no file that is left")
-        request = JobRequest(paths_to_store(storage, outside, root), Mode.MINIMAL, storage=storage)
+        given = paths_to_store(storage, outside, root)
+        request = JobRequest(given, Mode.MINIMAL, origin=origin, storage=storage)
         return create_job(connection, request)
 
 

@@ -88,6 +88,20 @@ def retry_import(
     return _report(database, run, job.id)
 
 
+def run_requested(
+    database: Database,
+    job_id: int,
+    options: ImportOptions = DEFAULTS,
+    *,
+    stop: threading.Event | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Run an import that is recorded already, and that no server takes, to its end."""
+    with database.writer.begin() as connection:
+        job = _claimed(connection, job_id)
+    return _report(database, JobRun(database, job, options, stop=stop, progress=progress), job_id)
+
+
 def _claimed(connection: Connection, job_id: int) -> ClaimedJob:
     job = claim_job(connection, job_id)
     if job is None:

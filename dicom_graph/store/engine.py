@@ -23,6 +23,7 @@ from dicom_graph.store.answer_budget import current_budget
 from dicom_graph.store.deadline import DEADLINE, interrupted_at
 from dicom_graph.store.private_files import make_folder, restrict_to_owner
 from dicom_graph.store.sql.dialect import (
+    SILENT_MILLISECONDS,
     began_writing,
     limit_waiting,
     refuse_condition,
@@ -32,10 +33,16 @@ from dicom_graph.store.sql.dialect import (
 )
 from dicom_graph.store.sql.kept_statements import KeptStatements
 from dicom_graph.store.sql.large_statements import WrittenStatements, bound_statements, is_spent
+from dicom_graph.store.sql.lock_holder import lock_holder
 from dicom_graph.store.sql.one_hop import OneHopModule
 from dicom_graph.store.sql.pings import ping_doubtful
 from dicom_graph.store.sql.same_file import SameFile
-from dicom_graph.store.sql.unavailable import UNREACHABLE, DatabaseUnavailable
+from dicom_graph.store.sql.unavailable import (
+    BUSY,
+    UNREACHABLE,
+    DatabaseUnavailable,
+    unavailable_message,
+)
 from dicom_graph.store.storable import refuse_unstorable
 from dicom_graph.store.views.definitions import VisibleDefinitionsCache
 from dicom_graph.store.views.narrowing import WHOLE, Groups, narrow_statement, narrowed
@@ -46,8 +53,6 @@ _ROWS_AT_ONCE = 200
 _ENDINGS = ("", "-wal", "-shm", "-journal")
 """Of the names of SQLite's files."""
 _CONNECT_SECONDS = 5
-_SILENT_MILLISECONDS = 3000
-"""So long a wait for SQLite's write lock is nothing to tell of."""
 _POSTGRES_LINK = {
     "connect_timeout": _CONNECT_SECONDS,
     "keepalives_idle": 10,
@@ -422,15 +427,17 @@ def _begin_immediate(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN")
         return
     if DEADLINE.get() is None:
-        limit_waiting(connection, _SILENT_MILLISECONDS)
+        limit_waiting(connection, SILENT_MILLISECONDS)
         if began_writing(connection):
             return
-        path = connection.engine.url.database
-        log.warning("waiting for another process that writes to %s", path)
+        path = str(connection.engine.url.database)
+        log.warning("waiting for %s, which writes to %s", lock_holder(path), path)
     _limit_waiting(connection)
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _reason(error: BaseException) -> str:
+    if unavailable_message(error) == BUSY:
+        return BUSY
     original = getattr(error, "orig", None) or error
     return str(original).strip().splitlines()[0] if str(original).strip() else type(error).__name__

@@ -36,6 +36,10 @@ def upgrade(database: Database) -> None:
     """
     require_file(database)
     database.check()
+    if _is_current(database):
+        # Whoever only looks need not wait for who writes.
+        database.protect()
+        return
     with database.writer.begin() as connection:
         if not is_sqlite(connection):
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
@@ -53,6 +57,16 @@ def upgrade(database: Database) -> None:
         begin_readings(connection)
     # Not before: until now it may have been any file, whose rights are not ours to change.
     database.protect()
+
+
+def _is_current(database: Database) -> bool:
+    """Whether an upgrade would change nothing. Raises UsersGoneError."""
+    with database.read_sync() as connection:
+        if revision(connection) != head():
+            return False
+        require_users(database, connection)
+        older = select(ReadingVersion.id).where(ReadingVersion.version < VERSION)
+        return connection.execute(older).first() is None
 
 
 def begin_readings(connection: Connection) -> None:

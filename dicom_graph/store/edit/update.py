@@ -39,6 +39,12 @@ def entity_exists(connection: Connection, entity: str, id: int) -> bool:
     return found is not None
 
 
+def entity_named(connection: Connection, entity: str, uid: str) -> int | None:
+    """Returns the id of the entity of this UID, of a patient of this PatientID; None for none."""
+    table = DESCRIBED_TABLES[entity]
+    return connection.scalar(select(table.c.id).where(table.c.uid == uid))
+
+
 def discard_edits(
     connection: Connection,
     entity: str,

@@ -5,6 +5,7 @@ spells for each.
 """
 
 import json
+import logging
 import re
 import sqlite3
 import time
@@ -41,12 +42,16 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import TableValuedAlias
 
 from dicom_graph.store.sql.id_list import unpack_ids
+from dicom_graph.store.sql.lock_holder import lock_holder
 from dicom_graph.store.sql.regular_expressions import BadPattern, check_pattern, re2_search
 from dicom_graph.store.storable import UnstorableText, is_storable
 
-_WAL_ATTEMPTS = 200
+log = logging.getLogger(__name__)
+SILENT_MILLISECONDS = 3000
+"""So long a wait for SQLite's locks is nothing to tell of."""
 _PATIENCE, _LONG_PATIENCE = 20_000, 60_000
 """Milliseconds for which a request, or an import, waits for another writer."""
+_OPENING_MILLISECONDS = 10_000
 _WRITERS_LOCK = 5_318_008_137
 DRIVER_ERRORS = (SQLAlchemyError, sqlite3.Error, psycopg.Error)
 """What any statement may raise: the bulk statements go to the drivers without SQLAlchemy."""
@@ -104,15 +109,33 @@ def tune_sqlite_reader(connection: Any, record: Any) -> None:
 
 
 def _use_wal(cursor: Any) -> None:
-    """Patiently: SQLite does not wait for others that open a new database at the same moment."""
-    for attempt in range(_WAL_ATTEMPTS):
+    """Patiently: SQLite does not wait for others that open a new database at the same moment, and
+    one process may have the file for itself.
+    """
+    cursor.execute("PRAGMA busy_timeout")
+    patience = cursor.fetchone()[0]
+    begun = time.monotonic()
+    is_told = False
+    cursor.execute(f"PRAGMA busy_timeout = {min(patience, SILENT_MILLISECONDS)}")
+    while True:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
-            return
+            break
         except sqlite3.OperationalError:
-            if attempt == _WAL_ATTEMPTS - 1:
+            waited = 1000 * (time.monotonic() - begun)
+            if waited >= max(patience, _OPENING_MILLISECONDS):
                 raise
+            if waited >= SILENT_MILLISECONDS and not is_told:
+                is_told = True
+                _tell_of_holder(cursor)
             time.sleep(0.05)
+    cursor.execute(f"PRAGMA busy_timeout = {patience}")
+
+
+def _tell_of_holder(cursor: Any) -> None:
+    cursor.execute("PRAGMA database_list")
+    path = cursor.fetchone()[2]
+    log.warning("waiting for %s, which lets nobody else open %s", lock_holder(path), path)
 
 
 def _fold_case(text: str | None) -> str | None:
