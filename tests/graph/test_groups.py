@@ -218,6 +218,32 @@ async def test_pages_order_having_and_statistics(archive: list[Dataset], graph: 
     assert sums == {"MR": 2, "CT": 1, "PT": 1}
 
 
+async def test_filters_of_any_depth_narrow_groups(archive: list[Dataset], graph: Graph) -> None:
+    """What narrows a list narrows its groups too: SQLite reads so many levels of SQL only."""
+    rare = {"differsFromMajority": {"within": [], "of": [{"field": "ROWS"}]}}
+    odd = {"differsFromMajority": {"within": [{"field": "ROWS", "bins": 2}],
+                                   "of": [{"element": {"keyword": "EchoTime"}}]}}  # fmt: skip
+    code: dict[str, Any] = {"header": {"element": {"path": "ProcedureCodeSequence.CodeValue"}}}
+    deep = {"series": {"patient": {"images": {"some": {"series": {"images": {"every": code}}}}}}}
+    path = ".".join(["ContentSequence"] * 6 + ["EchoTime"])
+    query = """query ($f: ImageFilter, $by: [GroupBy!]!) { images(filter: $f) { totalCount
+        groups(by: $by) { countDistinct nodes { aggregate(field: NUMBER) { count } } } }
+        sorted: images(filter: $f, orderBy: [{element: {keyword: "EchoTime"}}]) { totalCount
+            nodes { id } }
+        facet(entity: IMAGE, keyword: "Columns", filter: {image: $f}) { count }
+        rows: facet(entity: IMAGE, field: ROWS, filter: {image: $f}) { count } }"""
+    for by in ({"field": "ROWS"}, {"element": {"path": path}, "bins": 2}):
+        for wanted, n in ((rare, 0), (odd, 0), ({"not": odd}, 6), (code, 6), (deep, 6)):
+            found = await graph(query, f=wanted, by=[by])
+            (groups_of_all,) = found["images"]["groups"]["nodes"] or [{"aggregate": {"count": 0}}]
+            assert found["images"]["totalCount"] == n
+            assert found["images"]["groups"]["countDistinct"] == n
+            assert groups_of_all["aggregate"]["count"] == n
+            assert len(found["sorted"]["nodes"]) == n
+            assert sum(row["count"] for row in found["rows"]) == n
+            assert sum(row["count"] for row in found["facet"]) == n
+
+
 async def test_what_cannot_be_grouped_is_told(archive: list[Dataset], graph: Graph) -> None:
     for by in (
         [], [{}], [{"field": "ROWS"}], [{"field": "MODALITY", "width": 1}],

@@ -24,9 +24,7 @@ from dicom_graph.store.read.elements import (
 )
 from dicom_graph.store.read.filters import Filters
 from dicom_graph.store.read.frequent_conditions import MANY_IMAGES, find_common
-from dicom_graph.store.read.groups import (
-    differing_from_majority,
-)
+from dicom_graph.store.read.groups import filters_of
 from dicom_graph.store.read.holders import ElementMatcher
 from dicom_graph.store.read.job_feed import JobFeed
 from dicom_graph.store.read.relations import ENTITY_TABLES
@@ -120,11 +118,11 @@ class BaseStore:
     async def _filters(self, connection: AsyncConnection, wanted: Condition | None) -> Filters:
         """What makes the condition into SQL; it needs the definitions only for elements."""
         if not uses_elements(wanted):
-            return Filters(self._sqlite, {}, differing=differing_from_majority)
+            return filters_of(self._sqlite, {})
         definitions = await self._elements.current_definitions(connection)
         matcher = ElementMatcher(self._sqlite, definitions)
         common = await find_common(connection, matcher, wanted, self.many_images)
-        return Filters(self._sqlite, definitions, common, differing_from_majority)
+        return filters_of(self._sqlite, definitions, common)
 
     def _where(
         self, filters: Filters, entity: str, table: FromClause, wanted: Condition | None

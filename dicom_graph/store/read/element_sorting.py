@@ -16,7 +16,7 @@ from dicom_graph.store.formats import columns_of
 from dicom_graph.store.read.conditions import Condition
 from dicom_graph.store.read.element_orders import ElementOrders
 from dicom_graph.store.read.elements import DefinitionRow
-from dicom_graph.store.read.filters import Filters
+from dicom_graph.store.read.groups import filters_of
 from dicom_graph.store.read.index_ranges import growing_ranges
 from dicom_graph.store.read.large_conditions import made
 from dicom_graph.store.read.orders import order_key
@@ -47,7 +47,7 @@ class Sorter:
     ) -> None:
         self._connection = connection
         self._sqlite = sqlite
-        self._filters = Filters(sqlite, definitions)
+        self._filters = filters_of(sqlite, definitions)
         self._orders = ElementOrders(connection, sqlite, definitions)
         self._entity = entity
         self._request = request

@@ -38,16 +38,17 @@ from dicom_graph.store.tables.columns import IMAGE, SERIES
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Makes conditions into SQL for one database. `definitions` are all that it holds.
+    """Makes conditions into SQL for one database; `groups.filters_of` gives it what it needs.
 
-    `common`: conditions on elements of images that are looked up from the images down. `differing`:
-    the ids of an entity that differ from the majority: groups are made of filters in their turn.
+    `definitions` are all that it holds. `common`: conditions on elements of images that are looked
+    up from the images down. `differing`: the ids of an entity that differ from the majority: groups
+    are made of filters in their turn.
     """
 
     sqlite: bool
     definitions: Mapping[int, DefinitionRow]
-    common: frozenset[HasElement] = frozenset()
-    differing: "Callable[[Filters, str, DiffersFromMajority], Select[Any]] | None" = None
+    common: frozenset[HasElement]
+    differing: "Callable[[Filters, str, DiffersFromMajority], Select[Any]]"
 
     def where(self, entity: str, table: FromClause, condition: Condition) -> ColumnElement[bool]:
         """The condition on an entity's table. Raises FilterError."""
@@ -96,7 +97,6 @@ class Filters:
                 paired: ColumnElement[bool] = _PAIRED[operator](*values)
                 return paired
             case DiffersFromMajority():
-                assert self.differing is not None
                 found = self.differing(self, entity, condition).cte()
                 return table.c.id.in_(select(found.c.owner))
 

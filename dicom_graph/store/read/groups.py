@@ -9,7 +9,7 @@ are counted before anything is known of values: there are few different ones.
 """
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,7 +41,7 @@ from sqlalchemy.types import NullType
 from dicom_graph.dicom.entities import DESCRIBED
 from dicom_graph.store.formats import column_of
 from dicom_graph.store.read.compare import compare
-from dicom_graph.store.read.conditions import DiffersFromMajority
+from dicom_graph.store.read.conditions import DiffersFromMajority, HasElement
 from dicom_graph.store.read.csa_values import csa_values
 from dicom_graph.store.read.element_values import (
     elements_of_images,
@@ -52,6 +52,7 @@ from dicom_graph.store.read.element_values import (
     value_column,
     whole_values,
 )
+from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.filters import Filters
 from dicom_graph.store.read.group_buckets import EXACT, bin_of, bucket, part_of, require_number
 from dicom_graph.store.read.group_requests import Bounds, GroupKey, GroupRequest, GroupRow
@@ -178,7 +179,7 @@ class Grouped:
         keys = request.keys
         if not request.having:
             # Each is in a group.
-            rows: FromClause = self._each_owner(()).subquery("all_objects")
+            rows: FromClause = self._each_owner(()).cte()
             joined = rows
         else:
             rows = self._bucketed(self._each_owner(keys), keys, "again")
@@ -236,7 +237,7 @@ class Grouped:
         columns = [parent.label("parent"), patient.label("patient")]
         columns += [column.label(f"held_{n}") for n, column in enumerate(held)]
         where = self.where(self.filters, source.table)
-        objects = select(*columns).select_from(source.joined).where(*where).subquery("objects")
+        objects = select(*columns).select_from(source.joined).where(*where).cte()
         counted = select(objects, func.count().label("n")).group_by(*objects.c).subquery("counted")
         joined: FromClause = counted
         found: list[ColumnElement[Any]] = [*counted.c]
@@ -355,8 +356,11 @@ class Grouped:
 
     def _bucketed(self, raw: Select[Any], keys: Sequence[GroupKey], label: str = "") -> FromClause:
         """The rows with their keys (`key_0`, …), and of keys in bins their bounds."""
-        rows: FromClause = raw.cte() if _in_bins(keys) else raw.subquery(f"listed{label}")
-        joined, bounds = rows, None
+        # Beside the statement, not within: SQLite's parser reads so many levels only, and a filter
+        # may have some of its own.
+        rows = raw.cte()
+        joined: FromClause = rows
+        bounds = None
         if _in_bins(keys):
             bounds = _bounds(rows, keys)
             joined = rows.outerjoin(bounds, self._is_same_parent(rows, bounds))
@@ -475,7 +479,16 @@ def _order(grouped: FromClause, request: GroupRequest, n_keys: int) -> list[Colu
     return found
 
 
-def differing_from_majority(
+def filters_of(
+    sqlite: bool,
+    definitions: Mapping[int, DefinitionRow],
+    common: frozenset[HasElement] = frozenset(),
+) -> Filters:
+    """What makes any condition into SQL, also those on the groups of all that there are."""
+    return Filters(sqlite, definitions, common, _differing_from_majority)
+
+
+def _differing_from_majority(
     filters: Filters, entity: str, condition: DiffersFromMajority
 ) -> Select[Any]:
     """The ids, as `owner`, of the objects of an entity that a condition is true of."""

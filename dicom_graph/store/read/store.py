@@ -31,6 +31,7 @@ from dicom_graph.store.read.filters import Filters
 from dicom_graph.store.read.group_requests import GroupKey, GroupPage, GroupRequest
 from dicom_graph.store.read.groups import (
     Grouped,
+    filters_of,
     group_row,
     is_of_page,
     measured,
@@ -79,7 +80,7 @@ class Store(FileStore):
             given = self._page_form(entity, request)
 
             def all_of_them() -> Select[Any]:
-                seen = self._where(Filters(self._sqlite, {}), entity, table, None)
+                seen = self._where(filters_of(self._sqlite, {}), entity, table, None)
                 narrowed = select(*columns_of(table, only=needed)).where(*seen)
                 return page_statement(narrowed, self._keys(entity, table, request), request)
 
@@ -113,7 +114,7 @@ class Store(FileStore):
             return select(func.count().label("n")).select_from(table).where(*where)
 
         if wanted is None:
-            unfiltered = Filters(self._sqlite, {})
+            unfiltered = filters_of(self._sqlite, {})
             rows = await self.database.rows(
                 ("count", entity), lambda: statement(unfiltered), {}, SMALL_ROW
             )
@@ -179,7 +180,7 @@ class Store(FileStore):
             given = self._page_form(child_name, request)
             found = await self.database.rows(
                 ("pages_of", relation, needed, given.form),
-                lambda: statement(Filters(self._sqlite, {})),
+                lambda: statement(filters_of(self._sqlite, {})),
                 {"parents": parents_parameter(self._sqlite, parents), **given.parameters},
                 ROW_MEMORY,
             )
@@ -232,7 +233,7 @@ class Store(FileStore):
         if wanted is None:
             rows: Iterable[Any] = await self.database.rows(
                 ("counts_of", relation),
-                lambda: statement(Filters(self._sqlite, {})),
+                lambda: statement(filters_of(self._sqlite, {})),
                 {"parents": parents_parameter(self._sqlite, parents)},
                 SMALL_ROW,
             )
@@ -354,7 +355,7 @@ class Store(FileStore):
     ) -> Grouped:
         # All of a list is grouped, so no condition is looked up from what others leave.
         return Grouped(
-            Filters(self._sqlite, definitions), entity, relation, parents,
+            filters_of(self._sqlite, definitions), entity, relation, parents,
             lambda narrowed, table: self._where(narrowed, entity, table, wanted),
         )  # fmt: skip
 
@@ -380,7 +381,7 @@ class Store(FileStore):
         """The values of the element at the end of a path of names. Raises FilterError."""
         async with self.database.read() as connection:
             definitions = await self._elements.current_definitions(connection)
-            filters = Filters(self._sqlite, definitions)
+            filters = filters_of(self._sqlite, definitions)
             statement = await made(
                 connection, wanted, lambda: element_facet(filters, entity, path, wanted, limit)
             )
