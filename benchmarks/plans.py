@@ -33,7 +33,7 @@ def full_scans(connection: Connection, statement: Statement) -> set[str]:
     LIMIT they may stop at the first.
     """
     if _is_sqlite(connection):
-        # `page_child` is the table of a nested list's objects (`store.dialect.first_of_each`).
+        # `page_child` is the table of a nested list's objects (`first_of_each`).
         found = map(_SQLITE_SCAN.search, plan_lines(connection, statement))
         return {m[1] for m in found if m is not None} & (LARGE | {"page_child"})
     explain = "EXPLAIN (ANALYZE, FORMAT JSON) "

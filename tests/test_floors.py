@@ -1,6 +1,7 @@
 """The floors of the package: a floor imports only from floors below it (DESIGN.md)."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -184,6 +185,21 @@ def test_every_module_stands_on_a_floor() -> None:
     assert {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES} <= set(
         FLOORS
     )
+
+
+def test_the_modules_that_comments_name_are_there() -> None:
+    """`store.read.pages` in a docstring or a comment is a module, or a name in one."""
+    tops = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES}
+    reference = re.compile(rf"`(({'|'.join(tops)})(\.[a-z_]+)+)`")
+    missing = []
+    for path in MODULES:
+        for name, *_ in reference.findall(path.read_text()):
+            place = PACKAGE.joinpath(*name.split("."))
+            beside = place.parent.with_suffix(".py")
+            defines = beside.exists() and re.search(rf"\b{place.name}\b", beside.read_text())
+            if not (place.is_dir() or place.with_suffix(".py").exists() or defines):
+                missing.append(f"{path.relative_to(PACKAGE)} names {name}")
+    assert missing == []
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from dicom_graph.error_codes import ErrorCode
 from dicom_graph.store.audit import Action, AuditLine, AuditWriter, Outcome
 from dicom_graph.store.engine import Database
 from dicom_graph.store.private_files import open_or_make, restrict_to_owner
-from dicom_graph.store.sql.dialect import REFUSED, describe_error
+from dicom_graph.store.sql.driver_errors import REFUSED, describe_error
 
 log = logging.getLogger(__name__)
 _BATCH = 500

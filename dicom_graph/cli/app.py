@@ -58,7 +58,7 @@ from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest, Storage, storage_named
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.reindex import reindex
-from dicom_graph.store.sql.dialect import DRIVER_ERRORS, describe_error
+from dicom_graph.store.sql.driver_errors import DRIVER_ERRORS, describe_error
 from dicom_graph.store.sql.unavailable import BUSY, DatabaseUnavailable, unavailable_message
 from dicom_graph.store.storable import UnstorableText
 from dicom_graph.telemetry.logs import configure

@@ -21,7 +21,7 @@ from dicom_graph.store.jobs.jobs import (
     fail_dead_jobs,
     give_back_job,
 )
-from dicom_graph.store.sql.dialect import DRIVER_ERRORS, describe_error
+from dicom_graph.store.sql.driver_errors import DRIVER_ERRORS, describe_error
 from dicom_graph.store.sql.unavailable import DatabaseUnavailable, unavailable_message
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ import time
 
 from dicom_graph.store.engine import Database
 from dicom_graph.store.reindex import Reindexed, reindex
-from dicom_graph.store.sql.dialect import DRIVER_ERRORS, describe_error
+from dicom_graph.store.sql.driver_errors import DRIVER_ERRORS, describe_error
 from dicom_graph.store.sql.unavailable import DatabaseUnavailable
 
 log = logging.getLogger(__name__)

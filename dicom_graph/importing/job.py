@@ -47,7 +47,7 @@ from dicom_graph.store.jobs.jobs import (
     Storage,
     status_of,
 )
-from dicom_graph.store.sql.dialect import DRIVER_ERRORS
+from dicom_graph.store.sql.driver_errors import DRIVER_ERRORS
 from dicom_graph.store.sql.unavailable import DatabaseUnavailable, unavailable_message
 
 log = logging.getLogger(__name__)

@@ -34,7 +34,7 @@ from dicom_graph.store.jobs.jobs import (
     Skip,
     Storage,
 )
-from dicom_graph.store.sql.dialect import REFUSED, is_deadlock
+from dicom_graph.store.sql.driver_errors import REFUSED, is_deadlock
 
 Progress = Callable[[JobCounts], None]
 _BATCH_SECONDS = 1.0

@@ -12,7 +12,7 @@ from dicom_graph.importing.work_folder import WORK_FOLDER
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest.missing_files import directories_below
 from dicom_graph.store.private_files import restrict_to_owner
-from dicom_graph.store.sql.dialect import DRIVER_ERRORS, describe_error
+from dicom_graph.store.sql.driver_errors import DRIVER_ERRORS, describe_error
 from dicom_graph.store.sql.unavailable import DatabaseUnavailable
 from dicom_graph.store.tables.entities import Image
 from dicom_graph.store.tables.files import File

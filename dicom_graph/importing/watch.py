@@ -17,7 +17,7 @@ from dicom_graph.importing.timeouts import CallTimeout, TimedCalls
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest.missing_files import knows_files_at
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
-from dicom_graph.store.sql.dialect import DRIVER_ERRORS, describe_error
+from dicom_graph.store.sql.driver_errors import DRIVER_ERRORS, describe_error
 from dicom_graph.store.sql.unavailable import DatabaseUnavailable
 
 log = logging.getLogger(__name__)

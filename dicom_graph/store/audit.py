@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Row, Table, delete, insert, select
 
 from dicom_graph.store.audit_subjects import AuditSubjects
 from dicom_graph.store.sql.bulk_statements import insert_rows
-from dicom_graph.store.sql.dialect import among, is_sqlite
+from dicom_graph.store.sql.connections import is_sqlite
+from dicom_graph.store.sql.many_values import among
 from dicom_graph.store.sql.types import utc_now
 from dicom_graph.store.storable import as_storable
 from dicom_graph.store.tables.audit import AuditEntry

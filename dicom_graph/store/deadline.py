@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from dicom_graph.store.sql.dialect import interrupt
+from dicom_graph.store.sql.connections import interrupt
 
 DEADLINE: ContextVar[float | None] = ContextVar("deadline", default=None)
 """A time of the event loop's clock; None for no end. What a request starts inherits it."""

@@ -22,15 +22,14 @@ from dicom_graph.settings import default_folder
 from dicom_graph.store.answer_budget import current_budget
 from dicom_graph.store.deadline import DEADLINE, interrupted_at
 from dicom_graph.store.private_files import make_folder, restrict_to_owner
-from dicom_graph.store.sql.dialect import (
+from dicom_graph.store.sql.connections import (
     SILENT_MILLISECONDS,
     began_writing,
     limit_waiting,
-    refuse_condition,
-    refuse_error,
     tune_sqlite_connection,
     tune_sqlite_reader,
 )
+from dicom_graph.store.sql.driver_errors import refuse_condition, refuse_error
 from dicom_graph.store.sql.kept_statements import KeptStatements
 from dicom_graph.store.sql.large_statements import WrittenStatements, bound_statements, is_spent
 from dicom_graph.store.sql.lock_holder import lock_holder

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Select, select, update
 
-from dicom_graph.store.sql.dialect import lock_writers
+from dicom_graph.store.sql.connections import lock_writers
 from dicom_graph.store.tables.versions import Generation
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, inspect, text
 from dicom_graph.store.accounts import has_users
 from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.private_files import open_new
-from dicom_graph.store.sql.dialect import is_sqlite
+from dicom_graph.store.sql.connections import is_sqlite
 from dicom_graph.store.tables.accounts import User
 
 log = logging.getLogger(__name__)

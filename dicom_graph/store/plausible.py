@@ -5,7 +5,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func
 
 from dicom_graph.dicom.plausible import CONTROLS, TextRule
-from dicom_graph.store.sql.dialect import array_items, holds_none_of
+from dicom_graph.store.sql.functions import holds_none_of
+from dicom_graph.store.sql.json_arrays import array_items
 
 
 def is_plausible(sqlite: bool, text: ColumnElement[Any], rule: TextRule) -> ColumnElement[bool]:

@@ -18,7 +18,8 @@ from dicom_graph.store.sql.bulk_statements import (
     lock_in_ranges,
     update_rows,
 )
-from dicom_graph.store.sql.dialect import each_distance, join_in_order
+from dicom_graph.store.sql.functions import each_distance
+from dicom_graph.store.sql.many_values import join_in_order
 from dicom_graph.store.tables.headers import Posting
 
 Holding = tuple[int, Iterable[int]]

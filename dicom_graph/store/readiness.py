@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, Table, s
 
 from dicom_graph.store.engine import Database
 from dicom_graph.store.migrate import head, revision
-from dicom_graph.store.sql.dialect import DRIVER_ERRORS
+from dicom_graph.store.sql.driver_errors import DRIVER_ERRORS
 from dicom_graph.store.sql.unavailable import UNREACHABLE, DatabaseUnavailable, unavailable_message
 from dicom_graph.store.tables.accounts import User
 from dicom_graph.store.tables.audit import AuditEntry

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from dicom_graph.services import Services
 from dicom_graph.store.jobs.metrics import JobFigures, job_figures
-from dicom_graph.store.sql.dialect import describe_error
+from dicom_graph.store.sql.driver_errors import describe_error
 from dicom_graph.telemetry import metrics
 
 log = logging.getLogger(__name__)

@@ -134,7 +134,7 @@ class LimitedHttpProtocol(StallDetection, HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The head is whole; for the body see `web.pace`."""
+        """The head is whole; for the body see `web.middleware.slow_bodies`."""
         self._stop_timer()
         if len(self.pipeline) >= _MAX_PIPELINED:
             raise _TooFarAhead

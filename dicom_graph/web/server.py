@@ -101,11 +101,11 @@ def make_server(application: Starlette, settings: Settings) -> Server:
         http=type("Http", (LimitedHttpProtocol,), shared | head),
         ws=type("WebSocket", (LimitedWebSocketProtocol,), shared),
         log_config=None,
-        # `web.observed` has its own, without UIDs and queries.
+        # `web.middleware.observability` has its own, without UIDs and queries.
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=settings.shutdown_seconds,
-        # Whom a proxy may speak for is decided in `web.authentication`.
+        # Whom a proxy may speak for is decided in `web.middleware.authentication`.
         proxy_headers=False,
         ws_max_size=settings.max_body_bytes,
         backlog=allowed.backlog,

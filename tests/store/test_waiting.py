@@ -15,7 +15,7 @@ import pytest
 from dicom_graph.store import engine
 from dicom_graph.store.engine import Database
 from dicom_graph.store.migrate import prepare, upgrade
-from dicom_graph.store.sql import dialect
+from dicom_graph.store.sql import connections
 from tests.waiting import until
 
 
@@ -84,7 +84,7 @@ def held(path: Path, pragma: str) -> Iterator[int]:
 def test_the_process_that_is_waited_for_is_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, pragma: str
 ) -> None:
-    for each in (engine, dialect):
+    for each in (engine, connections):
         monkeypatch.setattr(each, "SILENT_MILLISECONDS", 50)
     path = tmp_path / "database.sqlite3"
     database = Database(f"sqlite:///{path}")

@@ -29,7 +29,7 @@ from dicom_graph.graph.limits.limits import OperationLimitExceeded, TooManyError
 from dicom_graph.graph.limits.prepared import PreparedDocument, errors_of, prepare
 from dicom_graph.services import Limits
 from dicom_graph.store.answer_budget import BUDGET, AnswerBudget, ResponseLimitExceeded
-from dicom_graph.store.sql.dialect import describe_error, is_interrupted
+from dicom_graph.store.sql.driver_errors import describe_error, is_interrupted
 from dicom_graph.store.sql.unavailable import unavailable_message
 from dicom_graph.store.storable import UnstorableText
 from dicom_graph.telemetry.request import current_id

@@ -14,8 +14,9 @@ from dicom_graph.store.ingest.files import decides
 from dicom_graph.store.ingest.missing_images import has_header
 from dicom_graph.store.postings import delete_postings
 from dicom_graph.store.sql.bulk_statements import make_temporary_ids
-from dicom_graph.store.sql.dialect import among, is_sqlite
+from dicom_graph.store.sql.connections import is_sqlite
 from dicom_graph.store.sql.id_list import unpack_ids
+from dicom_graph.store.sql.many_values import among
 from dicom_graph.store.tables.entities import DESCRIBED_TABLES, Image, Series, Study
 from dicom_graph.store.tables.files import Directory, File
 from dicom_graph.store.tables.headers import ElementSet, ElementSetMember, Header, HeaderElement

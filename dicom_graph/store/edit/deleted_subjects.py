@@ -4,7 +4,8 @@ from sqlalchemy import Connection, select
 
 from dicom_graph.store.audit_subjects import AUDIT_SUBJECTS
 from dicom_graph.store.edit.files import images_of, series_of
-from dicom_graph.store.sql.dialect import among, is_sqlite
+from dicom_graph.store.sql.connections import is_sqlite
+from dicom_graph.store.sql.many_values import among
 from dicom_graph.store.tables.entities import DESCRIBED_TABLES, Image, Series
 
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, select
 
 from dicom_graph.store.ingest.files import decides
-from dicom_graph.store.sql.dialect import is_sqlite, texts_among
+from dicom_graph.store.sql.connections import is_sqlite
+from dicom_graph.store.sql.many_values import texts_among
 from dicom_graph.store.tables.entities import Image, Series
 from dicom_graph.store.tables.files import Directory, File
 

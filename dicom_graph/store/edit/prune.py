@@ -19,8 +19,9 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.generation import count_prune, write_alone
 from dicom_graph.store.postings import delete_postings
 from dicom_graph.store.sql.bulk_statements import delete_rows
-from dicom_graph.store.sql.dialect import among, compact, is_sqlite
+from dicom_graph.store.sql.connections import compact, is_sqlite
 from dicom_graph.store.sql.id_list import unpack_ids
+from dicom_graph.store.sql.many_values import among
 from dicom_graph.store.tables.csa import CsaNumber, CsaPart, CsaPartElement, CsaText
 from dicom_graph.store.tables.files import Directory, File
 from dicom_graph.store.tables.headers import (

@@ -20,7 +20,8 @@ from dicom_graph.dicom.csa import (
 )
 from dicom_graph.dicom.csa_entries import CsaEntry, csa_entries, tag_entries
 from dicom_graph.store.sql.bulk_statements import allocate_ids, insert_new, insert_rows
-from dicom_graph.store.sql.dialect import is_sqlite, texts_among
+from dicom_graph.store.sql.connections import is_sqlite
+from dicom_graph.store.sql.many_values import texts_among
 from dicom_graph.store.tables.csa import CsaNumber, CsaPart, CsaPartElement, CsaPath, CsaText
 
 _PATH: Table = CsaPath.__table__  # type: ignore[assignment]

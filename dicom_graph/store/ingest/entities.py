@@ -15,7 +15,8 @@ from dicom_graph.dicom.bounded_cache import BoundedCache
 from dicom_graph.dicom.entities import Entities, PatientFields, SeriesFields, StudyFields
 from dicom_graph.store.ingest.edited import NO_EXCLUSION, Exclusion, write_unedited_fields
 from dicom_graph.store.sql.bulk_statements import allocate_ids, ids_by_key, insert_new
-from dicom_graph.store.sql.dialect import among, is_sqlite
+from dicom_graph.store.sql.connections import is_sqlite
+from dicom_graph.store.sql.many_values import among
 from dicom_graph.store.sql.types import utc_now
 from dicom_graph.store.tables.entities import Image, Patient, Series, Study
 

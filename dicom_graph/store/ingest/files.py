@@ -11,7 +11,8 @@ from dicom_graph.dicom.bounded_cache import BoundedCache
 from dicom_graph.store.ingest.batch import DECIDING, FileRecord, Mode, Outcome
 from dicom_graph.store.ingest.missing_images import clear_marks, mark_images
 from dicom_graph.store.sql.bulk_statements import allocate_ids, ids_by_key, insert_new, update_rows
-from dicom_graph.store.sql.dialect import among, is_sqlite, pairs_among, texts_among
+from dicom_graph.store.sql.connections import is_sqlite
+from dicom_graph.store.sql.many_values import among, pairs_among, texts_among
 from dicom_graph.store.tables.entities import Image
 from dicom_graph.store.tables.files import Directory, File
 from dicom_graph.store.tables.headers import Header

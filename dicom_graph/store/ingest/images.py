@@ -31,8 +31,9 @@ from dicom_graph.store.ingest.formats import Format, FormatWriter, format_of
 from dicom_graph.store.ingest.shared_sets import Ids, SharedSets
 from dicom_graph.store.postings import delete_postings, insert_postings
 from dicom_graph.store.sql.bulk_statements import allocate_ids, insert_new, insert_rows
-from dicom_graph.store.sql.dialect import among, is_sqlite
+from dicom_graph.store.sql.connections import is_sqlite
 from dicom_graph.store.sql.id_list import pack_ids, unpack_ids
+from dicom_graph.store.sql.many_values import among
 from dicom_graph.store.sql.types import utc_now
 from dicom_graph.store.tables.entities import Image
 from dicom_graph.store.tables.headers import Header, HeaderElement

@@ -11,7 +11,8 @@ from dicom_graph.store.generation import count_deletion, write_alone
 from dicom_graph.store.ingest.batch import Outcome
 from dicom_graph.store.ingest.missing_images import has_header, mark_images
 from dicom_graph.store.ingest.removal import delete_images
-from dicom_graph.store.sql.dialect import among, is_sqlite
+from dicom_graph.store.sql.connections import is_sqlite
+from dicom_graph.store.sql.many_values import among
 from dicom_graph.store.sql.types import utc_now
 from dicom_graph.store.tables.entities import Image
 from dicom_graph.store.tables.files import Directory, File

@@ -8,7 +8,8 @@ from collections.abc import Collection
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
-from dicom_graph.store.sql.dialect import among, is_sqlite
+from dicom_graph.store.sql.connections import is_sqlite
+from dicom_graph.store.sql.many_values import among
 from dicom_graph.store.sql.types import utc_now
 from dicom_graph.store.tables.entities import Image
 from dicom_graph.store.tables.files import File

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, delete
 
 from dicom_graph.store.ingest.images import drop_headers
-from dicom_graph.store.sql.dialect import among, is_sqlite
+from dicom_graph.store.sql.connections import is_sqlite
+from dicom_graph.store.sql.many_values import among
 from dicom_graph.store.tables.entities import Image
 from dicom_graph.store.tables.files import File
 

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, Table, select
 from dicom_graph.dicom.bounded_cache import BoundedCache
 from dicom_graph.store.postings import insert_postings
 from dicom_graph.store.sql.bulk_statements import allocate_ids, insert_rows
-from dicom_graph.store.sql.dialect import among, is_sqlite
+from dicom_graph.store.sql.connections import is_sqlite
 from dicom_graph.store.sql.id_list import pack_ids, unpack_ids
+from dicom_graph.store.sql.many_values import among
 from dicom_graph.store.tables.headers import ElementSet, ElementSetMember
 
 _SET: Table = ElementSet.__table__  # type: ignore[assignment]

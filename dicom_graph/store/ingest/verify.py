@@ -18,7 +18,8 @@ from dicom_graph.store.ingest.entities import EntityKeys
 from dicom_graph.store.ingest.files import is_deciding
 from dicom_graph.store.ingest.images import disagreements
 from dicom_graph.store.ingest.missing_images import has_header
-from dicom_graph.store.sql.dialect import among, is_sqlite, texts_among
+from dicom_graph.store.sql.connections import is_sqlite
+from dicom_graph.store.sql.many_values import among, texts_among
 from dicom_graph.store.tables.entities import Image
 from dicom_graph.store.tables.files import Directory, File
 

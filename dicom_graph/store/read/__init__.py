@@ -7,7 +7,7 @@ from dicom_graph.store.read.pages import CursorError, Order, Page, PageRequest
 from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
 from dicom_graph.store.read.statistics import Statistics
 from dicom_graph.store.read.store import Store
-from dicom_graph.store.sql.dialect import FilterError
+from dicom_graph.store.sql.driver_errors import FilterError
 
 __all__ = [
     "ENTITY_TABLES", "RELATIONS", "Condition", "CursorError", "ElementQuery", "FacetValue",

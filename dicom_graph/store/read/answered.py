@@ -6,7 +6,7 @@ from typing import TypeVar
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.errors import BadInput
 from dicom_graph.store.read.pages import CursorError
-from dicom_graph.store.sql.dialect import FilterError
+from dicom_graph.store.sql.driver_errors import FilterError
 from dicom_graph.store.storable import UnstorableText
 
 T = TypeVar("T")

@@ -6,14 +6,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, literal, true
 
 from dicom_graph.store.read.conditions import Test
-from dicom_graph.store.sql.dialect import (
-    array_count,
-    array_items,
-    array_length,
-    fold_case,
-    matches_regex,
-    position_of,
-)
+from dicom_graph.store.sql.functions import fold_case, matches_regex, position_of
+from dicom_graph.store.sql.json_arrays import array_count, array_items, array_length
 from dicom_graph.store.sql.types import Json
 
 

@@ -1,8 +1,8 @@
 """The read side for users who see no identities: pseudonyms out, and pseudonyms in.
 
-What is withheld is withheld by the statements (`store.visible`), where the UID of an entity is the
-id of its row. Here ids become pseudonyms in what is read, and pseudonyms ids in what is asked. What
-is forgotten here shows the id of a row, not an identity.
+What is withheld is withheld by the statements (`store.views.narrowing`), where the UID of an entity
+is the id of its row. Here ids become pseudonyms in what is read, and pseudonyms ids in what is
+asked. What is forgotten here shows the id of a row, not an identity.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ from dicom_graph.store.read.pseudonymous_elements import PseudonymousElements, r
 from dicom_graph.store.read.relations import RELATIONS, Parent
 from dicom_graph.store.read.statistics import Statistics
 from dicom_graph.store.read.store import Store
-from dicom_graph.store.sql.dialect import FilterError
+from dicom_graph.store.sql.driver_errors import FilterError
 from dicom_graph.store.views.deidentified import is_withheld
 from dicom_graph.store.views.pseudonyms import KINDS, Pseudonyms
 

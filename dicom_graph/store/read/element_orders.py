@@ -16,8 +16,8 @@ from dicom_graph.dicom.values import NUMBER_VRS
 from dicom_graph.store.read.conditions import HasElement
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.holders import explicit_block, is_wanted
-from dicom_graph.store.sql.dialect import among
 from dicom_graph.store.sql.id_list import unpack_ids
+from dicom_graph.store.sql.many_values import among
 from dicom_graph.store.sql.types import Text
 from dicom_graph.store.tables.headers import DataElement, DataElementValue, ElementSet, Header
 

@@ -24,7 +24,7 @@ from dicom_graph.store.read.pages import Keys, Page, PageRequest, make_page
 from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
 from dicom_graph.store.read.rows import all_rows
 from dicom_graph.store.read.sorted_pages import Listed, SortedRow, cut_page
-from dicom_graph.store.sql.dialect import among, parent_table
+from dicom_graph.store.sql.many_values import among, parent_table
 from dicom_graph.store.tables.entities import Image, Series
 from dicom_graph.store.tables.headers import Header
 

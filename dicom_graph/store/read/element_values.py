@@ -24,7 +24,8 @@ from dicom_graph.store.read.conditions import HasElement
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.holders import in_block, is_wanted
 from dicom_graph.store.read.relations import ENTITY_TABLES
-from dicom_graph.store.sql.dialect import FilterError, join_in_order
+from dicom_graph.store.sql.driver_errors import FilterError
+from dicom_graph.store.sql.many_values import join_in_order
 from dicom_graph.store.sql.types import Id, Text
 from dicom_graph.store.tables.columns import (
     DATA_ELEMENT,

@@ -14,7 +14,7 @@ from dicom_graph.dicom.packing import unpack
 from dicom_graph.store.answer_budget import current_budget
 from dicom_graph.store.generation import generations
 from dicom_graph.store.read.rows import all_rows, in_parts
-from dicom_graph.store.sql.dialect import among
+from dicom_graph.store.sql.many_values import among
 from dicom_graph.store.tables.headers import DataElement, DataElementDefinition, DataElementValue
 
 _DEFINITIONS = select(

@@ -16,9 +16,7 @@ from dicom_graph.store.ingest.missing_images import has_header
 from dicom_graph.store.ingest.origin import is_as_stored
 from dicom_graph.store.read.header_store import HeaderStore
 from dicom_graph.store.read.rows import ROWS_AT_ONCE, SERIES_AT_ONCE, SMALL_ROW, all_rows
-from dicom_graph.store.sql.dialect import (
-    among,
-)
+from dicom_graph.store.sql.many_values import among
 from dicom_graph.store.tables.entities import Image
 from dicom_graph.store.tables.files import Directory, File
 from dicom_graph.store.tables.imports import ImportFailure, ImportJob

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from dicom_graph.store.read.group_requests import Part
-from dicom_graph.store.sql.dialect import FilterError
+from dicom_graph.store.sql.driver_errors import FilterError
 from dicom_graph.store.sql.types import Text, UtcDateTime
 
 EXACT = Float(53)

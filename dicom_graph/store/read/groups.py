@@ -58,7 +58,7 @@ from dicom_graph.store.read.group_buckets import EXACT, bin_of, bucket, part_of,
 from dicom_graph.store.read.group_requests import Bounds, GroupKey, GroupRequest, GroupRow
 from dicom_graph.store.read.orders import order_key
 from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
-from dicom_graph.store.sql.dialect import parent_table, taken_for_many
+from dicom_graph.store.sql.many_values import parent_table, taken_for_many
 from dicom_graph.store.sql.types import Text
 from dicom_graph.store.tables.columns import HEADER
 

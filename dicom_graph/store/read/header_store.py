@@ -31,11 +31,8 @@ from dicom_graph.store.read.large_conditions import made
 from dicom_graph.store.read.relations import ENTITY_TABLES
 from dicom_graph.store.read.rows import SERIES_AT_ONCE, SMALL_ROW, all_rows, in_parts
 from dicom_graph.store.read.summary import SeriesContents, count_elements, summarise
-from dicom_graph.store.sql.dialect import (
-    among,
-    ids_parameter,
-)
 from dicom_graph.store.sql.id_list import unpack_ids
+from dicom_graph.store.sql.many_values import among, ids_parameter
 from dicom_graph.store.tables.columns import DATA_ELEMENT_VALUE
 from dicom_graph.store.tables.entities import Image
 from dicom_graph.store.tables.headers import ElementSet, Header

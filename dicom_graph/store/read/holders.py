@@ -31,7 +31,7 @@ from dicom_graph.store.read.conditions import And, Condition, HasCsa, HasElement
 from dicom_graph.store.read.containing_images import enclosing_elements, images_with
 from dicom_graph.store.read.csa import items_with_csa
 from dicom_graph.store.read.elements import DefinitionRow
-from dicom_graph.store.sql.dialect import FilterError
+from dicom_graph.store.sql.driver_errors import FilterError
 from dicom_graph.store.tables.columns import DATA_ELEMENT, HEADER
 from dicom_graph.store.tables.headers import ElementSetMember, Header, HeaderElement
 

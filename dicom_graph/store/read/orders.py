@@ -9,7 +9,7 @@ from dicom_graph.dicom.entities import DESCRIBED
 from dicom_graph.store.formats import column_of
 from dicom_graph.store.read.filters import COUNTED
 from dicom_graph.store.read.relations import ENTITY_TABLES
-from dicom_graph.store.sql.dialect import first_number
+from dicom_graph.store.sql.json_arrays import first_number
 from dicom_graph.store.sql.types import Text
 from dicom_graph.store.tables.columns import PATIENT, SERIES, STUDY
 

@@ -21,7 +21,7 @@ from dicom_graph.dicom.confidentiality import (
 from dicom_graph.store.engine import Database
 from dicom_graph.store.read.elements import DefinitionRow, ElementCache, ElementRow, ValueRow
 from dicom_graph.store.read.relations import ENTITY_TABLES
-from dicom_graph.store.sql.dialect import among, texts_among
+from dicom_graph.store.sql.many_values import among, texts_among
 from dicom_graph.store.tables.columns import DATA_ELEMENT_VALUE
 from dicom_graph.store.views.narrowing import WHOLE
 

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, FromClause, Table, or_, select, union_all
 from dicom_graph.store.postings import postings
 from dicom_graph.store.read.containing_images import images_of_elements
 from dicom_graph.store.read.pages import Order
-from dicom_graph.store.sql.dialect import join_in_order
+from dicom_graph.store.sql.many_values import join_in_order
 from dicom_graph.store.tables.audit import AuditEntry
 from dicom_graph.store.tables.base import Base
 from dicom_graph.store.tables.columns import HEADER, IMAGE, SERIES

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Date, DateTime, FromClause, Select, Time, 
 from dicom_graph.store.read.filters import Filters
 from dicom_graph.store.read.orders import order_key
 from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
-from dicom_graph.store.sql.dialect import parent_table
+from dicom_graph.store.sql.many_values import parent_table
 from dicom_graph.store.sql.types import UtcDateTime
 
 

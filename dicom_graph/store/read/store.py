@@ -54,11 +54,7 @@ from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
 from dicom_graph.store.read.rows import ROW_MEMORY, ROWS_AT_ONCE, SMALL_ROW, all_rows
 from dicom_graph.store.read.statistics import Statistics, statistics_statement
 from dicom_graph.store.read.value_search import FoundValue, values_statement
-from dicom_graph.store.sql.dialect import (
-    first_of_each,
-    parent_table,
-    parents_parameter,
-)
+from dicom_graph.store.sql.many_values import first_of_each, parent_table, parents_parameter
 from dicom_graph.store.tables.columns import DATA_ELEMENT
 from dicom_graph.store.views.narrowing import is_held
 

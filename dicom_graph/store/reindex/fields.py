@@ -19,7 +19,8 @@ from dicom_graph.store.ingest.images import CONTRADICTION
 from dicom_graph.store.reindex.rereading import Changes
 from dicom_graph.store.reindex.stored import StoredElements, StoredHeader, in_order
 from dicom_graph.store.sql.bulk_statements import update_rows
-from dicom_graph.store.sql.dialect import among, is_sqlite
+from dicom_graph.store.sql.connections import is_sqlite
+from dicom_graph.store.sql.many_values import among
 from dicom_graph.store.sql.types import utc_now
 from dicom_graph.store.tables.entities import Image, Patient, Series, Study
 

@@ -28,8 +28,9 @@ from dicom_graph.store.reindex.stored import (
     rename_definitions,
 )
 from dicom_graph.store.reindex.writing import HeaderWriter, SetMembers
-from dicom_graph.store.sql.dialect import among, is_sqlite
+from dicom_graph.store.sql.connections import is_sqlite
 from dicom_graph.store.sql.id_list import unpack_ids
+from dicom_graph.store.sql.many_values import among
 from dicom_graph.store.tables.entities import Image, ImageFormat
 from dicom_graph.store.tables.headers import DataElement, Header
 from dicom_graph.store.tables.versions import ReadingVersion

@@ -12,8 +12,9 @@ from dicom_graph.dicom.elements import Element, Item
 from dicom_graph.dicom.rereading import CONTEXT_TAGS, StoredElement
 from dicom_graph.dicom.revisions import Reading
 from dicom_graph.dicom.values import Value
-from dicom_graph.store.sql.dialect import among, is_sqlite
+from dicom_graph.store.sql.connections import is_sqlite
 from dicom_graph.store.sql.id_list import unpack_ids
+from dicom_graph.store.sql.many_values import among
 from dicom_graph.store.tables.headers import (
     DataElement,
     DataElementDefinition,

@@ -10,8 +10,9 @@ from dicom_graph.store.postings import delete_postings, insert_postings
 from dicom_graph.store.reindex.rereading import Changes
 from dicom_graph.store.reindex.stored import StoredHeader
 from dicom_graph.store.sql.bulk_statements import allocate_ids, insert_rows, update_rows
-from dicom_graph.store.sql.dialect import among, is_sqlite
+from dicom_graph.store.sql.connections import is_sqlite
 from dicom_graph.store.sql.id_list import pack_ids, unpack_ids
+from dicom_graph.store.sql.many_values import among
 from dicom_graph.store.tables.headers import ElementSet, ElementSetMember, Header, HeaderElement
 
 _HEADER: Table = Header.__table__  # type: ignore[assignment]

@@ -1,1 +1,1 @@
-"""What SQLite and PostgreSQL spell differently, and statements for many rows."""
+"""What SQLite and PostgreSQL do differently; the rest of the store is one code for both."""

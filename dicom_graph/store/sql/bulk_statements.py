@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import JSON, TypeEngine
 
-from dicom_graph.store.sql.dialect import is_sqlite
+from dicom_graph.store.sql.connections import is_sqlite
 from dicom_graph.store.sql.id_list import pack_ids, unpack_ids
 from dicom_graph.store.sql.types import Distances, Id, UtcDateTime, microseconds
 

@@ -48,7 +48,7 @@ class UtcDateTime(TypeDecorator[dt.datetime]):
 
 
 class Distances(TypeDecorator[list[int]]):
-    """Ascending whole numbers from 0, below 32,768; on SQLite packed (`store.idlist`)."""
+    """Ascending whole numbers from 0, below 32,768; on SQLite packed (`store.sql.id_list`)."""
 
     impl = LargeBinary
     cache_ok = True

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from sqlalchemy import Date, Float, Index, Integer, MetaData, TextClause, Time, text
 from sqlalchemy.orm import DeclarativeBase
 
-from dicom_graph.store.sql.dialect import SmallestNull
+from dicom_graph.store.sql.functions import SmallestNull
 from dicom_graph.store.sql.types import Bytes, Json, Text, UtcDateTime
 
 TEXT_KEY_LENGTH = 64

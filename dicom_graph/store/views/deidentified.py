@@ -50,7 +50,8 @@ from dicom_graph.dicom.person_like import VOICES
 from dicom_graph.dicom.plausible import TEXT_RULES, TextRule, most_values
 from dicom_graph.dicom.values import BYTES_VRS
 from dicom_graph.store.plausible import are_plausible, is_plausible
-from dicom_graph.store.sql.dialect import among, array_items, texts_among
+from dicom_graph.store.sql.json_arrays import array_items
+from dicom_graph.store.sql.many_values import among, texts_among
 from dicom_graph.store.sql.types import Text
 from dicom_graph.store.tables.base import TEXT_KEY_LENGTH
 

@@ -36,7 +36,7 @@ from sqlalchemy import (
 
 from dicom_graph.store.ingest.batch import DECIDING
 from dicom_graph.store.postings import postings
-from dicom_graph.store.sql.dialect import join_in_order
+from dicom_graph.store.sql.many_values import join_in_order
 from dicom_graph.store.tables.accounts import Grant
 from dicom_graph.store.tables.audit import AuditEntry
 from dicom_graph.store.tables.base import Base

@@ -1,7 +1,7 @@
 """Requests in the audit log: downloads, uploads, logins, and whatever was refused.
 
-Operations of GraphQL have lines of their own (`graph.auditing`); of their requests only those are
-here that were refused before.
+Operations of GraphQL have lines of their own (`graph.execution.audit`); of their requests only
+those are here that were refused before.
 """
 
 import asyncio

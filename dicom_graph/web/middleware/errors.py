@@ -14,7 +14,7 @@ from starlette.websockets import WebSocketDisconnect
 from uvicorn.protocols.utils import ClientDisconnected
 
 from dicom_graph.error_codes import ErrorCode
-from dicom_graph.store.sql.dialect import describe_error
+from dicom_graph.store.sql.driver_errors import describe_error
 from dicom_graph.store.sql.unavailable import unavailable_message
 from dicom_graph.web.errors import ErrorResponse
 
