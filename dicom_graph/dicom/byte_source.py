@@ -103,6 +103,7 @@ class FileBytes:
 class InflatedBytes:
     """A data set that is deflated (PS3.5 A.5), from where it begins in the file.
 
+    `has_zlib_header`: it is wrapped as RFC 1950 has it, which DICOM has not, and some writers do.
     Raises UnreadableFileError where it is corrupt, or inflates to more than `limit` bytes.
     """
 
@@ -111,7 +112,9 @@ class InflatedBytes:
         self._limit = limit
         self._descriptor = descriptor
         self._place = start
-        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        self.has_zlib_header = _is_zlib(os.pread(descriptor, 5, start))
+        bits = zlib.MAX_WBITS if self.has_zlib_header else -zlib.MAX_WBITS
+        self._inflater = zlib.decompressobj(bits)
         self._window = b""
         self._offset = 0
 
@@ -157,3 +160,14 @@ class InflatedBytes:
                 raise UnreadableFileError("the file ends inside its deflated data set")
             pending = self._inflater.unconsumed_tail
         return b""
+
+
+def _is_zlib(head: bytes) -> bool:
+    """Whether bytes are a header of RFC 1950, and no beginning of a stream of RFC 1951.
+
+    As that they would begin a stored block, whose length stands there twice, once inverted.
+    """
+    if len(head) < 5 or head[0] & 0xF != zlib.DEFLATED or int.from_bytes(head[:2], "big") % 31:
+        return False
+    length, inverted = (int.from_bytes(head[i : i + 2], "little") for i in (1, 3))
+    return length ^ inverted != 0xFFFF

@@ -224,6 +224,9 @@ class DataSetWalk:
         if element.length != UNDEFINED and source.position < element.start + element.length:
             raise self._cut(data_set, element)
         if is_wanted:
+            if tag in data_set.elements:
+                label = element_label(tag, data_set.creator_of(tag))
+                self._note(f"{label} is there twice: the last one counts")
             data_set.elements[tag] = element
 
     def _hold(self, count: int) -> None:

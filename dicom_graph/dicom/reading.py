@@ -9,7 +9,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from dicom_graph.dicom.byte_source import FileBytes
+from dicom_graph.dicom.byte_source import FileBytes, InflatedBytes
 from dicom_graph.dicom.dictionary import element_label
 from dicom_graph.dicom.elements import Changes, Element, Item, make_streamed_element
 from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
@@ -193,6 +193,8 @@ def _as_it_comes(descriptor: int, interner: Interner, has_prefix: bool) -> Insta
     notes = tuple(data_set_walk.notes)
     if opened.meta.is_repeated:
         notes = ("the file names a transfer syntax twice: the first is taken", *notes)
+    if isinstance(opened.source, InflatedBytes) and opened.source.has_zlib_header:
+        notes = ("the deflated data set has a header of zlib (RFC 1950): passed over", *notes)
     return Instance(elements, syntax, data_set_walk.held, warnings=notes)
 
 

@@ -7,11 +7,14 @@ import re
 import shutil
 import struct
 import subprocess
+import zlib
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -403,6 +406,53 @@ def test_delimiters_of_nothing_are_ignored_and_told(tmp_path: Path) -> None:
         "the end of no item: ignored", "the end of no item: ignored",
         "the end of no sequence: ignored",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SYNTAXES)
+def test_of_an_element_that_is_there_twice_the_last_counts_which_is_told(
+    tmp_path: Path, name: str
+) -> None:
+    # An element occurs once at most (PS3.5 7.1). pydicom takes the last, DCMTK the first.
+    encoding = Encoding(SYNTAXES[name])
+
+    def twice(tag: int, vr: str, *values: bytes) -> bytes:
+        return b"".join(encoding.element(tag, vr, value) for value in values)
+
+    item = encoding.item(twice(0x00081155, "UI", b"1.2.3\0", b"1.2.4\0"))
+    data_set = encoding.identity() + encoding.element(0x00081140, "SQ", item)
+    data_set += twice(0x00100020, "LO", b"first ", b"second") + twice(
+        0x00200013, "IS", b"1 ", b"1 "
+    )
+    path = write(tmp_path / "file.dcm", encoding.syntax, data_set)
+    instance, truth = read(path), dcmread(path)
+    assert find(instance, 0x00100020).text == truth.PatientID == "second"
+    (((uid,),)) = find(instance, 0x00081140).items or ()
+    assert uid.text == truth.ReferencedImageSequence[0].ReferencedSOPInstanceUID == "1.2.4"
+    assert [warning.partition(": ")[2] for warning in instance.warnings] == [
+        f"{element} is there twice: the last one counts"
+        for element in (
+            "(0008,1155) ReferencedSOPInstanceUID", "(0010,0020) PatientID",
+            "(0020,0013) InstanceNumber",
+        )
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("level", range(10))
+@pytest.mark.parametrize("bits", range(9, 16))
+def test_a_deflated_data_set_with_the_header_of_zlib(tmp_path: Path, level: int, bits: int) -> None:
+    # DCMTK reads it with --bitstream-zlib. Raw streams are none, whatever they begin with.
+    data_set = EXPLICIT.identity() + EXPLICIT.grey_pixels()
+    syntax = DeflatedExplicitVRLittleEndian
+    digests = set()
+    for sign in (1, -1):
+        packer = zlib.compressobj(level, wbits=sign * bits)
+        path = tmp_path / f"{sign}.dcm"
+        path.write_bytes(meta(syntax) + packer.compress(data_set) + packer.flush())
+        instance = read(path)
+        digests.add(tuple(element.digest for element in instance.elements))
+        assert ["zlib" in warning for warning in instance.warnings] == [True] * (sign == 1)
+        assert stored_pixels(path) == [1, 2, 3, 4]
+    assert len(digests) == 1
 
 
 def test_an_empty_data_set_is_no_image(tmp_path: Path) -> None:
