@@ -10,10 +10,12 @@ headless Chromium. Prints and checks:
   cache of the browser. At most 300 ms.
 - **tasks**: the longest task of the main thread while the table of images is scrolled through
   10,000 rows, which come by the hundred meanwhile. At most 50 ms.
-- **scripting**: of all scripts in a frame of that, at the 95th percentile. At most 8 ms.
+- **scripting**: of all scripts in a frame of that, without the layout that they wait for (it is a
+  script that scrolls the table, and has to know where it is), at the 95th percentile. At most 8 ms.
 - **heap**: of JavaScript, after it. At most 100 MB.
 
-Exit status 1 where one is over. Tasks and scripting are read from Chromium's own trace.
+Exit status 1 where one is over. The rows are timed by the clock. Tasks and scripting are read from
+Chromium's own trace, as processor time of the thread: what else runs on the machine does not count.
 """
 
 import argparse
@@ -27,8 +29,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from websockets.sync.client import connect
 
 from benchmarks.load import _served
 from benchmarks.queries import DATA, archive
@@ -39,9 +43,18 @@ _FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage",
     "--no-first-run", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--window-size=1440,900", "--enable-precise-memory-info",
-    "--js-flags=--expose-gc",
+    "--js-flags=--expose-gc", "--remote-allow-origins=*",
 )  # fmt: skip
+_TRACE = {
+    "transferMode": "ReportEvents",
+    "traceConfig": {
+        "includedCategories": ["devtools.timeline", "toplevel", "v8"],
+        "recordMode": "recordUntilFull",
+        "traceBufferSizeInKb": 400_000,
+    },
+}
 _TABLES = ("Patients", "Studies", "Series", "Images")
+_LAYOUT = {"Layout", "UpdateLayoutTree"}
 _SCRIPTS = {
     "FunctionCall", "EvaluateScript", "RunMicrotasks", "TimerFire", "FireAnimationFrame",
     "EventDispatch", "MinorGC", "MajorGC",
@@ -54,11 +67,15 @@ const found = all.find(each => each.innerText.startsWith(text));
 if (!found) { done(null); return; }
 const before = location.href, start = performance.now();
 found.click();
+performance.clearResourceTimings();
 const look = () => {
   const table = document.querySelector('.grid table');
   const rows = document.querySelectorAll('.grid tbody tr:not(.spare)').length;
   const isNew = table && table.ariaBusy === 'false' && !table.classList.contains('dim');
-  if (location.href !== before && rows && isNew)
+  // The rows of the last question are still there when the address has changed already.
+  const isAnswered = performance.getEntriesByType('resource')
+    .some(each => each.name.endsWith('/graphql') && each.startTime > start);
+  if (location.href !== before && isAnswered && rows && isNew)
     requestAnimationFrame(() => done(performance.now() - start));
   else if (performance.now() - start > 30000) done(30000);
   else requestAnimationFrame(look);
@@ -81,7 +98,7 @@ requestAnimationFrame(step);
 
 
 class Event(NamedTuple):
-    """Something the main thread did, in ms of the trace's clock."""
+    """Something the main thread did, in ms of its own processor time."""
 
     name: str
     start: float
@@ -90,15 +107,11 @@ class Event(NamedTuple):
 
 @contextmanager
 def chromium() -> Iterator[webdriver.Chrome]:
-    """A headless browser that traces its main thread."""
+    """A headless browser."""
     options = webdriver.ChromeOptions()
     with tempfile.TemporaryDirectory() as profile:
         for flag in (*_FLAGS, f"--user-data-dir={profile}"):
             options.add_argument(flag)
-        options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
-        options.add_experimental_option(
-            "perfLoggingPrefs", {"traceCategories": "devtools.timeline,toplevel,v8"}
-        )
         options.binary_location = shutil.which("chromium") or shutil.which("google-chrome") or ""
         browser = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
         browser.set_script_timeout(600)
@@ -133,28 +146,43 @@ def scroll(browser: webdriver.Chrome, url: str, rows: int) -> tuple[int, list[Ev
     """How far the table of images was scrolled, and what the main thread did meanwhile."""
     browser.get(f"{url}/images")
     time.sleep(3)
-    _events(browser)
-    reached = int(browser.execute_async_script(SCROLL, rows))
-    return reached, _events(browser)
+    with traced(browser) as events:
+        reached = int(browser.execute_async_script(SCROLL, rows))
+    return reached, events
 
 
-def _events(browser: webdriver.Chrome) -> list[Event]:
-    """What the trace has of the thread that runs the page's scripts, since the last call."""
-    messages: list[dict[str, Any]] = browser.get_log("performance")  # type: ignore[no-untyped-call]
-    raw = []
-    for each in messages:
-        message = json.loads(each["message"])["message"]
-        if message["method"] == "Tracing.dataCollected":
-            raw.append(message["params"])
+@contextmanager
+def traced(browser: webdriver.Chrome) -> Iterator[list[Event]]:
+    """What the thread of the page's scripts does in the block; known after it.
+
+    Asked of the browser itself: the log of its driver drops most of a long trace.
+    """
+    debugger = browser.capabilities["goog:chromeOptions"]["debuggerAddress"]
+    pages = httpx.get(f"http://{debugger}/json").json()
+    page = next(e for e in pages if e["id"] == browser.current_window_handle)
+    events: list[Event] = []
+    with connect(page["webSocketDebuggerUrl"], max_size=None) as socket:
+        socket.send(json.dumps({"id": 1, "method": "Tracing.start", "params": _TRACE}))
+        while "id" not in json.loads(socket.recv()):
+            pass
+        yield events
+        socket.send(json.dumps({"id": 2, "method": "Tracing.end"}))
+        raw: list[dict[str, Any]] = []
+        while (message := json.loads(socket.recv())).get("method") != "Tracing.tracingComplete":
+            raw += message.get("params", {}).get("value", [])
+    events += _of_main_thread(raw)
+
+
+def _of_main_thread(raw: list[dict[str, Any]]) -> list[Event]:
     scripted = [e["tid"] for e in raw if e.get("name") == "FireAnimationFrame"]
     if not scripted:
         return []
     thread = statistics.mode(scripted)
     return sorted(
         (
-            Event(e["name"], e["ts"] / 1000, (e["ts"] + e["dur"]) / 1000)
+            Event(e["name"], e["tts"] / 1000, (e["tts"] + e["tdur"]) / 1000)
             for e in raw
-            if e.get("ph") == "X" and e.get("tid") == thread and "dur" in e
+            if e.get("ph") == "X" and e.get("tid") == thread and "tdur" in e
         ),
         key=lambda event: event.start,
     )
@@ -167,17 +195,21 @@ def longest_task(events: Sequence[Event]) -> float:
 
 
 def scripting(events: Sequence[Event]) -> list[float]:
-    """Milliseconds of scripts, from each animation frame to the next."""
+    """Milliseconds of scripts, without layout, from each animation frame to the next."""
     frames = [e.start for e in events if e.name == "FireAnimationFrame"]
     found = [0.0] * len(frames)
-    place, busy_until = -1, 0.0
+    place, script_until, layout_until = -1, 0.0, 0.0
     for event in events:
         while place + 1 < len(frames) and frames[place + 1] <= event.start:
             place += 1
-        if event.name not in _SCRIPTS or place < 0 or event.end <= busy_until:
+        if place < 0:
             continue
-        found[place] += event.end - max(event.start, busy_until)
-        busy_until = event.end
+        if event.name in _SCRIPTS and event.end > script_until:
+            found[place] += event.end - max(event.start, script_until)
+            script_until = event.end
+        elif event.name in _LAYOUT and layout_until < event.end <= script_until:
+            found[place] -= event.end - max(event.start, layout_until)
+            layout_until = event.end
     return found
 
 

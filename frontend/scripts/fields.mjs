@@ -1,5 +1,6 @@
-// Writes src/generated/fields.ts: the fields of each entity with keyword, unit, filter and order,
-// as schema.graphql describes them.
+// Writes, as schema.graphql describes the entities: src/generated/fields.ts, their fields with
+// keyword, unit, filter and order; src/generated/rows.ts, the lists of the tables. A list asks for what
+// each row is called, and for the fields of the columns that are shown alone.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { buildSchema, getNamedType, isEnumType, isListType, isLeafType, getNullableType } from "graphql";
 
@@ -41,4 +42,43 @@ mkdirSync("src/generated", { recursive: true });
 writeFileSync(
   "src/generated/fields.ts",
   `// Written by scripts/fields.mjs from schema.graphql.\nexport const FIELDS = ${JSON.stringify(entities, null, 1)} as const;\n`,
+);
+
+// What rows are called by, what is done with them, and their picture.
+const named = {
+  Patient: ["fullName nImages", "picture: series(first: 1) { nodes { id uid modality } }"],
+  Study: ["description nImages", "patients(first: 1) { nodes { id uid fullName } }", "picture: series(first: 1) { nodes { id uid modality } }"],
+  Series: ["number description protocolName modality nImages", "patient { id uid fullName }", "sampleHeader @include(if: $withElements) { id elementsAt(keys: $keys) { id vr vm value warnings } }"],
+  // The patient by way of the series: the server plans that way ahead, with the columns it needs alone.
+  Image: ["number missingSince", "series { id description patient { id uid fullName } }", "header @include(if: $withElements) { id elementsAt(keys: $keys) { id vr vm value warnings } }"],
+};
+const lists = { Patient: "patients", Study: "studies", Series: "series", Image: "images" };
+const document = (entity) => {
+  const [texts, ...relations] = named[entity];
+  const always = new Set(["id", "uid", ...texts.split(" ")]);
+  const fields = entities[entity.toLowerCase()].map((field) => field.name)
+    .filter((name) => !always.has(name) && schema.getType(entity).getFields()[name]);
+  const elements = relations.some((text) => text.includes("$keys"));
+  const variables = [
+    `$filter: ${entity}Filter, $search: String, $orderBy: [${entity}Order!], $after: String, $first: Int`,
+    ...(elements ? ["$keys: [ElementKey!]! = [], $withElements: Boolean! = false"] : []),
+    ...fields.map((name) => `$${name}: Boolean! = false`),
+  ];
+  return `  ${entity.toLowerCase()}: graphql(\`
+    query ${entity}Rows(
+      ${variables.join("\n      ")}
+    ) {
+      rows: ${lists[entity]}(filter: $filter, search: $search, orderBy: $orderBy, first: $first, after: $after) {
+        nodes {
+          ${[...always].join(" ")}
+          ${[...relations, ...fields.map((name) => `${name} @include(if: $${name})`)].join("\n          ")}
+        }
+        pageInfo { hasNextPage endCursor }
+      }
+    }
+  \`),`;
+};
+writeFileSync(
+  "src/generated/rows.ts",
+  `// Written by scripts/fields.mjs from schema.graphql.\nimport { graphql } from "../gql";\n\nexport const ROWS = {\n${Object.keys(named).map(document).join("\n")}\n} as const;\n`,
 );

@@ -1,15 +1,14 @@
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
-import { useQuery, type TypedDocumentNode } from "urql";
+import { useQuery } from "urql";
 import { textOf, type TableSearch } from "../lib/address";
 import { at } from "../lib/base";
 import { barOf, barsOf, isOrdered, type Bar, type Cut, type Group } from "../lib/bins";
 import { inWords, ENTITIES, fieldOf, fieldsOf, PLURAL, plural, show, titleOf, type Entity } from "../lib/fields";
 import { formatFilter, parseFilter, toGraphQL, type Filter } from "../lib/filters";
-import { ROWS } from "../lib/rows";
 import { useLabels } from "../lib/use-fields";
 import { useCut, useGroups } from "../lib/use-groups";
-import type { Row } from "../lib/use-rows";
+import { rowsDocument, type Row } from "../lib/use-rows";
 import { Chips } from "../parts/chips";
 import { Code } from "../parts/code";
 import { useElements } from "../parts/completion";
@@ -169,8 +168,7 @@ const titleOfRow = (entity: Entity, row: Row): string => {
 /** What a bar or a cell counts: pictures, and the ways on. */
 function Picked({ entity, texts, close, narrow }: { entity: Entity; texts: string[]; close: () => void; narrow: () => void }) {
   const filters = texts.map((text) => parseFilter(text, entity));
-  const document = ROWS[entity] as unknown as TypedDocumentNode<{ rows: { nodes: Row[]; pageInfo: { hasNextPage: boolean } } | null }, Record<string, unknown>>;
-  const [{ data, error }] = useQuery({ query: document, variables: { filter: toGraphQL(filters, entity), first: 12, orderBy: [{ field: "ID", direction: "DESC" }], keys: [], withElements: false } });
+  const [{ data, error }] = useQuery({ query: rowsDocument(entity), variables: { filter: toGraphQL(filters, entity), first: 12, orderBy: [{ field: "ID", direction: "DESC" }], ...(entity === "study" ? { date: true } : {}) } });
   const rows = data?.rows?.nodes ?? [];
   const series = (row: Row) => (entity === "series" ? { uid: row.uid, modality: row["modality"] as string | null } : (row["picture"] as { nodes: { uid: string; modality: string | null }[] } | undefined)?.nodes[0]);
   return (

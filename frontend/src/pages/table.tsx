@@ -1,25 +1,23 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { flexRender, getCoreRowModel, useReactTable, type ColumnDef } from "@tanstack/react-table";
-import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useMemo, useRef, useState } from "react";
 import { useClient, useQuery, type TypedDocumentNode } from "urql";
 import { at } from "../lib/base";
-import { chosenColumns, keepColumns, type Column } from "../lib/columns";
+import { chosenColumns, columnOf, keepColumns } from "../lib/columns";
 import type { TableSearch } from "../lib/address";
 import { PLURAL, plural, type Entity } from "../lib/fields";
 import { formatFilter, parseCondition, parseFilter, toGraphQL, type Filter } from "../lib/filters";
-import { COUNTS, ROWS } from "../lib/rows";
+import { COUNTS } from "../lib/rows";
 import { useLabels } from "../lib/use-fields";
-import { useRows, type Row } from "../lib/use-rows";
+import { rowsDocument, useRows, wanted, type Question } from "../lib/use-rows";
 import { Chips } from "../parts/chips";
 import { Chooser } from "../parts/chooser";
 import { Code } from "../parts/code";
 import { Facets } from "../parts/facets";
+import { Grid } from "../parts/grid";
 import { Icon } from "../parts/icons";
 import { useKeys } from "../parts/keys";
-import { Picture } from "../parts/picture";
 import { Selection } from "../parts/selection";
-import { Empty, Failure, Loading } from "../parts/states";
+import { Empty } from "../parts/states";
 
 const TITLES: Record<Entity, string> = { patient: "Patients", study: "Studies", series: "Series", image: "Images" };
 
@@ -28,58 +26,30 @@ export const Studies = () => <Table entity="study" />;
 export const SeriesTable = () => <Table entity="series" />;
 export const Images = () => <Table entity="image" />;
 
-interface Named { uid: string; fullName?: string | null; description?: string | null; number?: number | null; modality?: string | null; date?: string | null }
-const first = (row: Row, name: string): Named | undefined => (row[name] as { nodes: Named[] } | undefined)?.nodes[0];
-
-/** The two lines that say what a row is. */
-function naming(entity: Entity, row: Row): [string, string] {
-  const text = (name: string) => (typeof row[name] === "string" ? row[name] : "");
-  const patient = row["patient"] as Named | null | undefined;
-  const number = typeof row["number"] === "number" ? `#${String(row["number"])}` : "";
-  switch (entity) {
-    case "patient": return [text("fullName") || row.uid, text("fullName") ? row.uid : ""];
-    case "study": return [text("description") || "(no description)", first(row, "patients")?.fullName ?? first(row, "patients")?.uid ?? ""];
-    case "series": return [text("description") || text("protocolName") || "(no description)", [patient?.fullName ?? patient?.uid, number].filter(Boolean).join(" · ")];
-    case "image": {
-      const series = row["series"] as Named | null | undefined;
-      return [number ? `Image ${number}` : "Image", [patient?.fullName ?? patient?.uid, series?.description].filter(Boolean).join(" · ")];
-    }
-  }
-}
-
-function pictureOf(entity: Entity, row: Row) {
-  if (entity === "image") return <Picture kind="images" uid={row.uid} label="" />;
-  const series = entity === "series" ? (row as unknown as Named) : first(row, "picture");
-  return series ? <Picture key={series.uid} kind="series" uid={series.uid} label={series.modality ?? ""} /> : <span className="thumb none">–</span>;
-}
-
 function Table({ entity }: { entity: Entity }) {
   const labelled = useLabels();
   const search: TableSearch = useSearch({ strict: false });
   const navigate = useNavigate();
   const path = `/${PLURAL[entity]}`;
-  const go = (change: Partial<TableSearch>) => { void navigate({ to: path, search: { ...search, ...change } as never, replace: "panel" in change }); };
+  const go = useCallback((change: Partial<TableSearch>) => { void navigate({ to: path, search: { ...search, ...change } as never, replace: "panel" in change }); }, [navigate, path, search]);
   const filters = useMemo(() => (search.f ?? []).map((text) => parseFilter(text, entity)).filter((filter) => filter.length), [search.f, entity]);
-  const change = (next: Filter[]) => { go({ f: next.map(formatFilter) }); };
+  const change = useCallback((next: Filter[]) => { go({ f: next.map(formatFilter) }); }, [go]);
+  const add = useCallback((filter: Filter) => { change([...filters, filter]); }, [change, filters]);
   const columns = useMemo(() => chosenColumns(entity, search.c), [entity, search.c, labelled]);
   const sort = search.s ?? "";
-  const sorted = columns.find((column) => column.key === sort.replace(/^-/, ""));
-  const elements = columns.filter((column) => column.element);
-  const question = {
+  // Also by what is not shown: a list does what its address says.
+  const sorted = columnOf(entity, sort.replace(/^-/, ""));
+  const question: Question = {
     filter: toGraphQL(filters, entity),
     search: search.q,
     orderBy: sorted?.order ? [{ ...sorted.order, direction: sort.startsWith("-") ? "DESC" : "ASC" }] : [{ field: "ID", direction: "DESC" }],
-    names: elements.map((column) => column.key.slice(1)),
-    keys: elements.map((column) => column.element ?? {}),
-    withElements: elements.length > 0,
   };
-  const list = useRows(entity, question);
-  const asked = Object.fromEntries(Object.entries({ ...question, first: 100 }).filter(([name]) => name !== "names" && (elements.length > 0 || name !== "keys" || entity === "series" || entity === "image")));
+  const list = useRows(entity, question, columns);
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const [all, setAll] = useState(false);
-  const [at_, setAt] = useState(0);
+  const [at_, setAt] = useState(-1);
   const anchor = useRef(0);
-  const choose = (uids: Iterable<string>) => { setAll(false); setSelected(new Set(uids)); };
+  const choose = useCallback((uids: Iterable<string>) => { setAll(false); setSelected(new Set(uids)); }, []);
   const toggle = (uid: string, index: number, extend = false) => {
     if (extend) {
       const [from, to] = [Math.min(anchor.current, index), Math.max(anchor.current, index)];
@@ -91,7 +61,9 @@ function Table({ entity }: { entity: Entity }) {
     if (!next.delete(uid)) next.add(uid);
     choose(next);
   };
+  const sortBy = useCallback((key: string) => { setAt(-1); go({ s: sort === key ? `-${key}` : sort === `-${key}` ? undefined : key }); }, [go, sort]);
   const panel = search.panel ?? "";
+  const nothing = <NoRows entity={entity} filters={filters} drop={(i) => { change(filters.filter((_, k) => k !== i)); }} />;
   useKeys((event) => {
     const move = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 }[event.key];
     const row = list.rows[at_];
@@ -115,12 +87,12 @@ function Table({ entity }: { entity: Entity }) {
         </div>
       </div>
       <div className={`split ${panel ? "with-panel" : ""} ${panel === "facets" ? "show-facets" : ""}`}>
-        <Facets entity={entity} filters={filters} add={(filter) => { change([...filters, filter]); }} />
-        <Grid entity={entity} columns={columns} list={list} sort={sort} current={at_} setCurrent={setAt}
-          sortBy={(key) => { go({ s: sort === key ? `-${key}` : sort === `-${key}` ? undefined : key }); }}
-          selected={selected} toggle={toggle} choose={choose} filters={filters} only={(text) => { const made = parseCondition(text, entity); if (made) change([...filters, [made]]); }} drop={(i) => { change(filters.filter((_, k) => k !== i)); }} />
+        <Facets entity={entity} filters={filters} add={add} />
+        <Grid entity={entity} title={TITLES[entity]} columns={columns} list={list} sort={sort} current={at_} setCurrent={setAt}
+          sortBy={sortBy}
+          selected={selected} toggle={toggle} choose={choose} only={(text) => { const made = parseCondition(text, entity); if (made) add([made]); }} nothing={nothing} />
         {panel === "columns" && <Chooser entity={entity} columns={columns} sample={list.rows[0]?.id} close={() => { go({ panel: undefined }); }} choose={(keys) => { const text = keys.join(","); keepColumns(entity, text); go({ c: text }); }} />}
-        {panel === "code" && <Code document={ROWS[entity] as unknown as TypedDocumentNode<unknown, never>} variables={asked} close={() => { go({ panel: undefined }); }} />}
+        {panel === "code" && <Code document={rowsDocument(entity)} variables={{ ...question, ...wanted(columns), first: 100 }} close={() => { go({ panel: undefined }); }} />}
       </div>
       {selected.size > 0 && <Selection entity={entity} rows={list.rows.filter((row) => selected.has(row.uid))} all={all} setAll={setAll} clear={() => { choose([]); }} changed={list.again} question={question} columns={columns} loaded={list.rows} more={list.more} />}
     </>
@@ -141,81 +113,6 @@ function Count({ entity, loaded, more, filter, search }: { entity: Entity; loade
   return <span>{loaded.toLocaleString("en")}+ <button type="button" className="btn plain small" onClick={() => { void count(); }}>Count</button></span>;
 }
 
-interface GridProps {
-  entity: Entity; columns: Column[]; list: ReturnType<typeof useRows>; sort: string; sortBy: (key: string) => void;
-  selected: ReadonlySet<string>; toggle: (uid: string, index: number, extend?: boolean) => void; choose: (uids: Iterable<string>) => void; filters: Filter[]; only: (text: string) => void; drop: (index: number) => void;
-  current: number; setCurrent: (index: number) => void;
-}
-
-function Grid({ entity, columns, list, sort, sortBy, selected, toggle, choose, filters, only, drop, current, setCurrent }: GridProps) {
-  const scroller = useRef<HTMLDivElement>(null);
-  const navigate = useNavigate();
-  const narrow = useNarrow();
-  const definitions = useMemo<ColumnDef<Row>[]>(() => columns.map((column) => ({ id: column.key, accessorFn: column.text, size: column.width })), [columns]);
-  const table = useReactTable({ data: list.rows, columns: definitions, getCoreRowModel: getCoreRowModel(), getRowId: (row) => row.id });
-  const rows = table.getRowModel().rows;
-  const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => scroller.current, estimateSize: () => (narrow ? 76 : 40), overscan: 12 });
-  const items = virtual.getVirtualItems();
-  const last = items.at(-1)?.index ?? 0;
-  useEffect(() => { if (list.more && last > rows.length - 30) list.next(); }, [last, rows.length, list]);
-  useEffect(() => { virtual.measure(); }, [narrow, virtual]);
-  useEffect(() => { if (current > 0) virtual.scrollToIndex(current); }, [current, virtual]);
-  const spare = { before: items[0]?.start ?? 0, after: virtual.getTotalSize() - (items.at(-1)?.end ?? 0) };
-  const open = (row: Row) => { void navigate({ to: `/${PLURAL[entity]}/$uid` as "/series/$uid", params: { uid: row.uid } }); };
-  const span = columns.length + 3;
-  return (
-    <div className="grid" ref={scroller} tabIndex={0} role="region" aria-label={TITLES[entity]}>
-      <table className={`pics ${list.old && rows.length ? "dim" : ""}`} aria-rowcount={list.more ? -1 : rows.length + 1} aria-busy={list.busy}>
-        <caption className="sr">{TITLES[entity]}</caption>
-        <colgroup><col width={34} /><col width={50} /><col width={260} />{columns.map((column) => <col key={column.key} width={column.width} />)}</colgroup>
-        <thead><tr aria-rowindex={1}>
-          <th className="c-sel"><input type="checkbox" aria-label="Select all that are loaded" checked={rows.length > 0 && selected.size === rows.length} ref={(node) => { if (node) node.indeterminate = selected.size > 0 && selected.size < rows.length; }} onChange={() => { choose(selected.size === rows.length ? [] : rows.map((row) => row.original.uid)); }} /></th><th><span className="sr">Picture</span></th><th>{TITLES[entity]}</th>
-          {columns.map((column) => {
-            const down = sort === `-${column.key}`, up = sort === column.key;
-            return (
-              <th key={column.key} className={column.numeric ? "num" : ""} {...(up || down ? { "aria-sort": up ? "ascending" as const : "descending" as const } : {})}>
-                {column.order ? <button type="button" className="sort" title={column.title} onClick={() => { sortBy(column.key); }}>{column.short} {column.unit && <small>{column.unit}</small>} {up ? "↑" : down ? "↓" : ""}</button> : column.title}
-              </th>
-            );
-          })}
-        </tr></thead>
-        <tbody>
-          {spare.before > 0 && <tr className="spare"><td colSpan={span} style={{ height: spare.before }} /></tr>}
-          {items.map((item) => {
-            const row = rows[item.index];
-            if (!row) return null;
-            const [title, detail] = naming(entity, row.original);
-            const chosen = selected.has(row.original.uid);
-            return (
-              <tr key={row.id} aria-rowindex={item.index + 2} aria-selected={chosen} className={item.index === current && current > 0 ? "is-focus" : ""} onClick={(event) => { setCurrent(item.index); if (!(event.target as HTMLElement).closest("a,button,input")) open(row.original); }}>
-                <td className="c-sel"><input type="checkbox" checked={chosen} aria-label={`Select ${title}`} onClick={(event) => { toggle(row.original.uid, item.index, event.shiftKey); }} onChange={() => undefined} /></td>
-                <td className="c-pic">{pictureOf(entity, row.original)}</td>
-                <td className="c-ser two"><div className="clip"><a href={at(`/${PLURAL[entity]}/${encodeURIComponent(row.original.uid)}`)} onClick={(event) => { if (!event.ctrlKey && !event.metaKey) { event.preventDefault(); open(row.original); } }}>{title}</a></div><div className="clip">{detail}</div></td>
-                {narrow
-                  ? <td className="c-nar clip">{columns.map((column) => column.text(row.original) && `${column.text(row.original)}${column.unit ? ` ${column.unit}` : ""}`).filter(Boolean).slice(0, 4).join(" · ")}</td>
-                  : row.getVisibleCells().map((cell, i) => {
-                      const column = columns[i];
-                      const text = String(cell.getValue() ?? "");
-                      return (
-                        <td key={cell.id} className={column?.numeric ? "num" : ""} title={text.length > 14 ? text : undefined}>
-                          {column?.filter && text
-                            ? <span className="cell">{flexRender(text, {})}<span className="acts"><button type="button" className="link" tabIndex={-1} aria-label={`only ${text}`} onClick={() => { only(`${column.filter ?? ""}=${column.raw(row.original)}`); }}>only</button><button type="button" className="link" tabIndex={-1} aria-label={`not ${text}`} onClick={() => { only(`!${column.filter ?? ""}=${column.raw(row.original)}`); }}>not</button></span></span>
-                            : text || <span className="nil">–</span>}
-                        </td>
-                      );
-                    })}
-              </tr>
-            );
-          })}
-          {spare.after > 0 && <tr className="spare"><td colSpan={span} style={{ height: spare.after }} /></tr>}
-        </tbody>
-      </table>
-      {list.error && <div className="page"><Failure error={list.error} again={list.again} /></div>}
-      {!list.error && rows.length === 0 && (list.busy ? <Loading what={TITLES[entity].toLowerCase()} /> : <NoRows entity={entity} filters={filters} drop={drop} />)}
-    </div>
-  );
-}
-
 function NoRows({ entity, filters, drop }: { entity: Entity; filters: Filter[]; drop: (index: number) => void }) {
   if (filters.length === 0) return <Empty title={`No ${TITLES[entity].toLowerCase()} yet`}><p>Import a folder, or drop files on the page of imports.</p><a className="btn primary" href={at("/imports")}>Imports</a></Empty>;
   return (
@@ -230,11 +127,4 @@ function Without({ entity, filter, rest, drop }: { entity: Entity; filter: Filte
   const document = COUNTS[entity] as unknown as TypedDocumentNode<{ rows: { totalCount: number } | null }, Record<string, unknown>>;
   const [{ data }] = useQuery({ query: document, variables: { filter: toGraphQL(rest, entity) } });
   return <li><span>without <b>{formatFilter(filter)}</b></span><span className="quiet">{data?.rows ? plural(data.rows.totalCount, TITLES[entity].toLowerCase(), TITLES[entity].toLowerCase()) : "…"}</span><button type="button" className="btn small" onClick={drop}>Remove</button></li>;
-}
-
-function useNarrow(): boolean {
-  const query = useMemo(() => window.matchMedia("(max-width: 720px)"), []);
-  const [narrow, setNarrow] = useState(query.matches);
-  useEffect(() => { const listen = () => { setNarrow(query.matches); }; query.addEventListener("change", listen); return () => { query.removeEventListener("change", listen); }; }, [query]);
-  return narrow;
 }

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "react";
+import { memo, useEffect, useRef, useState } from "react";
 import { fieldsOf, titleOf, type Entity } from "../lib/fields";
 import { formatFilter, LEVEL_WORDS, nameOf, OPERATOR_WORDS, parseFilter, type Condition, type Filter } from "../lib/filters";
 import { useElements } from "./completion";
@@ -19,7 +19,7 @@ function Part({ condition, drop, edit }: { condition: Condition; drop: () => voi
 }
 
 /** The filters of a page as chips, and a field to type a new one. */
-export function Chips({ entity, filters, change }: { entity: Entity; filters: Filter[]; change: (filters: Filter[]) => void }) {
+export const Chips = memo(function Chips({ entity, filters, change }: { entity: Entity; filters: Filter[]; change: (filters: Filter[]) => void }) {
   const [open, setOpen] = useState(false);
   const [changed, setChanged] = useState<number | null>(null);
   const close = () => { setOpen(false); setChanged(null); };
@@ -38,7 +38,7 @@ export function Chips({ entity, filters, change }: { entity: Entity; filters: Fi
       {open && <Editor key={String(changed)} entity={entity} given={changed === null ? "" : formatFilter(filters[changed] ?? [])} close={close} add={(filter) => { change(changed === null ? [...filters, filter] : filters.map((each, k) => (k === changed ? filter : each))); close(); }} />}
     </div>
   );
-}
+});
 
 function Editor({ entity, given, add, close }: { entity: Entity; given: string; add: (filter: Filter) => void; close: () => void }) {
   const [text, setText] = useState(given);

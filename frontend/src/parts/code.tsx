@@ -1,16 +1,18 @@
 import { print } from "graphql";
 import { useState } from "react";
-import { stringifyDocument, type TypedDocumentNode } from "urql";
+import type { TypedDocumentNode } from "urql";
 import { at } from "../lib/base";
+import { pruned } from "../lib/pruned";
 import { Icon } from "./icons";
 
 type Form = "GraphQL" | "Python" | "curl";
 
 /** What a page asked, for GraphiQL, Python and the command line. */
-export function Code({ document, variables, close }: { document: TypedDocumentNode<unknown, never>; variables: Record<string, unknown>; close: () => void }) {
+export function Code({ document, variables, close }: { document: TypedDocumentNode<unknown, Record<string, unknown>>; variables: Record<string, unknown>; close: () => void }) {
   const [form, setForm] = useState<Form>("GraphQL");
-  const query = stringifyDocument(document) || print(document);
-  const given = JSON.stringify(variables, (_, value: unknown) => value ?? undefined, 2);
+  const asked = pruned(document, variables);
+  const query = print(asked.document);
+  const given = JSON.stringify(asked.variables, (_, value: unknown) => value ?? undefined, 2);
   const url = new URL(at("/graphql"), location.href).href;
   const texts: Record<Form, string> = {
     GraphQL: `${query}\n\n# variables\n${given}`,

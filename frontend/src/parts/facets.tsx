@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { memo, useState } from "react";
 import { useQuery } from "urql";
 import { enumName, fieldOf, fieldsOf, show, titleOf, type Entity } from "../lib/fields";
 import { toGraphQL, type Condition, type Filter } from "../lib/filters";
@@ -16,7 +16,7 @@ const FACETS: Record<Entity, readonly string[]> = {
 const kept = (entity: Entity) => `dicom-graph:facets:${entity}`;
 
 /** Values to narrow by; a group asks nothing before it is opened. Those that were added are kept for the next visit. */
-export function Facets({ entity, filters, add }: { entity: Entity; filters: Filter[]; add: (filter: Filter) => void }) {
+export const Facets = memo(function Facets({ entity, filters, add }: { entity: Entity; filters: Filter[]; add: (filter: Filter) => void }) {
   const [more, setMore] = useState<readonly string[]>(() => (localStorage.getItem(kept(entity)) ?? "").split(",").filter(Boolean));
   const keep = (names: readonly string[]) => { localStorage.setItem(kept(entity), names.join(",")); setMore(names); };
   const names = [...new Set([...more, ...FACETS[entity]])];
@@ -29,7 +29,7 @@ export function Facets({ entity, filters, add }: { entity: Entity; filters: Filt
       {names.map((name) => <Facet key={name} entity={entity} name={name} filters={filters} add={add} remove={more.includes(name) ? () => { keep(more.filter((each) => each !== name)); } : null} />)}
     </aside>
   );
-}
+});
 
 function Facet({ entity, name, filters, add, remove }: { entity: Entity; name: string; filters: Filter[]; add: (filter: Filter) => void; remove: (() => void) | null }) {
   const [open, setOpen] = useState(false);

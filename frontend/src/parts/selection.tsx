@@ -1,12 +1,11 @@
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
-import { useClient, type TypedDocumentNode } from "urql";
+import { useClient } from "urql";
 import { graphql } from "../gql";
 import { at } from "../lib/base";
 import type { Column } from "../lib/columns";
 import { isListed, PLURAL, plural, show, type Entity } from "../lib/fields";
-import { ROWS } from "../lib/rows";
-import type { Question, Row } from "../lib/use-rows";
+import { rowsDocument, type Question, type Row } from "../lib/use-rows";
 import { useViewer } from "../lib/viewer";
 import { Icon } from "./icons";
 import { useKeys } from "./keys";
@@ -123,12 +122,11 @@ function Change({ kind, entity, question, close, done, ...given }: { kind: "dele
     setTold(now);
     if (rows) for (const row of rows) await one(row.id, now);
     else {
-      const document = ROWS[entity] as unknown as TypedDocumentNode<{ rows: { nodes: Row[]; pageInfo: { hasNextPage: boolean; endCursor?: string | null } } }, Record<string, unknown>>;
       let after: string | null = null;
       for (;;) {
-        const variables: Record<string, unknown> = { filter: question.filter, search: question.search, orderBy: [{ field: "ID" }], keys: [], withElements: false, first: PAGE, after };
-        const { data } = await client.query(document, variables, { requestPolicy: "network-only" }).toPromise();
-        if (!data) break;
+        const variables: Record<string, unknown> = { filter: question.filter, search: question.search, orderBy: [{ field: "ID" }], first: PAGE, after };
+        const { data } = await client.query(rowsDocument(entity), variables, { requestPolicy: "network-only" }).toPromise();
+        if (!data?.rows) break;
         for (const row of data.rows.nodes) await one(row.id, now);
         // The cursor stays right when what it names is deleted.
         after = data.rows.pageInfo.endCursor ?? null;

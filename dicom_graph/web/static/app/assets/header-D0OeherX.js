@@ -1,4 +1,4 @@
-import{c as e,i as t,n,o as r,s as i}from"./main-y5XSgsnd.js";import{t as a}from"./useNavigate-Bu9zDVmv.js";import{t as o}from"./esm-FN6EhfX5.js";import{c as s,d as c,r as l,s as u,t as d}from"./icons-CmQIouVB.js";import{a as f,d as p,i as m,l as h,n as g,r as _}from"./states-BqsveSUK.js";import{i as v}from"./columns-DC5frJVk.js";import{d as y,l as b}from"./fields-BTZE6_oS.js";import{n as x,t as S}from"./tree-B0jUhEd9.js";import{t as C}from"./code-7uhTGF7q.js";var w=c(s(),1),T=u(),E=f(`
+import{c as e,i as t,n,o as r,s as i}from"./main-BIlPI2ng.js";import{t as a}from"./useNavigate-Bu9zDVmv.js";import{t as o}from"./esm-DKPPFSZe.js";import{c as s,d as c,r as l,s as u,t as d}from"./icons-CmQIouVB.js";import{a as f,d as p,i as m,l as h,n as g,r as _}from"./states-Bs-A070a.js";import{a as v}from"./columns-tvv_R42J.js";import{d as y,l as b}from"./fields-BTZE6_oS.js";import{n as x,t as S}from"./tree-5MOah4us.js";import{t as C}from"./code-BkbA6HRr.js";var w=c(s(),1),T=u(),E=f(`
   query HeaderPage($uid: String!) {
     imageByUid(uid: $uid) {
       id uid number sopClassUid warnings headerJsonUrl fileUrl missingSince

@@ -1,4 +1,4 @@
-import{c as e,i as t,o as n,r,s as i}from"./main-y5XSgsnd.js";import{t as a}from"./useNavigate-Bu9zDVmv.js";import{c as o,d as s,r as c,s as l,t as u}from"./icons-CmQIouVB.js";import{a as d,d as f,i as p,n as m,r as h,u as g}from"./states-BqsveSUK.js";import{d as _,l as v}from"./fields-BTZE6_oS.js";import{n as y,t as b}from"./progress-CmGUntQj.js";var x=s(o(),1),S=l(),C=d(`
+import{c as e,i as t,o as n,r,s as i}from"./main-BIlPI2ng.js";import{t as a}from"./useNavigate-Bu9zDVmv.js";import{c as o,d as s,r as c,s as l,t as u}from"./icons-CmQIouVB.js";import{a as d,d as f,i as p,n as m,r as h,u as g}from"./states-Bs-A070a.js";import{d as _,l as v}from"./fields-BTZE6_oS.js";import{n as y,t as b}from"./progress-DBrtGPRt.js";var x=s(o(),1),S=l(),C=d(`
   query Imports($filter: ImportJobFilter) {
     importJobs(filter: $filter, orderBy: [{ field: ID, direction: DESC }], first: 50) {
       nodes { id status paths mode sync found processed created updated existing skipped failed missing moved imagesPerSecond createdAt }

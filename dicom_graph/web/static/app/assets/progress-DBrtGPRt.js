@@ -1,4 +1,4 @@
-import{o as e}from"./main-y5XSgsnd.js";import{c as t,d as n,s as r}from"./icons-CmQIouVB.js";import{a as i,f as a}from"./states-BqsveSUK.js";import{d as o}from"./fields-BTZE6_oS.js";var s=n(t(),1),c=r(),l=i(`
+import{o as e}from"./main-BIlPI2ng.js";import{c as t,d as n,s as r}from"./icons-CmQIouVB.js";import{a as i,f as a}from"./states-Bs-A070a.js";import{d as o}from"./fields-BTZE6_oS.js";var s=n(t(),1),c=r(),l=i(`
   subscription ImportProgress($id: ID!) {
     importProgress(jobId: $id) { id status paths found processed created updated existing skipped failed missing moved imagesPerSecond error finishedAt }
   }

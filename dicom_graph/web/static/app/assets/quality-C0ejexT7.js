@@ -1,4 +1,4 @@
-import{o as e}from"./main-y5XSgsnd.js";import{a as t,d as n,i as r,r as i}from"./states-BqsveSUK.js";import{d as a,l as o}from"./fields-BTZE6_oS.js";import{s,t as c}from"./icons-CmQIouVB.js";import{t as l}from"./picture-BMI1bapj.js";var u=s(),d=t(`
+import{o as e}from"./main-BIlPI2ng.js";import{a as t,d as n,i as r,r as i}from"./states-Bs-A070a.js";import{d as a,l as o}from"./fields-BTZE6_oS.js";import{s,t as c}from"./icons-CmQIouVB.js";import{t as l}from"./picture-CYZ5KNas.js";var u=s(),d=t(`
   query Quality {
     warned: series(filter: { hasWarnings: true }, orderBy: [{ field: ID, direction: DESC }], first: 50) {
       totalCount

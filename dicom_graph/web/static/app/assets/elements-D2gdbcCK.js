@@ -1,4 +1,4 @@
-import{c as e,i as t,o as n,s as r}from"./main-y5XSgsnd.js";import{t as i}from"./useNavigate-Bu9zDVmv.js";import{c as a,d as o,s,t as c}from"./icons-CmQIouVB.js";import{a as l,d as u,i as d,n as f,r as p}from"./states-BqsveSUK.js";import{i as m}from"./columns-DC5frJVk.js";import{d as h,l as g}from"./fields-BTZE6_oS.js";var _=o(a(),1),v=s(),y=l(`
+import{c as e,i as t,o as n,s as r}from"./main-BIlPI2ng.js";import{t as i}from"./useNavigate-Bu9zDVmv.js";import{c as a,d as o,s,t as c}from"./icons-CmQIouVB.js";import{a as l,d as u,i as d,n as f,r as p}from"./states-Bs-A070a.js";import{a as m}from"./columns-tvv_R42J.js";import{d as h,l as g}from"./fields-BTZE6_oS.js";var _=o(a(),1),v=s(),y=l(`
   query Elements($filter: DataElementDefinitionFilter, $after: String) {
     dataElementDefinitions(filter: $filter, first: 200, after: $after) { nodes { id tag keyword name vr privateCreator } pageInfo { hasNextPage endCursor } }
   }

@@ -1,4 +1,4 @@
-import{o as e}from"./main-y5XSgsnd.js";import{c as t,d as n,r,s as i,t as a}from"./icons-CmQIouVB.js";import{a as o,l as s}from"./states-BqsveSUK.js";import{d as c,l}from"./fields-BTZE6_oS.js";import{n as u,t as d}from"./picture-BMI1bapj.js";var f=n(t(),1),p=i(),m=o(`
+import{o as e}from"./main-BIlPI2ng.js";import{c as t,d as n,r,s as i,t as a}from"./icons-CmQIouVB.js";import{a as o,l as s}from"./states-Bs-A070a.js";import{d as c,l}from"./fields-BTZE6_oS.js";import{n as u,t as d}from"./picture-CYZ5KNas.js";var f=n(t(),1),p=i(),m=o(`
   query Stacks($uid: String!) {
     seriesByUid(uid: $uid) { id volumes { stack shape axes label warnings picture: previewUrl(axis: K, size: 296) } }
   }

@@ -1,4 +1,4 @@
-import{c as e,o as t}from"./main-y5XSgsnd.js";import{a as n,d as r,i,n as a,r as o}from"./states-BqsveSUK.js";import{r as s,s as c,t as l}from"./icons-CmQIouVB.js";import{d as u,l as d}from"./fields-BTZE6_oS.js";import{t as f}from"./cards-Dy68Ht5h.js";var p=c(),m=n(`
+import{c as e,o as t}from"./main-BIlPI2ng.js";import{a as n,d as r,i,n as a,r as o}from"./states-Bs-A070a.js";import{r as s,s as c,t as l}from"./icons-CmQIouVB.js";import{d as u,l as d}from"./fields-BTZE6_oS.js";import{t as f}from"./cards-U5CEsTob.js";var p=c(),m=n(`
   query PatientPage($uid: String!) {
     patientByUid(uid: $uid) {
       id uid fullName sex sexDisplay dateOfBirth subject nStudies nSeries nImages zipUrl

@@ -1,4 +1,4 @@
-import{i as e,o as t,s as n}from"./main-y5XSgsnd.js";import{a as r,d as i,i as a,n as o,r as s}from"./states-BqsveSUK.js";import{i as c}from"./columns-DC5frJVk.js";import{t as l}from"./picture-BMI1bapj.js";import{s as u}from"./icons-CmQIouVB.js";var d=u(),f=r(`
+import{i as e,o as t,s as n}from"./main-BIlPI2ng.js";import{a as r,d as i,i as a,n as o,r as s}from"./states-Bs-A070a.js";import{a as c}from"./columns-tvv_R42J.js";import{t as l}from"./picture-CYZ5KNas.js";import{s as u}from"./icons-CmQIouVB.js";var d=u(),f=r(`
   query Search($text: String!) {
     search(text: $text, first: 12) {
       patients { node { id uid fullName } texts { field text word start } }

@@ -1,4 +1,4 @@
-import{t as e}from"./useNavigate-Bu9zDVmv.js";import{i as t,s as n}from"./main-y5XSgsnd.js";import{c as r,d as i,r as a,s as o,t as s}from"./icons-CmQIouVB.js";import{a as c,d as l,i as u,n as d,r as f}from"./states-BqsveSUK.js";import{r as p}from"./tree-B0jUhEd9.js";var m=i(r(),1),h=o(),g=c(`
+import{t as e}from"./useNavigate-Bu9zDVmv.js";import{i as t,s as n}from"./main-BIlPI2ng.js";import{c as r,d as i,r as a,s as o,t as s}from"./icons-CmQIouVB.js";import{a as c,d as l,i as u,n as d,r as f}from"./states-Bs-A070a.js";import{r as p}from"./tree-5MOah4us.js";var m=i(r(),1),h=o(),g=c(`
   query CompareOne($uid: String!) {
     imageByUid(uid: $uid) {
       id uid number

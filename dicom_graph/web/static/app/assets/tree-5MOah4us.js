@@ -1,4 +1,4 @@
-import{a as e}from"./states-BqsveSUK.js";import{d as t}from"./fields-BTZE6_oS.js";var n=e(`
+import{a as e}from"./states-Bs-A070a.js";import{d as t}from"./fields-BTZE6_oS.js";var n=e(`
   query Items($id: ID!) {
     node(id: $id) {
       ... on DataElement {
