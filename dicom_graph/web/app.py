@@ -1,14 +1,14 @@
 """The Starlette application."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from dicom_graph.access.audit import AuditLog, AuditMode
@@ -82,56 +82,9 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
     used.
     """
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
-    roots = resolve_roots(settings.import_roots)
-    runner = make_runner(settings, database, roots)
-    store = Store(database, element_cache_bytes=settings.element_cache_megabytes << 20)
     documents = Documents.load(settings.trusted_documents) if settings.trusted_documents else None
-    imaging = Imaging(
-        max_decodes=settings.max_decodes,
-        max_decoded_bytes=settings.max_decoded_megabytes << 20,
-        decode_timeout=settings.decode_timeout,
-        roots=(*roots, settings.storage_root) if settings.storage_root else roots,
-    )
     audit = AuditLog(database, AuditMode(settings.audit), settings.audit_file)
-    services = Services(
-        store=store,
-        runner=runner,
-        import_roots=roots,
-        max_page_size=settings.max_page_size,
-        storage_root=settings.storage_root,
-        max_upload_bytes=settings.max_upload_megabytes << 20,
-        limits=_limits(settings, documents),
-        subjects=load_resolver(settings.subject_resolver) if settings.subject_resolver else None,
-        imaging=imaging,
-        audit=audit,
-        memory=MemoryBudget(settings.max_answers_megabytes << 20),
-        import_mode=Mode[settings.import_mode.upper()],
-        import_storage=storage_named(settings.import_storage),
-        parse_filter=condition_from_json,
-    )
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        await asyncio.to_thread(prepare, database)
-        # Once it knows of users, it asks for names whatever becomes of the database.
-        await authenticator.is_required()
-        tracing.configure()
-        runner.start()
-        audit.start()
-        if settings.reindex == "background":
-            reindexing.start()
-        try:
-            async with sampling(app):
-                yield
-        finally:
-            imaging.close()
-            await asyncio.to_thread(reindexing.stop)
-            await asyncio.to_thread(runner.stop)
-            await asyncio.to_thread(audit.stop)
-            await asyncio.to_thread(tracing.close)
-            await database.close()
-
-    reindexing = BackgroundReindex(database, max_raw=settings.max_inline_bytes)
+    services = _services(settings, database, documents, audit)
     authenticator = _authenticator(database, settings)
     sources = CredentialSources(
         settings.proxy_user_header,
@@ -142,8 +95,88 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
     sizes = Sizes(allowed.requests, allowed.streams, settings.strangers_percent)
     admission = Admission(sizes, settings.proxy_user_header)
     incoming = IncomingMemory(settings.max_incoming_megabytes << 20)
-    login = Login(authenticator, sources)
-    options = ViewOptions(
+    view = GraphQLView(services, authenticator, _view_options(settings, documents, default_query))
+    app = Starlette(
+        routes=_routes(settings, view, services, Login(authenticator, sources)),
+        middleware=_middleware(settings, authenticator, sources, audit, admission, incoming),
+        exception_handlers=FAILURES,
+        lifespan=_lifespan(settings, database, services, audit, authenticator),
+    )
+    app.state.database = database
+    app.state.readiness = Readiness(database)
+    app.state.services = services
+    app.state.runner = services.runner
+    app.state.admission = admission
+    app.state.incoming = incoming
+    app.state.descriptors = allowed
+    return app
+
+
+def _services(
+    settings: Settings, database: Database, documents: Documents | None, audit: AuditLog
+) -> Services:
+    roots = resolve_roots(settings.import_roots)
+    return Services(
+        store=Store(database, element_cache_bytes=settings.element_cache_megabytes << 20),
+        runner=make_runner(settings, database, roots),
+        import_roots=roots,
+        max_page_size=settings.max_page_size,
+        storage_root=settings.storage_root,
+        max_upload_bytes=settings.max_upload_megabytes << 20,
+        limits=_limits(settings, documents),
+        subjects=load_resolver(settings.subject_resolver) if settings.subject_resolver else None,
+        imaging=Imaging(
+            max_decodes=settings.max_decodes,
+            max_decoded_bytes=settings.max_decoded_megabytes << 20,
+            decode_timeout=settings.decode_timeout,
+            roots=(*roots, settings.storage_root) if settings.storage_root else roots,
+        ),
+        audit=audit,
+        memory=MemoryBudget(settings.max_answers_megabytes << 20),
+        import_mode=Mode[settings.import_mode.upper()],
+        import_storage=storage_named(settings.import_storage),
+        parse_filter=condition_from_json,
+    )
+
+
+def _lifespan(
+    settings: Settings,
+    database: Database,
+    services: Services,
+    audit: AuditLog,
+    authenticator: Authenticator,
+) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    """What is started before the first request, and stopped after the last."""
+    reindexing = BackgroundReindex(database, max_raw=settings.max_inline_bytes)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await asyncio.to_thread(prepare, database)
+        # Once it knows of users, it asks for names whatever becomes of the database.
+        await authenticator.is_required()
+        tracing.configure()
+        services.runner.start()
+        audit.start()
+        if settings.reindex == "background":
+            reindexing.start()
+        try:
+            async with sampling(app):
+                yield
+        finally:
+            services.imaging.close()
+            await asyncio.to_thread(reindexing.stop)
+            await asyncio.to_thread(services.runner.stop)
+            await asyncio.to_thread(audit.stop)
+            await asyncio.to_thread(tracing.close)
+            await database.close()
+
+    return lifespan
+
+
+def _view_options(
+    settings: Settings, documents: Documents | None, default_query: str | None
+) -> ViewOptions:
+    return ViewOptions(
         default_query,
         settings.graphiql,
         settings.get_queries,
@@ -154,42 +187,33 @@ def create_app(settings: Settings, *, default_query: str | None = None) -> Starl
         settings.request_seconds,
         tuple(settings.allowed_origins),
     )
-    view = GraphQLView(services, authenticator, options)
-    app = Starlette(
-        routes=[
-            Route("/graphql", view),
-            WebSocketRoute("/graphql", view),
-            Route("/upload", UploadView(services).upload, methods=["POST"]),
-            Route("/login", login.form),
-            Route("/login", login.log_in, methods=["POST"]),
-            Route("/logout", login.account),
-            Route("/logout", login.log_out, methods=["POST"]),
-            Route("/healthz", healthz),
-            Route("/readyz", SharedAnswer(readyz).answer),
-            *([] if settings.metrics == "off" else [Route("/metrics", show_metrics)]),
-            *images.ROUTES,
-            *series.ROUTES,
-            *archives.ROUTES,
-            *tables.ROUTES,
-            *pages.ROUTES,
-            Mount(
-                "/static",
-                StaticFiles(directory=STATIC_DIR),
-                middleware=[Middleware(GZipMiddleware)],
-            ),
-        ],
-        middleware=_middleware(settings, authenticator, sources, audit, admission, incoming),
-        exception_handlers=FAILURES,
-        lifespan=lifespan,
-    )
-    app.state.database = database
-    app.state.readiness = Readiness(database)
-    app.state.services = services
-    app.state.runner = runner
-    app.state.admission = admission
-    app.state.incoming = incoming
-    app.state.descriptors = allowed
-    return app
+
+
+def _routes(
+    settings: Settings, view: GraphQLView, services: Services, login: Login
+) -> list[BaseRoute]:
+    return [
+        Route("/graphql", view),
+        WebSocketRoute("/graphql", view),
+        Route("/upload", UploadView(services).upload, methods=["POST"]),
+        Route("/login", login.form),
+        Route("/login", login.log_in, methods=["POST"]),
+        Route("/logout", login.account),
+        Route("/logout", login.log_out, methods=["POST"]),
+        Route("/healthz", healthz),
+        Route("/readyz", SharedAnswer(readyz).answer),
+        *([] if settings.metrics == "off" else [Route("/metrics", show_metrics)]),
+        *images.ROUTES,
+        *series.ROUTES,
+        *archives.ROUTES,
+        *tables.ROUTES,
+        *pages.ROUTES,
+        Mount(
+            "/static",
+            StaticFiles(directory=STATIC_DIR),
+            middleware=[Middleware(GZipMiddleware)],
+        ),
+    ]
 
 
 def _limits(settings: Settings, documents: Documents | None) -> Limits:
