@@ -7,6 +7,7 @@ are programs, cannot be checked here: they are told, and nothing is run.
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -14,6 +15,7 @@ from typing import Any
 
 from dicom_graph.dicom.dictionary import keywords, parse_tag
 
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 Value = float | str | tuple["Value", ...]
 """A value of an element, or all of one that has several."""
 _CONSTRAINTS = (
@@ -21,6 +23,9 @@ _CONSTRAINTS = (
     "errorMax", "errorTolerance",
 )  # fmt: skip
 _NUMBERS = ("tolerance", "min", "max", "errorMin", "errorMax", "errorTolerance")
+_TOLERANCES = ("tolerance", "errorTolerance")
+MOST_RULES, MOST_LEVELS = 2_000, 32
+"""So many rules and programs a protocol may have in all, and so deeply it may be nested."""
 
 
 class ProtocolError(ValueError):
@@ -136,7 +141,9 @@ def parse_protocol(text: str) -> Protocol:
     """A protocol in JSON. Raises ProtocolError."""
     try:
         return read_protocol(json.loads(text))
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, ProtocolError):
+            raise
         raise ProtocolError("the protocol is no JSON") from None
 
 
@@ -144,13 +151,35 @@ def read_protocol(content: Any) -> Protocol:
     """The same of JSON that is read. Raises ProtocolError."""
     if not isinstance(content, dict) or not isinstance(content.get("acquisitions"), dict):
         raise ProtocolError("a protocol is an object with `name` and `acquisitions`, an object")
+    _refuse_odd_json(content)
     acquisitions = {
         name: parse_acquisition(name, _object(given, name))
         for name, given in content["acquisitions"].items()
     }
     if not acquisitions:
         raise ProtocolError("the protocol has no acquisition")
+    n_rules = sum(len(each.all_rules) + each.n_programs for each in acquisitions.values())
+    if max(n_rules, len(acquisitions)) > MOST_RULES:
+        raise ProtocolError(f"the protocol has more than {MOST_RULES:,} rules or acquisitions")
     return Protocol(str(content.get("name", "")), acquisitions)
+
+
+def _refuse_odd_json(content: Any) -> None:
+    """What Python takes for JSON, and RFC 8259 or a double do not. Raises ProtocolError."""
+    waiting = [(content, 0)]
+    while waiting:
+        value, level = waiting.pop()
+        if level > MOST_LEVELS:
+            raise ProtocolError(f"the protocol is nested more than {MOST_LEVELS} levels deep")
+        if isinstance(value, dict):
+            waiting.extend((each, level + 1) for pair in value.items() for each in pair)
+        elif isinstance(value, list):
+            waiting.extend((each, level + 1) for each in value)
+        elif isinstance(value, str):
+            if _NO_TEXT.search(value):
+                raise ProtocolError("the protocol has a text with NUL or half a character")
+        elif not _is_finite(value):
+            raise ProtocolError("the protocol has a number that no double holds")
 
 
 def parse_acquisition(name: str, given: Mapping[str, Any]) -> Acquisition:
@@ -177,13 +206,12 @@ def _rule(given: Mapping[str, Any], place: str) -> FieldRule:
         raise ProtocolError(f"{place}: `field` is missing, the keyword of an element")
     constraints = {key: given[key] for key in _CONSTRAINTS if given.get(key) is not None}
     for key in _NUMBERS:
-        number = constraints.get(key)
-        if number is not None and (not _is_number(number) or not math.isfinite(number)):
+        if key in constraints and not _is_number(constraints[key]):
             raise ProtocolError(f"{place}: `{key}` is a number")
-    if "tolerance" in constraints and not all(
-        map(_is_number, _as_list(constraints.get("value", "")))
-    ):
-        raise ProtocolError(f"{place}: `tolerance` goes with a `value` of numbers")
+    for key in _TOLERANCES:
+        wanted = _as_list(constraints.get("value", ""))
+        if key in constraints and not all(map(_is_number, wanted)):
+            raise ProtocolError(f"{place}: `{key}` goes with a `value` of numbers")
     for key in ("contains_any", "contains_all"):
         _list(constraints.get(key), f"{place}.{key}")
     keyword, tag = _element(name, given.get("tag"))
@@ -281,6 +309,14 @@ def _folded(value: Any) -> Any:
         return float(value)
     except (ValueError, OverflowError):
         return str(value).strip().lower()
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether a value of JSON is no number beyond those of doubles."""
+    try:
+        return not isinstance(value, int | float) or math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _is_number(value: Any) -> bool:

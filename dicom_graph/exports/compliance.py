@@ -2,6 +2,7 @@
 series.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from dicom_graph.dicom.protocols import (
     parse_acquisition,
 )
 from dicom_graph.dicom.values import NUMBER_VRS
+from dicom_graph.store.answer_budget import current_budget
 from dicom_graph.store.read import Condition, PageRequest, Store
 from dicom_graph.store.read.answered import answered
 from dicom_graph.store.read.conditions import HasElement
@@ -23,7 +25,7 @@ from dicom_graph.store.read.pages import Order
 from dicom_graph.store.read.plain_values import raw_text
 
 Json = dict[str, Any]
-_AT_ONCE = 5_000
+_AT_ONCE, _IN_A_TURN = 5_000, 200
 _COLUMNS = frozenset({"id", "uid"})
 
 
@@ -63,13 +65,27 @@ async def compliance(
         page = await answered(store.page("series", request, wanted, _COLUMNS))
         values = await _values(store, acquisition, [row.id for row in page.rows])
         known: Known = {}
-        found += [
-            SeriesCompliance(row, _deviations(acquisition, row.id, values, known))
-            for row in page.rows
-        ]
+        for start in range(0, len(page.rows), _IN_A_TURN):
+            some = page.rows[start : start + _IN_A_TURN]
+            found += await asyncio.to_thread(_held_against, acquisition, some, values, known)
+            await current_budget().hold_and_share(
+                sum(_memory(each) for each in found[-len(some) :])
+            )
         if not page.has_next:
             return found
         after = request.cursor(page.rows[-1])
+
+
+def _held_against(
+    acquisition: Acquisition, rows: Sequence[Any], values: "Values", known: "Known"
+) -> list[SeriesCompliance]:
+    """Some series; in a thread, since it is a step for each of them and each rule."""
+    return [SeriesCompliance(row, _deviations(acquisition, row.id, values, known)) for row in rows]
+
+
+def _memory(series: SeriesCompliance) -> int:
+    """Bytes, about: most deviations are those of other series too."""
+    return 100 + 8 * len(series.deviations)
 
 
 Values = Mapping[tuple[str | None, int | None], Mapping[int, Sequence[Value]]]

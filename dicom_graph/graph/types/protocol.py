@@ -16,9 +16,12 @@ from dicom_graph.graph.inputs.entities import SeriesFilter
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.scalars import JSON
 from dicom_graph.graph.types.series import Series
+from dicom_graph.store.answer_budget import current_budget
 
 _field = strawberry.field
 _MOST = 10_000
+_MEMORY = 500
+"""About the bytes of memory that a deviation takes until it is sent."""
 _DESCRIPTIONS = {
     Finding.COMPLIANT: "It is as the protocol wants it.",
     Finding.WARNING: "It is not, and the protocol only warns.",
@@ -40,6 +43,17 @@ class ProtocolDeviation:
     outcome: ComplianceOutcome = _field(description="What came of the rule.")
     expected: str = _field(description="What the protocol wants, for a person.")
     found: list[str] = _field(description="The different values that the series has.")
+
+    @classmethod
+    def of(cls, series: Series, deviation: Deviation) -> "ProtocolDeviation":
+        """The object of what a rule found in a series."""
+        return cls(
+            series=series,
+            element=deviation.rule.name,
+            outcome=deviation.finding,
+            expected=deviation.rule.expected,
+            found=found_texts(deviation.found),
+        )
 
 
 @strawberry.type(description="Series held against an acquisition of a protocol.")
@@ -67,18 +81,13 @@ class Compliance:
             raise BadInput(f"`first` is from 0 to {_MOST}, and `offset` not negative")
         told = [each for each in self.results if _shown(each)][offset : offset + first]
         rows = await info.context.loaders.entity("series").load_many([each.row.id for each in told])
-        return [
-            ProtocolDeviation(
-                series=Series.from_row(row),
-                element=deviation.rule.name,
-                outcome=deviation.finding,
-                expected=deviation.rule.expected,
-                found=found_texts(deviation.found),
-            )
-            for each, row in zip(told, rows, strict=True)
-            if row is not None
-            for deviation in _shown(each)
-        ]
+        found: list[ProtocolDeviation] = []
+        for each, row in zip(told, rows, strict=True):
+            if row is not None:
+                series = Series.from_row(row)
+                found += [ProtocolDeviation.of(series, one) for one in _shown(each)]
+                await current_budget().hold_and_share(_MEMORY * len(each.deviations))
+        return found
 
 
 def _shown(series: SeriesCompliance) -> list[Deviation]:
@@ -110,7 +119,7 @@ class Protocol(Node):
 
     @computed("The names of its acquisitions.")
     def acquisitions(self) -> list[str]:
-        return list(read_protocol(self.row.content).acquisitions)
+        return list(self.row.content["acquisitions"])
 
     @computed(
         "Series held against it: all, or those of a filter. Elements are those of all images."
