@@ -63,6 +63,17 @@ class PageInfo:
         description="The cursor of the last node: give it as `after` to get the next page."
     )
 
+    @classmethod
+    def of(cls, page: Page, request: PageRequest) -> "PageInfo":
+        """Where a page lies that a request asked for."""
+        rows = page.rows
+        return cls(
+            has_next_page=page.has_next,
+            has_previous_page=page.has_previous,
+            start_cursor=request.cursor(rows[0]) if rows else None,
+            end_cursor=request.cursor(rows[-1]) if rows else None,
+        )
+
 
 @strawberry.type(description="A node and its cursor.")
 class Edge(Generic[T]):
@@ -100,13 +111,7 @@ class Connection(Generic[T]):
 
     @computed("Where the page lies in the list.")
     def page_info(self) -> PageInfo:
-        rows, request = self.page.rows, self.listing.request
-        return PageInfo(
-            has_next_page=self.page.has_next,
-            has_previous_page=self.page.has_previous,
-            start_cursor=request.cursor(rows[0]) if rows else None,
-            end_cursor=request.cursor(rows[-1]) if rows else None,
-        )
+        return PageInfo.of(self.page, self.listing.request)
 
     @computed("The length of the whole list; counted only when asked for.")
     async def total_count(self) -> int:

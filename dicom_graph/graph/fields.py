@@ -51,6 +51,7 @@ def root_list(entity: str, description: str) -> Any:
         wanted = ENTITIES[entity].wanted(filter, search)
         return Connection(listing=Listing(info.context, entity, request, wanted))
 
+    together.mark(resolve, together.AllOf(entity))
     return strawberry.field(resolver=_with_inputs(resolve, entity), description=description)
 
 

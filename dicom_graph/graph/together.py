@@ -11,6 +11,12 @@ Resolver = TypeVar("Resolver", bound=Callable[..., Any])
 _MARK = "asked_together"
 
 
+class AllOf(NamedTuple):
+    """A page of all entities of a kind: a list of the root."""
+
+    entity: str
+
+
 class Listed(NamedTuple):
     """A page of the entities that a relation leads to."""
 
@@ -37,7 +43,7 @@ class ElementsOf(NamedTuple):
     query: Callable[..., Any]
 
 
-Mark = Listed | Counted | LeadsTo | ElementsOf
+Mark = AllOf | Listed | Counted | LeadsTo | ElementsOf
 
 
 def mark(resolver: Callable[..., Any], what: Mark) -> None:

@@ -5,7 +5,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from copy import copy
 from functools import cached_property
 from pathlib import Path
@@ -49,6 +49,7 @@ from dicom_graph.store.views.narrowing import WHOLE, Groups, narrow_statement, n
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 _ROWS_AT_ONCE = 200
+_CONVERTED_AT_ONCE = 500
 _ENDINGS = ("", "-wal", "-shm", "-journal")
 """Of the names of SQLite's files."""
 _CONNECT_SECONDS = 5
@@ -271,10 +272,11 @@ class Database:
             parameters = statement.parameters(given)
             self._tell(connection, statement.sql, parameters)
             driver = connection.driver_connection
-            async with aclosing(statement.execute(driver, parameters)) as parts:
-                async for some in parts:
-                    found.extend(some)
-                    await budget.hold_and_share(memory * len(some))
+            answered, described = await statement.execute(driver, parameters)
+        for start in range(0, len(answered), _CONVERTED_AT_ONCE):
+            some = statement.rows(answered[start : start + _CONVERTED_AT_ONCE], described)
+            found.extend(some)
+            await budget.hold_and_share(memory * len(some))
         return found
 
     def _tell(self, connection: PoolProxiedConnection, sql: str, parameters: Any) -> None:

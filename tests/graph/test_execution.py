@@ -28,6 +28,7 @@ from pydicom.dataset import Dataset
 from strawberry.extensions import SchemaExtension
 from strawberry.scalars import JSON
 
+from dicom_graph.access.principal import EVERYONE, Principal, Role
 from dicom_graph.graph.execution.executor import MemoizingExecutor, PlainExecutor
 from dicom_graph.graph.schema import schema
 from dicom_graph.store.engine import Database
@@ -232,10 +233,12 @@ class Answers:
         self._graph = graph
         self._monkeypatch = monkeypatch
 
-    async def of(self, executor: type, operation: str) -> tuple[str, list[Any], int]:
+    async def of(
+        self, executor: type, operation: str, **variables: Any
+    ) -> tuple[str, list[Any], int]:
         """The data as JSON, the errors, and the number of SQL statements."""
         self._monkeypatch.setattr(schema, "execution_context_class", executor)
-        result = await self._graph.execute(operation)
+        result = await self._graph.execute(operation, **variables)
         errors = [error.formatted for error in result.errors or ()]
         return json.dumps(result.data), errors, len(self._graph.statements)
 
@@ -455,3 +458,48 @@ def test_an_extension_that_wraps_resolvers_sees_each_call() -> None:
     thing = dict.fromkeys(["id", *FITTING])
     watched.execute_sync("{ things { text maybe } }", context_value={"things": [thing, thing]})
     assert seen == ["things", "text", "maybe", "text", "maybe"]
+
+
+KEPT = """query (
+  $first: Int! = 2, $after: String, $no: Boolean = false, $yes: Boolean!, $f: ImageFilter) {
+  ...Lists @skip(if: $no)
+  images(first: $first, after: $after, filter: $f, orderBy: [{field: UID}]) @include(if: $yes) {
+    totalCount edges { cursor node { uid number @skip(if: $no) } }
+    pageInfo { hasNextPage end: endCursor startCursor hasPreviousPage __typename } } }
+fragment Lists on Query {
+  series(last: $first) { __typename nodes { ...S @include(if: $yes) nImages } } }
+fragment S on Series { uid images(first: $first, offset: 1) {
+  totalCount nodes { uid series { uid } } pageInfo { startCursor } } }"""
+
+
+async def test_a_document_that_is_executed_again_takes_its_new_variables(answers: Answers) -> None:
+    cursor = json.loads((await answers.of(PlainExecutor, KEPT, yes=True))[0])
+    after = cursor["images"]["pageInfo"]["end"]
+    given: list[dict[str, Any]] = [
+        {"yes": True}, {"yes": False}, {"yes": True, "no": True}, {"yes": False, "no": None},
+        {"yes": True, "first": 1}, {"yes": True, "first": 0}, {"yes": True, "first": -1},
+        {"yes": True, "after": after}, {"yes": True, "after": "x"}, {"yes": True, "after": None},
+        {"yes": True, "f": {"number": {"eq": 2}}}, {"yes": True, "f": {"uid": {"regex": "("}}},
+        {}, {"yes": 1}, {"yes": True, "first": None}, {"yes": True, "first": 2**31},
+        {"yes": True, "first": 2.0}, {"yes": True, "after": 5}, {"yes": True, "f": {"x": 1}},
+        {"yes": True}, {"yes": True, "more": 1},
+    ]  # fmt: skip
+    for variables in given:
+        expected = await answers.of(PlainExecutor, KEPT, **variables)
+        found = await answers.of(MemoizingExecutor, KEPT, **variables)
+        assert found[:2] == expected[:2], variables
+
+
+async def test_a_kept_plan_is_for_whoever_may(graph: Graph) -> None:
+    query = "{ auditEntries { totalCount } protocols { nodes { name } } images { nodes { uid } } }"
+    limited = Principal("x", Role.VIEWER, user_id=1, groups=(7,))
+    nobody = Principal("y", Role.NOBODY)
+    for principal, n_errors, n_images in (
+        (EVERYONE, 0, 4), (limited, 2, 0), (EVERYONE, 0, 4), (nobody, 3, None),
+    ):  # fmt: skip
+        graph.principal = principal
+        result = await graph.execute(query)
+        assert len(result.errors or ()) == n_errors, principal
+        images = result.data["images"]
+        assert images == (images and {"nodes": images["nodes"]})
+        assert n_images == (len(images["nodes"]) if images else None)

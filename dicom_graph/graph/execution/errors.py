@@ -11,6 +11,7 @@ from inspect import isawaitable
 from typing import Any
 
 import strawberry
+from graphql import ExecutionResult as GraphQLCoreResult
 from graphql import GraphQLError, GraphQLSyntaxError, execute
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.exceptions import InvalidOperationTypeError
@@ -24,6 +25,9 @@ from dicom_graph.errors import BadInput, without_schema_names
 from dicom_graph.graph.context import Context
 from dicom_graph.graph.errors import Overloaded
 from dicom_graph.graph.execution.audit import AuditLogUnavailable, audited_operation
+from dicom_graph.graph.execution.executor import ExecutorWithoutRootPlans, MemoizingExecutor
+from dicom_graph.graph.execution.levels import Execution
+from dicom_graph.graph.execution.plans import execute_by_plan, plans_of
 from dicom_graph.graph.execution.validation import LimitsExtension, in_time, refusal
 from dicom_graph.graph.limits.limits import OperationLimitExceeded, TooManyErrors
 from dicom_graph.graph.limits.prepared import PreparedDocument, errors_of, prepare
@@ -108,17 +112,7 @@ class MaskedSchema(strawberry.Schema):
             return PreExecutionError(data=None, errors=errors)
         try:
             with in_time(_limits_of(context)):
-                result = execute(
-                    self._schema,
-                    prepared.document,
-                    root_value,
-                    context,
-                    variables,
-                    name,
-                    executor_class=self.execution_context_class,
-                    is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
-                )
-                found = await result if isawaitable(result) else result
+                found = await self._execute(prepared, variables, context, root_value, name)
         except Exception as error:
             errors = [GraphQLError(str(error), original_error=error)]
             self._process(errors, prepared, variables, context)
@@ -126,6 +120,67 @@ class MaskedSchema(strawberry.Schema):
         if found.errors:
             self._process(found.errors, prepared, variables, context)
         return ExecutionResult(found.data, found.errors)
+
+    async def _execute(
+        self,
+        prepared: PreparedDocument,
+        variables: Any,
+        context: Any,
+        root_value: Any,
+        name: str | None,
+    ) -> Any:
+        """What graphql-core's `execute` gives."""
+        executor: Any = self.execution_context_class
+        assert prepared.document is not None
+        if executor is MemoizingExecutor and isinstance(context, Context):
+            planned = await self._execute_by_plan(prepared, variables or {}, context, name)
+            if isinstance(planned, GraphQLCoreResult):
+                return planned
+            if planned:
+                executor = ExecutorWithoutRootPlans
+        result = execute(
+            self._schema,
+            prepared.document,
+            root_value,
+            context,
+            variables,
+            name,
+            executor_class=executor,
+            is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
+        )
+        return await result if isawaitable(result) else result
+
+    async def _execute_by_plan(
+        self,
+        prepared: PreparedDocument,
+        given: dict[str, Any],
+        context: Context,
+        name: str | None,
+    ) -> GraphQLCoreResult | bool:
+        """The result, where a plan gives it; else whether one was tried."""
+        plans = plans_of(self._schema, prepared, name)
+        variables = plans.variables_of(given) if plans is not None else None
+        root = plans.root(variables) if plans is not None and variables is not None else None
+        budget = BUDGET.get()
+        if root is None or variables is None or budget is None:
+            return False
+
+        def make_executor() -> Any:
+            assert prepared.document is not None
+            return MemoizingExecutor.build(
+                self._schema, prepared.document, None, context, given, name,
+                is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
+            )  # fmt: skip
+
+        execution = Execution(root.source, variables, context, budget, make_executor)
+        try:
+            data = await execute_by_plan(root, execution)
+        except ResponseLimitExceeded:
+            raise
+        except Exception:
+            return True  # graphql-core finds the error again, with its path.
+        errors = execution.executor.collected_errors.errors if execution.has_executor else None
+        return GraphQLCoreResult(data, errors or None)
 
     def _process(
         self, errors: list[GraphQLError], prepared: PreparedDocument, variables: Any, context: Any

@@ -27,6 +27,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
+    get_named_type,
 )
 from graphql.execution import Executor
 from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
@@ -35,14 +36,14 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from dicom_graph.graph.connection import Connection
 from dicom_graph.graph.context import Context
-from dicom_graph.graph.execution.levels import Levels
+from dicom_graph.graph.execution.levels import Execution, Levels
 from dicom_graph.graph.execution.lists import ListCompletion
 from dicom_graph.graph.execution.plain import reader, size_of
-from dicom_graph.graph.execution.selection import Selection, needed_columns, reads_page
+from dicom_graph.graph.execution.selection import Selection, Source
 from dicom_graph.graph.limits.limits import MAX_ERRORS, TooManyErrors
 from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.graph.types.element import DataElement, DataElementDefinition
-from dicom_graph.store.answer_budget import BUDGET, ResponseLimitExceeded
+from dicom_graph.store.answer_budget import BUDGET, AnswerBudget, ResponseLimitExceeded
 
 Plan = list[tuple[str, Callable[[Any], Any]]]
 """The names of a selection's fields in the response, and how to read each off an object."""
@@ -82,6 +83,8 @@ class MemoizingExecutor(PlainExecutor):
 
     immutable: frozenset[type] = frozenset({DataElement, DataElementDefinition})
     """Of equal `id` are equal objects of these."""
+    plans_lists = True
+    """Whether lists of the root are answered level by level; else it was tried, and failed."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -158,18 +161,29 @@ class MemoizingExecutor(PlainExecutor):
     async def _complete_connection(self, found: Connection[Any], *given: Any) -> Any:
         """Completes a list level by level; where that does not do, as graphql-core does."""
         return_type, details, info, path, _, _ = given
-        if self._remembers and self._budget is not None and isinstance(info.context, Context):
-            selection = Selection(self, return_type, details)
-            if reads_page(selection):
-                needed = needed_columns(ENTITIES[found.listing.entity], selection)
+        is_planned = self._remembers and (self.plans_lists or path.prev is not None)
+        if is_planned and self._budget is not None and isinstance(info.context, Context):
+            execution = self._execution(info.context, self._budget)
+            type_ = get_named_type(return_type)
+            assert isinstance(type_, GraphQLObjectType)
+            selection = Selection(execution.source, type_, details)
+            if selection.reads_page:
+                needed = selection.page_columns(ENTITIES[found.listing.entity])
                 found.page = await found.listing.page(needed)
             try:
-                return await Levels(self, info.context, self._budget).root(selection, path, found)
+                return await Levels(execution).root(selection, path, found)
             except ResponseLimitExceeded:
                 raise
             except Exception:
                 self._forget_errors(path)  # Found again below, each with its path.
         return await super()._complete_connection(found, *given)
+
+    def _execution(self, context: Context, budget: AnswerBudget) -> Execution:
+        source = Source(
+            self.schema, self.operation, self.fragments, self.fragment_definitions,
+            self.variable_values, self.hide_suggestions,
+        )  # fmt: skip
+        return Execution(source, self.variable_values, context, budget, lambda: self)
 
     def _forget_errors(self, path: Path) -> None:
         """Forget the errors that were found below a path."""
@@ -277,3 +291,9 @@ class _Completed(NamedTuple):
 
     value: dict[str, Any]
     n_bytes: int
+
+
+class ExecutorWithoutRootPlans(MemoizingExecutor):
+    """For an operation whose lists of the root could not be answered level by level."""
+
+    plans_lists = False

@@ -3,8 +3,9 @@
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import accumulate
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from graphql.pyutils import Path
@@ -44,10 +45,15 @@ class Level:
         if not self.rows:
             return []
         # A row is a tuple, and its place is read faster than its name.
-        names = getattr(self.rows[0], "_fields", None)
-        if names is not None:
-            return list(map(itemgetter(names.index(name)), self.rows))
+        place = self._places.get(name)
+        if place is not None:
+            return [row[place] for row in self.rows]
         return list(map(attrgetter(name), self.rows))
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        names = getattr(self.rows[0], "_fields", ())
+        return {name: place for place, name in enumerate(names)}
 
     async def parents(self) -> list[Parent]:
         """Its objects as parents of lists."""
@@ -84,9 +90,11 @@ class Lists(NamedTuple):
 
     def path_below(self, name: str, type_name: str) -> Callable[[int], Path]:
         """The path of each row of all pages, by its place among them, in a field of its list."""
-        ends = list(accumulate(len(page.rows) for page in self.pages))
+        ends: list[int] = []
 
         def path_of(place: int) -> Path:
+            if not ends:
+                ends.extend(accumulate(len(page.rows) for page in self.pages))
             at = bisect_right(ends, place)
             begin = ends[at - 1] if at else 0
             return Path(Path(self.path(at), name, type_name), place - begin, None)

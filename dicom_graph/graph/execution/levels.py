@@ -11,45 +11,75 @@ A field that is nothing of this is asked of each object by graphql-core itself. 
 is answered by graphql-core, which finds the same errors again, each with its path.
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple, cast
 
-from graphql import is_non_null_type
 from graphql.execution import Executor
+from graphql.execution.values import VariableValues, get_argument_values
 from graphql.pyutils import Path
+from strawberry.schema.schema_converter import GraphQLCoreConverter
 
-from dicom_graph.graph.connection import Connection, whole_rows
+from dicom_graph.graph.connection import Connection, PageInfo, whole_rows
 from dicom_graph.graph.context import Context
+from dicom_graph.graph.execution.arguments import list_of
 from dicom_graph.graph.execution.each_object import answer_each
-from dicom_graph.graph.execution.field_kinds import FromColumn, FromObject, kind_of
+from dicom_graph.graph.execution.field_kinds import FromColumn, FromObject, Kind
 from dicom_graph.graph.execution.level import Level, Lists
 from dicom_graph.graph.execution.plain import Unfit, completed_column, size_of, size_of_column
-from dicom_graph.graph.execution.selection import (
-    Selected,
-    Selection,
-    is_same_everywhere,
-    needed_columns,
-    reads_page,
-)
+from dicom_graph.graph.execution.selection import Selected, Selection, Source
 from dicom_graph.graph.execution.written_elements import plain_fields, write_elements
 from dicom_graph.graph.registry import ENTITIES, Entity
 from dicom_graph.graph.together import Counted, ElementsOf, LeadsTo, Listed
 from dicom_graph.store.answer_budget import AnswerBudget
 from dicom_graph.store.read import Page, Parent
+from dicom_graph.store.read.answered import answered
 from dicom_graph.store.read.rows import made_in_turns
 
 _OBJECT, _FIELD = 300, 50
 """About the bytes of memory of an object of an answer, and of each of its fields."""
 
+_CURSORS = 100
+"""About the bytes of what a page tells of its place in its list."""
+_DEFINITION = GraphQLCoreConverter.DEFINITION_BACKREF
+
+
+class Execution:
+    """One operation as it is executed, level by level.
+
+    `source` is where its selections come from, `variables` are its own. `make_executor` makes
+    graphql-core's executor of it, which is made only where it is needed.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        variables: VariableValues,
+        context: Context,
+        budget: AnswerBudget,
+        make_executor: Callable[[], Executor[Any]],
+    ) -> None:
+        self.source = source
+        self.variables = variables
+        self.context = context
+        self.budget = budget
+        self._make_executor = make_executor
+        self.has_executor = False
+
+    @cached_property
+    def executor(self) -> Executor[Any]:
+        """graphql-core's, which also has the errors of what it answers."""
+        self.has_executor = True
+        return self._make_executor()
+
 
 class Levels:
     """Answers the lists of one operation."""
 
-    def __init__(self, executor: Executor[Any], context: Context, budget: AnswerBudget) -> None:
-        self._executor = executor
-        self._context = context
-        self._budget = budget
+    def __init__(self, execution: Execution) -> None:
+        self._execution = execution
+        self._context = execution.context
+        self._budget = execution.budget
 
     async def root(
         self, selection: Selection, path: Path, found: Connection[Any]
@@ -61,8 +91,8 @@ class Levels:
 
     async def _connections(self, selection: Selection, lists: Lists) -> list[dict[str, Any]]:
         """The answers of lists whose pages are read, at their places."""
-        columns: dict[str, list[Any]] = {}
-        for selected in selection:
+        columns: list[list[Any]] = []
+        for selected in selection.fields:
             match selected.name:
                 case "__typename":
                     column: list[Any] = [selection.type.name] * len(lists.pages)
@@ -70,42 +100,67 @@ class Levels:
                     column = await self._nodes(selection, selected, lists)
                 case "edges":
                     column = await self._edges(selection, selected, lists)
+                case "pageInfo":
+                    column = [
+                        self._page_info(selected.selection, page, lists) for page in lists.pages
+                    ]
+                case "totalCount":
+                    column = self._scalars(await self._total_counts(lists))
                 case _:
                     column = await self._each(
                         selection, selected, lists.connections(), lists.paths()
                     )
-            columns[selected.alias] = column
-        return self._objects_of(columns, len(lists.pages))
+            columns.append(column)
+        return self._objects_of(selection, columns, len(lists.pages))
+
+    def _page_info(self, selection: Selection, page: Page, lists: Lists) -> dict[str, Any]:
+        info = PageInfo.of(page, lists.first.listing.request)
+        answer: dict[str, Any] = {}
+        for selected in selection.fields:
+            answer[selected.alias] = (
+                selection.type.name
+                if selected.field is None
+                else getattr(info, selected.field.extensions[_DEFINITION].python_name)
+            )
+        self._budget.write(selection.n_bytes + _CURSORS, _OBJECT + _FIELD * len(answer))
+        return answer
+
+    async def _total_counts(self, lists: Lists) -> list[int]:
+        listing = lists.first.listing
+        if listing.relation is None:
+            return [await listing.count()]
+        counted = self._context.loaders.counts(listing.relation, listing.wanted)
+        return await answered(counted.load_many(cast(Sequence[Parent], lists.parents)))
 
     async def _nodes(self, selection: Selection, selected: Selected, lists: Lists) -> list[Any]:
         """The field `nodes` of lists: their objects are one level."""
         path_of = lists.path_below(selected.alias, selection.type.name)
-        return lists.split(await self._below(selection.below(selected), lists, path_of))
+        return lists.split(await self._below(selected.selection, lists, path_of))
 
     async def _edges(self, selection: Selection, selected: Selected, lists: Lists) -> list[Any]:
         """The field `edges` of lists: what edges have beside cursor and node, each tells itself."""
-        edge = selection.below(selected)
+        edge = selected.selection
         rows = lists.rows()
         path_of_edge = lists.path_below(selected.alias, selection.type.name)
-        columns: dict[str, list[Any]] = {}
-        for of_edge in edge:
+        columns: list[list[Any]] = []
+        for of_edge in edge.fields:
             match of_edge.name:
                 case "__typename":
                     column: list[Any] = [edge.type.name] * len(rows)
                 case "cursor":
-                    column = list(map(lists.first.listing.request.cursor, rows))
+                    column = self._scalars(list(map(lists.first.listing.request.cursor, rows)))
                 case "node":
 
                     def path_of(place: int, alias: str = of_edge.alias) -> Path:
                         return Path(path_of_edge(place), alias, edge.type.name)
 
-                    column = await self._below(edge.below(of_edge), lists, path_of)
+                    column = await self._below(of_edge.selection, lists, path_of)
                 case _:
                     edges = await self._edge_objects(lists)
                     paths = list(map(path_of_edge, range(len(rows))))
                     column = await self._each(edge, of_edge, edges, paths)
-            columns[of_edge.alias] = column
-        return lists.split(self._objects_of(columns, len(rows)))
+            columns.append(column)
+        return lists.split(self._objects_of(edge, columns, len(rows)))
 
     async def _edge_objects(self, lists: Lists) -> list[Any]:
         make = ENTITIES[lists.first.listing.entity].type.from_row
@@ -122,38 +177,39 @@ class Levels:
 
     async def _level(self, selection: Selection, level: Level) -> list[dict[str, Any]]:
         """What a selection is on each object of a level."""
-        times = Counter(selected.name for selected in selection)
-        columns: dict[str, list[Any]] = {}
-        for selected in selection:
-            is_repeated = times[selected.name] > 1
-            columns[selected.alias] = await self._field(selection, selected, level, is_repeated)
+        columns: list[list[Any]] = []
+        for selected in selection.fields:
+            if selected.field is None:
+                column: list[Any] = [selection.type.name] * len(level.rows)
+            else:
+                kind = selected.kind(level.entity)
+                if type(kind) is FromColumn:
+                    values = level.column(kind.column)
+                    if kind.convert is not None:
+                        values = list(map(kind.convert, values))
+                    column = self._scalars(completed_column(selected.output, kind.complete, values))
+                else:
+                    column = await self._field(selection, selected, level, kind)
+            columns.append(column)
             if self._budget.is_turn_over():
                 await self._budget.next_turn()
-        return self._objects_of(columns, len(level.rows))
+        return self._objects_of(selection, columns, len(level.rows))
 
     async def _field(
-        self, selection: Selection, selected: Selected, level: Level, is_repeated: bool
+        self, selection: Selection, selected: Selected, level: Level, kind: Kind
     ) -> list[Any]:
-        """A field of all objects of a level."""
-        if selected.name == "__typename":
-            return [selection.type.name] * len(level.rows)
-        field = selection.field(selected.name)
-        match kind_of(level.entity, field):
-            case FromColumn(column, complete, convert):
-                values = level.column(column)
-                if convert is not None:
-                    values = list(map(convert, values))
-                return self._scalars(completed_column(field.type, complete, values))
+        """A field of all objects of a level, that is no column of their rows."""
+        match kind:
             case FromObject(read):
                 return self._scalars(await made_in_turns(await level.objects(), read))
             case Counted(relation):
                 return self._scalars(await self._counts(relation, await level.parents()))
             case Listed():
-                return await self._lists(selection, selected, level, is_repeated)
+                return await self._lists(selection, selected, level)
             case LeadsTo() as leads_to:
                 return await self._one(selection, selected, level, leads_to)
             case ElementsOf() as elements_of:
-                written = await self._elements(selection, selected, level, elements_of)
+                written = await self._elements(selected, level, elements_of)
                 if written is not None:
                     return written
         return await self._each(selection, selected, await level.objects(), level.paths())
@@ -165,23 +221,24 @@ class Levels:
         known = dict(zip(different, counts, strict=True))
         return [known[parent] for parent in parents]
 
-    async def _lists(
-        self, selection: Selection, selected: Selected, level: Level, is_repeated: bool
-    ) -> list[Any]:
-        """The field of a relation, which has other aliases where it is repeated: the lists of all
-        objects of a level.
-        """
+    async def _lists(self, selection: Selection, selected: Selected, level: Level) -> list[Any]:
+        """The field of a relation: the lists of all objects of a level."""
         if not level.rows:
             return []
-        below = selection.below(selected)
+        below = selected.selection
         parents = await level.parents()
-        first = await self._first_list(selection, selected, level, parents[0])
+        # The arguments are read once, for one of the parents.
+        first = await list_of(
+            selected, _AnyParent(parents[0]), self._context, self._execution.variables,
+            self._execution.source,
+        )  # fmt: skip
         listing = first.listing
         key = (listing.relation, listing.request, listing.wanted)
         if key not in level.pages:
             # Aliases that ask the same of a relation share a page, which has all columns.
-            needed = None if is_repeated else needed_columns(ENTITIES[listing.entity], below)
-            if is_repeated or reads_page(below):
+            is_repeated = selected.name in selection.repeated
+            needed = None if is_repeated else below.page_columns(ENTITIES[listing.entity])
+            if is_repeated or below.reads_page:
                 level.pages[key] = await listing.pages(parents, needed)
             else:
                 level.pages[key] = [Page((), False, False)] * len(parents)
@@ -191,23 +248,6 @@ class Levels:
 
         return await self._connections(below, Lists(level.pages[key], first, parents, path_of))
 
-    async def _first_list(
-        self, selection: Selection, selected: Selected, level: Level, parent: Parent
-    ) -> Connection[Any]:
-        """The list of one of the parents: graphql-core and strawberry read the arguments once."""
-        field = selection.field(selected.name)
-        assert field.resolve is not None
-        info = self._executor.build_resolve_info(
-            field,
-            [each.node for each in selected.details],
-            selection.type,
-            Path(level.path(0), selected.alias, selection.type.name),
-        )
-        first: Connection[Any] = await field.resolve(
-            _AnyParent(parent), info, **selection.arguments(selected)
-        )
-        return first
-
     async def _one(
         self, selection: Selection, selected: Selected, level: Level, leads_to: LeadsTo
     ) -> list[Any]:
@@ -215,8 +255,8 @@ class Levels:
         entity = ENTITIES[leads_to.entity]
         keys = level.column(leads_to.column)
         rows = await self._rows_of(entity, leads_to.loader, keys)
-        below = selection.below(selected)
-        is_same = is_same_everywhere(entity, below)
+        below = selected.selection
+        is_same = below.is_same_everywhere(entity)
         if is_same:
             first_at: dict[Any, int] = {}
             for at, key in enumerate(keys):
@@ -240,7 +280,7 @@ class Levels:
         else:
             of_place = dict(zip(places, answers, strict=True))
             found = [of_place.get(at) for at in range(len(keys))]
-        if None in found and is_non_null_type(selection.field(selected.name).type):
+        if selected.is_required and None in found:
             raise Unfit
         return found
 
@@ -259,13 +299,13 @@ class Levels:
         return {key: row for key, row in rows if row is not None}
 
     async def _elements(
-        self, selection: Selection, selected: Selected, level: Level, elements_of: ElementsOf
+        self, selected: Selected, level: Level, elements_of: ElementsOf
     ) -> list[Any] | None:
         """The elements of headers; None where more than plain fields are asked of them."""
-        fields = plain_fields(selection.below(selected))
+        fields = plain_fields(selected.selection)
         if fields is None:
             return None
-        given = selection.arguments(selected)
+        given = self._arguments(selected)
         names = {"hasWarnings": "has_warnings"}
         asked = elements_of.query(**{names.get(name, name): each for name, each in given.items()})
         rows = await self._context.loaders.elements_of(asked).load_many(list(level.rows))
@@ -279,8 +319,18 @@ class Levels:
         paths: Sequence[Path],
     ) -> list[Any]:
         return await answer_each(
-            self._executor, self._budget, selection.type, selected, objects, paths
+            self._execution.executor, self._budget, selection.type, selected, objects, paths
         )
+
+    def _arguments(self, selected: Selected) -> dict[str, Any]:
+        details = selected.details[0]
+        assert selected.field is not None
+        if not selected.field.args and not details.node.arguments:
+            return {}
+        return get_argument_values(
+            selected.field, details.node, self._execution.variables,
+            details.fragment_variable_values, self._execution.source.hide_suggestions,
+        )  # fmt: skip
 
     def _scalars(self, values: list[Any]) -> list[Any]:
         """Counts the bytes of values that go into the answer."""
@@ -288,16 +338,17 @@ class Levels:
         self._budget.write(size, size)
         return values
 
-    def _objects_of(self, columns: dict[str, list[Any]], count: int) -> list[dict[str, Any]]:
+    def _objects_of(
+        self, selection: Selection, columns: Sequence[list[Any]], count: int
+    ) -> list[dict[str, Any]]:
         """`count` objects of an answer, from the values of each of their fields."""
         if self._budget.overrun is not None:
             raise self._budget.overrun
-        around = sum(map(len, columns)) + 4 * len(columns)
-        self._budget.write(count * around, count * (_OBJECT + _FIELD * len(columns)))
-        if not columns:
+        names = selection.aliases
+        self._budget.write(count * selection.n_bytes, count * (_OBJECT + _FIELD * len(names)))
+        if not names:
             return [{} for _ in range(count)]
-        rows = zip(*columns.values(), strict=True)
-        return [dict(zip(columns, values, strict=True)) for values in rows]
+        return [dict(zip(names, values)) for values in zip(*columns, strict=True)]  # noqa: B905
 
     def _repeat(self, answers: Sequence[dict[str, Any]], times: int) -> None:
         """Counts answers that stand at further places, by what one of them takes."""

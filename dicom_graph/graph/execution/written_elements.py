@@ -31,7 +31,7 @@ def plain_fields(selection: Selection) -> PlainFields | None:
     """The fields of a selection on elements; None where it is more than their own fields."""
     key: list[Any] = []
     reads: list[tuple[str, Callable[[Any], Any]]] = []
-    for selected in selection:
+    for selected in selection.fields:
         read = _reader(selection, selected)
         if read is None:
             return None
@@ -45,15 +45,15 @@ def _reader(selection: Selection, selected: Selected) -> tuple[Any, Callable[[An
     """The key of what is below a field, and how the field is read off an element."""
     if selected.details[0].node.arguments:
         return None
-    if selected.name == "__typename":
+    if selected.field is None:
         return None, lambda source: selection.type.name
     if selected.name == "definition":
-        below = plain_fields(selection.below(selected))
+        below = plain_fields(selected.selection)
         if below is None:
             return None
         reads = below.reads
         return below.key, lambda source: {n: r(source.definition()) for n, r in reads}
-    read = reader(selection.field(selected.name))
+    read = reader(selected.field)
     return (None, read) if read is not None else None
 
 

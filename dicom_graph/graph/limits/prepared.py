@@ -75,6 +75,8 @@ class PreparedDocument:
         self.measured: Measured | None = None
         self.operations: dict[str | None, Any] = {}
         """What `graph.execution.audit` knows of them, by name."""
+        self.plans: dict[str | None, Any] = {}
+        """What `graph.execution.plans` keeps of them, by name."""
         self._schema = schema
         self._invalid: list[GraphQLError] | None = None
         try:

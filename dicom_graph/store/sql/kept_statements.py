@@ -6,7 +6,7 @@ it; its parameters have names (`bindparam`). It is for readers, and gives what S
 """
 
 from collections import OrderedDict, namedtuple
-from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import psycopg
@@ -16,7 +16,6 @@ from sqlalchemy.exc import DBAPIError
 _MAX_KEPT = 500
 _OFTEN = 5
 """So many times used, and PostgreSQL prepares it."""
-_ROWS_AT_ONCE = 500
 
 
 class KeptStatement:
@@ -44,8 +43,10 @@ class KeptStatement:
                 values[name] = process(values[name])
         return values if self._places is None else tuple(values[name] for name in self._places)
 
-    def _rows(self, found: Sequence[tuple[Any, ...]], described: Any) -> list[Any]:
-        """The rows of an answer, with the names of the statement's columns."""
+    def rows(self, found: Sequence[tuple[Any, ...]], described: Any) -> list[Any]:
+        """The rows of an answer, with the names of the statement's columns. `described` is what has
+        the `description` of these: a cursor, which makes that anew each time.
+        """
         if self._converters is None:
             kinds = [column[1] for column in described.description]
             made = [
@@ -63,20 +64,21 @@ class KeptStatement:
             rows.append(self._make_row(values))
         return rows
 
-    async def execute(self, driver: Any, parameters: Any) -> AsyncGenerator[list[Any]]:
-        """The rows, some hundred at a time, by a driver's connection. Raises DBAPIError."""
+    async def execute(self, driver: Any, parameters: Any) -> tuple[Sequence[Any], Any]:
+        """What a driver's connection answers: rows as they are, and what describes their columns.
+
+        Raises DBAPIError.
+        """
         self._n_used += 1
         try:
             if isinstance(driver, psycopg.AsyncConnection):
                 prepare = self._n_used > _OFTEN
                 cursor = await driver.execute(self.sql, parameters, prepare=prepare)
-                for _ in range(0, cursor.rowcount, _ROWS_AT_ONCE):
-                    found = await cursor.fetchmany(_ROWS_AT_ONCE)
-                    yield self._rows(found, cursor)
-            else:
-                found, described = await driver._execute(_run, driver, self.sql, parameters)
-                for start in range(0, len(found), _ROWS_AT_ONCE):
-                    yield self._rows(found[start : start + _ROWS_AT_ONCE], described)
+                return await cursor.fetchall(), cursor
+            found: tuple[Sequence[Any], Any] = await driver._execute(
+                _run, driver, self.sql, parameters
+            )
+            return found
         except self._driver_error as error:
             raise DBAPIError.instance(
                 self.sql, None, error, self._driver_error, hide_parameters=True
