@@ -51,9 +51,9 @@ class Attribute:
     search looks into it. `edit`: what checks the value of an edit; without, it cannot be edited.
     `shown`: whether it is shown where no identities are; where this is not said the confidentiality
     profile decides by the keyword, and what is derived is not shown. `shown_up_to`: greater numbers
-    are not. `choices`: the values that there are. `table`: the table that it is kept in, where that
-    is not the entity's. `frames`: that functional groups may have it, and where, as
-    "MREchoSequence.EffectiveEchoTime".
+    are not, and are all alike to filters, orders and groups. `choices`: the values that there are.
+    `table`: the table that it is kept in, where that is not the entity's. `frames`: that functional
+    groups may have it, and where, as "MREchoSequence.EffectiveEchoTime".
 
     `name` and `type` (without None) are those of the field: `describe` knows them.
     """

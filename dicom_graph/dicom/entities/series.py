@@ -196,7 +196,8 @@ class SeriesFields:
         float | None,
         Attribute(
             about="the patient's age in years: PatientAge (0010,1010), else from PatientBirthDate "
-            "and StudyDate; in the de-identified view not over 89",
+            "and StudyDate; in the de-identified view null over 89, which filters, orders and "
+            "groups take for 90",
             unit="a", derived=True, shown=True, shown_up_to=89.0, group="Patient Study",
         ),
     ]  # fmt: skip

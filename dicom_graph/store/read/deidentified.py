@@ -46,19 +46,23 @@ from dicom_graph.store.read.relations import RELATIONS, Parent
 from dicom_graph.store.read.statistics import Statistics
 from dicom_graph.store.read.store import Store
 from dicom_graph.store.sql.driver_errors import FilterError
-from dicom_graph.store.views.deidentified import is_withheld
+from dicom_graph.store.views.deidentified import MOST_SHOWN, is_withheld
 from dicom_graph.store.views.pseudonyms import KINDS, Pseudonyms
 
 NEVER = Or(())
 
 
 class ShownRow:
-    """A row with the pseudonym in the place of its UID."""
+    """A row with the pseudonym in the place of its UID, and without numbers that are too great."""
 
     __slots__ = ("_mapping",)
 
-    def __init__(self, row: Any, uid: str) -> None:
+    def __init__(self, row: Any, uid: str, most: Mapping[str, float]) -> None:
         self._mapping: dict[str, Any] = {**row._mapping, "uid": uid}
+        for name, greatest in most.items():
+            value = self._mapping.get(name)
+            if value is not None and value > greatest:
+                self._mapping[name] = None
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -225,7 +229,8 @@ class DeidentifiedStore(Store):
         if entity not in KINDS or not rows:
             return list(rows)
         pseudonyms = await self._pseudonyms()
-        return [ShownRow(row, pseudonyms.of_row(entity, row.id)) for row in rows]
+        most = MOST_SHOWN[entity]
+        return [ShownRow(row, pseudonyms.of_row(entity, row.id), most) for row in rows]
 
     async def _asked(self, entity: str, wanted: Condition | None) -> Condition | None:
         """The condition with ids for pseudonyms. Raises FilterError."""

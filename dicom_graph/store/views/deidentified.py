@@ -178,7 +178,8 @@ def _as_it_is(shown: DeidentifiedTable, column: ColumnElement[Any]) -> ColumnEle
 
 
 def _up_to(most: float, shown: DeidentifiedTable, column: ColumnElement[Any]) -> ColumnElement[Any]:
-    return case((column <= most, column))
+    """What is greater is all one number, which the reader leaves out: see `MOST_SHOWN`."""
+    return case((column > most, literal(most + 1, column.type)), else_=column)
 
 
 def _row_id(shown: DeidentifiedTable, column: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -339,6 +340,15 @@ COLUMNS: dict[str, dict[str, Show]] = {
     "generation": dict.fromkeys(("id", "deletions", "prunes"), _as_it_is),
 }
 """By table and column. Lists of element ids are shown: what is not seen of them does not exist."""
+MOST_SHOWN = {
+    described.name: {
+        attribute.name: attribute.shown_up_to
+        for attribute in described.columns
+        if attribute.shown_up_to is not None
+    }
+    for described in (PATIENT, STUDY, SERIES, IMAGE)
+}
+"""By entity and column, the greatest number that is shown."""
 
 HIDDEN = frozenset(
     {
