@@ -12,12 +12,20 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from dicom_graph.dicom.volume import read_geometries, read_volume
+from dicom_graph.dicom.volume.acquisition import read_acquisition
 from tests.dicom.slices import make_image
 
 ACROSS, DOWN, ROWS, COLUMNS, STEP = 3, 2, 6, 8, 2.5
 
 
-def mosaic(path: Path, slices: np.ndarray, *, corners: bool = True, **elements: Any) -> Path:
+def mosaic(
+    path: Path,
+    slices: np.ndarray,
+    *,
+    corners: bool = True,
+    times: list[float] | None = None,
+    **elements: Any,
+) -> Path:
     """A file of as many slices as fit into three columns and two rows of tiles."""
     whole = np.zeros((DOWN * ROWS, ACROSS * COLUMNS), np.uint16)
     items = []
@@ -27,6 +35,8 @@ def mosaic(path: Path, slices: np.ndarray, *, corners: bool = True, **elements: 
         item = Dataset()
         if corners:
             item.ImagePositionPatient = [-10.0, -20.0, -5.0 + STEP * k]
+        if times is not None:
+            item.AcquisitionDate, item.AcquisitionTime = "20200101", f"1200{times[k]:09.6f}"
         items.append(item)
     private = Dataset()
     block = private.private_block(0x0065, "Image Private Header", create=True)
@@ -76,6 +86,20 @@ def test_as_dcm2niix_takes_it_apart(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         read_volume(geometry).array, np.asarray(expected.dataobj)[:, ::-1]
     )
+
+
+def test_each_slice_has_its_time(tmp_path: Path) -> None:
+    clock = [0.0, 1.2, 0.4, 1.6, 0.8]
+    paths = [
+        mosaic(tmp_path / f"{n}.dcm", volume(n), times=[2 * n + time for time in clock],
+               SeriesInstanceUID="1.2", InstanceNumber=n + 1, AcquisitionNumber=n + 1,
+               RepetitionTime=2000)
+        for n in range(2)
+    ]  # fmt: skip
+    (geometry,) = read_geometries(paths)
+    found = read_acquisition(geometry)
+    assert found.slice_timing == pytest.approx(clock)
+    assert found.repetition_time == 2
 
 
 def test_without_corners_it_is_one_image_with_a_warning(tmp_path: Path) -> None:

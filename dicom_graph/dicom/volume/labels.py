@@ -1,21 +1,21 @@
 """What tells apart two planes at the same position: time, echo, b value, phase, kind of image."""
 
-import datetime as dt
 import math
 from dataclasses import dataclass
 from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
-from pydicom.valuerep import DT
 
 from dicom_graph.dicom.functional_groups import FunctionalGroups
+from dicom_graph.dicom.volume.ge import ge_direction, ge_group_delay, is_reversed_volume
+from dicom_graph.dicom.volume.header_values import integer, number, private_tags, private_value
+from dicom_graph.dicom.volume.moments import acquired, seconds_of
 
-_BLOCKS = range(0x10, 0x20)
-"""The private blocks that are looked into (PS3.5 7.8.1 allows more; vendors use the first few)."""
 _PRIVATE = (
     (0x0019, 0x0A), (0x0019, 0x0C), (0x2001, 0x03), (0x0043, 0x39), (0x0029, 0x10),
-    (0x0065, 0x09), (0x0065, 0x50), (0x0065, 0x51),
+    (0x0065, 0x09), (0x0065, 0x50), (0x0065, 0x51), (0x0019, 0x9C), (0x0019, 0xB3), (0x0019, 0xBB),
+    (0x0019, 0xBC), (0x0019, 0xBD), (0x0043, 0x7C),
 )  # fmt: skip
 _KEYWORDS = (
     "ImageType", "ComplexImageComponent", "InstanceNumber", "TemporalPositionIdentifier",
@@ -23,13 +23,7 @@ _KEYWORDS = (
     "InversionTime", "FlipAngle", "RepetitionTime", "FrameTime", "ContentDate", "ContentTime",
     "AcquisitionDateTime", "AcquisitionDate", "AcquisitionTime", "SeriesDate", "StudyDate",
 )  # fmt: skip
-LABEL_TAGS = (
-    frozenset(int(Tag(keyword)) for keyword in _KEYWORDS)
-    | frozenset(group << 16 | block for group, _ in _PRIVATE for block in _BLOCKS)
-    | frozenset(
-        group << 16 | block << 8 | element for group, element in _PRIVATE for block in _BLOCKS
-    )
-)
+LABEL_TAGS = frozenset(int(Tag(keyword)) for keyword in _KEYWORDS) | private_tags(_PRIVATE)
 """The elements that labels and mosaics are read from."""
 
 
@@ -37,7 +31,9 @@ LABEL_TAGS = (
 class Labels:
     """Of one frame; None is unknown. Times of MR in ms, points in time in s, b values in s/mm².
 
-    `kind`: ImageType or FrameType, and ComplexImageComponent. `n_phases`: of the heart's cycle.
+    `kind`: ImageType or FrameType, ComplexImageComponent, and REVERSED_PHASE for a volume that GE
+    acquired so. `n_phases`: of the heart's cycle. `repetition_time`:
+    with the pause that GE may make after each volume.
     """
 
     kind: tuple[str, ...] = ()
@@ -74,7 +70,7 @@ def frame_labels(header: Dataset, groups: FunctionalGroups, frame: int) -> Label
         "CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime", "TriggerTime"
     )
     return Labels(
-        kind=_kind(header, groups, frame),
+        kind=(*_kind(header, groups, frame), *_reversed(header)),
         stack_id=_text(value(content, "StackID")),
         segment=integer(value("SegmentIdentificationSequence", "ReferencedSegmentNumber")),
         echo_time=number(value("MREchoSequence", "EffectiveEchoTime", "EchoTime")),
@@ -85,31 +81,19 @@ def frame_labels(header: Dataset, groups: FunctionalGroups, frame: int) -> Label
         n_phases=_n_phases(header, groups, frame),
         temporal_position=integer(position),
         acquisition=integer(acquisition),
-        acquired=_acquired(header, groups, frame),
-        content=_seconds(header.get("ContentDate"), header.get("ContentTime")),
+        acquired=acquired(header, groups, frame),
+        content=seconds_of(header.get("ContentDate"), header.get("ContentTime")),
         instance=None if instance is None else (instance, frame),
-        repetition_time=number(value(timing, "RepetitionTime")),
+        repetition_time=_between_volumes(header, number(value(timing, "RepetitionTime"))),
         frame_time=number(header.get("FrameTime")),
     )
 
 
-def number(value: Any) -> float | None:
-    """The first value as a finite number, or None."""
-    if value is not None and not isinstance(value, (str, bytes)) and hasattr(value, "__len__"):
-        value = value[0] if len(value) else None
-    try:
-        found = float(value)
-    except (TypeError, ValueError):
-        return None
-    return found if math.isfinite(found) else None
+def _between_volumes(header: Dataset, repetition: float | None) -> float | None:
+    return None if repetition is None else repetition + 1000 * ge_group_delay(header)
 
 
-def integer(value: Any) -> int | None:
-    """The first value as a whole number, or None."""
-    found = number(value)
-    return None if found is None else int(found)
-
-
+REVERSED_PHASE = "REVERSED_PHASE"
 _FRAME_TYPES = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence", "PETFrameTypeSequence",
                 "XAXRFFrameCharacteristicsSequence")  # fmt: skip
 
@@ -121,6 +105,10 @@ def _kind(header: Dataset, groups: FunctionalGroups, frame: int) -> tuple[str, .
             return (*_texts(item.get("FrameType")), *_texts(item.get("ComplexImageComponent")))
     component = _texts(header.get("ComplexImageComponent"))
     return (*_texts(header.get("ImageType")), *component)
+
+
+def _reversed(header: Dataset) -> tuple[str, ...]:
+    return (REVERSED_PHASE,) if is_reversed_volume(header) else ()
 
 
 def _text(value: Any) -> str | None:
@@ -157,53 +145,14 @@ def _b_value(header: Dataset, groups: FunctionalGroups, frame: int) -> float | N
             return found
     # GE adds 10⁹ to mark that further b values are in use.
     found = number(private_value(header, 0x0043, "GEMS_PARM_01", 0x39))
-    return None if found is None else found % _GE_B_OFFSET
+    return None if found is None else _of_shell(found % _GE_B_OFFSET, ge_direction(header))
 
 
-def private_value(header: Dataset, group: int, creator: str, element: int) -> Any:
-    """The value of a private element, or None; numbers of unknown VR are read as text."""
-    value = private_element(header, group, creator, element)
-    if isinstance(value, bytes):
-        return value.decode("latin-1").strip("\0 ").split("\\")[0]
-    return value
-
-
-def private_element(header: Dataset, group: int, creator: str, element: int) -> Any:
-    """The value of a private element as pydicom has it, or None."""
-    for block in _BLOCKS:
-        if (group << 16 | block) not in header:
-            continue
-        try:
-            if str(header[group << 16 | block].value).strip() == creator:
-                return header[group << 16 | block << 8 | element].value
-        except Exception:
-            # pydicom decodes on access, and raises what it likes for what it cannot.
-            return None
-    return None
-
-
-def _acquired(header: Dataset, groups: FunctionalGroups, frame: int) -> float | None:
-    for keyword in ("FrameReferenceDateTime", "FrameAcquisitionDateTime"):
-        own = groups.value(frame, "FrameContentSequence", keyword)
-        if own:
-            return _seconds_of(str(own))
-    if header.get("AcquisitionDateTime"):
-        return _seconds_of(str(header.AcquisitionDateTime))
-    date = header.get("AcquisitionDate") or header.get("SeriesDate") or header.get("StudyDate")
-    return _seconds(date, header.get("AcquisitionTime"))
-
-
-def _seconds(date: Any, time: Any) -> float | None:
-    """Of a time without a date, those of the day."""
-    return _seconds_of(f"{date or '19700101'}{time}") if time else None
-
-
-def _seconds_of(text: str) -> float | None:
-    try:
-        moment = DT(text)
-    except (TypeError, ValueError):
-        return None
-    if moment is None or not isinstance(moment, dt.datetime):
-        return None
-    zoned = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-    return zoned.timestamp()
+def _of_shell(highest: float, direction: tuple[float, float, float] | None) -> float:
+    """GE tells the highest b value, and lower ones by gradients that are shorter: b goes with the
+    square of their length. Rounded to 5, as dcm2niix does.
+    """
+    length = math.hypot(*direction) if direction is not None else 0.0
+    if not highest or not 0.03 < length < 0.97:
+        return highest
+    return max(5.0, 5.0 * math.floor((highest * length**2 + 2.5) / 5))

@@ -8,7 +8,9 @@ of tiles as are needed, and the corner of each slice in a private sequence.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +24,15 @@ from dicom_graph.dicom.csa import (
     CsaTag,
     parse_csa,
 )
-from dicom_graph.dicom.volume.labels import integer, private_element, private_value
+from dicom_graph.dicom.functional_groups import FunctionalGroups
+from dicom_graph.dicom.volume.header_values import integer, number, private_element, private_value
+from dicom_graph.dicom.volume.moments import acquired
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mosaic:
     """How many slices; tiles beside each other, and one above the other; the direction from a tile
-    to the next (LPS+), or the corner of each in mm.
+    to the next (LPS+), or the corner of each in mm, and when each was acquired, s.
     """
 
     n_tiles: int
@@ -36,6 +40,7 @@ class Mosaic:
     down: int
     normal: NDArray[np.float64] | None = None
     positions: tuple[NDArray[np.float64], ...] | None = None
+    acquired: tuple[float | None, ...] | None = None
 
 
 _MAX_TILES = 4096
@@ -82,7 +87,10 @@ def _read_uih(header: Dataset) -> Mosaic | None:
         return None
     positions = [_corner(item) for item in frames]
     found = tuple(position for position in positions if position is not None)
-    return Mosaic(n_tiles, across, down, positions=found) if len(found) == n_tiles else None
+    if len(found) < n_tiles:
+        return None
+    times = tuple(acquired(item, FunctionalGroups(item), 0) for item in frames)
+    return Mosaic(n_tiles, across, down, positions=found, acquired=times)
 
 
 def _corner(item: Dataset) -> NDArray[np.float64] | None:
@@ -100,6 +108,14 @@ def csa_image_header(header: Dataset) -> dict[str, CsaTag]:
         return parse_csa(raw) if isinstance(raw, bytes) else {}
     except CsaError:
         return {}
+
+
+def csa_numbers(csa: Mapping[str, CsaTag], name: str) -> list[float]:
+    """The values of a tag of a CSA header that are numbers."""
+    found: Any = csa[name]["value"] if name in csa else None
+    values = found if isinstance(found, list) else [found]
+    numbers = [number(each) for each in values]
+    return [each for each in numbers if each is not None]
 
 
 def _normal(csa: dict[str, CsaTag]) -> NDArray[np.float64] | None:

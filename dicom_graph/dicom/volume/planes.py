@@ -24,7 +24,9 @@ from dicom_graph.dicom.padding import Padding
 from dicom_graph.dicom.pixels import PIXEL_TAGS, PixelDescription, PixelLayout
 from dicom_graph.dicom.raw_frames import RawFrame, raw_frames
 from dicom_graph.dicom.through_pydicom import quiet_pydicom
-from dicom_graph.dicom.volume.labels import LABEL_TAGS, Labels, frame_labels, number
+from dicom_graph.dicom.volume.ge import is_reversed_volume
+from dicom_graph.dicom.volume.header_values import number
+from dicom_graph.dicom.volume.labels import LABEL_TAGS, Labels, frame_labels
 from dicom_graph.dicom.volume.mosaic import Mosaic, is_mosaic, read_mosaic
 
 Vector: TypeAlias = NDArray[np.float64]
@@ -35,6 +37,7 @@ _KEYWORDS = (
     "SpacingBetweenSlices", "GridFrameOffsetVector", "TotalPixelMatrixColumns", "SliceVector",
     "DetectorInformationSequence", "SegmentationType",
 )  # fmt: skip
+_REVERSED = "GE acquired it with the phase encoding reversed and wrote it upside down: it is turned"
 _TAGS = PIXEL_TAGS | LABEL_TAGS | frozenset(int(Tag(keyword)) for keyword in _KEYWORDS)
 
 
@@ -68,7 +71,8 @@ class Plane:
     directions along a row and down a column, in the patient's LPS+ system; None where the header
     has none that can be used. `spacing`: mm between rows, and between columns. `thickness`: mm to
     the next slice, as far as one header can tell; `stated_step`: SpacingBetweenSlices. `raw`: set
-    where the file holds the values as they are. `padding`: the values that mean nothing. `note`:
+    where the file holds the values as they are. `is_upside_down`: its last row belongs where the
+    header says the first is. `padding`: the values that mean nothing. `note`:
     what is doubtful about it.
     """
 
@@ -86,6 +90,7 @@ class Plane:
     thickness: float | None = None
     stated_step: float | None = None
     raw: RawFrame | None = None
+    is_upside_down: bool = False
     padding: Padding | None = None
     note: str | None = None
 
@@ -129,6 +134,7 @@ def read_planes(path: str | os.PathLike[str], *, stored: bool = False) -> list[P
             layout.is_inverted,
         )
         places = _places(header, groups, description.frames)
+        is_reversed = is_reversed_volume(header)
         planes = [
             Plane(
                 file=file,
@@ -144,6 +150,8 @@ def read_planes(path: str | os.PathLike[str], *, stored: bool = False) -> list[P
                 thickness=_thickness(place.step) or _thickness(place.thickness),
                 stated_step=_thickness(place.step),
                 raw=None if raw is None else raw[frame],
+                is_upside_down=is_reversed,
+                note=_REVERSED if is_reversed else None,
                 padding=layout.padding(frame),
             )
             for frame, place in enumerate(places)
@@ -234,8 +242,10 @@ def _tiles(plane: Plane, mosaic: Mosaic | None) -> list[Plane]:
     spacing = plane.spacing or (1.0, 1.0)
     rows, columns = plane.rows // mosaic.down, plane.columns // mosaic.across
     if mosaic.positions is not None:
+        times = mosaic.acquired or (None,) * mosaic.n_tiles
+        timed = [_at(plane, time) for time in times]
         return [
-            _tile(plane, mosaic, index, (rows, columns), position)
+            _tile(timed[index], mosaic, index, (rows, columns), position)
             for index, position in enumerate(mosaic.positions)
         ]
     across = plane.orientation[:3] * spacing[1] * (plane.columns - columns) / 2
@@ -248,6 +258,10 @@ def _tiles(plane: Plane, mosaic: Mosaic | None) -> list[Plane]:
         replace(_tile(plane, mosaic, index, (rows, columns), first + index * step), note=note)
         for index in range(mosaic.n_tiles)
     ]
+
+
+def _at(plane: Plane, time: float | None) -> Plane:
+    return plane if time is None else replace(plane, labels=replace(plane.labels, acquired=time))
 
 
 def _tile(

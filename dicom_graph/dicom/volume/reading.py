@@ -149,7 +149,8 @@ class _Reader:
 
     def _values(self, plane: Plane) -> Array:
         if plane.tile is None:
-            return self._frame(plane)
+            frame = self._frame(plane)
+            return frame[::-1] if plane.is_upside_down else frame
         if self._mosaic is None or self._mosaic[0] != plane.file.path:
             self._mosaic = plane.file.path, self._frame(plane)
         row, column = plane.tile
