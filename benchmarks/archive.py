@@ -52,8 +52,10 @@ def read_templates(folder: Path) -> list[Template]:
     return [Template(headers, _varying(headers)) for headers in series.values()]
 
 
-def generate(templates: Sequence[Template], count: int, seed: int = 1) -> Iterator[ReadFile]:
-    """`count` images as the reader hands them to the writer."""
+def generate(
+    templates: Sequence[Template], count: int, seed: int = 1, per_series: int | None = None
+) -> Iterator[ReadFile]:
+    """`count` images as the reader hands them to the writer; `per_series` of each at most."""
     rng = random.Random(seed)
     entities = EntityReader()
     made = 0
@@ -61,7 +63,7 @@ def generate(templates: Sequence[Template], count: int, seed: int = 1) -> Iterat
     while made < count:
         template = templates[copy % len(templates)]
         shared = _identity(copy, rng)
-        for number, header in enumerate(template.headers):
+        for number, header in enumerate(template.headers[:per_series]):
             if made == count:
                 return
             elements = _vary(header, template, shared, rng)

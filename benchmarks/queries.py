@@ -216,17 +216,20 @@ def postgres(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def archive(folder: Path, server: str | None, count: int, data: Path) -> Iterator[Database]:
-    """A database with so many images, filled if it is not there."""
+def archive(
+    folder: Path, server: str | None, count: int, data: Path, per_series: int | None = None
+) -> Iterator[Database]:
+    """A database with so many images, of a series at most so many; filled if not there."""
+    name = f"{count}" if per_series is None else f"{count}_by_{per_series}"
     if server is None:
-        path = folder / f"sqlite-{count}.sqlite3"
+        path = folder / f"sqlite-{name}.sqlite3"
         url, is_there = f"sqlite:///{path}", path.exists()
     else:
-        url, is_there = _postgres_database(server, f"images_{count}")
+        url, is_there = _postgres_database(server, f"images_{name}")
     database = Database(url)
     upgrade(database)
     if not is_there:
-        _fill(database, count, data)
+        _fill(database, count, data, per_series)
     yield database
     database.close_writer()
 
@@ -245,9 +248,9 @@ def _postgres_database(server: str, name: str) -> tuple[str, bool]:
     return server.replace("/postgres?", f"/{name}?", 1), is_there
 
 
-def _fill(database: Database, count: int, data: Path) -> None:
+def _fill(database: Database, count: int, data: Path, per_series: int | None) -> None:
     started = time.perf_counter()
-    images = generate(read_templates(data), count)
+    images = generate(read_templates(data), count, per_series=per_series)
     writer = BatchWriter()
     while batch := list(islice(images, _BATCH)):
         with database.writer.begin() as connection:

@@ -136,7 +136,19 @@ class _Outlet:
 def entity_arrays(batch: Batch, columns: Sequence[Column]) -> list[Any]:
     """The rows of entities, by column."""
     arrow = _pyarrow()
-    return [_array(arrow, column, batch.cells(column)) for column in columns]
+    return [
+        (_of_elements if column.steps else _array)(arrow, column, batch.cells(column))
+        for column in columns
+    ]
+
+
+def _of_elements(arrow: Any, column: Column, cells: Sequence[ElementRow | None]) -> Any:
+    """A column of elements; one that many have is looked at once."""
+    different = {None if cell is None else cell.id: cell for cell in cells}
+    places = {id: place for place, id in enumerate(different)}
+    values = [_of_element(column, cell) for cell in different.values()]
+    taken = [places[None if cell is None else cell.id] for cell in cells]
+    return _array(arrow, column, values).take(arrow.array(taken, "int32"))
 
 
 def element_arrays(batch: ElementBatch, *, parquet: bool) -> list[Any]:
@@ -183,11 +195,10 @@ def _plain_type(arrow: Any, kind: Kind) -> Any:
 def _array(arrow: Any, column: Column, cells: Sequence[Any]) -> Any:
     kind = _plain_type(arrow, column.kind)
     type_ = arrow.list_(kind) if column.is_list else kind
-    values = [_of_element(column, cell) for cell in cells] if column.steps else cells
     try:
-        return arrow.array(values, type_)
+        return arrow.array(cells, type_)
     except UnicodeEncodeError:
-        return arrow.array([_encodable(value) for value in values], type_)
+        return arrow.array([_encodable(cell) for cell in cells], type_)
 
 
 def _encodable(value: Any) -> Any:

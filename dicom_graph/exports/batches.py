@@ -14,7 +14,7 @@ from dicom_graph.store.read.elements import ElementRow
 from dicom_graph.store.read.relations import DEFAULT_ORDERS
 from dicom_graph.store.views.deidentified import is_withheld
 
-_PAGE = 2_000
+_PAGE = 5000
 _FIRST_PAGE = 200
 _KEYS = {"study": "study_id", "patient": "patient_id", "series": "series_id"}
 _TYPES = {"patient": "Patient", "study": "Study", "series": "Series", "image": "Image"}
@@ -81,7 +81,7 @@ async def batches(
         request = PageRequest(DEFAULT_ORDERS[entity], first=size, after=after)
         page = await answered(store.page(entity, request, wanted, shown))
         batch = Batch(entity, page.rows, is_deidentified=store.is_deidentified)
-        await _add_related(store, batch, related)
+        await _add_related(store, batch, related, columns)
         await _add_counts(store, batch, columns)
         await _add_elements(store, batch, columns)
         yield batch
@@ -104,14 +104,17 @@ def _shown(entity: str, columns: Iterable[Column]) -> frozenset[str]:
     return frozenset({"id", *_KEYS.values(), *own})
 
 
-async def _add_related(store: Store, batch: Batch, related: Sequence[str]) -> None:
+async def _add_related(
+    store: Store, batch: Batch, related: Sequence[str], columns: Sequence[Column]
+) -> None:
     for entity in related:
         key = _KEYS[entity]
         holders = batch.rows
         if batch.entity == "image" and entity != "series":
             holders = list(batch.related["series"].values())
         ids = {getattr(row, key) for row in holders} - {None}
-        batch.related[entity] = await store.by_ids(entity, sorted(ids)) if ids else {}
+        shown = _shown(entity, columns)
+        batch.related[entity] = await store.by_ids(entity, sorted(ids), shown) if ids else {}
 
 
 async def _add_counts(store: Store, batch: Batch, columns: Sequence[Column]) -> None:

@@ -70,7 +70,7 @@ async def table(store: Store, request: TableRequest) -> Chunks:
         make = _elements_csv if request.form == "csv" else _elements_arrow
     else:
         make = _entities_csv if request.form == "csv" else _entities_arrow
-    async with aclosing(make(store.for_sweep(), request)) as chunks:
+    async with store.for_sweep() as sweeping, aclosing(make(sweeping, request)) as chunks:
         async for chunk in chunks:
             yield chunk
 

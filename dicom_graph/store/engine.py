@@ -28,6 +28,7 @@ from dicom_graph.store.sql.connections import (
     limit_waiting,
     tune_sqlite_connection,
     tune_sqlite_reader,
+    tune_sqlite_sweeper,
 )
 from dicom_graph.store.sql.driver_errors import refuse_condition, refuse_error
 from dicom_graph.store.sql.kept_statements import KeptStatements
@@ -36,6 +37,7 @@ from dicom_graph.store.sql.lock_holder import lock_holder
 from dicom_graph.store.sql.one_hop import OneHopModule
 from dicom_graph.store.sql.pings import ping_doubtful
 from dicom_graph.store.sql.same_file import SameFile
+from dicom_graph.store.sql.types import read_json
 from dicom_graph.store.sql.unavailable import (
     BUSY,
     UNREACHABLE,
@@ -107,6 +109,23 @@ class Database:
         limited = self._same()
         limited.visible_definitions = VisibleDefinitionsCache(self.is_sqlite)
         return limited
+
+    @asynccontextmanager
+    async def for_sweep(self) -> AsyncIterator["Database"]:
+        """The same database for questions that read all of it once.
+
+        Of SQLite by connections of their own that map none of the file to memory, as much as of
+        which the process would seem to take otherwise.
+        """
+        if not self.is_sqlite:
+            yield self
+            return
+        sweeping = copy(self)
+        sweeping.__dict__["reader"] = self._sqlite_reader(tune_sqlite_sweeper)
+        try:
+            yield sweeping
+        finally:
+            await sweeping.reader.dispose()
 
     @property
     def is_narrowed(self) -> bool:
@@ -193,11 +212,15 @@ class Database:
                 isolation_level="AUTOCOMMIT",
                 skip_autocommit_rollback=True,
                 connect_args=self._link(),
+                json_deserializer=read_json,
                 execution_options={"compiled_cache": WrittenStatements()},
             )
             _listen_to_reader(engine)
             event.listen(engine.sync_engine, "checkout", ping_doubtful)
             return engine
+        return self._sqlite_reader(tune_sqlite_reader)
+
+    def _sqlite_reader(self, tune: Callable[[Any, Any], None]) -> AsyncEngine:
         self._make_folder()
         engine = create_async_engine(
             self.url.set(drivername="sqlite+aiosqlite"),
@@ -210,9 +233,10 @@ class Database:
             max_overflow=0,
             connect_args={"timeout": _CONNECT_SECONDS},
             hide_parameters=True,
+            json_deserializer=read_json,
             execution_options={"compiled_cache": WrittenStatements()},
         )
-        event.listen(engine.sync_engine, "connect", tune_sqlite_reader)
+        event.listen(engine.sync_engine, "connect", tune)
         self._watch_file(engine.sync_engine)
         _listen_to_reader(engine)
         return engine

@@ -50,5 +50,6 @@ def _texts(parameters: Any) -> Iterator[str]:
         for value in parameters.values():
             yield from _texts(value)
     elif isinstance(parameters, list | tuple):
-        for value in parameters:
+        # Of ids, which may be many, nothing is to be looked at.
+        for value in parameters if set(map(type, parameters)) != {int} else ():
             yield from _texts(value)

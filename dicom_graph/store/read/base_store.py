@@ -2,7 +2,8 @@
 
 import asyncio
 import hmac
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from copy import copy
 from typing import Any, Self
 
@@ -14,9 +15,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dicom_graph.store.audit_subjects import note
+from dicom_graph.store.audit_subjects import note, noted
 from dicom_graph.store.engine import Database
-from dicom_graph.store.formats import columns_of
+from dicom_graph.store.formats import Columns, columns_of
 from dicom_graph.store.read.conditions import Condition, uses_elements
 from dicom_graph.store.read.elements import (
     DefinitionRow,
@@ -69,11 +70,13 @@ class BaseStore:
         limited.database = self.database.limited_to(groups)
         return limited
 
-    def for_sweep(self) -> Self:
+    @asynccontextmanager
+    async def for_sweep(self) -> AsyncIterator[Self]:
         """The same store for reading all of it once, without pushing out what others need again."""
         sweeping = copy(self)
         sweeping._elements = self._elements.like(_SWEEP_BYTES)
-        return sweeping
+        async with self.database.for_sweep() as sweeping.database:
+            yield sweeping
 
     @property
     def is_deidentified(self) -> bool:
@@ -90,12 +93,17 @@ class BaseStore:
                 self._entity_tag_key.append(key)
         return self._entity_tag_key[0]
 
-    async def by_ids(self, entity: str, ids: Sequence[int]) -> dict[int, Row[Any]]:
-        """Entities by id."""
+    async def by_ids(
+        self, entity: str, ids: Sequence[int], columns: Columns = None
+    ) -> dict[int, Row[Any]]:
+        """Entities by id, with these columns."""
         table = ENTITY_TABLES[entity]
+        needed = noted(entity, columns)
         rows = await self.database.rows(
-            ("by_ids", entity),
-            lambda: select(*columns_of(table)).where(among(self._sqlite, table.c.id, ids, "ids")),
+            ("by_ids", entity, needed),
+            lambda: select(*columns_of(table, only=needed)).where(
+                among(self._sqlite, table.c.id, ids, "ids")
+            ),
             {"ids": ids_parameter(self._sqlite, ids)},
             ROW_MEMORY,
         )

@@ -199,8 +199,10 @@ class DeidentifiedStore(Store):
         assert asked is not None
         return await super().elements_that(ids, asked)
 
-    async def by_ids(self, entity: str, ids: Sequence[int]) -> dict[int, Any]:
-        rows = await super().by_ids(entity, ids)
+    async def by_ids(
+        self, entity: str, ids: Sequence[int], columns: Columns = None
+    ) -> dict[int, Any]:
+        rows = await super().by_ids(entity, ids, columns)
         return dict(zip(rows, await self._shown(entity, list(rows.values())), strict=True))
 
     async def by_uids(self, entity: str, uids: Sequence[str]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Headers, their elements, and what a series' headers hold together."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -23,9 +23,9 @@ from dicom_graph.store.read.elements import (
     ElementQuery,
     ElementRow,
     HeaderElements,
-    Placed,
     SharedElements,
 )
+from dicom_graph.store.read.held_ids import NO_ID, HeldIds
 from dicom_graph.store.read.holders import images_that_hold
 from dicom_graph.store.read.large_conditions import made
 from dicom_graph.store.read.relations import ENTITY_TABLES
@@ -133,32 +133,24 @@ class HeaderStore(BaseStore):
             wanted = sorted(
                 {d.id for d in definitions.values() if any(q.matches(d, d.tag) for q in queries)}
             )
-            shared = await self._set_members(connection, {h.shared_set_id for h in headers})
-            own = [unpack_ids(header.own) for header in headers]
-            ids = set(chain(*shared.values(), *own))
-            await budget.hold_and_share(_ID_MEMORY * len(ids))
-            placed = await self._elements.placed_of(connection, ids, wanted, self._sqlite)
-            found: list[list[Placed | None]] = []
+            sets = await self._packed_sets(connection, {h.shared_set_id for h in headers})
+            held = HeldIds(headers, sets)
+            await budget.hold_and_share(_ID_MEMORY * len(held.ids))
+            placed = await self._elements.placed_of(
+                connection, held.ids.tolist(), wanted, self._sqlite
+            )
+            first: list[list[int]] = []
             for query in queries:
-                chosen = {
-                    id: place
-                    for id, place in placed.items()
+                chosen = [
+                    place
+                    for place in placed.values()
                     if query.matches(definitions[place.definition_id], place.tag)
-                }
-                of_sets = {id: _first(members, chosen) for id, members in shared.items()}
-                found.append(
-                    [
-                        _first(members, chosen, of_sets[header.shared_set_id])
-                        for header, members in zip(headers, own, strict=True)
-                    ]
-                )
+                ]
+                first.append(held.first_of([place.id for place in sorted(chosen)]))
                 await budget.hold_and_share(0)
-            held = {place.id for places in found for place in places if place is not None}
-            rows = await self._elements.elements(connection, held, self._sqlite)
-        return [
-            [rows.get(place.id) if place is not None else None for place in places]
-            for places in found
-        ]
+            found = set(chain.from_iterable(first)) - {NO_ID}
+            rows = await self._elements.elements(connection, found, self._sqlite)
+        return [list(map(rows.get, ids)) for ids in first]
 
     async def trees(self, headers: Sequence[Row[Any]]) -> list[list[ElementNode]]:
         """The headers' elements with all nested ones; four statements for each level."""
@@ -235,15 +227,22 @@ class HeaderStore(BaseStore):
         self, connection: AsyncConnection, ids: Iterable[int | None]
     ) -> dict[int | None, list[int]]:
         """The members of shared sets; those of no set are none."""
-        shared: dict[int | None, list[int]] = {None: []}
+        sets = await self._packed_sets(connection, ids)
+        return {id: unpack_ids(members) for id, members in sets.items()}
+
+    async def _packed_sets(
+        self, connection: AsyncConnection, ids: Iterable[int | None]
+    ) -> dict[int | None, bytes]:
+        """The same as they are stored (`pack_ids`)."""
+        packed: dict[int | None, bytes] = {None: b""}
         wanted = sorted(id for id in ids if id is not None)
         if wanted:
             statement = select(ElementSet.id, ElementSet.members).where(
                 among(self._sqlite, ElementSet.id.expression, wanted)
             )
             for id, members in await connection.execute(statement):
-                shared[id] = unpack_ids(members)
-        return shared
+                packed[id] = members
+        return packed
 
     async def members_of_sets(self, ids: Iterable[int | None]) -> dict[int | None, list[int]]:
         """The ids of the elements of shared sets; those of no set are none."""
@@ -336,13 +335,3 @@ class HeaderStore(BaseStore):
         async with self.database.read() as connection:
             known = await self._elements.current_definitions(connection)
         return {id: known[id] for id in ids if id in known}
-
-
-def _first(
-    members: Iterable[int], chosen: Mapping[int, Placed], known: Placed | None = None
-) -> Placed | None:
-    """The first of the chosen by tag, of members and one that is known."""
-    found = [chosen[id] for id in members if id in chosen]
-    if known is not None:
-        found.append(known)
-    return min(found, default=None)

@@ -63,6 +63,12 @@ def tune_sqlite_reader(connection: Any, record: Any) -> None:
     connection.execute("PRAGMA cache_size=-4096").close()
 
 
+def tune_sqlite_sweeper(connection: Any, record: Any) -> None:
+    """The same for one that reads all of a file once: none of it stays mapped to memory."""
+    tune_sqlite_reader(connection, record)
+    connection.execute("PRAGMA mmap_size=0").close()
+
+
 def _use_wal(cursor: Any) -> None:
     """Patiently: SQLite does not wait for others that open a new database at the same moment, and
     one process may have the file for itself.

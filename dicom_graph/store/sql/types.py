@@ -1,8 +1,10 @@
 """Column types that mean the same on SQLite and PostgreSQL."""
 
 import datetime as dt
+import json
 from typing import Any
 
+import orjson
 from sqlalchemy import JSON, BigInteger, DateTime, Integer, LargeBinary, SmallInteger, String
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.engine import Dialect
@@ -21,6 +23,16 @@ Text = String().with_variant(String(collation="C"), "postgresql")
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 Bytes = LargeBinary
+
+
+def read_json(text: str | bytes) -> Any:
+    """What a column of JSON holds. Of lists, which rows of entities have, in a tenth of the time;
+    Python's own reader knows NaN and integers of any size.
+    """
+    try:
+        return orjson.loads(text) if text[:1] in ("[", b"[") else json.loads(text)
+    except orjson.JSONDecodeError:
+        return json.loads(text)
 
 
 class UtcDateTime(TypeDecorator[dt.datetime]):
