@@ -2,10 +2,13 @@
 
     python -m tests.dicom.decoded write FILE
     python -m tests.dicom.decoded compare FILE
+    python -m tests.dicom.decoded truth
 
 `decoded_before.txt` was written by the checkout 301782e, whose decoders were pylibjpeg with
 pylibjpeg-libjpeg (GPL), -openjpeg and -rle, and pyjpegls. `compare` prints what differs, and how
-many files of each transfer syntax are the same. Both run in older checkouts too.
+many files of each transfer syntax are the same. Both run in older checkouts too. `truth` holds the
+stored values of the same files against those of pydicom and its decoders, and of JPEG with 12 bits
+against dcmtk's.
 """
 
 import argparse
@@ -18,10 +21,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from pydicom import dcmread
+from pydicom.uid import JPEGExtended12Bit
 
 from dicom_graph.dicom.errors import PixelError
+from dicom_graph.dicom.image_file import syntax_of
 from dicom_graph.dicom.pixels import describe_pixels, read_pixels
 from tests.data import file_bytes, nibabel_dicom_files, pydicom_files, shared_files
+from tests.dcmtk import decompressed
 
 BEFORE = Path(__file__).with_name("decoded_before.txt")
 
@@ -60,13 +67,51 @@ def read(path: Path = BEFORE) -> dict[str, str]:
     return {name: found for found, _, name in (line.partition(" ") for line in lines)}
 
 
+def truth(path: Path) -> str:
+    """How the stored values of a file compare with pydicom's."""
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / "plain.dcm"
+        plain.write_bytes(file_bytes(path))
+        try:
+            ours: object = read_pixels(plain, rescaled=False).array
+        except PixelError as error:
+            ours = error
+        try:
+            data_set = dcmread(plain, force=True)
+            is_dcmtk = syntax_of(data_set) == JPEGExtended12Bit
+            expected = (decompressed(plain) if is_dcmtk else data_set).pixel_array
+        except Exception:
+            return "no array of either" if isinstance(ours, PixelError) else "ours alone"
+    if isinstance(ours, PixelError):
+        return "pydicom's alone"
+    assert isinstance(ours, np.ndarray)
+    if ours.size != expected.size or ours.dtype != expected.dtype.newbyteorder("="):
+        return "another shape or type"
+    return "same" if np.array_equal(ours.ravel(), expected.ravel()) else "other values"
+
+
+def compare_with_pydicom() -> None:
+    """Print what differs from pydicom's arrays, and how many files do not."""
+    counts: Counter[str] = Counter()
+    for name, path in files():
+        relation = truth(path)
+        counts[relation] += 1
+        if relation not in ("same", "no array of either"):
+            print(f"{relation}: {name}")
+    for relation, count in counts.most_common():
+        print(f"{count:5} {relation}")
+
+
 def main() -> None:
     """Write digests, or compare them."""
     parser = argparse.ArgumentParser(prog="python -m tests.dicom.decoded")
-    parser.add_argument("action", choices=["write", "compare"])
+    parser.add_argument("action", choices=["write", "compare", "truth"])
     parser.add_argument("file", type=Path, nargs="?", default=BEFORE)
     given = parser.parse_args()
     warnings.simplefilter("ignore")
+    if given.action == "truth":
+        compare_with_pydicom()
+        return
     found = {name: digest(path) for name, path in files()}
     if given.action == "write":
         lines = [f"{value} {name}\n" for name, value in sorted(found.items()) if value]
