@@ -2,11 +2,15 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from dicom_graph.importing.timeouts import CallTimeout, TimeoutFailure, heartbeat
 from dicom_graph.store.ingest import FileRecord
 from dicom_graph.store.jobs.jobs import Failure
+
+_ANNEX = "/annex/objects/"
+"""In the links of git-annex, whose targets may be elsewhere until they are asked for."""
 
 
 @dataclass(slots=True)
@@ -105,4 +109,15 @@ def printable(path: str) -> str:
 def failure_of(path: str, error: OSError) -> Failure:
     """Why something at a path cannot be taken."""
     kind = TimeoutFailure if isinstance(error, CallTimeout) else Failure
-    return kind(printable(path), error.strerror or type(error).__name__)
+    return kind(printable(path), reason_of(path, error))
+
+
+def reason_of(path: str, error: OSError) -> str:
+    """The same in words. Links that lead to nothing are met where files are fetched later."""
+    target = ""
+    if isinstance(error, FileNotFoundError):
+        with suppress(OSError):
+            target = os.readlink(path)
+    if _ANNEX in target:
+        return "its content is not here: `git annex get` (or `datalad get`) fetches it"
+    return "a link that leads to no file" if target else error.strerror or type(error).__name__

@@ -50,12 +50,26 @@ def _nifti() -> bytes:
         (b"", "an empty file"), (_zip(), "a zip archive: unpack it"),
         (_tar(), "a tar archive: unpack it"), (_picture("PNG"), "a PNG picture"),
         (_picture("JPEG"), "a JPEG picture"), (_picture("TIFF"), "a TIFF picture"),
+        (gzip.compress(b""), "a gzip file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:12", "a pointer of Git LFS"),
+        (b"/annex/objects/MD5E-s12--34.dcm\n", "a pointer of git-annex"),
         (_nifti(), "a NIfTI file"), (b"hello\n", "a text file"),
         ("größer €".encode() * 100, "a text file"), (bytes(range(256)) * 4, "not a DICOM file"),
     ],
 )  # fmt: skip
 def test_a_file_is_told_by_its_content(content: bytes, words: str) -> None:
     assert what_it_is(content).startswith(words)
+
+
+def test_a_link_without_its_file_says_what_to_do(import_files: Import, tmp_path: Path) -> None:
+    """As a data set of DataLad is before its files were fetched."""
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    (folder / "a.dcm").symlink_to("../.git/annex/objects/x/MD5E-s12--34.dcm")
+    (folder / "b.dcm").symlink_to("gone.dcm")
+    first, second = sorted(import_files(folder).failures, key=lambda failure: failure.path)
+    assert "`git annex get`" in first.message
+    assert second.message == "a link that leads to no file"
 
 
 async def test_each_skipped_file_is_listed_with_its_reason(
