@@ -19,6 +19,7 @@ import typer
 from dicom_graph.cli import accounts as accounts_cli
 from dicom_graph.cli import demo
 from dicom_graph.cli.audit import audit, write_command
+from dicom_graph.cli.bids import bids
 from dicom_graph.cli.check import check
 from dicom_graph.cli.console import (
     DatabaseUrl,
@@ -73,6 +74,7 @@ db = typer.Typer(help="The database.", no_args_is_help=True)
 app.add_typer(db, name="db")
 app.add_typer(jobs, name="jobs")
 app.add_typer(audit, name="audit")
+app.add_typer(bids, name="bids")
 app.command()(sync)
 app.command()(watch)
 app.command()(worker)

@@ -40,7 +40,8 @@ def nifti_header(
 ) -> nibabel.Nifti1Header:
     """The header of a volume as NIfTI-1.
 
-    pixdim holds the spacing in mm and the step of the fourth axis: s for time, else 1. sform is
+    pixdim holds the spacing in mm and the step of the fourth axis: s for time, which is the
+    repetition time of an acquisition, else 1. sform is
     the affine, with code 1 (scanner); qform is the same with code 1, or with code 0 where the
     affine has a shear, which it cannot hold. Where the headers have no position, both codes are 0.
     Of an acquisition it has the axis of phase encoding, and the order of slices where NIfTI has a
@@ -59,6 +60,8 @@ def nifti_header(
     header.set_xyzt_units("mm", "sec" if is_time else "unknown")
     if geometry.fourth_axis is not None:
         step = geometry.fourth_axis.step if is_time else 1.0
+        if is_time and acquisition is not None and acquisition.repetition_time is not None:
+            step = acquisition.repetition_time
         header.set_zooms((*geometry.spacing, step))
     code = _SCANNER if geometry.has_positions else _NOT_SET
     axes = geometry.affine[:3, :3] / geometry.spacing

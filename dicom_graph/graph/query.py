@@ -17,6 +17,7 @@ from dicom_graph.graph.permissions import require
 from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.graph.search import SearchResult, search
 from dicom_graph.graph.types.audit_entry import AuditEntry
+from dicom_graph.graph.types.bids import BidsVolume, bids_plan
 from dicom_graph.graph.types.comparison import MOST, HeaderComparison, comparison
 from dicom_graph.graph.types.element import DataElement, DataElementDefinition
 from dicom_graph.graph.types.entity_field import EntityField, fields_of
@@ -145,6 +146,12 @@ class Query:
         resolver=facet,
         description="The distinct values of a field of an entity, or of an element of the images' "
         "headers, with how many have each; the most frequent first.",
+    )
+
+    bids_plan: list[BidsVolume] | None = strawberry.field(
+        resolver=bids_plan,
+        description="What the volumes of series, up to 1,000, become in a BIDS data set; headers "
+        "of their files are read.",
     )
 
     search: SearchResult | None = strawberry.field(

@@ -27,7 +27,7 @@ from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.instance import read_elements
 from dicom_graph.imaging.pool import DecodePool
 from dicom_graph.imaging.service import Files, Imaging, spooled
-from dicom_graph.imaging.worker import VolumeSummary
+from dicom_graph.imaging.worker import DescribedVolume, VolumeSummary
 from dicom_graph.store.read import Store
 from dicom_graph.store.read.deidentified import DeidentifiedStore
 from dicom_graph.store.read.elements import ElementNode
@@ -53,7 +53,7 @@ _FIGURES = re.compile(r"(?:(?:^|, )segment -?[0-9]+)?(?:(?:^|, )TE [0-9.e+-]+ ms
 """What a label of a volume ends with."""
 _WITHOUT_PICTURES = (
     worker.describe_image, worker.image_statistics, worker.summarise_volumes,
-    worker.read_acquisitions, worker.volume_acquisition, identifiers_of,
+    worker.read_acquisitions, worker.describe_volumes, worker.volume_acquisition, identifiers_of,
 )  # fmt: skip
 """What may be done with any file."""
 
@@ -78,6 +78,13 @@ class DeidentifiedImaging(Imaging):
         """The same, without what an image calls its kind where that is no such value."""
         return [
             replace(each, label=_shown_label(each.label)) for each in await super().volumes(files)
+        ]
+
+    async def described_volumes(self, files: Files) -> list[DescribedVolume]:
+        """The same, without such kinds."""
+        return [
+            each._replace(summary=replace(each.summary, label=_shown_label(each.summary.label)))
+            for each in await super().described_volumes(files)
         ]
 
     async def instance(self, store: Store, file: FileState) -> list[ElementNode]:

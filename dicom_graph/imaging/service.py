@@ -18,7 +18,7 @@ from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.headers import read_headers
 from dicom_graph.imaging.instance import read_elements
 from dicom_graph.imaging.pool import DecodePool
-from dicom_graph.imaging.worker import PixelStatistics, VolumeSummary
+from dicom_graph.imaging.worker import DescribedVolume, PixelStatistics, VolumeSummary
 from dicom_graph.store.read import Store
 from dicom_graph.store.read.elements import ElementNode
 
@@ -87,6 +87,10 @@ class Imaging:
     async def volumes(self, files: Files) -> list[VolumeSummary]:
         """The volumes of a series, the main one first; only headers are read."""
         return await self._pool.run(worker.summarise_volumes, files)
+
+    async def described_volumes(self, files: Files) -> list[DescribedVolume]:
+        """The volumes of a series, and how they were acquired; only headers are read."""
+        return await self._pool.run(worker.describe_volumes, files)
 
     async def acquisitions(self, files: Files) -> list[Acquisition]:
         """How each volume of a series was acquired; only headers are read."""

@@ -1,8 +1,9 @@
 """Volumes of a series as files, each there only once it is whole; what a worker process does."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from dicom_graph.dicom.nifti import write_nifti, write_npy
@@ -10,9 +11,8 @@ from dicom_graph.dicom.sidecar import b_values_text, b_vectors_text, sidecar
 from dicom_graph.dicom.stored_file import FileState
 from dicom_graph.dicom.volume import VolumeGeometry
 from dicom_graph.dicom.volume.acquisition import Acquisition, read_acquisition
-from dicom_graph.imaging.worker import geometries
-
-Progress = Callable[[int], None]
+from dicom_graph.dicom.volume.fourth_axis import AxisName, FourthAxis
+from dicom_graph.imaging.worker import chosen_stack, geometries
 
 
 def write_series(
@@ -27,33 +27,57 @@ def write_series(
     Path(stem).parent.mkdir(parents=True, exist_ok=True)
     for stack, geometry in reversed(list(enumerate(found))):
         own = stem if stack == 0 else f"{stem}_stack{stack}"
-        write_volume_files(geometry, own, ending, has_sidecars=has_sidecars)
+        acquisition = read_acquisition(geometry, diffusion=has_sidecars)
+        text = sidecar(acquisition) if has_sidecars else None
+        _write_volume(geometry, acquisition, own, ending, text)
     return [warning for geometry in found for warning in geometry.warnings]
 
 
-def write_volume_files(
+def write_bids_volume(
+    files: Sequence[FileState],
+    stack: int,
+    index: int | None,
+    stem: str,
+    text: str,
+    is_time_series: bool,
+    has_diffusion: bool,
+) -> None:
+    """Write a volume of a series, or one index of its fourth axis, as NIfTI with a sidecar `text`.
+
+    `is_time_series`: with a fourth axis also where it is of one moment. Raises PixelError, OSError.
+    """
+    geometry = chosen_stack(geometries(files), stack)
+    if index is not None:
+        geometry = _at(geometry, index)
+    elif is_time_series and geometry.fourth_axis is None:
+        moment = FourthAxis(AxisName.TIME, (0.0,), "s")
+        geometry = replace(geometry, fourth_axis=moment, shape=(*geometry.shape[:3], 1))
+    acquisition = read_acquisition(geometry, diffusion=has_diffusion)
+    Path(stem).parent.mkdir(parents=True, exist_ok=True)
+    _write_volume(geometry, acquisition, stem, ".nii.gz", text)
+
+
+def _at(geometry: VolumeGeometry, index: int) -> VolumeGeometry:
+    """One volume of several along the fourth axis."""
+    shape = (*geometry.shape[:3], *geometry.shape[4:])
+    return replace(geometry, grid=[geometry.grid[index]], fourth_axis=None, shape=shape)
+
+
+def _write_volume(
     geometry: VolumeGeometry,
+    acquisition: Acquisition,
     stem: str,
     ending: str,
-    *,
-    has_sidecars: bool = True,
-    sidecar_text: Callable[[Acquisition], str] = sidecar,
+    sidecar_text: str | None,
 ) -> None:
-    """Write a volume and, with `has_sidecars`, what BIDS wants beside it; the volume comes last.
-
-    Raises PixelError, OSError.
-    """
-    acquisition = read_acquisition(geometry, diffusion=has_sidecars)
-    if has_sidecars:
-        texts = {
-            ".json": sidecar_text(acquisition),
-            ".bval": b_values_text(acquisition),
-            ".bvec": b_vectors_text(acquisition),
-        }
-        for suffix, text in texts.items():
-            if text is not None:
-                with replaced(Path(stem + suffix)) as partial:
-                    partial.write_text(text, encoding="utf-8")
+    """Write a volume and, with a sidecar, what belongs beside it; the volume comes last."""
+    texts = {".json": sidecar_text}
+    if sidecar_text is not None:
+        texts |= {".bval": b_values_text(acquisition), ".bvec": b_vectors_text(acquisition)}
+    for suffix, text in texts.items():
+        if text is not None:
+            with replaced(Path(stem + suffix)) as partial:
+                partial.write_text(text, encoding="utf-8", newline="\n")
     with replaced(Path(stem + ending)) as partial, partial.open("wb") as file:
         if ending == ".npy":
             write_npy(geometry, file)

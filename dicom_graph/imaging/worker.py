@@ -110,6 +110,21 @@ def summarise_volumes(files: Sequence[FileState]) -> list[VolumeSummary]:
     return [summary_of(each, stack) for stack, each in enumerate(geometries(files))]
 
 
+class DescribedVolume(NamedTuple):
+    """A volume, and how it was acquired."""
+
+    summary: VolumeSummary
+    acquisition: Acquisition
+
+
+def describe_volumes(files: Sequence[FileState]) -> list[DescribedVolume]:
+    """The volumes of a series, and how they were acquired. Raises PixelError."""
+    return [
+        DescribedVolume(summary_of(each, stack), read_acquisition(each))
+        for stack, each in enumerate(geometries(files))
+    ]
+
+
 def read_acquisitions(files: Sequence[FileState]) -> list[Acquisition]:
     """How each volume of a series was acquired, the main one first. Raises PixelError."""
     return [read_acquisition(each) for each in geometries(files)]

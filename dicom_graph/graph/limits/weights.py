@@ -26,6 +26,7 @@ WEIGHTS: dict[str, Weight] = {
     "Header.html": Weight(20),
     "Protocol.compliance": Weight(1000),
     "Compliance.nodes": Weight(100, 100),
+    "Query.bidsPlan": Weight(1000, 100),
     "Query.compareHeaders": Weight(100),
     "HeaderComparison.elements": Weight(50, 30),
     "HeaderComparison.equal": Weight(50, 30),

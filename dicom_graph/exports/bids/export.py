@@ -1,0 +1,301 @@
+"""The export of a plan: all of it is checked, then what is new is written."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dicom_graph.dicom.stored_file import FileState
+from dicom_graph.exports.bids.data_set import DataSet
+from dicom_graph.exports.bids.entities import entities_of
+from dicom_graph.exports.bids.field_maps import field_map_metadata
+from dicom_graph.exports.bids.identities import Identities
+from dicom_graph.exports.bids.metadata import Metadata
+from dicom_graph.exports.bids.plan import (
+    describe,
+    has_magnitude,
+    missing_of,
+    with_field_map_times,
+)
+from dicom_graph.exports.bids.planned import PlannedVolume, key_of
+from dicom_graph.exports.bids.table import bad_lines
+from dicom_graph.imaging.errors import ImagingError
+from dicom_graph.imaging.files import series_files
+from dicom_graph.imaging.service import Imaging
+from dicom_graph.store.read import Store
+
+_OLDEST = 89
+Write = Callable[[PlannedVolume, Sequence[FileState], Path, Metadata], Awaitable[None]]
+"""Writes a volume under a path without an ending. Raises ImagingError, OSError."""
+
+
+@dataclass(frozen=True, slots=True)
+class BidsExport:
+    """Where a plan goes, and how. `name`: of the data set; `failed` is told of a volume and why;
+    `progress` of how many are done.
+    """
+
+    folder: Path
+    planned: Sequence[PlannedVolume]
+    identities: Identities
+    write: Write
+    jobs: int
+    name: str
+    failed: Callable[[PlannedVolume, str], None]
+    progress: Callable[[int, int], None]
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many volumes were written, were there (of these under another name), and failed."""
+
+    written: int = 0
+    there: int = 0
+    renamed: int = 0
+    failed: int = 0
+
+
+async def export_plan(store: Store, imaging: Imaging, export: BidsExport) -> Counts:
+    """Write what of a plan is not there yet. Raises BadInput before anything is written, OSError.
+
+    A volume that is there under another name, of an earlier plan, stays as it is.
+    """
+    data_set = DataSet(export.folder)
+    counts = Counts()
+    planned, codes = _placed(data_set, export, counts)
+    new = {key_of(each) for each in planned if not data_set.has(each.name)}
+    counts.there = len(planned) - len(new)
+    if new:
+        planned = await _with_volumes(store, imaging, planned, new, export, counts)
+        metadata = with_field_map_times(planned)
+        _require_complete(planned, new, metadata)
+        data_set.begin(export.name)
+        data_set.write_ledger(codes)
+        await _write_all(store, imaging, data_set, export, planned, new, metadata, counts)
+    await _add_tables(store, data_set, [each for each in planned if data_set.has(each.name)])
+    return counts
+
+
+def _placed(
+    data_set: DataSet, export: BidsExport, counts: Counts
+) -> tuple[list[PlannedVolume], dict[str, str]]:
+    """The volumes, those that are there under their names there; and what the ledger then is.
+
+    Raises BadInput for a name that another volume has, or a file that is not of the ledger.
+    """
+    ledger = data_set.ledger()
+    there = {code: name for name, code in ledger.items() if data_set.has(name)}
+    taken = {name.casefold(): code for code, name in there.items()}
+    claims = {name: code for name, code in ledger.items() if code in there}
+    found: list[PlannedVolume] = []
+    wrong: list[str] = []
+    for each in export.planned:
+        code = export.identities.code("volume", key_of(each))
+        if code in there:
+            if there[code] != each.name:
+                counts.renamed += 1
+                each = replace(each, entities=entities_of(there[code]))
+        elif each.name.casefold() in taken:
+            wrong.append(f"line {each.line}: {each.name} is there, of another volume")
+        elif data_set.has(each.name):
+            wrong.append(f"line {each.line}: {each.name} is there, and not of an export")
+        else:
+            claims[each.name] = code
+        found.append(each)
+    if wrong:
+        raise bad_lines(wrong)
+    return found, claims
+
+
+async def _with_volumes(
+    store: Store,
+    imaging: Imaging,
+    planned: Sequence[PlannedVolume],
+    new: set[Any],
+    export: BidsExport,
+    counts: Counts,
+) -> list[PlannedVolume]:
+    """The volumes with what their headers say; without those new ones whose files fail.
+
+    Raises BadInput for series and volumes that there are not.
+    """
+    uids = list({each.series_uid for each in planned})
+    rows = await store.by_uids("series", uids)
+    unknown = [
+        f"line {each.line}: no series has the UID {each.series_uid[:100]!r}"
+        for each in planned
+        if each.series_uid not in rows
+    ]
+    if unknown:
+        raise bad_lines(unknown)
+    described = await describe(store, imaging, list(rows.values()), lambda done, total: None)
+    found: list[PlannedVolume] = []
+    wrong: list[str] = []
+    failing: list[tuple[PlannedVolume, str]] = []
+    for each in planned:
+        row = rows[each.series_uid]
+        volumes = described[row.id]
+        if isinstance(volumes, str):
+            if key_of(each) in new:
+                failing.append((each, volumes))
+            continue
+        if each.stack >= len(volumes):
+            wrong.append(f"line {each.line}: the series has {len(volumes)} volumes, from stack 0")
+            continue
+        volume = volumes[each.stack]
+        shape, values = volume.summary.shape, volume.summary.fourth_axis_values
+        if each.index is not None:
+            if values is None or each.index >= shape[3]:
+                wrong.append(f"line {each.line}: the fourth axis has no index {each.index}")
+                continue
+            if volume.summary.axes[3] == "echo":
+                own = replace(volume.acquisition, echo_time=values[each.index] / 1000)
+                volume = volume._replace(acquisition=own)
+        found.append(replace(each, series=row, volume=volume))
+    if wrong:
+        raise bad_lines(wrong)
+    for each, message in failing:
+        counts.failed += 1
+        export.failed(each, message)
+    return found
+
+
+def _require_complete(
+    planned: Sequence[PlannedVolume], new: set[Any], metadata: Mapping[Any, Metadata]
+) -> None:
+    wrong = []
+    for each in planned:
+        if key_of(each) not in new:
+            continue
+        missing = missing_of(each, metadata[key_of(each)])
+        if each.suffix == "fieldmap" and not has_magnitude(each, planned):
+            missing.append("a magnitude image with the same entities")
+        if missing:
+            wrong.append(
+                f"line {each.line}: BIDS requires {', '.join(missing)} of {each.suffix}, which the "
+                "headers do not tell; the column metadata can"
+            )
+    if wrong:
+        raise bad_lines(wrong)
+
+
+async def _write_all(
+    store: Store,
+    imaging: Imaging,
+    data_set: DataSet,
+    export: BidsExport,
+    planned: Sequence[PlannedVolume],
+    new: set[Any],
+    metadata: Mapping[Any, Metadata],
+    counts: Counts,
+) -> None:
+    """Field maps come last: they name images that are there."""
+    of_maps = field_map_metadata(planned)
+    places = asyncio.Semaphore(export.jobs)
+    done = 0
+
+    async def one(each: PlannedVolume) -> None:
+        nonlocal done
+        async with places:
+            told = metadata[key_of(each)] | _existing(data_set, of_maps.get(key_of(each), {}))
+            try:
+                files = await series_files(imaging.files, store, each.series.id)
+                await export.write(each, files, export.folder / each.name, told | each.metadata)
+                counts.written += 1
+            except ImagingError as error:
+                counts.failed += 1
+                export.failed(each, error.message)
+            except OSError as error:
+                counts.failed += 1
+                export.failed(each, f"it cannot be written: {error.strerror}")
+        done += 1
+        export.progress(done, len(new))
+
+    for is_map in (False, True):
+        some = [each for each in planned if (each.datatype == "fmap") == is_map]
+        await asyncio.gather(*(one(each) for each in some if key_of(each) in new))
+
+
+def _existing(data_set: DataSet, of_maps: Metadata) -> Metadata:
+    """Without images that could not be written."""
+    if "IntendedFor" not in of_maps:
+        return of_maps
+    there = [
+        uri
+        for uri in of_maps["IntendedFor"]
+        if data_set.has(uri.removeprefix("bids::").removesuffix(".nii.gz"))
+    ]
+    rest = {name: value for name, value in of_maps.items() if name != "IntendedFor"}
+    return rest | ({"IntendedFor": there} if there else {})
+
+
+async def _add_tables(store: Store, data_set: DataSet, there: Sequence[PlannedVolume]) -> None:
+    """Participants, sessions and scans of volumes that are there."""
+    if not there:
+        return
+    rows = await store.by_uids("series", list({each.series_uid for each in there}))
+    ids = {row.patient_id for row in rows.values() if row.patient_id is not None}
+    patients = await store.by_ids("patient", list(ids))
+    ordered = sorted(there, key=_when)
+    data_set.add_rows(
+        "participants.tsv",
+        ("participant_id", "age", "sex"),
+        _firsts(_participant(each, rows.get(each.series_uid), patients) for each in ordered),
+    )
+    for sub in sorted({each.entities["sub"] for each in there}):
+        of_subject = [each for each in ordered if each.entities["sub"] == sub]
+        sessions = [each for each in of_subject if each.entities.get("ses")]
+        path = f"sub-{sub}/sub-{sub}_sessions.tsv"
+        data_set.add_rows(path, ("session_id", "acq_time"), _firsts(map(_session, sessions)))
+    for folder in sorted({_folder(each) for each in there}):
+        name = "_".join(folder.split("/"))
+        scans = (_scan(each) for each in ordered if _folder(each) == folder)
+        data_set.add_rows(f"{folder}/{name}_scans.tsv", ("filename", "acq_time"), scans)
+
+
+def _firsts(rows: Iterable[dict[str, str]]) -> list[dict[str, str]]:
+    """The first row of each first cell."""
+    found: dict[str, dict[str, str]] = {}
+    for row in rows:
+        found.setdefault(next(iter(row.values())), row)
+    return list(found.values())
+
+
+def _participant(each: PlannedVolume, row: Any, patients: Mapping[int, Any]) -> dict[str, str]:
+    patient = patients.get(row.patient_id) if row is not None else None
+    age = row.age_at_study if row is not None else None
+    return {
+        "participant_id": f"sub-{each.entities['sub']}",
+        "age": "" if age is None else str(min(int(age), _OLDEST)),
+        "sex": (patient.sex or "") if patient is not None else "",
+    }
+
+
+def _session(each: PlannedVolume) -> dict[str, str]:
+    return {"session_id": f"ses-{each.entities['ses']}", "acq_time": _time(each)}
+
+
+def _scan(each: PlannedVolume) -> dict[str, str]:
+    name = each.name.removeprefix(f"{_folder(each)}/")
+    return {"filename": f"{name}.nii.gz", "acq_time": _time(each)}
+
+
+def _time(each: PlannedVolume) -> str:
+    return "" if each.acquired is None else each.acquired.isoformat(timespec="seconds")
+
+
+def _folder(each: PlannedVolume) -> str:
+    """The folder of its session, else of its subject."""
+    sub, ses = f"sub-{each.entities['sub']}", each.entities.get("ses")
+    return f"{sub}/ses-{ses}" if ses else sub
+
+
+def _when(each: PlannedVolume) -> tuple[bool, str, str]:
+    return each.acquired is None, _time(each), each.name
+
+
+def sidecar_text(metadata: Metadata) -> str:
+    """The JSON of a sidecar."""
+    return json.dumps(metadata, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,452 @@
+"""BIDS data sets: names against BIDS' own schema, data sets against its validator."""
+
+import csv
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import sysconfig
+import tempfile
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from dicom_graph.access.principal import Principal, Role
+from dicom_graph.cli.app import app
+from dicom_graph.dicom.volume import read_geometries, read_volume
+from dicom_graph.exports.bids.entities import ENTITIES, SUFFIXES
+from dicom_graph.exports.bids.metadata import REQUIRED
+from dicom_graph.importing.foreground import run_import
+from dicom_graph.store.engine import Database
+from dicom_graph.store.ingest import Mode
+from dicom_graph.store.jobs.jobs import JobRequest
+from dicom_graph.store.migrate import upgrade
+from tests.conftest import Graph
+from tests.data import needs_shared, shared_files
+from tests.dicom.slices import make_slices
+
+SIEMENS = {"Manufacturer": "SIEMENS", "MagneticFieldStrength": 3.0, "FlipAngle": 9.0}
+T1W = {
+    "ScanningSequence": ["GR", "IR"], "SequenceVariant": ["SP", "MP"], "InversionTime": 900.0,
+    "EchoTime": 3.0, "RepetitionTime": 2300.0, "SequenceName": "*tfl3d1_16",
+}  # fmt: skip
+BOLD = {
+    "ScanningSequence": "EP", "EchoTime": 30.0, "RepetitionTime": 2000.0, "FlipAngle": 80.0,
+    "SequenceName": "epfid2d1_64",
+}  # fmt: skip
+FIELD_MAP = {"SequenceName": "*fm2d2r", "ScanningSequence": "GR", "RepetitionTime": 400.0}
+DWI = {
+    "SequenceName": "ep_b1000#1", "ScanningSequence": "EP", "RepetitionTime": 4000.0,
+    "EchoTime": 80.0,
+}  # fmt: skip
+NAMES = ("smith", "john", "id-4711", "4711", "1980", "2020-", "20200", "1.2.34")
+"""What must not be in a data set: of the patient, dates, and UIDs."""
+
+
+def make_session(folder: Path) -> dict[str, list[Path]]:
+    """The series of a session of one subject, by their UIDs."""
+    made: dict[str, list[Path]] = {}
+
+    def add(number: int, time: str, description: str, positions: Any, **elements: Any) -> None:
+        uid = f"1.2.34.{number}"
+        shared = {
+            "SeriesInstanceUID": uid, "StudyInstanceUID": "1.2.34", "SeriesNumber": number,
+            "PatientID": "ID-4711", "PatientName": "Smith^John", "StudyDate": "20200102",
+            "SeriesDate": "20200102", "SeriesTime": time, "SeriesDescription": description,
+            "ProtocolName": None,
+        }  # fmt: skip
+        made[uid] = make_slices(folder / uid, positions, **(SIEMENS | shared | elements))
+
+    def times(index: int) -> dict[str, Any]:
+        at = index // 2
+        return {
+            "AcquisitionNumber": at + 1, "TemporalPositionIdentifier": at + 1,
+            "AcquisitionTime": f"1010{2 * at:02}", "AcquisitionDate": "20200102",
+        }  # fmt: skip
+
+    def echoes(index: int) -> dict[str, Any]:
+        return {"EchoNumbers": index // 2 + 1, "EchoTime": (4.92, 7.38)[index // 2]}
+
+    def weighted(index: int) -> dict[str, Any]:
+        b_value = (0.0, 1000.0, 1000.0)[index // 2]
+        direction = ([0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.6, 0.8])[index // 2]
+        return {
+            "AcquisitionNumber": index // 2 + 1, "DiffusionBValue": b_value,
+            "DiffusionGradientOrientation": direction,
+        }  # fmt: skip
+
+    twice, thrice = [0.0, 2.0] * 2, [0.0, 2.0] * 3
+    add(1, "100000", "localizer", [0.0], ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    add(3, "100500", "t1 again", [0.0, 2.0], **T1W)
+    add(2, "100100", "t1", [0.0, 2.0], **T1W)
+    add(4, "101000", "fmri task-nback John", thrice, each=times, **BOLD)
+    add(5, "101500", "words Smith 20200102", thrice, each=times, **BOLD)
+    add(6, "100700", "fieldmap", twice, each=echoes, **FIELD_MAP)
+    add(7, "100700", "fieldmap", [0.0, 2.0], EchoTime=7.38,
+        ImageType=["ORIGINAL", "PRIMARY", "P"], **FIELD_MAP)  # fmt: skip
+    diffusion = ["ORIGINAL", "PRIMARY", "DIFFUSION", "NONE"]
+    add(8, "102000", "dwi", thrice, each=weighted, ImageType=diffusion, **DWI)
+    add(9, "102100", "adc", [0.0, 2.0], ImageType=["DERIVED", "PRIMARY", "DIFFUSION", "ADC"], **DWI)
+    add(10, "103000", "one moment", [0.0, 2.0], **(BOLD | {"SequenceName": "epfid2d1_32"}))
+    add(11, "104000", "ct", [0.0, 2.0], Modality="CT")
+    return made
+
+
+@pytest.fixture
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A database that the commands find by its variable, with its tables."""
+    url = f"sqlite:///{tmp_path}/database.sqlite3"
+    monkeypatch.setenv("DICOM_GRAPH_DATABASE_URL", url)
+    monkeypatch.chdir(tmp_path)
+    upgrade(Database(url))
+    return url
+
+
+def import_folder(url: str, *folders: Path) -> None:
+    database = Database(url)
+    request = JobRequest(tuple(map(str, folders)), Mode.FULL)
+    run_import(database, request)
+    database.close_writer()
+
+
+def bids(*arguments: str | Path, given: str | None = None) -> Result:
+    return CliRunner().invoke(app, ["bids", *map(str, arguments)], input=given)
+
+
+def rows_of(plan: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(plan.splitlines(), delimiter="\t"))
+
+
+def edited(plan: str, **cells: dict[int, str]) -> str:
+    """The plan with other cells: by column, then by line."""
+    lines = [line.split("\t") for line in plan.splitlines()]
+    for column, changes in cells.items():
+        for line, value in changes.items():
+            lines[line - 1][lines[0].index(column)] = value
+    return "".join("\t".join(line) + "\n" for line in lines)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(f.relative_to(folder)): sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+def program(name: str) -> str | None:
+    """A program that a package of the environment brought."""
+    return shutil.which(name, path=os.pathsep.join([sysconfig.get_path("scripts"), os.defpath]))
+
+
+def errors_of(folder: Path) -> list[str]:
+    """What BIDS' validator has against a data set."""
+    validator = program("bids-validator-deno")
+    if validator is None:
+        pytest.skip("bids-validator-deno is not installed")
+    with tempfile.TemporaryDirectory(dir="/tmp") as elsewhere:
+        # Deno reads nothing below /dev, where these tests may write.
+        copy = shutil.copytree(folder, Path(elsewhere) / "data_set")
+        command = [validator, str(copy), "--format", "json"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    issues = json.loads(done.stdout)["issues"]["issues"]
+    return [f"{i['code']} {i.get('location')}" for i in issues if i["severity"] == "error"]
+
+
+def truth(paths: list[Path], index: int | None = None) -> Any:
+    array = read_volume(read_geometries(paths)[0]).array
+    return array if index is None else array[..., index]
+
+
+@pytest.mark.slow
+def test_a_session(url: str, tmp_path: Path) -> None:
+    made = make_session(tmp_path / "files")
+    import_folder(url, tmp_path / "files")
+    planned = bids("plan")
+    assert planned.exit_code == 0, planned.stderr
+    rows = rows_of(planned.stdout)
+    sub = rows[0]["sub"]
+    assert {row["sub"] for row in rows} == {sub}
+    names = {
+        (row["series"], row["index"]): row["name"].removeprefix(f"sub-{sub}/ses-01/")
+        for row in rows
+        if row["included"] == "yes"
+    }
+    stem = f"sub-{sub}_ses-01"
+    assert names == {
+        ("1.2.34.2", ""): f"anat/{stem}_run-1_T1w",
+        ("1.2.34.3", ""): f"anat/{stem}_run-2_T1w",
+        ("1.2.34.4", ""): f"func/{stem}_task-nback_bold",
+        ("1.2.34.5", ""): f"func/{stem}_task-words_bold",
+        ("1.2.34.6", "0"): f"fmap/{stem}_magnitude1",
+        ("1.2.34.6", "1"): f"fmap/{stem}_magnitude2",
+        ("1.2.34.7", ""): f"fmap/{stem}_phasediff",
+        ("1.2.34.8", ""): f"dwi/{stem}_dwi",
+        ("1.2.34.10", ""): f"func/{stem}_task-onemoment_bold",
+    }
+    notes = {row["series"]: row["notes"] for row in rows if row["included"] == "no"}
+    assert notes.keys() == {"1.2.34.1", "1.2.34.9", "1.2.34.11"}
+    assert "--derived" in notes["1.2.34.9"]
+    derived = rows_of(bids("plan", "--derived").stdout)
+    assert [r["suffix"] for r in derived if r["included"] == "yes" and "ADC" in r["suffix"]]
+
+    (tmp_path / "plan.tsv").write_text(planned.stdout)
+    data_set = tmp_path / "data set"
+    done = bids("export", "plan.tsv", "--to", data_set)
+    assert done.exit_code == 0, done.stderr
+    assert "Faces are not removed" in done.stderr
+    folder = data_set / f"sub-{sub}" / "ses-01"
+    for (series, index), name in names.items():
+        nifti = nibabel.load(folder / f"{name}.nii.gz")
+        expected = truth(made[series], int(index) if index else None)
+        is_one_moment = series == "1.2.34.10"
+        expected = expected[..., None] if is_one_moment else expected
+        np.testing.assert_array_equal(np.asarray(nifti.dataobj), expected)
+        if "bold" in name:
+            assert nifti.header.get_zooms()[3] == 2.0
+    told = {name: json.loads((folder / f"{name}.json").read_text()) for name in names.values()}
+    difference = told[f"fmap/{stem}_phasediff"]
+    assert (difference["EchoTime1"], difference["EchoTime2"]) == (0.00492, 0.00738)
+    source = difference["B0FieldIdentifier"]
+    corrected = sorted(name for name in names.values() if name.startswith(("func", "dwi")))
+    prefix = f"bids::sub-{sub}/ses-01/"
+    for name in (f"fmap/{stem}_phasediff", f"fmap/{stem}_magnitude1", f"fmap/{stem}_magnitude2"):
+        assert told[name]["B0FieldIdentifier"] == source
+        assert sorted(told[name]["IntendedFor"]) == [f"{prefix}{n}.nii.gz" for n in corrected]
+    assert {told[name]["B0FieldSource"] for name in corrected} == {source}
+    assert told[f"func/{stem}_task-nback_bold"]["TaskName"] == "nback"
+    np.testing.assert_array_equal(np.loadtxt(folder / f"dwi/{stem}_dwi.bval"), [0, 1000, 1000])
+    scans = rows_of((folder / f"{stem}_scans.tsv").read_text())
+    assert {row["filename"] for row in scans} == {f"{name}.nii.gz" for name in names.values()}
+    moments = {row["filename"]: row["acq_time"] for row in scans}
+    assert moments[f"anat/{stem}_run-1_T1w.nii.gz"].endswith("T10:01:00")
+    assert max(moment[:4] for moment in moments.values()) < "1926"
+    (participant,) = rows_of((data_set / "participants.tsv").read_text())
+    assert participant == {"participant_id": f"sub-{sub}", "age": "39", "sex": "F"}
+    for path in data_set.rglob("*"):
+        content = path.read_bytes() if path.is_file() else b""
+        content = gzip.decompress(content) if path.suffix == ".gz" else content
+        text = f"{path.relative_to(data_set)}\n{content.decode('latin-1')}".casefold()
+        assert not [name for name in NAMES if name in text], path
+
+    # Again: nothing changes, neither by what else is imported nor by another plan of the same.
+    before = digests(data_set)
+    assert bids("export", "plan.tsv", "--to", data_set).exit_code == 0
+    assert digests(data_set) == before
+    with (data_set / "participants.tsv").open("a") as file:
+        file.write("sub-other\t5\tM\n")
+    before = digests(data_set)
+    another = {"SeriesInstanceUID": "1.2.99", "StudyInstanceUID": "1.2.98", "PatientID": "another"}
+    make_slices(tmp_path / "more/a", [0.0, 2.0], **SIEMENS, **T1W, **another)
+    repeat = {
+        "SeriesInstanceUID": "1.2.34.12", "StudyInstanceUID": "1.2.34", "SeriesNumber": 12,
+        "PatientID": "ID-4711", "SeriesDescription": "task-nback", "SeriesTime": "110000",
+    }  # fmt: skip
+    make_slices(tmp_path / "more/b", [0.0, 2.0], **(SIEMENS | BOLD), **repeat)
+    import_folder(url, tmp_path / "more")
+    again = bids("export", "-", "--to", data_set, given=bids("plan").stdout)
+    assert again.exit_code == 0, again.stderr
+    after = digests(data_set)
+    tables = {"participants.tsv", f"sub-{sub}/ses-01/{stem}_scans.tsv"}
+    tables |= {"code/dicom-graph/volumes.tsv"}
+    assert {name for name in before if after[name] != before[name]} == tables
+    assert len(after) > len(before)
+    assert errors_of(data_set) == []
+
+
+@pytest.mark.slow
+def test_a_plan_that_cannot_be_exported(url: str, tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    for number in (1, 2):
+        uid, time = f"1.2.34.{number}", f"10000{number}"
+        make_slices(folder / uid, [0.0, 2.0], **SIEMENS, **T1W, SeriesInstanceUID=uid,
+                    StudyInstanceUID="1.2.34", SeriesTime=time)  # fmt: skip
+    import_folder(url, folder)
+    plan = bids("plan").stdout
+    assert [row["run"] for row in rows_of(plan)] == ["1", "2"]
+    out = tmp_path / "out"
+    for text, told in (
+        (edited(plan, run={3: "1"}), "line 3: the name"),
+        (edited(plan, run={2: "", 3: ""}), "line 3: the name"),
+        (edited(plan, sub={3: "A b"}), "line 3: sub is letters and digits"),
+        (edited(plan, run={3: "x"}), "line 3: run is a number"),
+        (edited(plan, sub={2: ""}), "line 2: T1w in anat must have a sub"),
+        (edited(plan, datatype={2: "fmap"}), "line 2: fmap has no suffix 'T1w'"),
+        (edited(plan, datatype={2: "x"}), "line 2: there is no datatype 'x'"),
+        (edited(plan, dir={2: "AP"}), "line 2: T1w in anat has no dir"),
+        (edited(plan, part={2: "both"}), "line 2: part is one of"),
+        (edited(plan, suffix={2: "bold"}, datatype={2: "func"}), "line 2: bold in func must have"),
+        (edited(plan, included={2: "maybe"}), "line 2: included is yes or no"),
+        (edited(plan, stack={2: "1"}), "line 2: the series has 1 volumes"),
+        (edited(plan, stack={2: "-1"}), "line 2: stack is a number"),
+        (edited(plan, index={2: "0"}), "line 2: the fourth axis has no index 0"),
+        (edited(plan, series={2: "9.9"}), "line 2: no series has the UID '9.9'"),
+        (edited(plan, series={3: "1.2.34.1"}, run={3: "2"}), "line 3: the same volume as line 2"),
+        (edited(plan, acq_time={2: "yesterday"}), "line 2: acq_time"),
+        (edited(plan, metadata={2: "[1]"}), "line 2: metadata"),
+        (edited(plan, datatype={2: "dwi"}, suffix={2: "dwi"}), "line 2: BIDS requires bval"),
+        (plan.replace("included\t", "in\t", 1), "line 1"),
+        (plan.replace("suffix\t", "sufix\t", 1), "suffix"),
+        ("", "line 1"),
+    ):
+        refused = bids("export", "-", "--to", out, given=text)
+        assert (refused.exit_code, told in refused.stderr) == (2, True), (told, refused.stderr)
+        assert not out.exists()
+
+    # What a person may write: in other words, another subject, a longer sidecar, a blank line.
+    changed = edited(plan, included={2: "1", 3: "No"}, sub={2: "sub-01"}, ses={2: ""})
+    changed = edited(changed, metadata={2: '{"RepetitionTime": 2.5}'}, run={2: ""})
+    changed = ("\ufeff" + changed + "\n\n").replace("\n", "\r\n")
+    done = bids("export", "-", "--to", out, "--name", "Mine", given=changed)
+    assert done.exit_code == 0, done.stderr
+    assert json.loads((out / "sub-01/anat/sub-01_T1w.json").read_text())["RepetitionTime"] == 2.5
+    assert json.loads((out / "dataset_description.json").read_text())["Name"] == "Mine"
+
+    # The names that are there: of the same volume, of another, of somebody else's file.
+    before = digests(out)
+    renamed = bids("export", "-", "--to", out, given=edited(changed, acq={2: "x"}))
+    assert (renamed.exit_code, "1 under other names" in renamed.stderr) == (0, True)
+    taken = edited(plan, included={2: "no"}, sub={3: "01"}, ses={3: ""}, run={3: ""})
+    other = bids("export", "-", "--to", out, given=taken)
+    assert (other.exit_code, "of another volume" in other.stderr) == (2, True), other.stderr
+    (out / "sub-01/anat/sub-01_acq-y_T1w.nii.gz").touch()
+    foreign = bids("export", "-", "--to", out, given=edited(taken, acq={3: "y"}))
+    assert (foreign.exit_code, "not of an export" in foreign.stderr) == (2, True), foreign.stderr
+    (out / "sub-01/anat/sub-01_acq-y_T1w.nii.gz").unlink()
+    assert digests(out) == before
+
+    # One that fails stops no other, and the same command goes on.
+    gone = next((folder / "1.2.34.1").iterdir())
+    away = gone.rename(tmp_path / "away")
+    one = bids("export", "-", "--to", tmp_path / "two", given=plan)
+    assert (one.exit_code, "line 2, " in one.stderr, "1 volumes written" in one.stderr) == (
+        1, True, True,
+    )  # fmt: skip
+    away.rename(gone)
+    assert bids("export", "-", "--to", tmp_path / "two", given=plan).exit_code == 0
+    assert len(list((tmp_path / "two").rglob("*.nii.gz"))) == 2
+
+
+@pytest.mark.slow
+def test_subjects_and_dates(url: str, tmp_path: Path) -> None:
+    for number in (1, 2):
+        make_slices(tmp_path / f"files/{number}", [0.0], **SIEMENS, **T1W, PatientID=f"P-{number}")
+    import_folder(url, tmp_path / "files")
+    table = tmp_path / "subjects.csv"
+    table.write_text("patient_id,participant_id\nP-1,sub-A1\n")
+    lacking = bids("plan", "--subjects", table)
+    assert (lacking.exit_code, "'P-2'" in lacking.stderr) == (2, True)
+    table.write_text("patient_id,participant_id\nP-1,sub-A1\nP-2,B2\n")
+    planned = rows_of(bids("plan", "--subjects", table, "--dates", "keep").stdout)
+    assert [row["sub"] for row in planned] == ["A1", "B2"]
+    assert {row["acq_time"] for row in planned} == {"2020-01-02T03:04:05"}
+    assert {r["acq_time"] for r in rows_of(bids("plan", "--dates", "none").stdout)} == {""}
+    table.write_text("patient_id,participant_id\nP-1,A 1\n")
+    assert "line 2" in bids("plan", "--subjects", table).stderr
+    wrong = bids("plan", "--filter", '{"modalit": 1}')
+    assert (wrong.exit_code, "modality" in wrong.stderr) == (2, True)
+
+
+PLAN = """query($filter: SeriesFilter) { bidsPlan(filter: $filter) {
+  name stack index isIncluded datatype suffix confidence evidence acquisitionTime notes
+  series { uid description } entities { key value } } }"""
+
+
+async def test_the_plan_as_a_query(
+    database: Database, graph: Graph, import_files: Any, tmp_path: Path
+) -> None:
+    """The same for all, without what a de-identified or limited user may not see."""
+    make_slices(tmp_path / "a", [0.0], **SIEMENS, **T1W, PatientID="ID-4711",
+                PatientName="Smith^John")  # fmt: skip
+    import_files(tmp_path)
+    (seen,) = (await graph(PLAN))["bidsPlan"]
+    entities = {each["key"]: each["value"] for each in seen["entities"]}
+    assert entities.keys() == {"sub", "ses"}
+    sub = entities["sub"]
+    assert seen["name"] == f"sub-{sub}/ses-01/anat/sub-{sub}_ses-01_T1w"
+    assert (seen["isIncluded"], seen["confidence"], seen["notes"]) == (True, "HIGH", [])
+    assert seen["acquisitionTime"] < "1926"
+    everyone = graph.store
+    graph.principal = Principal("reader", Role.VIEWER, deidentified=True)
+    graph.store = everyone
+    (shown,) = (await graph(PLAN))["bidsPlan"]
+    assert (shown["name"], shown["acquisitionTime"]) == (seen["name"], None)
+    assert shown["series"]["description"] is None
+    assert shown["series"]["uid"] != seen["series"]["uid"]
+    graph.principal = Principal("reader", Role.VIEWER, groups=(1,))
+    assert (await graph(PLAN))["bidsPlan"] == []
+    graph.principal = Principal("reader", Role.VIEWER)
+    none = {"modality": {"eq": "CT"}}
+    assert (await graph(PLAN, filter=none))["bidsPlan"] == []
+
+
+def schema_rules() -> Iterator[tuple[tuple[str, str], Any]]:
+    """BIDS' own rules of names of NIfTI files, by datatype and suffix."""
+    bidsschematools = pytest.importorskip("bidsschematools.schema")
+    schema = bidsschematools.load_schema()
+    short = {entity: schema.objects.entities[entity].name for entity in schema.objects.entities}
+    for datatype in {datatype for datatype, _ in SUFFIXES}:
+        for rule in schema.rules.files.raw[datatype].values():
+            if ".nii.gz" in rule.extensions:
+                levels = {
+                    short[name]: level if isinstance(level, str) else level["level"]
+                    for name, level in rule.entities.items()
+                }
+                for suffix in rule.suffixes:
+                    yield (datatype, suffix), levels
+
+
+def test_names_are_those_of_the_schema_of_bids() -> None:
+    rules = dict(schema_rules())
+    for key, ours in SUFFIXES.items():
+        levels = rules[key]
+        assert ours.required | {"sub"} == {e for e in levels if levels[e] == "required"}, key
+        known = {entity for entity in levels if entity in ENTITIES}
+        assert ours.required | ours.optional | {"sub"} == known, key
+
+
+def test_what_is_required_is_what_the_schema_of_bids_requires() -> None:
+    """By rules for a suffix alone; those for others, and of other fields, are not looked at."""
+    rules = pytest.importorskip("bidsschematools.schema").load_schema().rules.sidecars
+    for (datatype, suffix), ours in REQUIRED.items():
+        for rule in (*rules.fmap.values(), *rules.qmri.values(), *rules.pet.values()):
+            selectors = list(rule.selectors)
+            is_of_it = any(each.startswith(f'suffix == "{suffix}"') for each in selectors)
+            of_other = any((each.startswith("datatype") and datatype not in each) or
+                           "sidecar." in each for each in selectors)  # fmt: skip
+            if not is_of_it or of_other:
+                continue
+            for name, field in rule.fields.items():
+                level = field if isinstance(field, str) else field["level"]
+                assert level != "required" or name.removesuffix("__fmap") in ours, (suffix, name)
+
+
+@needs_shared
+@pytest.mark.slow
+def test_the_shared_archive_is_valid(url: str, tmp_path: Path) -> None:
+    """And has at least as many volumes of each datatype as dcm2niix makes."""
+    root = Path(os.path.commonpath(list(map(str, shared_files()))))
+    import_folder(url, root)
+    plan = bids("plan").stdout
+    data_set = tmp_path / "data_set"
+    done = bids("export", "-", "--to", data_set, given=plan)
+    assert done.exit_code == 0, done.stderr
+    before = digests(data_set)
+    assert bids("export", "-", "--to", data_set, given=plan).exit_code == 0
+    assert digests(data_set) == before
+    dcm2niix = program("dcm2niix")
+    assert dcm2niix is not None
+    (tmp_path / "theirs").mkdir()
+    command = [dcm2niix, "-z", "n", "-f", "%s_%j", "-o", str(tmp_path / "theirs"), str(root)]
+    subprocess.run(command, capture_output=True, check=False)
+    for datatype in ("anat", "func", "dwi", "fmap", "perf"):
+        ours = list(data_set.glob(f"sub-*/ses-*/{datatype}/*.nii.gz"))
+        told = [json.loads(path.read_text()) for path in (tmp_path / "theirs").glob("*.json")]
+        theirs = [each for each in told if each.get("BidsGuess", [""])[0] == datatype]
+        assert len(ours) >= len(theirs), datatype
+    assert errors_of(data_set) == []
