@@ -52,7 +52,7 @@ def test_report_of_a_mixed_tree(import_files: Import, tmp_path: Path) -> None:
     assert found.keys() == {"truncated.dcm", "garbage.dcm", "no-uid.dcm", "dangling.dcm"}
     assert "ends" in found["truncated.dcm"]
     assert "SOPInstanceUID" in found["no-uid.dcm"]
-    assert found["dangling.dcm"] == "No such file or directory"
+    assert found["dangling.dcm"] == "a link that leads to no file"
     assert all(Path(failure.path).parent == folder for failure in report.failures)
 
 
