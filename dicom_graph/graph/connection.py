@@ -118,6 +118,13 @@ class Connection(Generic[T]):
         return await self.listing.count()
 
     @computed(
+        "What is to be known beside the list, for a person: where its filter has "
+        "`differsFromMajority`, how many groups have no majority, so that none of them differs."
+    )
+    async def warnings(self) -> list[str]:
+        return await self.listing.warnings()
+
+    @computed(
         "Statistics of a numeric or date field, of a count, or of an element, over the whole list."
     )
     async def aggregate(

@@ -16,6 +16,7 @@ from dicom_graph.store.read import (
 from dicom_graph.store.read.answered import answered
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.group_requests import GroupKey, GroupPage, GroupRequest
+from dicom_graph.store.read.ties import tie_warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,10 @@ class Listing:
             return await answered(self.context.store.count(self.entity, self.wanted))
         loader = self.context.loaders.counts(self.relation, self.wanted)
         return await answered(loader.load(self._parent))
+
+    async def warnings(self) -> list[str]:
+        """What is to be known beside the list. Raises BadInput."""
+        return await answered(tie_warnings(self.context.store, self.entity, self.wanted))
 
     async def statistics(self, name: str) -> Statistics:
         """What can be said of a field over the whole list."""

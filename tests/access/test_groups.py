@@ -193,6 +193,14 @@ OTHERS = [
     '{ dataElements(filter: { keyword: "CodeMeaning" }) { totalCount nodes { value } } }',
     '{ dataElementDefinitions(filter: { keyword: { eq: "PatientName" } }) { nodes { '
     "elements { totalCount nodes { value } } } } }",
+    "{ images(filter: { differsFromMajority: { within: [], of: [{ element: "
+    '{ keyword: "PatientID" } }] } }) { totalCount nodes { uid } } }',
+    "{ series(filter: { differsFromMajority: { within: [], of: [{ field: N_IMAGES }] } }) "
+    "{ nodes { uid } warnings } }",
+    '{ images(filter: { hasNoMajority: { within: [{ element: { keyword: "StudyInstanceUID" } }], '
+    'of: [{ element: { keyword: "PatientID" } }] } }) { nodes { uid } } }',
+    '{ images(filter: { differsFromMajority: { within: [{ element: { keyword: "StudyInstanceUID" '
+    '} }], of: [{ element: { keyword: "PatientID" } }] } }) { nodes { uid } warnings } }',
     *(f'{{ patientByUid(uid: "{uid}") {{ name }} }}' for uid in "ABCD"),
     *(f'{{ studyByUid(uid: "1.2.3.{uid}") {{ nSeries nPatients }} }}' for uid in (10, 50, 60, 70)),
     *(f'{{ seriesByUid(uid: "1.2.3.{uid}") {{ nImages }} }}' for uid in (11, 12, 51, 61, 71)),

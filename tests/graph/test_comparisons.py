@@ -132,6 +132,43 @@ async def test_who_differs_from_the_majority(graph: Graph) -> None:
     assert await found(graph, wanted) == truth
 
 
+async def test_groups_without_a_majority_are_told(graph: Graph) -> None:
+    keys = "within: [{ field: PROTOCOL_NAME }], of: [{ field: REPETITION_TIME }]"
+    members = {f"1.2.{n}" for n in range(16) if SERIES[n]["ProtocolName"] == "tied"}
+    differs, tied = f"differsFromMajority: {{ {keys} }}", f"hasNoMajority: {{ {keys} }}"
+    assert await found(graph, f"{{ {tied} }}") == members
+    some = f'{{ {tied}, or: [{{ uid: {{ eq: "1.2.2" }} }}, {{ not: {{ {tied} }} }}] }}'
+    assert await found(graph, some) == {"1.2.2"}
+    all_differ = outliers(["ProtocolName"], ["RepetitionTime"])
+    both = f"{{ or: [{{ {differs} }}, {{ {tied} }}] }}"
+    assert await found(graph, both) == all_differ | members
+    studies = f"{{ series: {{ some: {{ {differs} }} }} }}"
+    expected = {uid.replace("1.2.", "1.3.", 1) for uid in all_differ}
+    assert await found(graph, studies, "studies") == expected
+    few = f"{{ series: {{ {tied} }} }}"
+    assert {uid.rpartition(".")[0] for uid in await found(graph, few, "images")} == members
+
+    async def warnings(wanted: str, entity: str = "series") -> list[str]:
+        data = await graph(f"{{ {entity}(filter: {wanted}) {{ warnings }} }}")
+        told: list[str] = data[entity]["warnings"]
+        return told
+
+    (told,) = await warnings(f"{{ not: {{ {differs} }} }}")
+    assert "REPETITION_TIME within PROTOCOL_NAME: 1 group of 4 series have no majority" in told
+    assert await warnings(studies, "studies") == [told]
+    (alone,) = await warnings(
+        "{ differsFromMajority: { within: [], of: [{ field: FLIP_ANGLE }] } }"
+    )
+    assert "1 group of 16 series" in alone
+    assert await warnings(f"{{ {tied} }}") == []
+    assert (
+        await warnings("{ differsFromMajority: { within: [], of: [{ field: ECHO_TIME }] } }") == []
+    )
+    element = '{ element: { keyword: "SequenceName" } }'
+    none = f"{{ differsFromMajority: {{ within: [{element}], of: [{element}] }} }}"
+    assert await warnings(none, "images") == []
+
+
 @pytest.mark.parametrize(
     "wanted",
     [
@@ -157,5 +194,6 @@ async def test_the_deidentified_view_compares_what_it_shows(graph: Graph) -> Non
     assert (data["few"]["totalCount"], data["odd"]["totalCount"]) == (2, 1)
     for key in ("{ field: PROTOCOL_NAME }", '{ element: { keyword: "PatientName" } }'):
         wanted = f"{{ differsFromMajority: {{ within: [{key}], of: [{{ field: ECHO_TIME }}] }} }}"
-        result = await graph.execute(f"{{ series(filter: {wanted}) {{ totalCount }} }}")
-        assert [error.extensions["code"] for error in result.errors] == ["BAD_FILTER"]
+        for asked in ("totalCount", "warnings"):
+            result = await graph.execute(f"{{ series(filter: {wanted}) {{ {asked} }} }}")
+            assert [error.extensions["code"] for error in result.errors] == ["BAD_FILTER"]

@@ -5,7 +5,7 @@ means stands beside its name, and nothing else has to know it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Annotated, Any, ForwardRef, TypeVar
 
 import strawberry
@@ -188,6 +188,13 @@ def _comparing(entity: str) -> dict[str, tuple[Any, Any]]:
         "differs_from_majority": (
             majority | None,
             where("It is not as most of its group.", lambda value: [value.condition(entity)]),
+        ),
+        "has_no_majority": (
+            majority | None,
+            where(
+                "Its group has no majority: several are as frequent.",
+                lambda value: [replace(value.condition(entity), is_tied=True)],
+            ),
         ),
     }
 

@@ -66,7 +66,8 @@ def _kind(entity: str, field: Any) -> str:
 @strawberry.input(
     description="Objects that are not as most of their group: of all that have the same `within`, "
     "those that have another `of` than the most frequent one. What is missing counts as a value. "
-    "Where several are as frequent as each other there is no majority, and nobody differs."
+    "Where several are as frequent as each other there is no majority, and nobody differs: "
+    "`hasNoMajority` finds these, and `warnings` of the list tells of them."
 )
 class MajorityFilter:
     within: list[GroupBy] = _by(
@@ -74,7 +75,7 @@ class MajorityFilter:
     )
     of: list[GroupBy] = _by(description="What is compared, together: 1 to 5 keys.")
 
-    def condition(self, entity: str) -> Condition:
+    def condition(self, entity: str) -> DiffersFromMajority:
         """What it means for objects of an entity. Raises BadInput."""
         if len(self.within) > _MAX_KEYS or not 1 <= len(self.of) <= _MAX_KEYS:
             raise BadInput(f"`within` takes up to {_MAX_KEYS} keys, `of` 1 to {_MAX_KEYS}")

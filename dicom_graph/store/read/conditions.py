@@ -118,11 +118,13 @@ class FieldPair:
 class DiffersFromMajority:
     """Of all that share the keys `within`, it has not the keys `of` that most of them have.
 
-    Both are GroupKeys. Where several are as frequent as each other there is no majority.
+    Both are GroupKeys. Where several are as frequent as each other there is no majority, and nobody
+    differs; `is_tied`: it is of such a group.
     """
 
     within: tuple[Any, ...]
     of: tuple[Any, ...]
+    is_tied: bool = False
 
     @property
     def keys(self) -> tuple[Any, ...]:

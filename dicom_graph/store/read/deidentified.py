@@ -189,6 +189,10 @@ class DeidentifiedStore(Store):
         condition = await self._asked(entity, wanted)
         return await super().group_figures(entity, relation, request, asked, condition, definitions)
 
+    async def ties(self, entity: str, condition: DiffersFromMajority) -> tuple[int, int]:
+        _require_shown(entity, condition.keys)
+        return await super().ties(entity, condition)
+
     def _is_searched(self, definition: DefinitionRow) -> bool:
         """Not where pseudonyms stand in the place of what the statement would find."""
         found = treatment(definition.tag, definition.private_creator, definition.vr)

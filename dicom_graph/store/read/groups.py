@@ -130,25 +130,41 @@ class Grouped:
             types.append(type_)
         return parts[0] if len(parts) == 1 else union_all(*parts), types
 
-    def differing(self, within: Sequence[GroupKey], of: Sequence[GroupKey]) -> Select[Any]:
-        """The ids, as `owner`, of objects that have another `of` than most of those that have the
-        same `within`; of none where several are as frequent.
+    def differing(self, condition: DiffersFromMajority) -> Select[Any]:
+        """The ids, as `owner`, of the objects that a condition is true of."""
+        told = self._beside_majority(condition)
+        if condition.is_tied:
+            return select(told.c.owner).where(told.c.n_most > told.c.most)
+        return select(told.c.owner).where(told.c.n < told.c.most, told.c.n_most == told.c.most)
+
+    def tied(self, condition: DiffersFromMajority) -> Select[Any]:
+        """How many groups have no majority, and how many different objects are of them."""
+        told = self._beside_majority(condition)
+        names = _names("key", condition.within)
+        tied = select(told).where(told.c.n_most > told.c.most).cte("tied")
+        groups = select(*([tied.c[name] for name in names] or [literal(1)])).select_from(tied)
+        n_groups = select(func.count()).select_from(groups.distinct().subquery("tied_groups"))
+        n_objects = select(func.count(distinct(tied.c.owner)))
+        return select(n_groups.scalar_subquery(), n_objects.scalar_subquery())
+
+    def _beside_majority(self, condition: DiffersFromMajority) -> FromClause:
+        """A row for each object and combination of keys: how many have it (`n`), how many have the
+        most frequent one of the group (`most`), and how many have one as frequent (`n_most`).
         """
-        keys = (*within, *of)
+        keys = condition.keys
         found = self._bucketed(self._each_owner(keys), keys)
         names = _names("key", keys)
         rows = select(found.c.owner, *(found.c[name] for name in names)).distinct().subquery("rows")
-        group = [rows.c[name] for name in names[: len(within)]]
+        within = names[: len(condition.within)]
         n = func.count().over(partition_by=[rows.c[name] for name in names]).label("n")
         counted = select(rows, n).subquery("counted_rows")
-        partition = [counted.c[column.name] for column in group]
+        partition = [counted.c[name] for name in within]
         most = func.max(counted.c.n).over(partition_by=partition).label("most")
         ranked = select(counted, most).subquery("ranked_rows")
-        partition = [ranked.c[column.name] for column in group]
+        partition = [ranked.c[name] for name in within]
         is_most = case((ranked.c.n == ranked.c.most, 1), else_=0)
         n_most = func.sum(is_most).over(partition_by=partition).label("n_most")
-        told = select(ranked.c.owner, ranked.c.n, ranked.c.most, n_most).subquery("told_rows")
-        return select(told.c.owner).where(told.c.n < told.c.most, told.c.n_most == told.c.most)
+        return select(ranked, n_most).subquery("told_rows")
 
     def _statistics(
         self, request: GroupRequest, of: GroupKey, place: int
@@ -493,4 +509,4 @@ def _differing_from_majority(
 ) -> Select[Any]:
     """The ids, as `owner`, of the objects of an entity that a condition is true of."""
     grouped = Grouped(filters, entity, None, [None], lambda narrowed, table: [])
-    return grouped.differing(condition.within, condition.of)
+    return grouped.differing(condition)

@@ -20,7 +20,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dicom_graph.store.audit_subjects import noted
 from dicom_graph.store.formats import Columns, column_of, columns_of
-from dicom_graph.store.read.conditions import Condition, HasElement, uses_elements
+from dicom_graph.store.read.conditions import (
+    Condition,
+    DiffersFromMajority,
+    HasElement,
+    uses_elements,
+)
 from dicom_graph.store.read.element_sorting import Sorter
 from dicom_graph.store.read.elements import (
     DefinitionRow,
@@ -296,6 +301,18 @@ class Store(FileStore):
                 if is_of_page(row, request):
                     page.rows.append(group_row(row, keys))
         return found
+
+    async def ties(self, entity: str, condition: DiffersFromMajority) -> tuple[int, int]:
+        """How many groups of a condition have no majority, and how many objects are of them.
+
+        Raises FilterError.
+        """
+        async with self.database.read() as connection:
+            filters = await self._filters(connection, condition)
+            grouped = Grouped(filters, entity, None, [None], lambda narrowed, table: [])
+            statement = await made(connection, condition, lambda: grouped.tied(condition))
+            n_groups, n_objects = (await connection.execute(statement)).one()
+        return n_groups, n_objects
 
     async def group_figures(
         self,
