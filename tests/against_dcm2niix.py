@@ -24,7 +24,7 @@ from dicom_graph.dicom.errors import PixelError
 from dicom_graph.dicom.volume import read_geometries, read_volume
 from dicom_graph.dicom.volume.acquisition import Acquisition, read_acquisition
 from dicom_graph.dicom.volume.geometry import VolumeGeometry
-from tests.data import shared_files
+from tests.support.data import shared_files
 
 _MODALITIES = {"MR", "CT", "PT", "OT", "SC"}
 _TURNED = {"j": "j-", "j-": "j"}

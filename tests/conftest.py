@@ -2,42 +2,30 @@
 
 import os
 import shutil
-import socket
 import subprocess
-import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
 import pytest
-import uvicorn
-from sqlalchemy import event
 
-from dicom_graph.access.principal import EVERYONE, Principal
-from dicom_graph.graph.context import Context
-from dicom_graph.graph.schema import schema
-from dicom_graph.importing.background import JobRunner
 from dicom_graph.importing.foreground import Report, run_import
-from dicom_graph.importing.options import ImportOptions
-from dicom_graph.services import Services
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.read import Store
-from dicom_graph.web.app import create_app
-from dicom_graph.web.server import make_server
-from tests.commands import Run
+from tests.support.archive import DATABASES, filled_database
 from tests.support.bytecode import keep_compiled_modules
+from tests.support.commands import Run
 from tests.support.forked_commands import ForkedCommands
+from tests.support.graph import Graph
 from tests.support.memory import folder_in_memory
 from tests.support.postgres import postgres_database, private_postgres, shared_template
+from tests.support.server import Server, running_server
 
-DATABASES = ("sqlite", "postgresql")
 keep_compiled_modules()
 if (_in_memory := folder_in_memory()) is not None:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", _in_memory)  # Where `tmp_path` lies.
@@ -159,33 +147,6 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await opened.close()
 
 
-@contextmanager
-def filled_database(
-    request: pytest.FixtureRequest,
-    folder: Path,
-    fill: Callable[[Path], object],
-    *,
-    may_fail: bool = False,
-) -> Iterator[str]:
-    """A database of the kind `request.param` with the files that `fill(folder)` makes.
-
-    For fixtures that many tests of a module read and none changes. `may_fail`: some files.
-    """
-    if request.param == "sqlite":
-        server = nullcontext(f"sqlite:///{folder / 'database.sqlite3'}")
-    else:
-        server = postgres_database(request.getfixturevalue("postgres_url"))
-    with server as url:
-        database = Database(url)
-        upgrade(database)
-        fill(folder / "files")
-        paths = (str(folder / "files"),)
-        report = run_import(database, JobRequest(paths, Mode.FULL, origin=JobOrigin.PYTHON))
-        assert may_fail or not report.failures
-        database.close_writer()
-        yield url
-
-
 @pytest.fixture
 def import_files(database: Database) -> Callable[..., Report]:
     """Import paths into the database: `import_files(path, …, mode=Mode.FULL)`."""
@@ -199,73 +160,30 @@ def import_files(database: Database) -> Callable[..., Report]:
     return run
 
 
-@dataclass
-class Graph:
-    """Executes GraphQL operations against a database, and counts the SQL statements."""
+@pytest.fixture(scope="module", params=DATABASES)
+def archive_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A database of each kind with the files that the module's `fill(folder)` makes."""
+    folder = tmp_path_factory.mktemp("archive")
+    with filled_database(request, folder, request.module.fill) as url:
+        yield url
 
-    database: Database
-    store: Store
-    principal: Principal = EVERYONE
-    statements: list[str] = field(default_factory=list)
-    storage_root: Path | None = None
 
-    async def __call__(self, query: str, **variables: Any) -> dict[str, Any]:
-        """The data of an operation that must not fail."""
-        result = await self.execute(query, **variables)
-        assert not result.errors, result.errors
-        return result.data
-
-    async def execute(self, query: str, **variables: Any) -> Any:
-        """The whole result of an operation."""
-        runner = JobRunner(self.database, roots=(), options=ImportOptions(batch_size=500))
-        services = Services(store=self.store, runner=runner, storage_root=self.storage_root)
-        self.statements.clear()
-        return await schema.execute(
-            query, variable_values=variables, context_value=Context.of(services, self.principal)
-        )
+@pytest.fixture
+async def archive_database(archive_url: str) -> AsyncIterator[Database]:
+    """The same, opened. A module that needs no other makes it its `database`."""
+    opened = Database(archive_url)
+    yield opened
+    await opened.close()
 
 
 @pytest.fixture
 def graph(database: Database) -> Graph:
     """GraphQL on the database: `data = await graph(query, **variables)`."""
     made = Graph(database, Store(database))
-
-    def record(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        made.statements.append(statement)
-
-    event.listen(database.reader.sync_engine, "before_cursor_execute", record)
+    made.count_statements()
     return made
-
-
-@dataclass
-class Server:
-    """A running server: its address, its settings, and its application."""
-
-    url: str
-    settings: Settings
-    uvicorn: uvicorn.Server
-
-    @property
-    def websocket_url(self) -> str:
-        return self.url.replace("http://", "ws://", 1)
-
-
-@contextmanager
-def running_server(settings: Settings) -> Iterator[Server]:
-    """A server on a free port of this machine, stopped in the end as by SIGTERM."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = make_server(create_app(settings), settings)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            while not server.started:
-                assert thread.is_alive(), "the server did not start"
-                thread.join(0.02)
-            yield Server(f"http://127.0.0.1:{listener.getsockname()[1]}", settings, server)
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 @pytest.fixture
@@ -302,3 +220,12 @@ def run(environment: dict[str, str], tmp_path: Path, forked_commands: ForkedComm
         return forked_commands.run([*map(str, arguments)], environment | given, tmp_path)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Chromium, for all browser tests of the session."""
+    from tests.support.browser import open_browser
+
+    with open_browser(tmp_path_factory.mktemp("chromium")) as chromium:
+        yield chromium

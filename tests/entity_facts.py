@@ -54,8 +54,8 @@ from dicom_graph.store.views.deidentified import (
     shown_columns,
     shown_rows,
 )
-from tests.all_keywords import of_a_sequence, of_all_keywords
-from tests.make import save
+from tests.support.all_keywords import of_a_sequence, of_all_keywords
+from tests.support.make import save
 
 ROOTS = {
     "Patient": "patients", "Study": "studies", "Series": "series", "Image": "images",

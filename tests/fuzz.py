@@ -23,8 +23,8 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import FileRecord, Mode, ReadFile
 from dicom_graph.store.jobs.jobs import Failure, JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
-from tests.data import file_bytes, nibabel_dicom_files, pydicom_files
-from tests.make import deflated, make_series
+from tests.support.data import file_bytes, nibabel_dicom_files, pydicom_files
+from tests.support.make import deflated, make_series
 
 MAX_SECONDS = 2.0
 MAX_MEGABYTES = 500

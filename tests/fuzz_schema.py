@@ -48,10 +48,10 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode as ImportMode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
-from tests.conftest import running_server
-from tests.data import is_image, pydicom_files
 from tests.kills import databases
-from tests.make import make_series
+from tests.support.data import is_image, pydicom_files
+from tests.support.make import make_series
+from tests.support.server import running_server
 
 MAX_SECONDS = 10
 _SCHEMA = build_schema(schema_text())

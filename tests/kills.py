@@ -37,8 +37,8 @@ from dicom_graph.store.jobs.jobs import JobRequest, JobStatus, Storage, create_j
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.tables.entities import Image
 from dicom_graph.store.tables.imports import ImportJob
-from tests.contents import assert_consistent, contents
-from tests.make import make_series
+from tests.support.contents import assert_consistent, contents
+from tests.support.make import make_series
 
 Digests = dict[str, str]
 NewDatabase = Callable[[Path], AbstractContextManager[str]]
@@ -322,7 +322,7 @@ def databases(kind: str) -> Iterator[NewDatabase]:
     if kind == "sqlite":
         yield lambda folder: nullcontext(f"sqlite:///{folder}/database.sqlite3")
         return
-    from tests.conftest import postgres_database, private_postgres
+    from tests.support.postgres import postgres_database, private_postgres
 
     with private_postgres() as url:
         yield lambda folder: postgres_database(url)

@@ -20,8 +20,8 @@ from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.tables.versions import ReadingVersion
-from tests.contents import assert_consistent, contents
 from tests.kills import databases
+from tests.support.contents import assert_consistent, contents
 
 _CODE = """
 import dicom_graph.store.reindex.run as run

@@ -38,10 +38,10 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
-from tests.access.people import Person, add_person
-from tests.conftest import running_server
-from tests.dicom.slices import make_image
 from tests.kills import databases
+from tests.support.people import Person, add_person
+from tests.support.server import running_server
+from tests.support.slices import make_image
 
 QUERY = """query ($n: String!) { images(first: 100, filter: { uid: { startsWith: $n } }) { nodes {
   id uid defaultPath files { path } pixels { minimum maximum } missingSince

@@ -7,9 +7,9 @@ import pytest
 
 from tests.attacks.points import POINTS
 from tests.attacks.registry import attacks
-from tests.conftest import postgres_database
 from tests.faults.ground import CannotBeMade, Ground
 from tests.kills import NewDatabase
+from tests.support.postgres import postgres_database
 
 
 def make(name: str, folder: Path, kind: str, new_database: NewDatabase) -> None:

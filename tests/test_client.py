@@ -12,8 +12,8 @@ from pydicom import Dataset, dcmread
 
 from dicom_graph.client import Client, ClientError
 from dicom_graph.dicom.volume import read_geometries, read_volume
-from tests.make import make_file
-from tests.web.archive import Archive, make_archive, served
+from tests.support.make import make_file
+from tests.support.served_archive import Archive, make_archive, served
 
 
 def many(folder: Path) -> dict[str, Path]:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import postgres_database
 from tests.faults.all import FAULTS
 from tests.faults.ground import CannotBeMade, Ground
 from tests.kills import NewDatabase
+from tests.support.postgres import postgres_database
 
 _QUICK = ("database-replaced", "file-gone", "slow-senders", "storage-full", "temporary-full")
 _OF_BOTH = ("database-gone", "database-locked", "sigterm", "websockets")

@@ -7,8 +7,8 @@ from random import Random
 import pytest
 
 from dicom_graph.store.jobs.jobs import Storage
-from tests.conftest import postgres_database
 from tests.kills import VICTIMS, NewDatabase, run
+from tests.support.postgres import postgres_database
 
 pytestmark = pytest.mark.slow
 

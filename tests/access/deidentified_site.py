@@ -10,9 +10,10 @@ import pytest
 
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
-from tests.access.people import Person, add_person
-from tests.conftest import Server, filled_database, running_server
-from tests.waiting import until
+from tests.support.archive import filled_database
+from tests.support.people import Person, add_person
+from tests.support.server import Server, running_server
+from tests.support.waiting import until
 
 LISTS = """{ patients(first: 1000) { nodes { id uid } } studies(first: 1000) { nodes { id uid } }
   series(first: 1000) { nodes { id uid } }

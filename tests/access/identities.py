@@ -22,9 +22,9 @@ from pydicom.uid import MRImageStorage, UID_dictionary
 
 import dicom_graph.dicom
 from dicom_graph.graph.schema import schema
-from tests.csa import csa
-from tests.data import file_bytes
-from tests.make import make_data_set, put_raw, save
+from tests.support.csa import csa
+from tests.support.data import file_bytes
+from tests.support.make import make_data_set, put_raw, save
 
 SERIES, STUDY, PATIENT = "1.3.777.20", "1.3.777.10", "Zaphod-4711"
 IMAGES = ("1.3.777.30", "1.3.777.31")

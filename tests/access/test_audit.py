@@ -29,10 +29,11 @@ from dicom_graph.store.audit import Action, AuditLine, Outcome, latest_lines
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest, create_job
-from tests.access.people import PASSWORD, Person, add_person
-from tests.conftest import Server, filled_database, running_server
-from tests.make import make_file
-from tests.waiting import until
+from tests.support.archive import filled_database
+from tests.support.make import make_file
+from tests.support.people import PASSWORD, Person, add_person
+from tests.support.server import Server, running_server
+from tests.support.waiting import until
 
 ENTRIES = """
   auditEntries(first: 1000, orderBy: [{ field: ID }]) { nodes {

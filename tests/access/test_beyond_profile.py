@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from tests.access.deidentified_site import Site, deidentified_site
-from tests.make import make_data_set, put_raw, save
+from tests.support.make import make_data_set, put_raw, save
 
 NAME = "Zaphod Beeblebrox"
 LISTED: dict[str, Any] = {

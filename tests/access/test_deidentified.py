@@ -11,7 +11,7 @@ from dicom_graph.graph.schema import schema
 from tests.access.deidentified_site import Site, deidentified_site
 from tests.access.identities import IMAGES, PATIENT, SERIES, STUDY, Leaks, identities, make_planted
 from tests.access.schema_walk import Walk
-from tests.data import distinct_copies, pydicom_files, shared_files
+from tests.support.data import distinct_copies, pydicom_files, shared_files
 
 _AT_ONCE = 2000
 

@@ -27,8 +27,8 @@ from tests.access.identities import (
     identities,
     make_planted,
 )
-from tests.data import distinct_copies, pydicom_files, shared_files
-from tests.dicom.slices import make_image
+from tests.support.data import distinct_copies, pydicom_files, shared_files
+from tests.support.slices import make_image
 
 GREY = np.arange(12, dtype=np.uint16).reshape(3, 4)
 TABLE = bytes(range(256)) * 300

@@ -14,9 +14,9 @@ from websockets.typing import Subprotocol
 
 from tests.access.deidentified_site import Site, deidentified_site
 from tests.access.identities import IMAGES, PATIENT, PROFILE, SERIES, STUDY, make_planted
-from tests.conftest import running_server
-from tests.make import make_series
-from tests.waiting import until
+from tests.support.make import make_series
+from tests.support.server import running_server
+from tests.support.waiting import until
 
 LISTS = {
     "patients": ("PATIENT", "uid name namePrefix givenName middleName familyName nameSuffix sex "

@@ -15,9 +15,9 @@ import pytest
 
 from dicom_graph.store import accounts
 from dicom_graph.store.engine import Database
-from tests.access.people import Person, add_person
-from tests.dicom.slices import make_image
-from tests.web.archive import Archive, served
+from tests.support.people import Person, add_person
+from tests.support.served_archive import Archive, served
+from tests.support.slices import make_image
 
 LARGE = bytes(range(256)) * 300
 

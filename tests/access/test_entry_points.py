@@ -23,9 +23,9 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.sql.types import utc_now
 from dicom_graph.web.app import create_app
 from dicom_graph.web.pages import ADDRESSES
-from tests.access.people import HOUR, PASSWORD, Person, add_person
-from tests.conftest import Server, running_server
-from tests.waiting import until
+from tests.support.people import HOUR, PASSWORD, Person, add_person
+from tests.support.server import Server, running_server
+from tests.support.waiting import until
 
 EVERYBODY, VIEWER, IMPORTER, EDITOR, ADMIN = range(5)
 ROLES = ["VIEWER", "IMPORTER", "EDITOR", "ADMIN"]

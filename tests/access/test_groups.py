@@ -18,8 +18,8 @@ from dicom_graph.services import Services
 from dicom_graph.store import accounts
 from dicom_graph.store.engine import Database
 from dicom_graph.store.read import Store
-from tests.conftest import filled_database
-from tests.make import make_data_set, put_raw, save
+from tests.support.archive import filled_database
+from tests.support.make import make_data_set, put_raw, save
 
 GRANTED_STUDY = "1.2.3.50"
 

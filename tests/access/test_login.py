@@ -17,10 +17,10 @@ from dicom_graph.store import accounts
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobRequest
-from tests.access.people import PASSWORD, QUICK, add_person
-from tests.conftest import Server, running_server
-from tests.make import make_series
-from tests.waiting import until
+from tests.support.make import make_series
+from tests.support.people import PASSWORD, QUICK, add_person
+from tests.support.server import Server, running_server
+from tests.support.waiting import until
 
 ASK = {"query": "{ __typename }"}
 ANSWER = {"data": {"__typename": "Query"}}

@@ -10,8 +10,8 @@ from dicom_graph.access.principal import EVERYONE, Principal, Role
 from dicom_graph.importing.foreground import Report
 from dicom_graph.store.ingest import Mode
 from tests.access.test_beyond_profile import FIELDS, ODD, TOLD
-from tests.conftest import Graph
-from tests.make import make_data_set, make_file, put_raw, save
+from tests.support.graph import Graph
+from tests.support.make import make_data_set, make_file, put_raw, save
 
 BLIND = Principal("blind", Role.VIEWER, deidentified=True)
 QUERY = f"""{{ series(orderBy: [{{ field: ID }}]) {{ nodes {{ {" ".join(FIELDS)} flipAngle

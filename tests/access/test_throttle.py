@@ -8,7 +8,7 @@ import pytest
 from dicom_graph.access.authenticator import Authenticator, Basic
 from dicom_graph.access.throttle import Throttle, TooManyFailures
 from dicom_graph.store.engine import Database
-from tests.access.people import add_person
+from tests.support.people import add_person
 
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 CLIENTS = {

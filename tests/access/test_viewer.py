@@ -8,8 +8,8 @@ import pytest
 
 from dicom_graph.store import accounts
 from dicom_graph.store.engine import Database
-from tests.access.people import add_person
-from tests.conftest import Server
+from tests.support.people import add_person
+from tests.support.server import Server
 
 VIEWER = """{ viewer { name role isDeidentified groups canImport canEdit canAdminister } }"""
 

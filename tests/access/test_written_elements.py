@@ -9,9 +9,9 @@ import pytest
 
 from dicom_graph.store import accounts
 from dicom_graph.store.engine import Database
-from tests.access.people import Person, add_person
-from tests.make import make_file
-from tests.web.archive import Archive, served
+from tests.support.make import make_file
+from tests.support.people import Person, add_person
+from tests.support.served_archive import Archive, served
 
 QUERY = "{ images { nodes { uid header { elements { keyword value } } } } }"
 

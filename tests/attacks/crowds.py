@@ -13,8 +13,8 @@ import httpx
 import psutil
 
 from dicom_graph.store.engine import Database
-from tests.access.people import PASSWORD, Person, add_person
 from tests.faults.ground import COUNT, Ground, Served
+from tests.support.people import PASSWORD, Person, add_person
 
 FORM = "Content-Type: application/x-www-form-urlencoded"
 

@@ -14,10 +14,10 @@ from sqlalchemy import make_url
 
 from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.migrate import prepare
-from tests.access.people import add_person
 from tests.attacks.registry import Attack
 from tests.faults.ground import CannotBeMade, Ground, Served, import_here, wait
-from tests.make import make_series
+from tests.support.make import make_series
+from tests.support.people import add_person
 
 _QUERY = {"query": "{ patients { nodes { name } } }"}
 _OPEN = 0o077

@@ -12,8 +12,8 @@ import psutil
 from pydicom import dcmread
 
 from tests.dicom.hostile import AGREES, DIFFERS, Make
-from tests.dicom.slices import make_image
 from tests.faults.ground import Ground, import_here
+from tests.support.slices import make_image
 
 HEALTHY = 30
 LIMIT = 512 << 20

@@ -16,12 +16,12 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from tests.access.identities import Leaks, identities, make_planted
-from tests.access.people import Person, add_person
 from tests.attacks.registry import Attack
 from tests.dicom.encoded import RLE, make_compressed, rle_frame
-from tests.dicom.slices import make_image
 from tests.dicom.test_bare_frames import DEEP, GREY, SECRET, STREAMS
 from tests.faults.ground import Ground
+from tests.support.people import Person, add_person
+from tests.support.slices import make_image
 
 _ASKED = """{ patients { nodes { uid name zipUrl } } studies { nodes { uid description zipUrl } }
   series(first: 1000) { nodes { uid description manufacturer filePaths zipUrl

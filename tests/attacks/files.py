@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tests.attacks.registry import Attack
 from tests.faults.ground import Ground, wait
-from tests.make import make_series
 from tests.same_uids import Check, Example, Site, Spec, Whose, run, site_at
+from tests.support.make import make_series
 
 _OWN = Spec(0, 0, Whose(0, 0), 0, False)
 _OTHER = Spec(0, 1, Whose(1, 0), 0, False)

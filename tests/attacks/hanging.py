@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tests.attacks.registry import Attack
 from tests.faults.ground import CannotBeMade, Ground, wait
-from tests.hanging import Hang, hanging_mount
-from tests.make import make_series
+from tests.support.hanging import Hang, hanging_mount
+from tests.support.make import make_series
 
 _COMMAND = [sys.executable, "-c", "from dicom_graph.cli import main; main()"]
 _SECONDS = 3

@@ -3,10 +3,10 @@
 from contextlib import suppress
 from pathlib import Path
 
+from tests.dicom.huge import HUGE, MIB
 from tests.dicom.raw_files import EXPLICIT, SYNTAXES, meta
 from tests.faults.ground import Ground, Served, wait
-from tests.huge import HUGE, MIB
-from tests.make import deflated
+from tests.support.make import deflated
 
 KINDS = (
     "implicit, text", "implicit, in an item", "explicit, text", "explicit, fragments",

@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 
 from tests.attacks.crowds import Site, connected, guarded, head, upgrade
 from tests.faults.ground import COUNT, Ground
-from tests.web.raw import frame
+from tests.support.raw import frame
 
 _MORE = 100 << 20
 _OPERATIONS = 50

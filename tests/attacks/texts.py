@@ -11,12 +11,12 @@ from urllib.parse import quote
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
 from dicom_graph.web.app import create_app
-from tests.access.people import Person, add_person
 from tests.attacks.crowds import FORM
 from tests.attacks.registry import Attack
 from tests.faults.ground import Ground, import_here
-from tests.make import make_series
-from tests.web.raw import exchange
+from tests.support.make import make_series
+from tests.support.people import Person, add_person
+from tests.support.raw import exchange
 
 ODD = {
     "NUL": b"\x00", "NUL inside": b"a\x00b", "a lone surrogate": b"\xed\xa0\x80",

@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 
 from dicom_graph.store.engine import Database
-from tests.access.people import add_person
 from tests.attacks.registry import Attack
 from tests.faults.ground import Ground, Served
+from tests.support.people import add_person
 
 _TAKES = "mutation ($f: [Upload!]!) { uploadImages(input: { files: $f }) { errors { code } } }"
 _MAP = {"0": ["variables.f.0"]}

@@ -15,7 +15,6 @@ import psutil
 from pydicom.datadict import DicomDictionary
 
 from dicom_graph.store.engine import Database
-from tests.access.people import add_person
 from tests.attacks.crowds import Site, again_and_again
 from tests.attacks.decoders import uid_of
 from tests.attacks.heads import endless
@@ -23,7 +22,8 @@ from tests.attacks.registry import Attack
 from tests.attacks.strangers import come_and_go, strangers
 from tests.dicom.hostile import DIFFERS
 from tests.faults.ground import Ground, import_here
-from tests.make import make_series
+from tests.support.make import make_series
+from tests.support.people import add_person
 
 _GIGABYTE = 1 << 30
 _SILENT_SECONDS, _CROWDED_SECONDS = 2.0, 2.0

@@ -22,8 +22,8 @@ from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
 from tests.conformance.node_packages import node_modules
-from tests.conftest import running_server
-from tests.make import make_series
+from tests.support.make import make_series
+from tests.support.server import running_server
 
 SCRIPT = Path(__file__).with_suffix(".mjs")
 

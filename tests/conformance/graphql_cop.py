@@ -19,7 +19,7 @@ import httpx
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from dicom_graph.settings import Settings
-from tests.conftest import running_server
+from tests.support.server import running_server
 
 TYPENAME = "query { __typename }"
 _DEEP = "{ type { fields " * 4 + "{ type { name } }" + " } }" * 4

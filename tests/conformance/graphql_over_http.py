@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
 from dicom_graph.store.migrate import upgrade
-from tests.access.people import add_person
-from tests.conftest import running_server
+from tests.support.people import add_person
+from tests.support.server import running_server
 
 PACKAGES = ("graphql@16", "graphql-http@1.23", "graphql-ws@6.4", "graphql-sse@2.6", "ws@8")
 SCRIPT = Path(__file__).with_suffix(".mjs")

@@ -33,10 +33,10 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
-from tests.access.people import add_person
 from tests.conformance.node_packages import MISSING, node_modules
-from tests.conftest import running_server
-from tests.make import make_file
+from tests.support.make import make_file
+from tests.support.people import add_person
+from tests.support.server import running_server
 
 SCRIPT = Path(__file__).with_suffix(".mjs")
 IMPORTS = {

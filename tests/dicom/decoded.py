@@ -27,8 +27,8 @@ from pydicom.uid import JPEGExtended12Bit
 from dicom_graph.dicom.errors import PixelError
 from dicom_graph.dicom.image_file import syntax_of
 from dicom_graph.dicom.pixels import describe_pixels, read_pixels
-from tests.data import file_bytes, nibabel_dicom_files, pydicom_files, shared_files
-from tests.dcmtk import decompressed
+from tests.support.data import file_bytes, nibabel_dicom_files, pydicom_files, shared_files
+from tests.support.dcmtk import decompressed
 
 BEFORE = Path(__file__).with_name("decoded_before.txt")
 

@@ -11,7 +11,7 @@ from pydicom._uid_dict import UID_dictionary
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID
 
-from tests.make import make_data_set, save
+from tests.support.make import make_data_set, save
 
 BASELINE, EXTENDED, SPECTRAL, PROGRESSIVE, LOSSLESS, LOSSLESS_SV1 = (
     f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 53, 55, 57, 70)

@@ -23,8 +23,8 @@ from tests.dicom.encoded import (
     make_compressed,
     rle,
 )
-from tests.dicom.slices import make_image
 from tests.dicom.test_codestream import box, cod, jp2, segment, siz, sof
+from tests.support.slices import make_image
 
 SMALL = np.zeros((64, 64), np.uint8)
 HUGE = 65_500

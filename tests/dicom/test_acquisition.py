@@ -15,8 +15,8 @@ from dicom_graph.dicom.nifti import nifti_header
 from dicom_graph.dicom.sidecar import b_values_text, b_vectors_text, sidecar
 from dicom_graph.dicom.volume import read_geometries
 from dicom_graph.dicom.volume.acquisition import Acquisition, read_acquisition
-from tests.data import SHARED, needs_shared
-from tests.dicom.slices import make_slices
+from tests.support.data import SHARED, needs_shared
+from tests.support.slices import make_slices
 
 TURNED = {"j": "j-", "j-": "j"}
 """dcm2niix turns the rows over."""

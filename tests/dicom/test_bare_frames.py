@@ -22,9 +22,9 @@ from dicom_graph.dicom.deidentify import (
 from dicom_graph.dicom.errors import PixelError
 from dicom_graph.dicom.frame_format import read_format
 from dicom_graph.dicom.pixels import read_pixels
-from tests.data import pydicom_files
 from tests.dicom import encoded
 from tests.dicom.encoded import jpeg, make_compressed, pack_bits, rle
+from tests.support.data import pydicom_files
 
 SECRET = b"zaphod beeblebrox"
 GREY = (np.arange(32 * 24).reshape(32, 24) * 5 % 251).astype(np.uint8)

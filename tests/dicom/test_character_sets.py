@@ -17,7 +17,7 @@ from dicom_graph.dicom.character_sets import decode_text, resolve_character_set
 from dicom_graph.dicom.elements import Element
 from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.reading import read_instance
-from tests.make import make_data_set, put_raw, save
+from tests.support.make import make_data_set, put_raw, save
 
 ESC = b"\x1b"
 VRS_OF_TEXT = {

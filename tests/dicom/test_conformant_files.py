@@ -15,7 +15,7 @@ from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.pixels import read_pixels
 from dicom_graph.dicom.reading import Instance, read_instance
 from tests.dicom.raw_files import BIG, EXPLICIT, IMPLICIT, SYNTAXES, UNDEFINED, Encoding, write
-from tests.make import make_data_set, put_raw, save
+from tests.support.make import make_data_set, put_raw, save
 
 
 def read(path: Path) -> Instance:

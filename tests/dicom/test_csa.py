@@ -18,8 +18,8 @@ from dicom_graph.dicom.csa import (
     parse_csa,
 )
 from dicom_graph.dicom.csa_paths import CsaPathError, csa_value
-from tests.csa import by_nibabel, csa, nibabel_read, parse_ascconv
-from tests.data import (
+from tests.support.csa import by_nibabel, csa, nibabel_read, parse_ascconv
+from tests.support.data import (
     NIBABEL_DATA,
     SHARED,
     file_bytes,

@@ -23,11 +23,17 @@ from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.raw_interning import intern, walk_for
 from dicom_graph.dicom.reading import read_instance
 from dicom_graph.dicom.through_pydicom import read_header
-from tests.data import file_bytes, needs_shared, nibabel_dicom_files, pydicom_files, shared_files
 from tests.dicom.by_pydicom import intern_data_set, read_with_pydicom
 from tests.dicom.raw_files import SYNTAXES
 from tests.dicom.test_explicit import Content, content, mutated
-from tests.make import make_data_set, save
+from tests.support.data import (
+    file_bytes,
+    needs_shared,
+    nibabel_dicom_files,
+    pydicom_files,
+    shared_files,
+)
+from tests.support.make import make_data_set, save
 
 NOT_THE_SAME = {"DICOMDIR-nooffset"}
 """Its items reach beyond their sequence, which pydicom does not mind."""

@@ -18,7 +18,6 @@ from pydicom.encaps import generate_frames
 from dicom_graph.dicom.codestream import read_codestream
 from dicom_graph.dicom.errors import CorruptPixelsError, UnsupportedSyntaxError
 from dicom_graph.dicom.pixels import describe_pixels, read_pixels
-from tests import dcmtk
 from tests.dicom.encoded import (
     BASELINE,
     DEFLATED,
@@ -43,7 +42,8 @@ from tests.dicom.encoded import (
     make_compressed,
     rle_frame,
 )
-from tests.dicom.slices import make_image
+from tests.support import dcmtk
+from tests.support.slices import make_image
 
 ROWS, COLUMNS = 37, 29
 

@@ -21,7 +21,8 @@ from dicom_graph.dicom.errors import UnreadableFileError
 from dicom_graph.dicom.explicit import LargeValue, NeedMore, NeedsPydicom
 from dicom_graph.dicom.incremental_walk import walk
 from dicom_graph.dicom.interning import Interner
-from tests.data import (
+from tests.dicom.by_pydicom import intern_data_set, read_with_pydicom
+from tests.support.data import (
     SHARED,
     file_bytes,
     needs_shared,
@@ -29,8 +30,7 @@ from tests.data import (
     pydicom_files,
     shared_files,
 )
-from tests.dicom.by_pydicom import intern_data_set, read_with_pydicom
-from tests.make import make_data_set, save
+from tests.support.make import make_data_set, save
 
 NOT_EXPLICIT_LITTLE = {
     ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian,

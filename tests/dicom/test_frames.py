@@ -21,8 +21,8 @@ from pydicom.uid import (
 from dicom_graph.dicom.entities import EntityReader, SeriesFields
 from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.reading import read_instance
-from tests.data import needs_shared, shared_files
-from tests.make import make_data_set, save
+from tests.support.data import needs_shared, shared_files
+from tests.support.make import make_data_set, save
 
 TIMING = "MRTimingAndRelatedParametersSequence"
 TWINS = {

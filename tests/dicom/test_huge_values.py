@@ -15,7 +15,7 @@ from dicom_graph.dicom.errors import UnreadableFileError
 from dicom_graph.dicom.file_data_set import open_data_set
 from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.reading import read_instance
-from tests import huge
+from tests.dicom import huge
 from tests.dicom.raw_files import BIG, EXPLICIT, IMPLICIT, SYNTAXES, UNDEFINED, Encoding, write
 
 _SIZE = 96 << 20
@@ -29,7 +29,7 @@ def bulk_value_of(path: Path, tag: int, digest: bytes) -> bytes:
 
 @pytest.mark.slow
 def test_a_huge_element_takes_little_memory(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.huge", str(tmp_path), str(_SIZE)]
+    command = [sys.executable, "-m", "tests.dicom.huge", str(tmp_path), str(_SIZE)]
     said = subprocess.run(command, capture_output=True, check=True, text=True, cwd=_checkout())
     # Each line has the most since the start.
     grown = [float(line.split()[-5]) for line in said.stdout.splitlines()]

@@ -15,8 +15,8 @@ from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.mode import Mode
 from dicom_graph.dicom.reading import Instance, read_instance
 from dicom_graph.importing.content import Content, ContentReader
-from tests.data import needs_shared, pydicom_files, shared_files
-from tests.make import make_data_set, save
+from tests.support.data import needs_shared, pydicom_files, shared_files
+from tests.support.make import make_data_set, save
 
 _KEYWORDS = (
     "AccessionNumber", "InstitutionName", "StationName", "SeriesDescription", "OperatorsName",

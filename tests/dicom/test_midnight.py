@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dicom_graph.dicom.volume import AxisName, read_geometries, read_volume
-from tests.dicom.slices import make_image, make_slices
+from tests.support.slices import make_image, make_slices
 
 CLOCK = ("235950", "000000", "000010", "000020")
 """Ten seconds apart."""

@@ -15,9 +15,9 @@ from pydicom.sequence import Sequence
 from dicom_graph.importing.foreground import Report
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobRequest
-from tests.conftest import Graph
-from tests.data import distinct_copies, pydicom_files
-from tests.make import make_data_set, make_file, save
+from tests.support.data import distinct_copies, pydicom_files
+from tests.support.graph import Graph
+from tests.support.make import make_data_set, make_file, save
 
 Import = Callable[..., Report]
 Place = tuple[str, str]

@@ -18,8 +18,8 @@ from dicom_graph.dicom.entities import EntityReader, SeriesFields
 from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
 from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.reading import read_instance
-from tests.data import SHARED, needs_shared, shared_files
-from tests.make import make_data_set, save
+from tests.support.data import SHARED, needs_shared, shared_files
+from tests.support.make import make_data_set, save
 
 SPIN = {"ScanningSequence": "SE", "SequenceVariant": "SK"}
 GRADIENT = {"ScanningSequence": "GR", "SequenceVariant": "SP", "MagneticFieldStrength": 3}

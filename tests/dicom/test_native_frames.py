@@ -22,12 +22,12 @@ from dicom_graph.dicom.nifti import write_npy
 from dicom_graph.dicom.pixels import describe_pixels, iter_frames, read_pixels
 from dicom_graph.dicom.rendering import render_image
 from dicom_graph.dicom.volume import read_geometries, read_volume
-from tests import dcmtk
-from tests.data import SHARED, needs_shared
 from tests.dicom.encoded import J2K_LOSSLESS, LOSSLESS_SV1, RLE, j2k, jpeg, rle_frame
 from tests.dicom.encoded import make_compressed as make_encoded
-from tests.dicom.slices import make_image
 from tests.dicom.test_rendering import opened
+from tests.support import dcmtk
+from tests.support.data import SHARED, needs_shared
+from tests.support.slices import make_image
 
 ENCODINGS = [
     ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian,

@@ -9,8 +9,8 @@ import pytest
 from dicom_graph.dicom.errors import FileGoneError, VolumeError
 from dicom_graph.dicom.nifti import n_slices, write_nifti, write_npy
 from dicom_graph.dicom.volume import read_geometries, read_volume
-from tests.data import SHARED, needs_shared
-from tests.dicom.slices import make_image, make_slices
+from tests.support.data import SHARED, needs_shared
+from tests.support.slices import make_image, make_slices
 
 FOLDERS = [
     "nih/dicom/20180918GE/mr_0004",

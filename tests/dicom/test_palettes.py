@@ -16,9 +16,9 @@ from dicom_graph.dicom.pixels import describe_pixels, read_pixels
 from dicom_graph.dicom.rendering import render_image
 from dicom_graph.dicom.volume import read_geometries, read_volume
 from dicom_graph.dicom.volume.pictures import preview, sheet
-from tests import dcmtk
-from tests.dicom.slices import make_image
 from tests.dicom.test_rendering import opened
+from tests.support import dcmtk
+from tests.support.slices import make_image
 
 COLOURS = ("Red", "Green", "Blue")
 Tables = Sequence[Sequence[int]]

@@ -39,7 +39,7 @@ from dicom_graph.dicom.pixels import (
     read_pixels,
 )
 from dicom_graph.dicom.raw_frames import raw_frames
-from tests.data import (
+from tests.support.data import (
     SHARED,
     file_bytes,
     is_image,
@@ -49,9 +49,9 @@ from tests.data import (
     sampled,
     shared_files,
 )
-from tests.dcmtk import decompressed
-from tests.dicom.slices import make_image
-from tests.make import make_data_set, make_file, save
+from tests.support.dcmtk import decompressed
+from tests.support.make import make_data_set, make_file, save
+from tests.support.slices import make_image
 
 FILES = [
     pytest.param(path, id=f"{path.parent.name}-{path.name}")

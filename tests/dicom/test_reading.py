@@ -23,8 +23,8 @@ from dicom_graph.dicom.elements import Element, Item, make_element
 from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
 from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.reading import Instance, read_instance
-from tests.data import file_bytes, nibabel_dicom_files, pydicom_files, shared_files
-from tests.make import make_data_set, make_file, save
+from tests.support.data import file_bytes, nibabel_dicom_files, pydicom_files, shared_files
+from tests.support.make import make_data_set, make_file, save
 
 SYNTAXES = {
     "explicit": ExplicitVRLittleEndian,

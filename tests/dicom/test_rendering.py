@@ -18,9 +18,9 @@ from dicom_graph.dicom.rendering import MAX_SIDE, render, render_image
 from dicom_graph.dicom.voi import Window, WindowFunction
 from dicom_graph.dicom.volume import read_geometries, read_volume
 from dicom_graph.dicom.volume.pictures import PreviewAxis, preview, sheet
-from tests import dcmtk
-from tests.data import SHARED, needs_shared
-from tests.dicom.slices import make_image, make_slices
+from tests.support import dcmtk
+from tests.support.data import SHARED, needs_shared
+from tests.support.slices import make_image, make_slices
 
 
 def opened(png):

@@ -17,8 +17,8 @@ from dicom_graph.dicom.sequence_type import (
     phase_encoding_direction,
     sequence_type,
 )
-from tests.data import SHARED, needs_shared, read_header
-from tests.make import make_file
+from tests.support.data import SHARED, needs_shared, read_header
+from tests.support.make import make_file
 
 OPA = r"= ORIGINAL\PRIMARY\OTHER"
 DWI_VARIANT = r"= SK\SS or SK\SP or SK\SP\OSP or SK\SS\OSP"

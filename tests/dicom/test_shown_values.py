@@ -11,10 +11,10 @@ from dicom_graph.dicom.rendering import render_image
 from dicom_graph.dicom.voi import Window, WindowFunction
 from dicom_graph.dicom.volume import read_geometries
 from dicom_graph.dicom.volume.pictures import preview, sheet
-from tests import dcmtk
-from tests.dicom.slices import make_image
 from tests.dicom.test_rendering import opened
-from tests.make import make_data_set, save
+from tests.support import dcmtk
+from tests.support.make import make_data_set, save
+from tests.support.slices import make_image
 
 MONOCHROME = np.array([[0, 50, 100], [150, 200, 255]], np.uint8)
 SHAPES = [None, "IDENTITY", "INVERSE", "OD"]

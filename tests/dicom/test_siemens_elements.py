@@ -10,15 +10,15 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 from dicom_graph.importing.foreground import Report
-from tests.conftest import Graph
-from tests.data import (
+from tests.support.data import (
     distinct_copies,
     file_bytes,
     nibabel_dicom_files,
     read_header,
     shared_files,
 )
-from tests.make import make_data_set, save
+from tests.support.graph import Graph
+from tests.support.make import make_data_set, save
 
 Import = Callable[..., Report]
 

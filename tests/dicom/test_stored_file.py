@@ -19,7 +19,7 @@ from dicom_graph.dicom.stored_file import (
     open_stored_file,
     opened_source,
 )
-from tests.make import make_data_set, make_file, save
+from tests.support.make import make_data_set, make_file, save
 
 UIDS = {"SOPInstanceUID": "1.2.3", "StudyInstanceUID": "1.2.1", "SeriesInstanceUID": "1.2.2"}
 

@@ -8,7 +8,7 @@ import pytest
 from pydicom.uid import SegmentationStorage
 
 from dicom_graph.dicom.volume import read_geometries, read_volume
-from tests.dicom.slices import AXIAL, make_image
+from tests.support.slices import AXIAL, make_image
 
 LABELS = np.array([[0, 1, 2], [3, 255, 7]])
 PLACE = {"ImageOrientationPatient": AXIAL, "PixelSpacing": [1, 1], "SliceThickness": 1}

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from dicom_graph.access.principal import Principal, Role
-from tests.conftest import Graph
-from tests.make import make_file
+from tests.support.graph import Graph
+from tests.support.make import make_file
 
 NUMBERS = {
     ("age", None, None, None): None,

@@ -16,7 +16,7 @@ from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.mode import Mode
 from dicom_graph.dicom.reading import read_instance
 from dicom_graph.importing.content import Content, ContentReader
-from tests.make import make_data_set, put_raw, save
+from tests.support.make import make_data_set, put_raw, save
 
 ACQUISITION, OFFSET, START = 0x0008002A, 0x00080201, 0x00404050
 

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from dicom_graph.dicom.volume import read_geometries, read_volume
 from dicom_graph.dicom.volume.acquisition import read_acquisition
-from tests.dicom.slices import make_image
+from tests.support.slices import make_image
 
 ACROSS, DOWN, ROWS, COLUMNS, STEP = 3, 2, 6, 8, 2.5
 

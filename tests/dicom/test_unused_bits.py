@@ -9,7 +9,7 @@ from pydicom import dcmread
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicom_graph.dicom.deidentify import Replacements, identifiers_of, write_deidentified
-from tests.make import make_data_set, save
+from tests.support.make import make_data_set, save
 
 LAYOUTS = {
     "overlay in the highest bits": (12, 11, 0, 0x0FFF),

@@ -24,8 +24,8 @@ from dicom_graph.dicom.elements import Element, Item, make_element
 from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.reading import read_instance
 from dicom_graph.dicom.values import ALL_VRS, Parsed, Value, parse_values
-from tests.data import nibabel_dicom_files, pydicom_files
 from tests.dicom.by_pydicom import intern_data_set, read_with_pydicom
+from tests.support.data import nibabel_dicom_files, pydicom_files
 
 UTF_8 = ["UTF8"]
 NUMBERS = ("DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV")

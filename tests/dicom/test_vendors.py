@@ -19,7 +19,7 @@ from pydicom.uid import MRImageStorage, generate_uid
 from dicom_graph.dicom.volume import read_geometries, read_volume
 from dicom_graph.dicom.volume.acquisition import read_acquisition
 from dicom_graph.dicom.volume.geometry import VolumeGeometry
-from tests.dicom.slices import make_image
+from tests.support.slices import make_image
 
 Private = tuple[int, str, int, str, Any]
 GE, ACQUISITION, PARAMETERS = "GE MEDICAL SYSTEMS", "GEMS_ACQU_01", "GEMS_PARM_01"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from dicom_graph.dicom.volume import AxisName, read_geometries, read_volume
-from tests.data import NIBABEL_DATA, SHARED, file_bytes, needs_shared
+from tests.support.data import NIBABEL_DATA, SHARED, file_bytes, needs_shared
 
 pytestmark = [needs_shared, pytest.mark.slow]
 

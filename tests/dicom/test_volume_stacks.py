@@ -25,9 +25,9 @@ from dicom_graph.dicom.volume import (
     read_slice,
     read_volume,
 )
-from tests.data import SHARED, needs_shared
-from tests.dicom.slices import AXIAL, make_image, make_slices
-from tests.make import make_file, put_raw
+from tests.support.data import SHARED, needs_shared
+from tests.support.make import make_file, put_raw
+from tests.support.slices import AXIAL, make_image, make_slices
 
 
 def first_column(volume):

@@ -19,9 +19,9 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from dicom_graph.store.engine import Database
-from tests.contents import assert_consistent, contents
 from tests.faults.ground import COUNT, CannotBeMade, Ground, Link, Served, import_here, wait
-from tests.make import make_series
+from tests.support.contents import assert_consistent, contents
+from tests.support.make import make_series
 
 PROTOCOL = Subprotocol("graphql-transport-ws")
 _FAST = 15.0

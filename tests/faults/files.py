@@ -14,10 +14,10 @@ import psutil
 from pydicom import dcmread
 
 from dicom_graph.importing.work_folder import WORK_FOLDER
-from tests.dicom.slices import make_image
 from tests.faults.databases import fill, small_disk
 from tests.faults.ground import COUNT, Ground, Served, import_here, wait
-from tests.make import make_series
+from tests.support.make import make_series
+from tests.support.slices import make_image
 
 PIXELS = "query ($uid: String!) { imageByUid(uid: $uid) { pixels { mean } } }"
 

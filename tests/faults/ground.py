@@ -25,7 +25,7 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
-from tests.conftest import running_server
+from tests.support.server import running_server
 
 COUNT = "{ images { totalCount } }"
 IMPORT = """mutation ($input: ImportPathInput!) {

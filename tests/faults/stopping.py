@@ -16,12 +16,12 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from dicom_graph.store.engine import Database
-from tests.contents import Tables, assert_consistent
 from tests.faults.databases import PROTOCOL
 from tests.faults.files import large_series
 from tests.faults.ground import COUNT, Ground, Served, wait
 from tests.faults.streams import FOLLOW
-from tests.make import make_series
+from tests.support.contents import Tables, assert_consistent
+from tests.support.make import make_series
 
 _MEGABYTES = 40
 

@@ -27,7 +27,7 @@ from dicom_graph.store.jobs.jobs import (
 from tests.faults.clients import connected
 from tests.faults.databases import PROTOCOL
 from tests.faults.ground import Ground, Served, wait
-from tests.make import make_series
+from tests.support.make import make_series
 
 FOLLOW = """subscription ($id: ID!) {
   importProgress(jobId: $id) { status processed failures { path } } }"""

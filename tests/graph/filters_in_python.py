@@ -17,8 +17,8 @@ from pydicom.sequence import Sequence
 from dicom_graph.dicom.csa import CSA_CREATOR
 from dicom_graph.dicom.csa import CSA_IMAGE_HEADER as CSA_IMAGE
 from dicom_graph.dicom.csa import CSA_SERIES_HEADER as CSA_SERIES
-from tests.csa import by_nibabel, csa
-from tests.make import make_data_set, put_raw, save
+from tests.support.csa import by_nibabel, csa
+from tests.support.make import make_data_set, put_raw, save
 
 Filter = dict[str, Any]
 

@@ -24,7 +24,7 @@ from tests.graph.filters_in_python import (
     is_plain,
 )
 from tests.graph.filters_in_python import groups as objects_of
-from tests.make import put_raw
+from tests.support.make import put_raw
 
 By = dict[str, Any]
 Keys = tuple[Any, ...]

@@ -16,9 +16,9 @@ from dicom_graph.access.principal import Principal, Role
 from dicom_graph.dicom.confidentiality import is_kept
 from dicom_graph.dicom.entities import DESCRIBED, Attribute
 from dicom_graph.graph.schema import schema
-from tests.conftest import Graph
 from tests.entity_facts import camel
-from tests.make import save
+from tests.support.graph import Graph
+from tests.support.make import save
 
 ROOTS = {"patient": "patients", "study": "studies", "series": "series", "image": "images"}
 N_FILES = 4

@@ -5,7 +5,6 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from dicom_graph.store.read import Store
-from tests.conftest import Graph
 from tests.graph.test_filter_properties import (
     ANYWHERE,
     EXAMPLES,
@@ -18,6 +17,7 @@ from tests.graph.test_filter_properties import (
     merged,
     some_of,
 )  # fmt: skip
+from tests.support.graph import Graph
 
 __all__ = ["archive_url", "database"]
 ELEMENT = merged(LEAF, ANYWHERE, EXISTS)

@@ -1,6 +1,6 @@
 """`compareHeaders`, held against what pydicom reads of the same files."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,9 @@ import pytest
 from pydicom import Dataset
 
 from dicom_graph.store.engine import Database
-from tests.conftest import Graph, filled_database
 from tests.graph.test_elements import rich_data_set
-from tests.make import save
+from tests.support.graph import Graph
+from tests.support.make import save
 
 Json = dict[str, Any]
 FIELDS = "path depth tag privateCreator keyword name outcome values elements { id tag }"
@@ -69,21 +69,15 @@ def expected(some: list[Dataset]) -> dict[str, str]:
     return found
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    def fill(folder: Path) -> None:
-        for number, data_set in enumerate(data_sets()):
-            save(data_set, folder / f"{number}.dcm")
-
-    with filled_database(request, tmp_path_factory.mktemp("compare"), fill) as made:
-        yield made
+def fill(folder: Path) -> None:
+    for number, data_set in enumerate(data_sets()):
+        save(data_set, folder / f"{number}.dcm")
 
 
 @pytest.fixture
-async def database(url: str) -> AsyncIterator[Database]:
-    opened = Database(url)
-    yield opened
-    await opened.close()
+def database(archive_database: Database) -> Database:
+    """The archive's, in place of an empty one."""
+    return archive_database
 
 
 async def compared(graph: Graph, ids: list[str], selection: str) -> Json:

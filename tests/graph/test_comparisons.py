@@ -1,7 +1,6 @@
 """Filters that compare, held against plain Python over what the files were made of."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,8 @@ import pytest
 
 from dicom_graph.access.principal import Principal, Role
 from dicom_graph.store.engine import Database
-from tests.conftest import Graph, filled_database
-from tests.make import make_file
+from tests.support.graph import Graph
+from tests.support.make import make_file
 
 PROTOCOLS = ("T1", "T2", "tied", None)
 SERIES: list[dict[str, Any]] = [
@@ -37,17 +36,10 @@ def fill(folder: Path) -> None:
             )  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with filled_database(request, tmp_path_factory.mktemp("comparisons"), fill) as made:
-        yield made
-
-
 @pytest.fixture
-async def database(url: str) -> AsyncIterator[Database]:
-    opened = Database(url)
-    yield opened
-    await opened.close()
+def database(archive_database: Database) -> Database:
+    """The archive's, in place of an empty one."""
+    return archive_database
 
 
 async def found(graph: Graph, wanted: str, entity: str = "series") -> set[str]:

@@ -13,8 +13,8 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.read import Store
-from tests.conftest import Graph, filled_database
-from tests.make import make_file, make_series
+from tests.support.graph import Graph
+from tests.support.make import make_file, make_series
 
 Json = dict[str, Any]
 
@@ -57,21 +57,10 @@ def fill(folder: Path) -> None:
             )  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def archive_url(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """The archive, imported once into each kind of database."""
-    with filled_database(request, tmp_path_factory.mktemp("connections"), fill) as url:
-        yield url
-
-
 @pytest.fixture
-async def database(archive_url: str) -> AsyncIterator[Database]:
-    """The archive's database, in place of an empty one."""
-    opened = Database(archive_url)
-    yield opened
-    await opened.close()
+def database(archive_database: Database) -> Database:
+    """The archive's, in place of an empty one."""
+    return archive_database
 
 
 @pytest.fixture

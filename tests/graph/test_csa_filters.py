@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,9 @@ from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import _config, upgrade
 from dicom_graph.store.read import Store
-from tests.conftest import Graph, filled_database
-from tests.contents import Tables
-from tests.csa import by_nibabel, csa, protocol_by_nibabel
-from tests.data import (
+from tests.support.contents import Tables
+from tests.support.csa import by_nibabel, csa, protocol_by_nibabel
+from tests.support.data import (
     SHARED,
     distinct_copies,
     file_bytes,
@@ -34,7 +33,8 @@ from tests.data import (
     read_header,
     shared_files,
 )
-from tests.make import make_data_set, make_file, save
+from tests.support.graph import Graph
+from tests.support.make import make_data_set, make_file, save
 
 Filter = dict[str, Any]
 Import = Callable[..., Report]
@@ -98,21 +98,10 @@ def fill(folder: Path) -> None:
     save(make_data_set(ReferencedImageSequence=Sequence([inner])), folder / "e.dcm")
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def archive_url(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """The archive, imported once into each kind of database."""
-    with filled_database(request, tmp_path_factory.mktemp("csa"), fill) as url:
-        yield url
-
-
 @pytest.fixture
-async def archive(archive_url: str) -> AsyncIterator[Graph]:
+def archive(archive_database: Database) -> Graph:
     """GraphQL on the archive."""
-    database = Database(archive_url)
-    yield Graph(database, Store(database))
-    await database.close()
+    return Graph(archive_database, Store(archive_database))
 
 
 QUERY = """query ($filter: ImageFilter) {

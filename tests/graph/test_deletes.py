@@ -16,10 +16,10 @@ from dicom_graph.store.edit.prune import prune
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import BatchWriter
 from dicom_graph.store.migrate import upgrade
-from tests.conftest import Graph
-from tests.contents import Tables, assert_consistent, contents
-from tests.make import make_data_set, make_file, make_series, save
 from tests.store.test_ingest import write
+from tests.support.contents import Tables, assert_consistent, contents
+from tests.support.graph import Graph
+from tests.support.make import make_data_set, make_file, make_series, save
 
 Import = Callable[..., Report]
 PAYLOAD = "deletedId nStudies nSeries nImages nFiles errors { field code message }"

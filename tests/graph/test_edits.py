@@ -11,8 +11,8 @@ from pydicom.valuerep import PersonName
 from dicom_graph.graph.node import global_id
 from dicom_graph.importing.foreground import Report
 from dicom_graph.store.ingest import Mode
-from tests.conftest import Graph
-from tests.make import make_file
+from tests.support.graph import Graph
+from tests.support.make import make_file
 
 Import = Callable[..., Report]
 IDENTITY = {"SOPInstanceUID": "1.2.3.4", "SeriesInstanceUID": "1.2.3", "StudyInstanceUID": "1.2"}

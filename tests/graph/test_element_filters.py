@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from dicom_graph.importing.foreground import Report
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.read import Store
-from tests.conftest import Graph, filled_database
-from tests.data import SHARED, distinct_copies, needs_shared, pydicom_files
-from tests.make import make_data_set, put_raw, save
+from tests.support.data import SHARED, distinct_copies, needs_shared, pydicom_files
+from tests.support.graph import Graph
+from tests.support.make import make_data_set, put_raw, save
 
 Filter = dict[str, Any]
 
@@ -119,21 +119,10 @@ def fill(folder: Path) -> None:
         save(data_set, folder / f"{label}.dcm")
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def archive_url(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """The archive, imported once into each kind of database."""
-    with filled_database(request, tmp_path_factory.mktemp("elements"), fill) as url:
-        yield url
-
-
 @pytest.fixture
-async def archive(archive_url: str) -> AsyncIterator[Graph]:
+def archive(archive_database: Database) -> Graph:
     """GraphQL on the archive."""
-    opened = Database(archive_url)
-    yield Graph(opened, Store(opened))
-    await opened.close()
+    return Graph(archive_database, Store(archive_database))
 
 
 QUERY = """

@@ -1,7 +1,7 @@
 """Lists sorted by the value of an element, against Python's sort over what pydicom reads."""
 
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from dicom_graph.importing.foreground import Report
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.read import Store
-from tests.conftest import Graph, filled_database
-from tests.make import make_data_set, make_file, put_raw, save
+from tests.support.graph import Graph
+from tests.support.make import make_data_set, make_file, put_raw, save
 
 Json = dict[str, Any]
 N_IMAGES = 60
@@ -25,6 +25,7 @@ SERIES = [f"1.3.{number}" for number in range(6)]
 
 def fill(folder: Path) -> None:
     """60 images in 6 series of 2 patients; a third of each element is missing or unreadable."""
+    read_archive.folder = folder  # type: ignore[attr-defined]
     dice = random.Random(7)
     for number in range(N_IMAGES):
         series = number % len(SERIES)
@@ -126,17 +127,6 @@ ORDERS: dict[str, tuple[Json, Callable[[Dataset], Key]]] = {
 }
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def archive_url(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """The archive, imported once into each kind of database."""
-    folder = tmp_path_factory.mktemp("orders")
-    with filled_database(request, folder, fill) as url:
-        read_archive.folder = folder  # type: ignore[attr-defined]
-        yield url
-
-
 @cache
 def read_archive() -> tuple[Dataset, ...]:
     """The headers in the order in which they came into the database."""
@@ -145,11 +135,9 @@ def read_archive() -> tuple[Dataset, ...]:
 
 
 @pytest.fixture
-async def archive(archive_url: str) -> AsyncIterator[Graph]:
+def archive(archive_database: Database) -> Graph:
     """GraphQL on the archive."""
-    database = Database(archive_url)
-    yield Graph(database, Store(database))
-    await database.close()
+    return Graph(archive_database, Store(archive_database))
 
 
 def expected(key: Callable[[Dataset], Key], descending: bool, images: Any = None) -> list[str]:

@@ -1,6 +1,6 @@
 """A header's elements: found by keyword and tag, nested, shared between headers, by import mode."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.read import Store
-from tests.conftest import Graph, filled_database
-from tests.make import make_data_set, make_file, save
+from tests.support.graph import Graph
+from tests.support.make import make_data_set, make_file, save
 
 Json = dict[str, Any]
 
@@ -48,25 +48,14 @@ async def error_of(graph: Graph, selection: str) -> tuple[str, str]:
     return (error.extensions or {})["code"], error.message
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def archive_url(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """The rich file, imported in full once into each kind of database."""
-
-    def fill(folder: Path) -> None:
-        save(rich_data_set(), folder / "file.dcm")
-
-    with filled_database(request, tmp_path_factory.mktemp("elements"), fill) as url:
-        yield url
+def fill(folder: Path) -> None:
+    save(rich_data_set(), folder / "file.dcm")
 
 
 @pytest.fixture
-async def database(archive_url: str) -> AsyncIterator[Database]:
-    """The database of the rich file, in place of an empty one."""
-    opened = Database(archive_url)
-    yield opened
-    await opened.close()
+def database(archive_database: Database) -> Database:
+    """The archive's, in place of an empty one."""
+    return archive_database
 
 
 class OwnGraph(Graph):

@@ -11,8 +11,8 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage
 
 from dicom_graph.importing.foreground import Report
 from dicom_graph.store.ingest import Mode
-from tests.conftest import Graph
-from tests.make import make_data_set, make_file, make_series, save
+from tests.support.graph import Graph
+from tests.support.make import make_data_set, make_file, make_series, save
 
 Import = Callable[..., Report]
 

@@ -14,7 +14,7 @@ from graphql import (
 from pydicom.datadict import dictionary_description, tag_for_keyword
 
 from dicom_graph.graph.schema import schema, schema_text
-from tests.conftest import Graph
+from tests.support.graph import Graph
 
 TYPES = schema._schema.type_map
 FIELDS = """query ($entity: EntityType!) { entityFields(entity: $entity) { name enumName label type

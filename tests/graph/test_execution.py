@@ -7,7 +7,7 @@ import asyncio
 import json
 import math
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,9 @@ from dicom_graph.access.principal import EVERYONE, Principal, Role
 from dicom_graph.graph.execution.executor import MemoizingExecutor, PlainExecutor
 from dicom_graph.graph.schema import schema
 from dicom_graph.store.engine import Database
-from tests.conftest import Graph, filled_database
-from tests.make import make_data_set, put_raw, save
+from tests.support.archive import filled_database
+from tests.support.graph import Graph
+from tests.support.make import make_data_set, put_raw, save
 
 EXAMPLES = int(os.environ.get("DICOM_GRAPH_TEST_EXAMPLES", "60"))
 TYPES = schema._schema.type_map
@@ -108,11 +109,9 @@ def archive_url(
 
 
 @pytest.fixture
-async def database(archive_url: str) -> AsyncIterator[Database]:
-    """The archive's database, in place of an empty one."""
-    opened = Database(archive_url)
-    yield opened
-    await opened.close()
+def database(archive_database: Database) -> Database:
+    """The archive's, in place of an empty one."""
+    return archive_database
 
 
 class Selections:

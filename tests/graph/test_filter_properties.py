@@ -10,7 +10,7 @@ The evaluation knows nothing of dicom-graph: it is written from the descriptions
 """
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,7 +23,6 @@ from dicom_graph.importing.foreground import run_import
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
-from tests.conftest import Graph, filled_database
 from tests.graph.filters_in_python import (
     ALL,
     CODES,
@@ -49,6 +48,8 @@ from tests.graph.filters_in_python import (
     groups,
     is_called,
 )
+from tests.support.archive import filled_database
+from tests.support.graph import Graph
 
 EXAMPLES = int(os.environ.get("DICOM_GRAPH_TEST_EXAMPLES", "150"))
 Wanted = SearchStrategy[Filter]
@@ -286,11 +287,9 @@ def archive_url(
 
 
 @pytest.fixture
-async def database(archive_url: str) -> AsyncIterator[Database]:
-    """The archive's database, in place of an empty one."""
-    opened = Database(archive_url)
-    yield opened
-    await opened.close()
+def database(archive_database: Database) -> Database:
+    """The archive's, in place of an empty one."""
+    return archive_database
 
 
 QUERY = """

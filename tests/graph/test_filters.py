@@ -1,6 +1,5 @@
 """Filters on the fields, counts and relations of entities; the facts are those of `fill`."""
 
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,8 @@ from pydicom.dataset import Dataset
 
 from dicom_graph.graph.node import global_id
 from dicom_graph.store.engine import Database
-from tests.conftest import Graph, filled_database
-from tests.make import make_data_set, put_raw, save
+from tests.support.graph import Graph
+from tests.support.make import make_data_set, put_raw, save
 
 Filter = dict[str, Any]
 
@@ -121,21 +120,10 @@ def _add_oddities(data_set: Dataset, label: str) -> None:
         put_raw(data_set, 0x00180082, "DS", b"not a number")
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def archive_url(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """The archive, imported once into each kind of database."""
-    with filled_database(request, tmp_path_factory.mktemp("filters"), fill) as url:
-        yield url
-
-
 @pytest.fixture
-async def database(archive_url: str) -> AsyncIterator[Database]:
-    """The archive's database, in place of an empty one."""
-    opened = Database(archive_url)
-    yield opened
-    await opened.close()
+def database(archive_database: Database) -> Database:
+    """The archive's, in place of an empty one."""
+    return archive_database
 
 
 ROOTS = {"Patient": "patients", "Study": "studies", "Series": "series", "Image": "images"}

@@ -13,7 +13,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,7 +26,6 @@ from dicom_graph.store import accounts
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
-from tests.conftest import Graph, filled_database
 from tests.graph.filters_in_python import ALL, FIELDS, Filter, Groups, archive, fits
 from tests.graph.filters_in_python import groups as objects_of
 from tests.graph.groups_in_python import By, Keys, expected, fill, statistics
@@ -37,6 +36,8 @@ from tests.graph.test_filter_properties import (
     PATIENT_FILTERS,
     SERIES_FILTERS,
 )
+from tests.support.archive import filled_database
+from tests.support.graph import Graph
 
 pytestmark = pytest.mark.slow
 EXAMPLES = int(os.environ.get("DICOM_GRAPH_TEST_EXAMPLES", "10"))
@@ -181,11 +182,9 @@ def archive_url(
 
 
 @pytest.fixture
-async def database(archive_url: str) -> AsyncIterator[Database]:
-    """The archive's database, in place of an empty one."""
-    opened = Database(archive_url)
-    yield opened
-    await opened.close()
+def database(archive_database: Database) -> Database:
+    """The archive's, in place of an empty one."""
+    return archive_database
 
 
 NAMES = {"image": ("images", "Image"), "series": ("series", "Series"),

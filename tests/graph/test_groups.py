@@ -17,8 +17,8 @@ from dicom_graph.access.principal import Principal, Role
 from dicom_graph.graph.limits.cost import measure
 from dicom_graph.graph.schema import schema
 from dicom_graph.importing.foreground import Report
-from tests.conftest import Graph
-from tests.make import make_data_set, put_raw, save
+from tests.support.graph import Graph
+from tests.support.make import make_data_set, put_raw, save
 
 Import = Callable[..., Report]
 

@@ -19,8 +19,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian
 
 from dicom_graph.importing.foreground import Report
-from tests.conftest import Graph
-from tests.data import (
+from tests.support.data import (
     distinct_copies,
     needs_shared,
     nibabel_dicom_files,
@@ -28,7 +27,8 @@ from tests.data import (
     sampled,
     shared_files,
 )
-from tests.make import make_data_set, put_raw, save
+from tests.support.graph import Graph
+from tests.support.make import make_data_set, put_raw, save
 
 Json = dict[str, Any]
 

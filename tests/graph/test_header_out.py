@@ -15,10 +15,10 @@ from pydicom.sequence import Sequence
 
 from dicom_graph.dicom.csa import CSA_CREATOR
 from dicom_graph.importing.foreground import Report
-from tests.conftest import Graph
-from tests.data import NIBABEL_DATA, distinct_copies, pydicom_files, read_header
-from tests.data import nibabel_dicom_files as nibabel_files
-from tests.make import make_data_set, make_file, put_raw, save
+from tests.support.data import NIBABEL_DATA, distinct_copies, pydicom_files, read_header
+from tests.support.data import nibabel_dicom_files as nibabel_files
+from tests.support.graph import Graph
+from tests.support.make import make_data_set, make_file, put_raw, save
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", UserWarning)

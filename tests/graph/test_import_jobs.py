@@ -20,10 +20,10 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest, create_job
 from dicom_graph.store.read import Store
 from dicom_graph.store.tables.imports import ImportJob
-from tests.commands import BAD
-from tests.conftest import Graph
-from tests.make import make_file, make_series
-from tests.waiting import until
+from tests.support.commands import BAD
+from tests.support.graph import Graph
+from tests.support.make import make_file, make_series
+from tests.support.waiting import until
 
 Import = Callable[..., Report]
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])

@@ -32,7 +32,7 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.read import Store
 from dicom_graph.store.sql.large_statements import WrittenStatements
 from dicom_graph.web.garbage_collection import Garbage
-from tests.make import make_series
+from tests.support.make import make_series
 
 T = TypeVar("T")
 QUERY = "query ($filter: ImageFilter) { images(filter: $filter) { totalCount nodes { uid } } }"

@@ -19,7 +19,7 @@ from dicom_graph.importing.background import JobRunner
 from dicom_graph.services import Limits, Services
 from dicom_graph.store.engine import Database
 from dicom_graph.store.read import Store
-from tests.make import make_file, make_series
+from tests.support.make import make_file, make_series
 
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 SMALL = Limits(depth=6, aliases=3, tokens=100, directives=2, selections=8, cost=5000, seconds=30)

@@ -8,9 +8,9 @@ from dicom_graph.access.principal import Principal, Role
 from dicom_graph.importing.foreground import Report
 from dicom_graph.store.accounts import add_grant, add_group
 from dicom_graph.store.engine import Database
-from tests.conftest import Graph
-from tests.contents import Tables, assert_consistent
-from tests.make import make_series
+from tests.support.contents import Tables, assert_consistent
+from tests.support.graph import Graph
+from tests.support.make import make_series
 
 Import = Callable[..., Report]
 FIELDS = {

@@ -15,10 +15,10 @@ from dicom_graph.services import Limits, Services
 from dicom_graph.store import accounts
 from dicom_graph.store.engine import Database
 from dicom_graph.store.read import Store
-from tests.conftest import filled_database
-from tests.data import file_bytes, nibabel_dicom_files, pydicom_files, shared_files
 from tests.graph.every_way import Found, Ways, contents, is_node
-from tests.make import make_file
+from tests.support.archive import filled_database
+from tests.support.data import file_bytes, nibabel_dicom_files, pydicom_files, shared_files
+from tests.support.make import make_file
 
 BUILT = schema._schema
 FEW = ("MR_small.dcm", "CT_small.dcm", "rtplan.dcm", "liver_1frame.dcm", "emri_small.dcm")

@@ -3,7 +3,7 @@
 import base64
 import datetime as dt
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,8 @@ from pydicom.uid import (
 from dicom_graph.dicom.entities import DESCRIBED
 from dicom_graph.graph.schema import schema
 from dicom_graph.store.engine import Database
-from tests.conftest import Graph, filled_database
-from tests.make import make_data_set, save
+from tests.support.graph import Graph
+from tests.support.make import make_data_set, save
 
 Facts = dict[str, Any]
 ROOTS = {"Patient": "patients", "Study": "studies", "Series": "series", "Image": "images"}
@@ -282,21 +282,10 @@ def members(entity: str) -> list[str]:
     return list(names.values)
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def archive_url(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """The archive, imported once into each kind of database."""
-    with filled_database(request, tmp_path_factory.mktemp("orders"), fill) as url:
-        yield url
-
-
 @pytest.fixture
-async def database(archive_url: str) -> AsyncIterator[Database]:
-    """The archive's database, in place of an empty one."""
-    opened = Database(archive_url)
-    yield opened
-    await opened.close()
+def database(archive_database: Database) -> Database:
+    """The archive's, in place of an empty one."""
+    return archive_database
 
 
 def query_of(entity: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pydicom
 import pytest
 
-from tests.make import make_file
+from tests.support.make import make_file
 
 pytestmark = pytest.mark.slow
 DEVICES: list[dict[str, Any]] = [
@@ -67,7 +67,7 @@ def paths(tmp_path: Path) -> list[Path]:
 
 def ask(url: str, paths: list[Path], *operations: dict[str, Any]) -> tuple[str, list[Any]]:
     """The schema, and the answers to the operations."""
-    code = "from tests.own_entity import main; main()"
+    code = "from tests.graph.own_entity import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, url, *map(str, paths)], input=json.dumps(operations),
         capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2], timeout=300,

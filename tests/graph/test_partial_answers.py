@@ -10,7 +10,7 @@ from graphql import (
 
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.schema import schema
-from tests.conftest import Graph
+from tests.support.graph import Graph
 
 BUILT = schema._schema
 

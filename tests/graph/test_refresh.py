@@ -12,11 +12,11 @@ from dicom_graph.importing.foreground import Report
 from dicom_graph.importing.options import ImportOptions
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
-from tests.conftest import Graph
-from tests.contents import Tables, assert_consistent, contents
 from tests.graph.test_edits import ENTITIES, VALUES, enum_name, fields_of, the_id, update
-from tests.make import make_file, make_series
-from tests.waiting import until
+from tests.support.contents import Tables, assert_consistent, contents
+from tests.support.graph import Graph
+from tests.support.make import make_file, make_series
+from tests.support.waiting import until
 
 Import = Callable[..., Report]
 IDENTITY = {"SOPInstanceUID": "1.2.3.4", "SeriesInstanceUID": "1.2.3", "StudyInstanceUID": "1.2"}

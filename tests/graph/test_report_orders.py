@@ -15,7 +15,7 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.global_ids import split_global_id
 from dicom_graph.store.read.relations import ENTITY_TABLES
 from dicom_graph.store.sql.types import UtcDateTime
-from tests.conftest import Graph
+from tests.support.graph import Graph
 
 LISTS = {"ImportJob": ("import_job", "importJobs"), "AuditEntry": ("audit_entry", "auditEntries")}
 COLUMNS = {

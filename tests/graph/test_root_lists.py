@@ -8,8 +8,8 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from dicom_graph.importing.foreground import Report
-from tests.conftest import Graph
-from tests.make import make_series
+from tests.support.graph import Graph
+from tests.support.make import make_series
 
 VALUES = """query (
   $f: DataElementValueFilter, $o: [DataElementValueOrder!], $after: String, $n: Int) {

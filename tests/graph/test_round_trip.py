@@ -14,8 +14,7 @@ from pydicom.dataelem import DataElement
 from pydicom.multival import MultiValue
 
 from dicom_graph.importing.foreground import Report
-from tests.conftest import Graph
-from tests.data import (
+from tests.support.data import (
     distinct_copies,
     needs_shared,
     nibabel_dicom_files,
@@ -23,6 +22,7 @@ from tests.data import (
     sampled,
     shared_files,
 )
+from tests.support.graph import Graph
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,8 @@ from typing import Any
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from tests.conftest import Graph
-from tests.make import make_data_set, save
+from tests.support.graph import Graph
+from tests.support.make import make_data_set, save
 
 QUESTION = """query ($text: String!, $first: Int! = 100) { search(text: $text, first: $first) {
   patients { node { uid } texts { of field text word start } }

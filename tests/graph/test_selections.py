@@ -1,14 +1,13 @@
 """Aliases, fragments, variables, `@skip` and `@include` reach the loaders as they should."""
 
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from dicom_graph.store.engine import Database
 from dicom_graph.store.read import Store
-from tests.conftest import Graph, filled_database
-from tests.make import make_series
+from tests.support.graph import Graph
+from tests.support.make import make_series
 
 
 def fill(folder: Path) -> None:
@@ -21,21 +20,10 @@ def fill(folder: Path) -> None:
             )  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def archive_url(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """The archive, imported once into each kind of database."""
-    with filled_database(request, tmp_path_factory.mktemp("selections"), fill) as url:
-        yield url
-
-
 @pytest.fixture
-async def database(archive_url: str) -> AsyncIterator[Database]:
-    """The archive's database, in place of an empty one."""
-    opened = Database(archive_url)
-    yield opened
-    await opened.close()
+def database(archive_database: Database) -> Database:
+    """The archive's, in place of an empty one."""
+    return archive_database
 
 
 async def test_one_relation_under_several_aliases(graph: Graph) -> None:

@@ -14,9 +14,9 @@ from pydicom.sequence import Sequence
 
 from dicom_graph.importing.foreground import Report
 from dicom_graph.store.ingest import Mode
-from tests.conftest import Graph
-from tests.data import SHARED, needs_shared
-from tests.make import make_data_set, make_series, save
+from tests.support.data import SHARED, needs_shared
+from tests.support.graph import Graph
+from tests.support.make import make_data_set, make_series, save
 
 Import = Callable[..., Report]
 PIXEL_DATA = {0x7FE00008, 0x7FE00009, 0x7FE00010}

@@ -10,8 +10,8 @@ from pydicom.dataset import Dataset
 from dicom_graph.graph.schema import schema
 from dicom_graph.importing.foreground import Report
 from dicom_graph.store.read import Store
-from tests.conftest import Graph
-from tests.make import make_series
+from tests.support.graph import Graph
+from tests.support.make import make_series
 
 SIX_LEVELS = """
 query ($first: Int!) {

@@ -16,7 +16,7 @@ from dicom_graph.settings import SettingsError
 from dicom_graph.store.engine import Database
 from dicom_graph.store.read import Store
 from dicom_graph.subjects import SubjectPatient, load_resolver
-from tests.make import make_file
+from tests.support.make import make_file
 
 CALLS: list[list[str]] = []
 QUERY = "{ patients(orderBy: [{ field: UID }]) { nodes { uid subject } } }"

@@ -7,8 +7,8 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dicom_graph.importing.foreground import Report
-from tests.conftest import Graph
-from tests.make import make_data_set, save
+from tests.support.graph import Graph
+from tests.support.make import make_data_set, save
 
 Import = Callable[..., Report]
 FOUND = "query ($f: ImageFilter) { images(filter: $f) { nodes { uid } } }"

@@ -17,8 +17,8 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from dicom_graph.importing.foreground import Report
-from tests.conftest import Graph
-from tests.make import make_data_set, make_file, put_raw, save
+from tests.support.graph import Graph
+from tests.support.make import make_data_set, make_file, put_raw, save
 
 Import = Callable[..., Report]
 

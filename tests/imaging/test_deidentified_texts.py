@@ -11,7 +11,7 @@ import pytest
 from dicom_graph.dicom.stored_file import FileState, FileVersion
 from dicom_graph.imaging.deidentified import DeidentifiedImaging
 from dicom_graph.imaging.service import Imaging
-from tests.dicom.slices import make_image
+from tests.support.slices import make_image
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.pool import DecodePool
 from dicom_graph.store.deadline import DEADLINE
 from dicom_graph.telemetry import metrics
-from tests.waiting import until
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.settings import SettingsError
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs.jobs import JobCounts, JobStatus
-from tests.contents import Tables
-from tests.make import make_file, make_series
+from tests.support.contents import Tables
+from tests.support.make import make_file, make_series
 
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 

@@ -15,7 +15,7 @@ from dicom_graph.importing.roots import resolve_roots
 from dicom_graph.services import Services
 from dicom_graph.store.engine import Database
 from dicom_graph.store.read import Store
-from tests.make import make_file
+from tests.support.make import make_file
 
 FOLDER = """query ($path: String!, $first: Int! = 200, $after: String) {
     importRoots

@@ -7,8 +7,8 @@ from typing import Any
 
 from dicom_graph.importing.foreground import Report
 from dicom_graph.store.ingest import Mode
-from tests.conftest import Graph
-from tests.make import make_file
+from tests.support.graph import Graph
+from tests.support.make import make_file
 
 IDENTITY = {"SOPInstanceUID": "1.2.3.4", "SeriesInstanceUID": "1.2.3", "StudyInstanceUID": "1.2"}
 QUESTION = """{ imageByUid(uid: "1.2.3.4") { warnings patient { uid name }

@@ -23,13 +23,13 @@ from dicom_graph.importing.watch import Watch, WatchOptions
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import FileRecord, ReadFile
 from dicom_graph.store.jobs.jobs import JobCounts, JobOrigin, JobRequest, JobStatus, Storage
-from tests.commands import COMMAND
-from tests.contents import assert_consistent, contents
 from tests.faults.ground import Ground
-from tests.hanging import Hang, Mount, hanging_mount, needs_fuse
 from tests.importing.test_read_ahead import needs_proc, readers_of, record, records
-from tests.make import make_data_set, make_series, put_raw, save
-from tests.waiting import until
+from tests.support.commands import COMMAND
+from tests.support.contents import assert_consistent, contents
+from tests.support.hanging import Hang, Mount, hanging_mount, needs_fuse
+from tests.support.make import make_data_set, make_series, put_raw, save
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])

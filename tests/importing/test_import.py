@@ -17,8 +17,8 @@ from dicom_graph.importing.options import ImportOptions
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobCounts, JobOrigin, JobRequest, JobStatus
-from tests.contents import Tables, assert_consistent, contents
-from tests.make import make_data_set, make_file, make_series, save
+from tests.support.contents import Tables, assert_consistent, contents
+from tests.support.make import make_data_set, make_file, make_series, save
 
 Import = Callable[..., Report]
 on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"])

@@ -25,10 +25,10 @@ from dicom_graph.store.jobs.jobs import (
 from dicom_graph.store.jobs.owners import is_dead, process_name
 from dicom_graph.store.sql.types import utc_now
 from dicom_graph.store.tables.imports import ImportJob
-from tests.commands import BAD
-from tests.contents import Tables
-from tests.make import make_file, make_series
-from tests.waiting import until
+from tests.support.commands import BAD
+from tests.support.contents import Tables
+from tests.support.make import make_file, make_series
+from tests.support.waiting import until
 
 Import = Callable[..., Report]
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])

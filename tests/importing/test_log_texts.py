@@ -10,9 +10,9 @@ from dicom_graph.importing.log_texts import WarningCounts
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobRequest
-from tests.contents import Tables
-from tests.make import make_data_set, make_series, put_raw, save
-from tests.waiting import until
+from tests.support.contents import Tables
+from tests.support.make import make_data_set, make_series, put_raw, save
+from tests.support.waiting import until
 
 SECRET = "SECRETVALUE"
 

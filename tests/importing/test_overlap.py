@@ -22,9 +22,9 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobCounts, JobRequest
 from dicom_graph.store.migrate import upgrade
-from tests.contents import assert_consistent, contents
-from tests.make import make_series
-from tests.waiting import until
+from tests.support.contents import assert_consistent, contents
+from tests.support.make import make_series
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 

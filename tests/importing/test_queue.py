@@ -27,10 +27,10 @@ from dicom_graph.store.jobs.control import cancel_job
 from dicom_graph.store.jobs.jobs import JobLostError, JobOrigin, JobRequest, JobStatus, create_job
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.tables.imports import ImportBatch
-from tests.conftest import postgres_database
-from tests.contents import assert_consistent, contents
-from tests.make import make_file, make_series
-from tests.waiting import until
+from tests.support.contents import assert_consistent, contents
+from tests.support.make import make_file, make_series
+from tests.support.postgres import postgres_database
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 

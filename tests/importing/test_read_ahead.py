@@ -23,10 +23,10 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import BatchWriter, FileRecord, Mode, ReadFile
 from dicom_graph.store.jobs.jobs import Failure, JobCounts, JobOrigin, JobRequest, JobStatus
 from dicom_graph.store.migrate import upgrade
-from tests.contents import assert_consistent, contents
-from tests.data import nibabel_dicom_files, pydicom_files
-from tests.make import make_file, make_series
-from tests.waiting import until
+from tests.support.contents import assert_consistent, contents
+from tests.support.data import nibabel_dicom_files, pydicom_files
+from tests.support.make import make_file, make_series
+from tests.support.waiting import until
 
 Import = Callable[..., Report]
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="needs Linux's /proc")

@@ -31,9 +31,9 @@ from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.sql.types import utc_now
 from dicom_graph.store.tables.entities import Image
 from dicom_graph.store.tables.imports import ImportJob
-from tests.contents import Tables, assert_consistent, contents
-from tests.make import make_series
-from tests.waiting import until
+from tests.support.contents import Tables, assert_consistent, contents
+from tests.support.make import make_series
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 

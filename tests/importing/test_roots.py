@@ -13,9 +13,9 @@ from dicom_graph.importing.options import ImportOptions
 from dicom_graph.importing.roots import ForbiddenPathError, check_path, resolve_roots
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs.jobs import JobRequest
-from tests.contents import Tables, contents
-from tests.make import make_file
-from tests.waiting import until
+from tests.support.contents import Tables, contents
+from tests.support.make import make_file
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from pydicom.data import get_testdata_file
 from dicom_graph.dicom.other_files import what_it_is
 from dicom_graph.importing.foreground import read_report
 from dicom_graph.store.engine import Database
-from tests.conftest import Graph
 from tests.importing.test_import import Import
+from tests.support.graph import Graph
 
 
 def _zip() -> bytes:

@@ -24,8 +24,8 @@ from dicom_graph.importing.work_folder import WORK_FOLDER, copying_folder
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import FileRecord
 from dicom_graph.store.jobs.jobs import JobCounts, JobOrigin, JobRequest, JobStatus, Mode, Storage
-from tests.contents import assert_consistent, contents
-from tests.make import make_data_set, make_file, make_series, save
+from tests.support.contents import assert_consistent, contents
+from tests.support.make import make_data_set, make_file, make_series, save
 
 Keep = Callable[..., Report]
 both_ways = pytest.mark.parametrize("storage", [Storage.COPY, Storage.MOVE])

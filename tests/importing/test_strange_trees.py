@@ -16,8 +16,8 @@ from dicom_graph.importing.foreground import Report, run_import
 from dicom_graph.importing.options import ImportOptions
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs.jobs import JobCounts, JobOrigin, JobRequest
-from tests.contents import contents
-from tests.make import make_file, make_series
+from tests.support.contents import contents
+from tests.support.make import make_file, make_series
 
 Import = Callable[..., Report]
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,8 +16,8 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobCounts, JobStatus
 from dicom_graph.store.tables.entities import Image
-from tests.contents import Tables, assert_consistent, contents
-from tests.make import make_file, make_series
+from tests.support.contents import Tables, assert_consistent, contents
+from tests.support.make import make_file, make_series
 
 Import = Callable[..., Report]
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])

@@ -14,10 +14,10 @@ from dicom_graph.importing.watch import Watch, WatchOptions, merged_paths
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobRequest
-from tests.contents import Tables, contents
 from tests.importing.test_sync import files_of, missing_images
-from tests.make import make_file, make_series
-from tests.waiting import until
+from tests.support.contents import Tables, contents
+from tests.support.make import make_file, make_series
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 

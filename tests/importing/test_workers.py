@@ -22,11 +22,12 @@ from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest, JobStatus
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.tables.entities import Image
-from tests.commands import BAD, COMMAND, Run, assert_one_line
-from tests.conftest import postgres_database, running_server
-from tests.contents import assert_consistent, contents
-from tests.make import make_series
-from tests.waiting import until
+from tests.support.commands import BAD, COMMAND, Run, assert_one_line
+from tests.support.contents import assert_consistent, contents
+from tests.support.make import make_series
+from tests.support.postgres import postgres_database
+from tests.support.server import running_server
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 

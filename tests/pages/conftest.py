@@ -1,4 +1,4 @@
-"""One server over a small archive, and the browser that all browser tests share."""
+"""One server over a small archive."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,12 +8,9 @@ import pytest
 
 from dicom_graph.store.engine import Database
 from dicom_graph.web.pages import documents_file
-from tests.access.people import add_person
-from tests.dicom.slices import make_slices
-from tests.web.archive import Archive, served
-from tests.web.conftest import browser
-
-__all__ = ["browser"]
+from tests.support.people import add_person
+from tests.support.served_archive import Archive, served
+from tests.support.slices import make_slices
 
 IDENTITIES = ("Quxley", "QX-4711", "19610203", "1961-02-03", "Holdsworth")
 """What the headers say of a person, which a user without identities must not read."""

@@ -15,8 +15,8 @@ from selenium.webdriver.common.keys import Keys
 
 from dicom_graph.settings import Settings
 from dicom_graph.web.app import create_app
-from tests.dicom.slices import make_slices
 from tests.pages.test_pages import Pages
+from tests.support.slices import make_slices
 from tests.web.test_mounted import host, serving
 
 pytestmark = pytest.mark.slow

@@ -13,9 +13,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
-from tests.access.people import PASSWORD
 from tests.pages.conftest import IDENTITIES
-from tests.web.archive import Archive
+from tests.support.people import PASSWORD
+from tests.support.served_archive import Archive
 
 pytestmark = pytest.mark.slow
 

@@ -22,7 +22,7 @@ from sqlalchemy import inspect, text
 
 from dicom_graph.store.engine import Database
 from tests.kills import databases
-from tests.make import make_data_set, put_raw, save
+from tests.support.make import make_data_set, put_raw, save
 
 ROWS = Path(__file__).with_name("old_database.json.gz")
 REVISION = "0010"

@@ -13,9 +13,9 @@ from dicom_graph.store.backup import back_up
 from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
-from tests.commands import Run, assert_one_line
-from tests.contents import assert_consistent, contents
-from tests.make import make_series
+from tests.support.commands import Run, assert_one_line
+from tests.support.contents import assert_consistent, contents
+from tests.support.make import make_series
 
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"])

@@ -18,10 +18,10 @@ from dicom_graph.store.backup import back_up
 from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.had_users import UsersGoneError, is_marked, open_to_all
 from dicom_graph.store.migrate import prepare, upgrade
-from tests.access.people import add_person
-from tests.commands import Run, assert_one_line
-from tests.conftest import running_server
-from tests.waiting import until
+from tests.support.commands import Run, assert_one_line
+from tests.support.people import add_person
+from tests.support.server import running_server
+from tests.support.waiting import until
 
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"])

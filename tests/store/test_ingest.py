@@ -17,9 +17,9 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import BatchWriter, FileRecord, Mode, Outcome, ReadFile
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.tables.headers import DataElementDefinition
-from tests.conftest import Graph
-from tests.contents import Tables, assert_consistent, contents
-from tests.make import make_data_set, make_file, make_series, save
+from tests.support.contents import Tables, assert_consistent, contents
+from tests.support.graph import Graph
+from tests.support.make import make_data_set, make_file, make_series, save
 
 Import = Callable[..., Report]
 

@@ -3,7 +3,6 @@
 The truth is the way of SQLAlchemy, which a condition takes that is always true.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ from dicom_graph.store.read import Order, PageRequest, Parent, Store
 from dicom_graph.store.read.conditions import And
 from dicom_graph.store.read.pages import CursorError, Page
 from dicom_graph.store.read.relations import DEFAULT_ORDERS, RELATIONS
-from tests.conftest import DATABASES, filled_database
-from tests.make import make_file
+from tests.support.make import make_file
 
 ALL = And(())
 ENTITIES = ("patient", "study", "series", "image")
@@ -32,19 +30,13 @@ def fill(folder: Path) -> None:
         )  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=DATABASES)
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with filled_database(request, tmp_path_factory.mktemp("kept"), fill) as made:
-        yield made
-
-
 def comparable(page: Page) -> Any:
     """The page with its rows as dictionaries."""
     return [dict(row._mapping) for row in page.rows], page.has_next, page.has_previous
 
 
-async def test_rows_are_those_of_statements_made_each_time(url: str) -> None:
-    database = Database(url)
+async def test_rows_are_those_of_statements_made_each_time(archive_url: str) -> None:
+    database = Database(archive_url)
     everyone = Store(database)
     stores = [everyone, everyone, everyone.limited_to((1,))]
     for store in stores:  # The second time all statements are known.
@@ -85,8 +77,10 @@ async def test_rows_are_those_of_statements_made_each_time(url: str) -> None:
     await database.close()
 
 
-async def test_cursors_of_other_lists_are_refused_and_the_connections_stay_good(url: str) -> None:
-    database = Database(url, pool_size=1)
+async def test_cursors_of_other_lists_are_refused_and_the_connections_stay_good(
+    archive_url: str,
+) -> None:
+    database = Database(archive_url, pool_size=1)
     store = Store(database)
     order = DEFAULT_ORDERS["series"]
     for cursor in ("", "nonsense"):

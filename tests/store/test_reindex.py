@@ -28,13 +28,13 @@ from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.reindex import reindex, run
-from tests.conftest import running_server
-from tests.contents import Tables, assert_consistent, contents
-from tests.make import make_data_set, make_series, put_raw, save
 from tests.reindex_kills import kill_and_finish, reached
 from tests.store import old_database as old
 from tests.store.test_migrations import migrate
-from tests.waiting import until
+from tests.support.contents import Tables, assert_consistent, contents
+from tests.support.make import make_data_set, make_series, put_raw, save
+from tests.support.server import running_server
+from tests.support.waiting import until
 
 
 def make_tree(folder: Path) -> None:

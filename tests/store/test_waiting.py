@@ -16,7 +16,7 @@ from dicom_graph.store import engine
 from dicom_graph.store.engine import Database
 from dicom_graph.store.migrate import prepare, upgrade
 from dicom_graph.store.sql import connections
-from tests.waiting import until
+from tests.support.waiting import until
 
 
 def test_a_wait_for_the_write_lock_is_told_once_it_is_long(

@@ -1,7 +1,7 @@
 """`dicom-graph` in processes of their own that start at once: forked from one that has imported it.
 
 A new Python takes a second or two to import what a command needs, and a test may run ten of them.
-Servers, and commands that a test sends signals, are started in full: see `tests.commands.COMMAND`.
+Servers, and commands that a test sends signals, are started in full: see `COMMAND` in `commands`.
 """
 
 import atexit

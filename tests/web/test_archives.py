@@ -15,10 +15,10 @@ import numpy as np
 import psutil
 import pytest
 
-from tests.dicom.slices import make_image
-from tests.make import make_file
-from tests.waiting import until
-from tests.web.archive import ODD_PATIENT, Archive, served
+from tests.support.make import make_file
+from tests.support.served_archive import ODD_PATIENT, Archive, served
+from tests.support.slices import make_image
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")

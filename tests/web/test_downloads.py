@@ -26,10 +26,10 @@ from dicom_graph.dicom.voi import Window
 from dicom_graph.dicom.volume import read_geometries, read_volume
 from dicom_graph.dicom.volume.acquisition import read_acquisition
 from dicom_graph.dicom.volume.pictures import PreviewAxis, preview, sheet
-from tests.dicom.slices import make_image
-from tests.make import make_data_set, put_raw, save
-from tests.waiting import until
-from tests.web.archive import Archive, served
+from tests.support.make import make_data_set, put_raw, save
+from tests.support.served_archive import Archive, served
+from tests.support.slices import make_image
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")

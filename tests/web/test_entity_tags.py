@@ -5,7 +5,7 @@ from contextlib import closing
 from hashlib import md5, sha1, sha256
 from pathlib import Path
 
-from tests.web.archive import Archive, served
+from tests.support.served_archive import Archive, served
 
 ADDRESSES = (
     "/images/{}/preview.png", "/images/{}.dcm", "/images/{}.npy",

@@ -10,9 +10,9 @@ import pytest
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
 from dicom_graph.web.forwarded import client_address
-from tests.access.people import PASSWORD, add_person
-from tests.conftest import running_server
-from tests.waiting import until
+from tests.support.people import PASSWORD, add_person
+from tests.support.server import running_server
+from tests.support.waiting import until
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("127.0.0.1"), ip_network("2001:db8::/32")]
 ASK = {"query": "{ __typename }"}

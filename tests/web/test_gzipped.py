@@ -17,8 +17,8 @@ from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
 from dicom_graph.dicom.gzipped import inflated
 from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.reading import read_instance
-from tests.dicom.slices import make_image, make_slices
-from tests.web.archive import Archive, served
+from tests.support.served_archive import Archive, served
+from tests.support.slices import make_image, make_slices
 
 GREY = np.arange(12, dtype=np.uint16).reshape(3, 4)
 

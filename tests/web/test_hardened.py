@@ -16,7 +16,7 @@ from websockets.typing import Subprotocol
 from dicom_graph.settings import Settings, SettingsError
 from dicom_graph.web.app import create_app
 from tests.conformance.graphql_cop import CHECKS, Check
-from tests.conftest import Server, running_server
+from tests.support.server import Server, running_server
 
 TYPENAME = "{ __typename }"
 ANSWER = {"data": {"__typename": "Query"}}

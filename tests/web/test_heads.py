@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from dicom_graph.settings import Settings
-from tests.conftest import Server, running_server
-from tests.web.raw import connect, endless, exchange, read_all, send_all, statuses
+from tests.support.raw import connect, endless, exchange, read_all, send_all, statuses
+from tests.support.server import Server, running_server
 
 HOST = b"Host: localhost\r\n"
 GET = b"GET /healthz HTTP/1.1\r\n" + HOST

@@ -13,7 +13,7 @@ from PIL import Image
 from pydicom import dcmread
 
 from dicom_graph.dicom.volume import read_geometries
-from tests.web.archive import ODD_PATIENT, Archive, served
+from tests.support.served_archive import ODD_PATIENT, Archive, served
 
 PIXELS = """query ($uid: String!) { imageByUid(uid: $uid) {
   fileUrl headerJsonUrl

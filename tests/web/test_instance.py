@@ -17,9 +17,9 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobRequest
 from dicom_graph.store.migrate import upgrade
-from tests.access.people import Person, add_person
-from tests.conftest import Server, running_server
-from tests.make import make_data_set, make_file, save
+from tests.support.make import make_data_set, make_file, save
+from tests.support.people import Person, add_person
+from tests.support.server import Server, running_server
 
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 ASK = """query ($uid: String!) { imageByUid(uid: $uid) { instance {

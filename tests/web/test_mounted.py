@@ -27,8 +27,8 @@ from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobRequest
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.web.app import create_app
-from tests.access.people import PASSWORD, add_person
-from tests.make import make_file
+from tests.support.make import make_file
+from tests.support.people import PASSWORD, add_person
 
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 

@@ -25,11 +25,11 @@ from dicom_graph.store.jobs.jobs import JobRequest
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.telemetry.logs import JsonFormatter
 from dicom_graph.telemetry.request import CURRENT, CurrentRequest
-from tests.access.people import add_person
-from tests.commands import COMMAND
-from tests.conftest import Server, running_server
-from tests.make import make_file
-from tests.waiting import until
+from tests.support.commands import COMMAND
+from tests.support.make import make_file
+from tests.support.people import add_person
+from tests.support.server import Server, running_server
+from tests.support.waiting import until
 
 PROTOCOL = Subprotocol("graphql-transport-ws")
 IDENTITY = {
@@ -334,7 +334,7 @@ trace.set_tracer_provider(provider)
 
 import httpx
 from dicom_graph.settings import Settings
-from tests.conftest import running_server
+from tests.support.server import running_server
 parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 with running_server(Settings(database_url=sys.argv[1], _env_file=None)) as server:
     query = 'query Names { patientByUid(uid: "SECRET-1") { name } }'

@@ -28,12 +28,13 @@ from dicom_graph.graph.schema import schema
 from dicom_graph.settings import Settings
 from dicom_graph.store import accounts
 from dicom_graph.store.engine import Database
-from tests.access.people import PASSWORD, add_person
-from tests.commands import Run
-from tests.conftest import Server, filled_database, running_server
-from tests.csa import csa
-from tests.make import make_data_set, save
-from tests.waiting import until
+from tests.support.archive import filled_database
+from tests.support.commands import Run
+from tests.support.csa import csa
+from tests.support.make import make_data_set, save
+from tests.support.people import PASSWORD, add_person
+from tests.support.server import Server, running_server
+from tests.support.waiting import until
 
 ODD = ["\x00", "a\x00b", "\ud800", "x\udfffy"]
 SCALARS: dict[str, Any] = {"Int": 1, "Float": 1.0, "Boolean": True, "BigInt": "1"}

@@ -12,10 +12,10 @@ from websockets.typing import Origin, Subprotocol
 
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
-from tests.access.people import add_person
 from tests.conformance import other_origin
-from tests.conftest import running_server
-from tests.make import make_file
+from tests.support.make import make_file
+from tests.support.people import add_person
+from tests.support.server import running_server
 
 FRIEND, STRANGER = "https://viewer.example", "https://elsewhere.example"
 PACKAGES = Path(__file__).parents[2] / "frontend" / "node_modules"

@@ -14,9 +14,9 @@ from graphql import parse, validate
 from dicom_graph.graph.schema import schema
 from dicom_graph.settings import Settings
 from dicom_graph.web.pages import ADDRESSES, documents_file
-from tests.conftest import running_server
-from tests.make import make_file
-from tests.web.archive import served
+from tests.support.make import make_file
+from tests.support.served_archive import served
+from tests.support.server import running_server
 
 HTML = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 

@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import make_url
 
 from dicom_graph.importing.foreground import Report
-from tests.conftest import Server
-from tests.make import make_series
+from tests.support.make import make_series
+from tests.support.server import Server
 
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"])

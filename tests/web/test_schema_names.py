@@ -15,7 +15,7 @@ from dicom_graph.graph.schema import schema
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
 from dicom_graph.store.migrate import upgrade
-from tests.conftest import Server, running_server
+from tests.support.server import Server, running_server
 
 WRONG_DOCUMENTS = [
     "{ patient { uid } }", "{ sereis { totalCount } }", "{ series }", "{ series { totalCuont } }",

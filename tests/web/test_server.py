@@ -23,10 +23,10 @@ from websockets.typing import Origin, Subprotocol
 
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
-from tests.conftest import Server, running_server
-from tests.contents import Tables
-from tests.make import make_file, make_series
-from tests.waiting import until
+from tests.support.contents import Tables
+from tests.support.make import make_file, make_series
+from tests.support.server import Server, running_server
+from tests.support.waiting import until
 
 JOB = """
   id status paths mode pattern stopOnError found processed created updated existing skipped failed

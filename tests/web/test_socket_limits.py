@@ -21,11 +21,11 @@ from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest, create_job
 from dicom_graph.store.migrate import upgrade
-from tests.access.people import add_person
-from tests.conftest import Server, running_server
 from tests.faults.streams import FOLLOW
-from tests.waiting import until
-from tests.web.raw import connect, frame, send_all
+from tests.support.people import add_person
+from tests.support.raw import connect, frame, send_all
+from tests.support.server import Server, running_server
+from tests.support.waiting import until
 
 ASK = {"query": "{ __typename }"}
 DATA = {"data": {"__typename": "Query"}}

@@ -11,7 +11,7 @@ import pytest
 
 from dicom_graph.web.garbage_collection import Garbage
 from dicom_graph.web.starting import StartQueue
-from tests.web.raw import connect, read_all
+from tests.support.raw import connect, read_all
 from tests.web.test_strangers import UPGRADE, crowd, head, site
 
 

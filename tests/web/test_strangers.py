@@ -20,11 +20,11 @@ from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest, create_job
 from dicom_graph.store.migrate import upgrade
-from tests.access.people import PASSWORD, Person, add_person
-from tests.conftest import Server, running_server
 from tests.faults.streams import opening
-from tests.waiting import until
-from tests.web.raw import connect
+from tests.support.people import PASSWORD, Person, add_person
+from tests.support.raw import connect
+from tests.support.server import Server, running_server
+from tests.support.waiting import until
 
 ASK = {"query": "{ __typename }"}
 ANSWER = {"data": {"__typename": "Query"}}

@@ -14,10 +14,10 @@ import pytest
 
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
-from tests.access.people import Person, add_person
-from tests.conftest import Server, running_server
-from tests.make import make_file
-from tests.waiting import until
+from tests.support.make import make_file
+from tests.support.people import Person, add_person
+from tests.support.server import Server, running_server
+from tests.support.waiting import until
 
 FORM = {"GraphQL-Require-Preflight": "1"}
 UPLOAD = "mutation ($f: [Upload!]!) { uploadImages(input: { files: $f }) { errors { code } } }"

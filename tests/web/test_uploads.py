@@ -17,10 +17,10 @@ from dicom_graph.importing.work_folder import unique_name, uploads_folder
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs.jobs import JobRequest, Storage, create_job
-from tests.conftest import Server, running_server
-from tests.contents import Tables, contents
-from tests.make import make_file, make_series
-from tests.waiting import until
+from tests.support.contents import Tables, contents
+from tests.support.make import make_file, make_series
+from tests.support.server import Server, running_server
+from tests.support.waiting import until
 
 FORM = {"GraphQL-Require-Preflight": "1"}
 MUTATION = """

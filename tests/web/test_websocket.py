@@ -10,8 +10,8 @@ from dicom_graph.importing.foreground import run_import
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobRequest
-from tests.conftest import Server
-from tests.make import make_file
+from tests.support.make import make_file
+from tests.support.server import Server
 
 COUNT = gql('{ seriesByUid(uid: "1.2.3") { nImages } imageByUid(uid: "1.2.3.2") { number } }')
 

@@ -18,9 +18,9 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
-from tests.conftest import Server, running_server
-from tests.dicom.slices import make_image, make_slices
-from tests.make import make_file
+from tests.support.make import make_file
+from tests.support.server import Server, running_server
+from tests.support.slices import make_image, make_slices
 
 Make = Callable[[Path], dict[str, Path]]
 ODD_PATIENT = "../a/b c?#%ü;&+"

@@ -1,7 +1,6 @@
 """Protocols: rules held against dicompare's words, compliance against pydicom's values."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,8 @@ from dicom_graph.dicom.protocols import Finding, ProtocolError, parse_protocol
 from dicom_graph.exports.compliance import compliance
 from dicom_graph.store.engine import Database
 from dicom_graph.store.read import Store
-from tests.conftest import Graph, filled_database
-from tests.make import make_file
+from tests.support.graph import Graph
+from tests.support.make import make_file
 
 OK, BAD, WARN, MISSING = Finding.COMPLIANT, Finding.DEVIATING, Finding.WARNING, Finding.MISSING
 
@@ -156,17 +155,9 @@ def fill(folder: Path) -> None:
             data_set.save_as(path)
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with filled_database(request, tmp_path_factory.mktemp("protocols"), fill) as made:
-        yield made
-
-
-async def test_series_are_held_against_a_protocol(url: str) -> None:
-    database = Database(url)
+async def test_series_are_held_against_a_protocol(archive_database: Database) -> None:
     text = protocol(*RULES, series=IN_SERIES, rules=PROGRAMS)
-    found = await compliance(Store(database), parse_protocol(text).chosen("a"), None)
-    await database.close()
+    found = await compliance(Store(archive_database), parse_protocol(text).chosen("a"), None)
     told = {
         each.row.uid: {
             d.rule.name: (d.finding, sorted(d.found))
@@ -192,12 +183,12 @@ async def test_series_are_held_against_a_protocol(url: str) -> None:
     assert unknown == {"MultibandFactor"}
 
 
-def test_the_command(url: str, tmp_path: Path) -> None:
+def test_the_command(archive_url: str, tmp_path: Path) -> None:
     path = tmp_path / "protocol.json"
     path.write_text(protocol(*RULES, series=IN_SERIES, rules=PROGRAMS))
 
     def check(*arguments: str) -> Any:
-        return CliRunner().invoke(app, ["check", *arguments, "--database", url])
+        return CliRunner().invoke(app, ["check", *arguments, "--database", archive_url])
 
     done = check(str(path))
     assert done.exit_code == 1
@@ -215,10 +206,9 @@ def test_the_command(url: str, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-async def database(url: str) -> AsyncIterator[Database]:
-    opened = Database(url)
-    yield opened
-    await opened.close()
+def database(archive_database: Database) -> Database:
+    """The archive's, in place of an empty one."""
+    return archive_database
 
 
 async def test_protocols_are_kept_and_asked(database: Database, graph: Graph) -> None:

@@ -19,14 +19,14 @@ from dicom_graph.cli.demo import QUERY
 from dicom_graph.importing.entities import delete_entity
 from dicom_graph.store.engine import Database
 from dicom_graph.store.migrate import upgrade
-from tests.commands import BAD, COMMAND, Run, assert_one_line
-from tests.contents import Tables, contents
-from tests.make import make_file, make_series
-from tests.waiting import until
+from tests.support.commands import BAD, COMMAND, Run, assert_one_line
+from tests.support.contents import Tables, contents
+from tests.support.make import make_file, make_series
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"])
 

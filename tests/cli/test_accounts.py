@@ -12,9 +12,9 @@ import pytest
 
 from dicom_graph.cli import main
 from dicom_graph.store.engine import Database
-from tests.contents import Tables
-from tests.test_cli import assert_one_line, serving
-from tests.waiting import until
+from tests.cli.test_cli import assert_one_line, serving
+from tests.support.contents import Tables
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 

@@ -26,7 +26,7 @@ from typing import Any
 
 import pytest
 
-from tests.waiting import until
+from tests.support.waiting import until
 
 needs_fuse = pytest.mark.skipif(
     not os.access("/dev/fuse", os.R_OK | os.W_OK) or os.geteuid() != 0,
@@ -103,8 +103,8 @@ def hanging_mount(folder: Path, *, is_deaf: bool = False) -> Iterator[Mount]:
     rules = folder.with_name(f"{folder.name}.rules")
     rules.write_text("{}")
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.hanging", str(folder), str(rules), str(is_deaf)],
-        cwd=Path(__file__).resolve().parents[1],
+        [sys.executable, "-m", "tests.support.hanging", str(folder), str(rules), str(is_deaf)],
+        cwd=Path(__file__).resolve().parents[2],
     )
     try:
         until(lambda: process.poll() is not None or _is_mounted(folder))

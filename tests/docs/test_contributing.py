@@ -11,9 +11,9 @@ from textwrap import dedent
 
 import pytest
 
-from tests.make import make_file
+from tests.support.make import make_file
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = (
     (ROOT / "CONTRIBUTING.md").read_text().partition("### Add a field")[2].partition("\n### ")[0]
 )

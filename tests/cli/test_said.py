@@ -13,9 +13,9 @@ from dicom_graph.settings import Settings, SettingsError, load_settings
 from dicom_graph.store.backup import back_up
 from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.migrate import prepare, upgrade
-from tests.access.people import PASSWORD, add_person
-from tests.conftest import running_server
-from tests.make import make_file
+from tests.support.make import make_file
+from tests.support.people import PASSWORD, add_person
+from tests.support.server import running_server
 
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 

@@ -1,6 +1,6 @@
 """Files with one element that is larger than memory should be: mostly holes, which take no room.
 
-    python -m tests.huge FOLDER [BYTES]
+    python -m tests.dicom.huge FOLDER [BYTES]
 
 Reads one file of each kind, of 512 MiB if not said, and prints the most memory that it took.
 """

@@ -10,10 +10,10 @@ import pytest
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs.jobs import JobRequest, create_job
 from dicom_graph.store.migrate import upgrade
-from tests.commands import BAD, COMMAND, Run, assert_one_line
-from tests.contents import Tables
-from tests.make import make_file, make_series
-from tests.waiting import until
+from tests.support.commands import BAD, COMMAND, Run, assert_one_line
+from tests.support.contents import Tables
+from tests.support.make import make_file, make_series
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 

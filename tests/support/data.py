@@ -14,7 +14,7 @@ import pydicom
 import pytest
 from pydicom.uid import MRImageStorage, generate_uid
 
-_DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "data"
+_DEFAULT = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
 def _shared() -> Path | None:

@@ -6,7 +6,7 @@ import io
 import json
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,11 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.read import Store
 from dicom_graph.store.read.conditions import Field, Or, Test
 from dicom_graph.store.sql.id_list import pack_ids, unpack_each, unpack_ids
-from tests.conftest import Graph, filled_database
-from tests.data import distinct_copies, nibabel_dicom_files, sampled, shared_files
 from tests.graph.test_elements import rich_data_set
-from tests.make import make_data_set, make_file, put_raw, save
-from tests.web.archive import Archive, served
+from tests.support.data import distinct_copies, nibabel_dicom_files, sampled, shared_files
+from tests.support.graph import Graph
+from tests.support.make import make_data_set, make_file, put_raw, save
+from tests.support.served_archive import Archive, served
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -54,7 +54,7 @@ def _nested(depth: int) -> str:
     return f"{_ELEMENT} {inner}"
 
 
-def make_files(folder: Path) -> None:
+def fill(folder: Path) -> None:
     """Real headers, and elements whose types conflict or whose values are odd."""
     real = [*sampled(shared_files(), "data", 1), *nibabel_dicom_files()]
     distinct_copies(real, folder / "real")
@@ -73,18 +73,10 @@ def make_files(folder: Path) -> None:
     save(several, folder / "list.dcm")
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("tables")
-    with filled_database(request, folder, make_files) as made:
-        yield made
-
-
 @pytest.fixture
-async def database(url: str) -> AsyncIterator[Database]:
-    opened = Database(url)
-    yield opened
-    await opened.close()
+def database(archive_database: Database) -> Database:
+    """The archive's, in place of an empty one."""
+    return archive_database
 
 
 async def _bytes(store: Store, request: TableRequest) -> bytes:

@@ -26,8 +26,8 @@ from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest, Storage
 from dicom_graph.store.migrate import prepare
 from dicom_graph.store.private_files import make_folder, open_new, open_or_make, restrict_to_owner
-from tests.commands import Run
-from tests.make import make_file, make_series
+from tests.support.commands import Run
+from tests.support.make import make_file, make_series
 
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 each_umask = pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o277], ids=oct)

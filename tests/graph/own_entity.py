@@ -6,7 +6,7 @@ kinds of objects are known to all of a process.
 """
 
 # ruff: noqa: I001
-from tests.own_device import DEVICE, LaterDeviceFields
+from tests.graph.own_device import DEVICE, LaterDeviceFields
 
 import asyncio
 import datetime as dt

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from tests.make import make_data_set, save
+from tests.support.make import make_data_set, save
 
 AXIAL = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]
 

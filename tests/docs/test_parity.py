@@ -4,7 +4,7 @@ import ast
 import re
 from pathlib import Path
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 TEXT = (TESTS.parent / "docs" / "parity.md").read_text(encoding="utf-8")
 
 

@@ -1,8 +1,10 @@
-"""A headless Chromium for the pages, shared by the whole session."""
+"""A headless Chromium for the pages."""
 
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from selenium import webdriver
@@ -29,16 +31,15 @@ def _program(variable: str, *names: str) -> str:
     return found
 
 
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    """Chromium on a fresh profile, logging its network events and console.
+@contextmanager
+def open_browser(profile: Path) -> Iterator[webdriver.Chrome]:
+    """Chromium with its profile in a folder, logging its network events and console.
 
     Found on PATH, or by the variables CHROMIUM and CHROMEDRIVER.
     """
     driver = _program("CHROMEDRIVER", "chromedriver")
     options = webdriver.ChromeOptions()
     options.binary_location = _program("CHROMIUM", "chromium", "chromium-browser", "google-chrome")
-    profile = tmp_path_factory.mktemp("chromium")
     for flag in (*FLAGS, f"--user-data-dir={profile}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})

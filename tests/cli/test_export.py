@@ -18,7 +18,7 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobRequest
 from dicom_graph.store.migrate import upgrade
-from tests.dicom.slices import make_slices
+from tests.support.slices import make_slices
 
 pytestmark = pytest.mark.slow
 

@@ -29,9 +29,9 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobRequest
 from dicom_graph.store.migrate import upgrade
-from tests.conftest import Graph
-from tests.data import needs_shared, shared_files
-from tests.dicom.slices import make_slices
+from tests.support.data import needs_shared, shared_files
+from tests.support.graph import Graph
+from tests.support.slices import make_slices
 
 SIEMENS = {"Manufacturer": "SIEMENS", "MagneticFieldStrength": 3.0, "FlipAngle": 9.0}
 T1W = {

@@ -29,11 +29,11 @@ from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobRequest
 from dicom_graph.store.migrate import upgrade
-from tests.commands import Run
-from tests.conftest import Server, running_server
-from tests.data import SHARED, needs_shared
+from tests.support.commands import Run
+from tests.support.data import SHARED, needs_shared
+from tests.support.server import Server, running_server
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {
     path: path.read_text(encoding="utf-8")
