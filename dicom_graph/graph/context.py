@@ -181,6 +181,11 @@ class Loaders:
         return self._by_key("series_contents", self.store.series_contents)
 
     @property
+    def frame_differences(self) -> Loader[Any, Any]:
+        """What differs among the frames of series, of their ids and contents."""
+        return self.each("frame_differences", self.store.frame_differences, lambda key: key[0])
+
+    @property
     def definition(self) -> Loader[int, Any]:
         """Definitions by id."""
         return self._by_key("definition", self.store.definitions)

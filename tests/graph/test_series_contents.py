@@ -23,7 +23,7 @@ PIXEL_DATA = {0x7FE00008, 0x7FE00009, 0x7FE00010}
 
 QUERY = """{ series(first: 100) { nodes { uid
     constantElements { tag vr value }
-    varyingElements { tag nDistinct nMissing definition { vr tag } } } } }"""
+    varyingElements { tag path nDistinct nMissing definition { vr tag } } } } }"""
 
 
 class Plain:
@@ -86,6 +86,7 @@ async def assert_equal_to_plain(graph: Graph, expected: dict[str, Plain]) -> Non
         varying = [
             (e["tag"], e["definition"]["vr"], e["nDistinct"], e["nMissing"])
             for e in found[uid]["varyingElements"]
+            if "." not in e["path"]
         ]
         assert [tag for tag, *_ in varying] == sorted(tag for tag, *_ in varying)
         assert sorted(varying) == plain.varying()
@@ -142,6 +143,7 @@ async def test_every_kind_of_difference(tmp_path: Path, import_files: Import, gr
     varying = {
         (e["tag"], e["definition"]["vr"]): (e["nDistinct"], e["nMissing"])
         for e in series["varyingElements"]
+        if "." not in e["path"]
     }
     assert varying[tag_text(0x00180081), "DS"] == (3, 0)
     assert varying[tag_text(0x00204000), "LT"] == (1, 4)
@@ -193,3 +195,83 @@ async def test_as_many_statements_for_40_images_as_for_4(
         await graph(query, uid=f"1.{count}")
         statements[count] = len(graph.statements)
     assert statements[40] == statements[4]
+
+
+PER_FRAME = "PerFrameFunctionalGroupsSequence"
+
+
+def differences_of_frames(frames: list[Dataset]) -> list[tuple[str, int, int]]:
+    """Path, number of different contents and of frames without it; sequences of one item."""
+    uses: dict[str, list[bytes]] = defaultdict(list)
+
+    def walk(item: Dataset, way: str) -> None:
+        for element in item:
+            name = element.keyword or tag_text(element.tag)
+            if element.VR == "SQ":
+                for below in element.value:
+                    walk(below, f"{way}.{name}")
+            else:
+                uses[f"{way}.{name}"].append(in_bytes(element))
+
+    for frame in frames:
+        walk(frame, PER_FRAME)
+    return sorted(
+        (path, len(set(contents)), len(frames) - len(contents))
+        for path, contents in uses.items()
+        if len(set(contents)) > 1 or len(contents) < len(frames)
+    )
+
+
+def in_frames(series: dict[str, Any]) -> list[tuple[str, int, int]]:
+    return [
+        (e["path"], e["nDistinct"], e["nMissing"])
+        for e in series["varyingElements"]
+        if "." in e["path"]
+    ]
+
+
+def enhanced(echo_times: list[float | None]) -> Dataset:
+    """An image of as many frames; None has no echo time."""
+    frames = []
+    for number, echo_time in enumerate(echo_times):
+        echo, plane, content = Dataset(), Dataset(), Dataset()
+        if echo_time is not None:
+            echo.EffectiveEchoTime = echo_time
+        plane.ImagePositionPatient = [0.0, 0.0, float(number)]
+        content.FrameAcquisitionNumber = 1
+        frame = Dataset()
+        frame.MREchoSequence, frame.PlanePositionSequence = [echo], [plane]
+        frame.FrameContentSequence = [content]
+        frames.append(frame)
+    return make_data_set(
+        SeriesInstanceUID="1.9", NumberOfFrames=len(frames), **{PER_FRAME: Sequence(frames)}
+    )
+
+
+async def test_what_differs_among_frames(
+    tmp_path: Path, import_files: Import, graph: Graph
+) -> None:
+    """Of one image, then with a second one of the same series that shares a frame with it."""
+    frames: list[Dataset] = []
+    for number, echo_times in enumerate(([10.0, 10.0, 20.0, None], [10.0, 30.0])):
+        image = enhanced(echo_times)
+        save(image, tmp_path / f"{number}.dcm")
+        import_files(tmp_path)
+        graph.store = type(graph.store)(graph.database)
+        (series,) = (await graph(QUERY))["series"]["nodes"]
+        frames += image[PER_FRAME].value
+        assert in_frames(series) == differences_of_frames(frames)
+    echo = f"{PER_FRAME}.MREchoSequence.EffectiveEchoTime"
+    assert (echo, 3, 1) in in_frames(series)
+
+
+@needs_shared
+async def test_what_differs_among_real_frames(import_files: Import, graph: Graph) -> None:
+    assert SHARED is not None
+    folder = SHARED / "enhanced/dicom/Siemens/XA10"
+    import_files(folder, mode=Mode.FULL)
+    (series,) = (await graph(QUERY))["series"]["nodes"]
+    images = [pydicom.dcmread(path, stop_before_pixels=True) for path in sorted(folder.iterdir())]
+    frames = [frame for image in images for frame in image[PER_FRAME].value]
+    assert in_frames(series) == differences_of_frames(frames)
+    assert len(in_frames(series)) > 10

@@ -34,6 +34,7 @@ from dicom_graph.graph.types.study import Study
 from dicom_graph.graph.types.volume import Volume
 from dicom_graph.graph.urls import absolute, file_url, page_path
 from dicom_graph.store.read import Parent
+from dicom_graph.store.read.frame_differences import VaryingInFrames
 from dicom_graph.store.read.summary import Varying
 
 if TYPE_CHECKING:
@@ -46,14 +47,23 @@ _PLAIN = plain_fields(SERIES)
 _field = strawberry.field
 
 
-@strawberry.type(description="Elements of one definition that differ among a series' headers.")
+@strawberry.type(
+    description="Elements of one definition that differ among a series' headers, or among the "
+    "frames of its images."
+)
 class VaryingElement:
     tag: str = _field(description="(gggg,eeee) as in the files.")
+    path: str = _field(
+        description="Where it stands: its keyword or tag; in frames, the sequences above it too, "
+        "such as PerFrameFunctionalGroupsSequence.MREchoSequence.EffectiveEchoTime."
+    )
     definition: Annotated["DataElementDefinition", Lazy("dicom_graph.graph.types.element")] = (
         _field(description="What kind of element it is.")
     )
-    n_distinct: int = _field(description="How many distinct contents the headers hold of it.")
-    n_missing: int = _field(description="How many headers do not hold it at all.")
+    n_distinct: int = _field(
+        description="How many distinct contents the headers, or the frames, hold of it."
+    )
+    n_missing: int = _field(description="How many headers, or frames, do not hold it at all.")
 
     @classmethod
     def from_row(cls, row: Varying, n_headers: int) -> "VaryingElement":
@@ -62,9 +72,23 @@ class VaryingElement:
 
         return cls(
             tag=format_tag(row.tag),
+            path=row.definition.keyword or format_tag(row.tag),
             definition=DataElementDefinition.from_row(row.definition),
             n_distinct=row.n_distinct,
             n_missing=n_headers - row.n_headers,
+        )
+
+    @classmethod
+    def in_frames(cls, row: VaryingInFrames) -> "VaryingElement":
+        """What varies among frames."""
+        from dicom_graph.graph.types.element import DataElementDefinition
+
+        return cls(
+            tag=format_tag(row.tag),
+            path=row.path,
+            definition=DataElementDefinition.from_row(row.definition),
+            n_distinct=row.n_distinct,
+            n_missing=row.n_frames - row.n_with,
         )
 
 
@@ -186,10 +210,18 @@ class Series(SeriesFields, Node):
         contents = await info.context.loaders.series_contents.load(self.key)
         return [DataElement.made_once(info, row) for row in contents.constant]
 
-    @computed("What differs among the headers of its images, or is missing in some.")
+    @computed(
+        "What differs among the headers of its images, or is missing in some; then what differs "
+        "among the frames of its images, or is missing in some."
+    )
     async def varying_elements(self, info: Info) -> list[VaryingElement]:
-        contents = await info.context.loaders.series_contents.load(self.key)
-        return [VaryingElement.from_row(row, contents.n_headers) for row in contents.varying]
+        loaders = info.context.loaders
+        contents = await loaders.series_contents.load(self.key)
+        found = [VaryingElement.from_row(row, contents.n_headers) for row in contents.varying]
+        if contents.per_frame:
+            rows = await loaders.frame_differences.load((self.key, contents))
+            found += map(VaryingElement.in_frames, rows)
+        return found
 
     @computed("The study it belongs to; null where the header names none.")
     @leads_to("study", by="study_id")

@@ -25,6 +25,7 @@ from dicom_graph.store.read.elements import (
     HeaderElements,
     SharedElements,
 )
+from dicom_graph.store.read.frame_differences import VaryingInFrames, frame_differences
 from dicom_graph.store.read.held_ids import NO_ID, HeldIds
 from dicom_graph.store.read.holders import images_that_hold
 from dicom_graph.store.read.large_conditions import made
@@ -185,6 +186,14 @@ class HeaderStore(BaseStore):
         for start in range(0, len(series_ids), SERIES_AT_ONCE):
             found |= await self._series_contents(series_ids[start : start + SERIES_AT_ONCE])
         return found
+
+    async def frame_differences(
+        self, series: Sequence[tuple[int, SeriesContents]]
+    ) -> list[list[VaryingInFrames]]:
+        """What differs among the frames of the images of each series."""
+        per_frame = {id: contents.per_frame for id, contents in series}
+        found = await frame_differences(per_frame, self.items, self.elements_of)
+        return [found.get(id, []) for id, _ in series]
 
     async def _series_contents(self, series_ids: Sequence[int]) -> dict[int, SeriesContents]:
         statement = (

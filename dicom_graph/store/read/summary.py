@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from dicom_graph.dicom.frame_elements import PER_FRAME
 from dicom_graph.store.read.elements import DefinitionRow, ElementRow, Placed
 from dicom_graph.store.sql.id_list import unpack_ids
 
@@ -18,11 +19,12 @@ class Varying(NamedTuple):
 
 
 class SeriesContents(NamedTuple):
-    """A series' headers together."""
+    """A series' headers together. `per_frame`: how many hold each sequence of frames, by its id."""
 
     n_headers: int
     constant: Sequence[ElementRow]
     varying: Sequence[Varying]
+    per_frame: Mapping[int, int]
 
 
 def count_elements(
@@ -59,4 +61,5 @@ def summarise(
             Varying(definitions[definition_id], tag, len(uses), sum(uses))
             for (tag, definition_id), uses in sorted(varying.items())
         ],
+        {id: count for id, count in counts.items() if placed[id].tag == PER_FRAME},
     )
