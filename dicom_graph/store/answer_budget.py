@@ -150,9 +150,11 @@ class AnswerBudget:
         self._stop_timer()
         if self._seconds is not None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(
-                self._seconds + _GRACE, self.stop, out_of_time(self._seconds)
-            )
+            self._timer = loop.call_later(self._seconds + _GRACE, self._run_out)
+
+    def _run_out(self) -> None:
+        assert self._seconds is not None
+        self.stop(out_of_time(self._seconds))
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -69,7 +69,10 @@ def span(
     """A span of what is done within. That of a server is what further spans belong to; the
     `headers` of its request may name what it belongs to itself.
     """
-    return nullcontext(_NO_SPAN) if trace is None else _span(name, headers, is_server)
+    # Where nobody has set up what takes spans, none is made.
+    if trace is None or isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        return nullcontext(_NO_SPAN)
+    return _span(name, headers, is_server)
 
 
 @contextmanager

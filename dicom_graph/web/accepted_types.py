@@ -10,6 +10,8 @@ def prefers_events(accept: str) -> bool:
     Clients such as urql name all that they can read, JSON first: they are given JSON, also where
     they take both as gladly.
     """
+    if _EVENTS not in accept.lower():
+        return False
     wanted: dict[bool, float] = {}
     for part in accept.lower().split(","):
         media_type, *parameters = (piece.strip() for piece in part.split(";"))

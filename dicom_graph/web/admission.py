@@ -270,6 +270,8 @@ class Ticket:
     def _tell(self) -> None:
         is_idle = not self._running if self._is_websocket else self._receiving
         waits = self._sending > 0 or is_idle
+        if waits == (self._place.waits_since is not None) and not self._operations:
+            return
         # The operations of a stream wait for its client only where that does not read.
         for place in (self._place, *self._operations):
             if waits:

@@ -6,7 +6,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
@@ -45,6 +44,7 @@ from dicom_graph.web.metrics import sampling, show_metrics
 from dicom_graph.web.middleware.allowed_host import AllowedHostMiddleware
 from dicom_graph.web.middleware.audit import AuditMiddleware
 from dicom_graph.web.middleware.authentication import AuthenticationMiddleware, CredentialSources
+from dicom_graph.web.middleware.cors import OriginMiddleware
 from dicom_graph.web.middleware.errors import UnexpectedErrorMiddleware
 from dicom_graph.web.middleware.limits import (
     BodySizeLimitMiddleware,
@@ -272,7 +272,7 @@ def _middleware(
         Middleware(ConcurrencyLimitMiddleware, admission),
         Middleware(BodyTimeoutMiddleware, settings.request_seconds),
         Middleware(
-            CORSMiddleware,
+            OriginMiddleware,
             allow_origins=settings.allowed_origins,
             allow_methods=["GET", "HEAD", "POST"],
             allow_headers=_REQUEST_HEADERS,

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, cast
 from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
 from graphql import GraphQLError
 from python_multipart.multipart import parse_options_header
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Message, Receive, Scope, Send
@@ -61,6 +61,7 @@ from dicom_graph.web.large_answers import (
 )
 from dicom_graph.web.middleware.authentication import bearer, identifier
 from dicom_graph.web.operations import slot_of
+from dicom_graph.web.raw_headers import header
 
 _CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -350,8 +351,8 @@ class GraphQLView(GraphQL[Context, None]):
 
     async def get_sub_response(self, request: Request | WebSocket) -> Response:
         """The response to be, of the type that the client prefers."""
-        response = SubResponse(await super().get_sub_response(request), held(request.scope))
-        accept = request.headers.get("accept", "")
+        response = SubResponse(held(request.scope))
+        accept = header(request.scope, b"accept") or ""
         response.media_type = _RESPONSE_JSON if _RESPONSE_JSON in accept else "application/json"
         return response
 
@@ -374,7 +375,7 @@ class GraphQLView(GraphQL[Context, None]):
         response = await super().process_result(request, result)
         if isinstance(result, PreExecutionError):
             response.pop("data", None)
-        if prefers_events(request.headers.get("accept", "")):
+        if prefers_events(header(request.scope, b"accept") or ""):
             return cast(GraphQLHTTPResponse, EncodedJson(await text_of(response)))
         return response
 
@@ -390,8 +391,9 @@ class GraphQLView(GraphQL[Context, None]):
             sub_response.pending if isinstance(sub_response, SubResponse) else PendingAnswers()
         )
         is_large = pending.n_bytes > LARGE
-        response = super().create_response([] if is_large else response_data, sub_response)
-        response.headers["Content-Type"] = f"{sub_response.media_type}; charset=utf-8"
+        content_type = {"Content-Type": f"{sub_response.media_type}; charset=utf-8"}
+        body = b"" if is_large else self.encode_json(response_data)
+        response = Response(body, sub_response.status_code or 200, content_type)
         if not is_large:
             return response
         n_operations = len(response_data) if isinstance(response_data, list) else 1
@@ -423,11 +425,11 @@ class GraphQLView(GraphQL[Context, None]):
 
 def _is_plain(request: Request) -> bool:
     """Whether it posts JSON, and takes an answer in one."""
-    headers = request.headers
+    scope = request.scope
     return (
         request.method == "POST"
-        and headers.get("content-type") == "application/json"
-        and not prefers_events(headers.get("accept", ""))
+        and header(scope, b"content-type") == "application/json"
+        and not prefers_events(header(scope, b"accept") or "")
     )
 
 
@@ -449,7 +451,7 @@ def _described(principal: Principal) -> str | None:
 
 
 def _origin(scope: Scope) -> str:
-    host = Headers(scope=scope).get("host", "")
+    host = header(scope, b"host") or ""
     scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
     return f"{scheme}://{host}" if host else ""
 

@@ -34,12 +34,12 @@ def held(scope: Scope) -> PendingAnswers:
 
 
 class SubResponse(Response):
-    """A response to be, and the budgets of what its answer is made by."""
+    """A response to be, and the budgets of what its answer is made by. It is never sent itself."""
 
-    def __init__(self, like: Response, pending: PendingAnswers) -> None:
-        super().__init__()
-        self.status_code = like.status_code
-        self.raw_headers = like.raw_headers
+    def __init__(self, pending: PendingAnswers) -> None:
+        self.status_code = 0
+        self.background = None
+        self.raw_headers = []
         self.pending = pending
 
 

@@ -50,6 +50,10 @@ class Level:
             return [row[place] for row in self.rows]
         return list(map(attrgetter(name), self.rows))
 
+    def has(self, name: str) -> bool:
+        """Whether its rows have a column of that name."""
+        return not self.rows or name in self._places
+
     @cached_property
     def _places(self) -> dict[str, int]:
         names = getattr(self.rows[0], "_fields", ())

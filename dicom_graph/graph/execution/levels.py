@@ -34,6 +34,7 @@ from dicom_graph.graph.together import Counted, ElementsOf, LeadsTo, Listed
 from dicom_graph.store.answer_budget import AnswerBudget
 from dicom_graph.store.read import Page, Parent
 from dicom_graph.store.read.answered import answered
+from dicom_graph.store.read.page_counts import count_name
 from dicom_graph.store.read.rows import made_in_turns
 
 _OBJECT, _FIELD = 300, 50
@@ -202,6 +203,8 @@ class Levels:
         match kind:
             case FromObject(read):
                 return self._scalars(await made_in_turns(await level.objects(), read))
+            case Counted(relation) if level.has(count_name(relation)):
+                return self._scalars(level.column(count_name(relation)))
             case Counted(relation):
                 return self._scalars(await self._counts(relation, await level.parents()))
             case Listed():

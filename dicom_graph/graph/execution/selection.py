@@ -29,6 +29,7 @@ from dicom_graph.graph.execution.field_kinds import FromColumn, FromObject, Kind
 from dicom_graph.graph.registry import ENTITIES, Entity
 from dicom_graph.graph.together import Counted, LeadsTo, Listed
 from dicom_graph.store.formats import Columns
+from dicom_graph.store.read.page_counts import count_name
 
 _OF_PAGE = frozenset({"nodes", "edges", "pageInfo"})
 
@@ -163,7 +164,9 @@ class Selection:
             match field.kind(entity):
                 case FromColumn(column, _, _) | LeadsTo(_, column, _):
                     needed.add(column)
-                case Listed() | Counted():
+                case Counted(relation):
+                    needed.add(count_name(relation))
+                case Listed():
                     pass
                 case _:
                     return None

@@ -43,6 +43,7 @@ from dicom_graph.store.read.groups import (
 )
 from dicom_graph.store.read.large_conditions import made
 from dicom_graph.store.read.orders import order_key
+from dicom_graph.store.read.page_counts import with_counts
 from dicom_graph.store.read.pages import (
     Keys,
     Page,
@@ -83,7 +84,10 @@ class Store(FileStore):
             def all_of_them() -> Select[Any]:
                 seen = self._where(filters_of(self._sqlite, {}), entity, table, None)
                 narrowed = select(*columns_of(table, only=needed)).where(*seen)
-                return page_statement(narrowed, self._keys(entity, table, request), request)
+                keys = self._keys(entity, table, request)
+                return self._with_counts(
+                    page_statement(narrowed, keys, request), keys, request, needed
+                )
 
             form = ("page", entity, needed, given.form)
             rows = await self.database.rows(form, all_of_them, given.parameters, ROW_MEMORY)
@@ -99,7 +103,10 @@ class Store(FileStore):
                 def make() -> Select[Any]:
                     where = self._where(filters, entity, table, wanted)
                     narrowed = select(*columns_of(table, only=needed)).where(*where)
-                    return page_statement(narrowed, self._keys(entity, table, request), request)
+                    keys = self._keys(entity, table, request)
+                    return self._with_counts(
+                        page_statement(narrowed, keys, request), keys, request, needed
+                    )
 
                 statement = await made(connection, wanted, make)
                 page = make_page(await all_rows(await connection.execute(statement)), request)
@@ -168,13 +175,14 @@ class Store(FileStore):
                 self._sqlite, keys, ENTITY_TABLES[child_name], page_of_parent
             )
             sort_keys = self._keys(child_name, child, request)
-            return (
+            page = (
                 select(keys.c.id.label("parent_id"), keys.c.patient_id.label("parent_patient_id"))
                 .add_columns(*columns_of(child, ENTITY_TABLES[child_name], needed))
                 .add_columns(*labelled(sort_keys))
                 .select_from(joined)
                 .order_by(*order_by(sort_keys, request))
             )
+            return self._with_counts(page, sort_keys, request, needed)
 
         rows: dict[tuple[int, int | None], list[Any]] = defaultdict(list)
         if wanted is None and not request.has_elements:
@@ -201,6 +209,15 @@ class Store(FileStore):
         pages = {parent: make_page(rows.get(parent, ()), request) for parent in parents}
         self._note(child_name, chain.from_iterable(page.rows for page in pages.values()))
         return pages
+
+    def _with_counts(
+        self, page: Select[Any], keys: Keys, request: PageRequest, columns: Columns
+    ) -> Select[Any]:
+        unfiltered = filters_of(self._sqlite, {})
+        return with_counts(
+            page, keys, request, columns,
+            lambda entity, table: self._where(unfiltered, entity, table, None),
+        )  # fmt: skip
 
     def _page_form(self, entity: str, request: PageRequest) -> PageForm:
         """Raises CursorError."""

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.web.errors import ErrorResponse
+from dicom_graph.web.raw_headers import header
 
 _LONGEST, _REMEMBERED = 100, 100
 _ALLOWED = "dicom_graph.is_allowed"
@@ -30,7 +31,7 @@ class AllowedHostMiddleware:
         await ErrorResponse(400, ErrorCode.BAD_REQUEST, message)(scope, receive, send)
 
     async def _is_allowed(self, scope: Scope, receive: Receive) -> bool:
-        host = Headers(scope=scope).get("host", "")
+        host = header(scope, b"host") or ""
         if host in self._allowed:
             return True
         probe = {**scope, _ALLOWED: False}

@@ -2,7 +2,6 @@
 
 import asyncio
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dicom_graph.access.principal import NOBODY
@@ -12,6 +11,7 @@ from dicom_graph.web.admission import TICKET, Admission, Kind, Ticket
 from dicom_graph.web.errors import ErrorResponse
 from dicom_graph.web.health import ALWAYS_ANSWERED
 from dicom_graph.web.incoming import IncomingMemory
+from dicom_graph.web.raw_headers import header
 
 _TRY_AGAIN_LATER = 1013
 _STRANGERS_BYTES = 16_384
@@ -144,7 +144,7 @@ class BodySizeLimitMiddleware:
         most = self._max
         if scope.get("principal") is NOBODY:
             most = min(most, _STRANGERS_BYTES)
-        length = Headers(scope=scope).get("content-length", "")
+        length = header(scope, b"content-length") or ""
         if length.isdecimal() and int(length) > most:
             await self._too_large(int(length), most)(scope, receive, send)
             return
@@ -197,12 +197,12 @@ class _TooLarge(Exception):
 
 
 def _kind(scope: Scope) -> Kind:
-    is_stream = prefers_events(Headers(scope=scope).get("accept", ""))
-    return Kind.STREAMS if scope["type"] == "websocket" or is_stream else Kind.REQUESTS
+    is_stream = scope["type"] == "websocket" or prefers_events(header(scope, b"accept") or "")
+    return Kind.STREAMS if is_stream else Kind.REQUESTS
 
 
 def _is_upload(scope: Scope) -> bool:
     if scope["path"] == "/upload":
         return True
-    content_type = Headers(scope=scope).get("content-type", "")
+    content_type = header(scope, b"content-type") or ""
     return scope["path"] == "/graphql" and content_type.lower().startswith("multipart/form-data")

@@ -71,6 +71,8 @@ class ObservabilityMiddleware:
         if current.method != "WS":
             metrics.REQUESTS.labels(current.method, route, status).inc()
             metrics.REQUEST_SECONDS.labels(route).observe(seconds)
+        if not log.isEnabledFor(logging.INFO):
+            return
         fields = {
             "method": current.method, "route": route, "status": status,
             "milliseconds": round(seconds * 1000, 1), "principal": name,

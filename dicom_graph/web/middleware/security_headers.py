@@ -2,8 +2,10 @@
 
 from collections.abc import Collection
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dicom_graph.web.raw_headers import header
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; "
@@ -33,9 +35,7 @@ class SecurityHeadersMiddleware:
         self._allowed_origins = frozenset(allowed_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_allowed = (
-            scope["type"] == "http" and Headers(scope=scope).get("origin") in self._allowed_origins
-        )
+        is_allowed = scope["type"] == "http" and header(scope, b"origin") in self._allowed_origins
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
