@@ -47,6 +47,11 @@ _UNDECODABLE = frozenset(
     for number in (52, 54, 56, 58, 59, 60, 61, 62, 63, 64, 65, 66, 92, 93)
 )
 _YBR = ("YBR_FULL", "YBR_FULL_422")
+_YBR_PARTIAL = ("YBR_PARTIAL", "YBR_PARTIAL_422")
+_TO_YBR_PARTIAL = np.array(
+    [[0.2568, 0.5041, 0.0979], [-0.1482, -0.2910, 0.4392], [0.4392, -0.3678, -0.0714]]
+)
+"""From R, G and B (PS3.3 C.7.6.3.1.2); 16, 128 and 128 are added, of 8 bits."""
 _DECODED_TO_RGB = ("YBR_ICT", "YBR_RCT", "XYB")
 _BASELINE, _EXTENDED, _PROGRESSIVE, _LOSSLESS = range(4)
 _OVERHEAD_BYTES = 64 << 20
@@ -163,6 +168,9 @@ def to_rgb(values: Array, photometric: str) -> tuple[Array, str]:
     """Colours as RGB, with their colour space then; all else as it is."""
     if photometric in _YBR and values.ndim == 3:
         return np.asarray(convert_color_space(values, "YBR_FULL", "RGB")), "RGB"
+    if photometric in _YBR_PARTIAL and values.ndim == 3 and values.dtype == np.uint8:
+        colours = (values - np.array([16.0, 128.0, 128.0])) @ np.linalg.inv(_TO_YBR_PARTIAL).T
+        return np.rint(colours).clip(0, 255).astype(np.uint8), "RGB"
     return values, photometric
 
 
@@ -206,7 +214,8 @@ def _photometric(stream: Codestream, layout: FrameFormat) -> str:
     if stream.coding in (Coding.JPEG, Coding.JPEG_LS):
         if bytes(stream.component_ids) in (b"RGB", b"rgb"):
             return "RGB"
-        if stream.is_jfif and "YBR" not in told:
+        if told in _YBR_PARTIAL or (stream.is_jfif and "YBR" not in told):
+            # JPEG has no partial range (ISO 10918-5); dcmtk takes it for a full one too.
             return "YBR_FULL"
     return told
 

@@ -1,6 +1,6 @@
 """How the frames of an image are laid out, as its header says it (PS3.3 C.7.6.3, PS3.5 8.1.1)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ from dicom_graph.dicom.errors import CorruptPixelsError
 
 _ALLOCATED = (1, 8, 16, 32, 64)
 _FLOATS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
-_SUBSAMPLED = "YBR_FULL_422"
+_SUBSAMPLED = {"YBR_FULL_422": "YBR_FULL", "YBR_PARTIAL_422": "YBR_PARTIAL"}
+"""Colours of which two pixels share a sample of each chroma, and what they are with all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,11 @@ class FrameFormat:
     def native_bits(self) -> int:
         """The bits that a frame takes where it is not compressed."""
         bits = self.values * self.allocated
-        return bits * 2 // 3 if self.photometric == _SUBSAMPLED and self.samples == 3 else bits
+        return bits * 2 // 3 if self.photometric in _SUBSAMPLED and self.samples == 3 else bits
+
+    def with_all_samples(self) -> "FrameFormat":
+        """The same layout of colours that are not subsampled."""
+        return replace(self, photometric=_SUBSAMPLED.get(self.photometric, self.photometric))
 
     @property
     def bits_below(self) -> int:

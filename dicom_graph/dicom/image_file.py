@@ -9,7 +9,6 @@ also in a file without preamble or TransferSyntaxUID; and errors are ours.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, BinaryIO, Literal
 
 from numpy.typing import NDArray
@@ -176,7 +175,7 @@ class ImageFile:
 
         Some say YBR_FULL_422 of colours that have all their samples, which their length shows.
         """
-        full = replace(layout, photometric="YBR_FULL")
+        full = layout.with_all_samples()
         is_full = layout.native_bits < full.native_bits
         if is_full and self._length * 8 >= full.native_bits * layout.frames:
             return full

@@ -18,7 +18,8 @@ def native_values(
 
     Cells of one bit follow each other without a gap, also from frame to frame, the lowest bit of a
     byte first: `first_bit` is where the frame begins in the first byte. Subsampled colours
-    (YBR_FULL_422) get their samples back. Raises CorruptPixelsError where there are too few bytes.
+    (YBR_FULL_422, YBR_PARTIAL_422) get their samples back. Raises CorruptPixelsError where there
+    are too few bytes.
     """
     if 8 * len(data) < first_bit + layout.native_bits:
         raise CorruptPixelsError("the pixel data ends early, within a frame")

@@ -284,3 +284,26 @@ def test_ybr_full_422_with_and_without_all_its_samples(tmp_path: Path, is_subsam
     if not is_subsampled:
         data_set.PhotometricInterpretation = "YBR_FULL"
     np.testing.assert_array_equal(read_pixels(path).array, data_set.pixel_array)
+
+
+@pytest.mark.parametrize("is_subsampled", [False, True])
+def test_ybr_partial_422_is_what_dcmtk_draws(tmp_path: Path, is_subsampled: bool) -> None:
+    """Retired, and in old ultrasound. Its range is that of CCIR 601-2 (PS3.3 C.7.6.3.1.2)."""
+    path = make_image(
+        tmp_path / "a.dcm", np.zeros((2, 6), np.uint8), SamplesPerPixel=3,
+        PhotometricInterpretation="YBR_PARTIAL_422", PlanarConfiguration=0,
+    )  # fmt: skip
+    data_set = pydicom.dcmread(path)
+    values = np.random.default_rng(2).integers(16, 236, (2, 6, 2)).astype(np.uint8)
+    data_set.PixelData = values.tobytes()
+    data_set.save_as(path)
+    drawn = dcmtk.picture(path).astype(int)
+    if not is_subsampled:
+        pairs = values.reshape(-1, 4)
+        data_set.PixelData = pairs[:, [0, 2, 3, 1, 2, 3]].tobytes()
+        data_set.save_as(path)
+    pixels = read_pixels(path)
+    assert pixels.photometric_interpretation == "RGB"
+    # dcmtk counts with factors of four digits, and cuts.
+    assert np.abs(pixels.array[0] - drawn).max() <= 2
+    assert render_image(path)
