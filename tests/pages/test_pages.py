@@ -143,7 +143,43 @@ def test_two_headers_differ_where_their_files_do(pages: Pages, archive: Archive)
         "return [...document.querySelectorAll('.diff tbody td:first-child')].map(e => e.innerText)"
     )
     assert any("Echo Time" in name for name in names)
+    rows = pages.script("return [...document.querySelectorAll('.diff tr')].map(e => e.innerText)")
+    assert [row for row in rows if re.search(r"Echo Time\t.*\t3\.5\t30(\.0)?\t\+757 %", row)], rows
+    assert [row for row in rows if re.search(r"\tnot there\tHead32", row)], rows
+    # UIDs are counted, and there when asked for; what is equal, too.
+    pages.click(".actions input[type=checkbox]")
+    pages.see("SOP Instance UID")
+    pages.click(".actions .seg button:last-child")
+    pages.browser.find_element(By.CSS_SELECTOR, ".diff thead input").send_keys("(0010,0010)")
+    pages.see("Patient's Name")
+    assert "Echo Time" not in pages.text()
     assert not any("Patient's Name" in name for name in names)
+
+
+def test_series_are_held_against_a_protocol(pages: Pages) -> None:
+    pages.log_in("anna", "/quality?f=series.description%3Dlocalizer")
+    pages.see("No protocol is kept here")
+    pages.click("main [aria-expanded=false].btn.small")
+    pages.until("return !!document.querySelector('.make input')")
+    name, elements = pages.browser.find_elements(By.CSS_SELECTOR, ".make input[type=text]")
+    elements.send_keys(Keys.CONTROL, "a")
+    elements.send_keys("EchoTime Rows")
+    name.send_keys("As the localizer", Keys.ENTER)
+    pages.see("1 of 1 series as As the localizer wants them")
+    # Without the filter also the other, which has another echo time and as many rows.
+    pages.click(".hold .chip .x")
+    pages.see("1 of 2 series")
+    cells = pages.script(
+        "return [...document.querySelectorAll('.cross td a')].map(e => e.innerText)"
+    )
+    assert cells == ["1 of 2"]
+    rows = pages.script(
+        "return [...document.querySelectorAll('.deviations tbody tr')].map(e => e.innerText)"
+    )
+    assert len(rows) == 1
+    assert re.search(r"bold run.*EchoTime.*3\.5.*30", rows[0], re.DOTALL)
+    pages.log_in("blind", "/quality")
+    assert "protocol" not in pages.text()
 
 
 def test_nobody_is_shown_what_they_may_not_do(pages: Pages) -> None:

@@ -2,6 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { useQuery } from "urql";
 import { graphql } from "../gql";
 import { plural, show } from "../lib/fields";
+import { Compliance } from "../parts/compliance";
 import { Icon } from "../parts/icons";
 import { Picture } from "../parts/picture";
 import { Failure, Loading } from "../parts/states";
@@ -42,6 +43,7 @@ export function Quality() {
           ))}{kinds.size === 0 && <li><span /><p>All values can be read.</p></li>}</ul>
           {warned.totalCount > 50 && <p className="hint quiet">The kinds are those of the latest 50 series.</p>}
         </section>
+        <Compliance />
         <section className="panel"><header><h2>Files that are gone</h2><div className="end">{plural(missing.totalCount, "image")}</div></header>
           {missing.totalCount === 0 ? <p className="hint quiet">None, as of the last sync.</p> : <ul className="kinds">{missing.nodes.map((image) => <li key={image.id}><Icon name="fail" className="f" /><div><p className="mono">{image.files[0]?.path}</p><p className="muted">missing since {image.missingSince?.slice(0, 16).replace("T", " ")}</p></div><Link className="link" to="/images/$uid" params={{ uid: image.uid }}>Header</Link></li>)}</ul>}
         </section>

@@ -1,6 +1,5 @@
-import { print } from "graphql";
+import { print, type DocumentNode } from "graphql";
 import { useState } from "react";
-import type { TypedDocumentNode } from "urql";
 import { at } from "../lib/base";
 import { pruned } from "../lib/pruned";
 import { Icon } from "./icons";
@@ -8,7 +7,7 @@ import { Icon } from "./icons";
 type Form = "GraphQL" | "Python" | "curl";
 
 /** What a page asked, for GraphiQL, Python and the command line. */
-export function Code({ document, variables, close }: { document: TypedDocumentNode<unknown, Record<string, unknown>>; variables: Record<string, unknown>; close: () => void }) {
+export function Code({ document, variables, close }: { document: DocumentNode; variables: Record<string, unknown>; close: () => void }) {
   const [form, setForm] = useState<Form>("GraphQL");
   const asked = pruned(document, variables);
   const query = print(asked.document);
