@@ -8,7 +8,7 @@ import { Failure, Loading } from "./states";
 
 const VARYING = graphql(`
   query SeriesVarying($uid: String!) {
-    seriesByUid(uid: $uid) { id varyingElements { tag nDistinct nMissing definition { id keyword name vr privateCreator } } }
+    seriesByUid(uid: $uid) { id varyingElements { tag path nDistinct nMissing definition { id keyword name vr privateCreator } } }
   }
 `);
 const VALUES = graphql(`
@@ -21,18 +21,21 @@ const VALUES = graphql(`
 `);
 const NUMERIC = new Set(["DS", "IS", "FD", "FL", "SS", "US", "SL", "UL"]);
 
-/** The elements that differ among the headers of a series; numbers as a plot over the images. */
+/** Whether it is what differs among frames, below a sequence. */
+const ofFrames = (each: { path: string }) => each.path.includes(".");
+
+/** The elements that differ among the headers of a series, or among frames; numbers as a plot over the images. */
 export function Varies({ uid, nImages }: { uid: string; nImages: number }) {
   const [text, setText] = useState("");
   const [{ data, error, fetching }] = useQuery({ query: VARYING, variables: { uid } });
   const all = data?.seriesByUid?.varyingElements ?? [];
-  const numbers = all.filter((each) => NUMERIC.has(each.definition.vr) && each.definition.keyword).map((each) => each.tag).slice(0, 24);
+  const numbers = all.filter((each) => !ofFrames(each) && NUMERIC.has(each.definition.vr) && each.definition.keyword).map((each) => each.tag).slice(0, 24);
   const [values] = useQuery({ query: VALUES, variables: { uid, tags: numbers }, pause: !numbers.length || nImages < 2 });
   if (error) return <Failure error={error} />;
   if (fetching && !data) return <Loading what="what varies" />;
-  if (all.length === 0) return <p className="hint quiet">{nImages === 1 ? "One image: nothing can vary." : "Nothing varies between these headers."}</p>;
+  if (all.length === 0) return <p className="hint quiet">{nImages === 1 ? "One image of one frame, or of frames that are all alike: nothing varies." : "Nothing varies between these headers."}</p>;
   const wanted = text.toLowerCase();
-  const shown = all.filter((each) => !wanted || `${each.definition.keyword ?? ""} ${each.definition.name} ${each.tag}`.toLowerCase().includes(wanted))
+  const shown = all.filter((each) => !wanted || `${each.path} ${each.definition.name} ${each.tag}`.toLowerCase().includes(wanted))
     .sort((a, b) => Number(numbers.includes(b.tag)) - Number(numbers.includes(a.tag)));
   const nodes = values.data?.seriesByUid?.images.nodes ?? [];
   const series = (tag: string) => nodes.map((image) => {
@@ -46,12 +49,12 @@ export function Varies({ uid, nImages }: { uid: string; nImages: number }) {
       <table className="varies">
         <thead><tr><th>Element</th><th className="num">least</th><th><span className="sr">Over the images</span></th><th>most</th><th className="num">distinct</th><th className="num">missing</th></tr></thead>
         <tbody>{shown.slice(0, 100).map((each) => {
-          const numbersOf = numbers.includes(each.tag) ? series(each.tag) : [];
+          const numbersOf = !ofFrames(each) && numbers.includes(each.tag) ? series(each.tag) : [];
           const there = numbersOf.filter((value) => value !== null);
           const least = there.length ? Math.min(...there) : null, most = there.length ? Math.max(...there) : null;
           return (
-            <tr key={each.tag + (each.definition.privateCreator ?? "")}>
-              <td className="clip">{each.definition.keyword ?? each.definition.name} <span className="mono quiet">{each.tag}</span> {each.definition.privateCreator && <span className="tag">{each.definition.privateCreator}</span>}</td>
+            <tr key={each.path + (each.definition.privateCreator ?? "")}>
+              <td className="clip" title={each.path}>{each.definition.keyword ?? each.definition.name} <span className="mono quiet">{each.tag}</span> {ofFrames(each) && <span className="tag">frames</span>} {each.definition.privateCreator && <span className="tag">{each.definition.privateCreator}</span>}</td>
               <td className="num">{show(least)}</td>
               <td>{there.length > 1 && <Plot values={numbersOf} label={`${each.definition.keyword ?? each.tag} from ${show(least)} to ${show(most)}`} />}</td>
               <td>{show(most)}</td>
