@@ -287,7 +287,7 @@ class Settings(BaseSettings):
     )
     subject_resolver: str = Field(
         default_factory=str,
-        description="`package.module:function`, which is given patients and gives the research "
+        description="`package.module:function`, which takes patients and returns the research "
         "subject of each, or None: the field `subject` of patients.",
     )
     max_decodes: int = Field(
