@@ -14,6 +14,7 @@ from graphql import (
     GraphQLScalarType,
     GraphQLSchema,
     build_schema,
+    get_named_type,
     is_specified_scalar_type,
 )
 
@@ -24,6 +25,8 @@ BUILT = schema._schema
 CAMEL = re.compile(r"[a-z][a-zA-Z0-9]*")
 PASCAL = re.compile(r"[A-Z][a-zA-Z0-9]*")
 CAPITALS = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
+SPELLED_AS_FIELDS = "InputField"
+"""The enum whose values are names of fields, so that a form finds its own by them."""
 
 
 def test_schema_graphql_is_the_schema() -> None:
@@ -53,6 +56,16 @@ def test_a_part_without_a_description_is_found() -> None:
 def test_names_follow_the_conventions_of_graphql() -> None:
     odd = [name for type_ in _types(BUILT) for name in _odd_names(type_)]
     assert odd == []
+
+
+def test_an_error_names_any_field_of_an_input() -> None:
+    mutation = BUILT.mutation_type
+    assert mutation is not None
+    inputs = [get_named_type(field.args["input"].type) for field in mutation.fields.values()]
+    wanted = {name for input_ in inputs for name in input_.fields}  # type: ignore[union-attr]
+    named = BUILT.type_map[SPELLED_AS_FIELDS]
+    assert isinstance(named, GraphQLEnumType)
+    assert set(named.values) == wanted
 
 
 def _types(built: GraphQLSchema) -> Iterator[GraphQLNamedType]:
@@ -87,7 +100,8 @@ def _odd_names(type_: GraphQLNamedType) -> Iterator[str]:
     if not PASCAL.fullmatch(type_.name):
         yield type_.name
     if isinstance(type_, GraphQLEnumType):
-        yield from (f"{type_.name}.{name}" for name in type_.values if not CAPITALS.fullmatch(name))
+        form = CAMEL if type_.name == SPELLED_AS_FIELDS else CAPITALS
+        yield from (f"{type_.name}.{name}" for name in type_.values if not form.fullmatch(name))
     for name, field in getattr(type_, "fields", {}).items():
         arguments = getattr(field, "args", {})
         if not all(map(CAMEL.fullmatch, [name, *arguments])):

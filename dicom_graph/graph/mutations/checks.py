@@ -29,4 +29,4 @@ def check_fields(
 
 def bad_value(field: str, error: BadValue) -> UserError:
     """What is wrong with a field of the input."""
-    return UserError(message=f"`{field}` {error}", field=field, code=error.code)
+    return UserError.about(field, f"`{field}` {error}", error.code)

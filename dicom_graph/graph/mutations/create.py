@@ -127,7 +127,7 @@ async def _create(info: Info, entity: str, input: Any) -> tuple[Any, list[UserEr
         key = await asyncio.to_thread(_write, info, entity, uid, values)
     except UidInUseError:
         message = f"another {entity} has {uid!r}"
-        return None, [UserError(message=message, field="uid", code=ErrorCode.UID_IN_USE)]
+        return None, [UserError.about("uid", message, ErrorCode.UID_IN_USE)]
     except NoSuchOwnerError as error:
         return None, [gone(error.owner, f"{error.owner}Id").error]
     except BadValue as error:

@@ -108,10 +108,8 @@ def _payload(id: strawberry.ID, removal: RemovalResult) -> DeletePayload:
         n_images=removal.rows.images,
         n_files=removal.files,
         errors=[
-            UserError(
-                message=f"{path} was not deleted: {reason}",
-                field="deleteFiles",
-                code=ErrorCode.FILE_NOT_DELETED,
+            UserError.about(
+                "deleteFiles", f"{path} was not deleted: {reason}", ErrorCode.FILE_NOT_DELETED
             )
             for path, reason in removal.kept
         ],

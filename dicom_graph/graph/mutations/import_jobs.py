@@ -131,7 +131,7 @@ async def _answer(info: Info, payload: type[Payload], act: Callable[[Services], 
     except Refused as refused:
         return payload(errors=[refused.error])
     except JobControlError as error:
-        return payload(errors=[UserError(message=str(error), field="id", code=error.code)])
+        return payload(errors=[UserError.about("id", str(error), error.code)])
     rows = await info.context.store.by_ids("import_job", [key])
     return payload(job=ImportJob.from_row(rows[key]))
 

@@ -4,6 +4,7 @@ import strawberry
 
 from dicom_graph.errors import BadInput
 from dicom_graph.graph.enums.error_code import ErrorCode
+from dicom_graph.graph.mutations.input_field import InputField
 from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.store.global_ids import split_global_id
 
@@ -13,8 +14,14 @@ _field = strawberry.field
 @strawberry.type(description="Why a mutation did not do what it was asked to.")
 class UserError:
     message: str = _field(description="What was wrong and what to do, for a person.")
-    field: str | None = _field(description="The field of the input that it is about.")
+    field: InputField | None = _field(description="The field of the input that it is about.")
     code: ErrorCode = _field(description="The same for a program.")
+
+    @classmethod
+    def about(cls, field: str | None, message: str, code: ErrorCode) -> "UserError":
+        """What is wrong with a field of the input, by its name there."""
+        name = InputField(field) if field is not None else None
+        return cls(message=message, field=name, code=code)
 
 
 class Refused(Exception):
@@ -22,7 +29,7 @@ class Refused(Exception):
 
     def __init__(self, message: str, field: str | None, code: ErrorCode) -> None:
         super().__init__(message)
-        self.error = UserError(message=message, field=field, code=code)
+        self.error = UserError.about(field, message, code)
 
 
 def entity_and_key(id: str, *entities: str, field: str = "id") -> tuple[str, int]:

@@ -55,7 +55,7 @@ class UploadMutations:
         except (StorageError, UploadError) as error:
             return UploadImagesPayload(
                 job=None,
-                errors=[UserError(message=str(error), field="files", code=_upload_code(error))],
+                errors=[UserError.about("files", str(error), _upload_code(error))],
             )
         row = await info.context.loaders.entity("import_job").load(job_id)
         return UploadImagesPayload(job=ImportJob.from_row(row), errors=[])
