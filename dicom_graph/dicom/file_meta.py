@@ -15,6 +15,8 @@ from dicom_graph.dicom.byte_source import FileBytes, skip
 PREFIX_END = 132
 _HEAD = Struct("<HH2sH").unpack_from
 _LONG_LENGTH = Struct("<L").unpack_from
+_BIG_HEAD = Struct(">HH2sH").unpack_from
+_BIG_LONG_LENGTH = Struct(">L").unpack_from
 _LONG = frozenset({b"OB", b"OW", b"OF", b"SQ", b"UT", b"UN", b"UC", b"UR"})
 _GROUP = 2
 _CLASS, _SYNTAX = 0x0002, 0x0010
@@ -25,13 +27,14 @@ class FileMeta(NamedTuple):
     """What a file says of its data set; the syntax is empty where it does not say.
 
     `start`: where the data set begins. `is_repeated`: whether more of the group follows what
-    named the transfer syntax.
+    named the transfer syntax. `is_big`: whether the group is big endian, which it must not be.
     """
 
     syntax: str = ""
     start: int = 0
     is_directory: bool = False
     is_repeated: bool = False
+    is_big: bool = False
 
     @property
     def encoding(self) -> tuple[bool, bool] | None:
@@ -73,15 +76,18 @@ def file_meta(buffer: bytes) -> FileMeta:
 def read_file_meta(source: FileBytes) -> FileMeta:
     """The same of any file, whatever the length; the source is left where the data set begins.
 
-    It is explicit little endian by the standard; some writers made it implicit.
+    It is explicit little endian by the standard; some writers made it implicit, or big endian.
     """
     syntax, sop_class, n_syntaxes = "", "", 0
     is_implicit: bool | None = None
+    is_big = source.peek(2) == b"\0\x02"
+    unpack_head = _BIG_HEAD if is_big else _HEAD
+    unpack_length = _BIG_LONG_LENGTH if is_big else _LONG_LENGTH
     while True:
         head = source.peek(12)
         if len(head) < 8:
             break
-        group, number, vr, length = _HEAD(head)
+        group, number, vr, length = unpack_head(head)
         if group != _GROUP:
             break
         if is_implicit is None:
@@ -91,9 +97,9 @@ def read_file_meta(source: FileBytes) -> FileMeta:
             break
         n_bytes = 8
         if is_implicit:
-            (length,) = _LONG_LENGTH(head, 4)
+            (length,) = unpack_length(head, 4)
         elif vr in _LONG and len(head) == 12:
-            (length,) = _LONG_LENGTH(head, 8)
+            (length,) = unpack_length(head, 8)
             n_bytes = 12
         skip(source, n_bytes)
         value = source.peek(min(length, _LONGEST_UID))
@@ -104,7 +110,7 @@ def read_file_meta(source: FileBytes) -> FileMeta:
             sop_class = sop_class or _uid(value)
         skip(source, length)
     is_directory = sop_class == MediaStorageDirectoryStorage
-    return FileMeta(syntax, source.position, is_directory, n_syntaxes > 1)
+    return FileMeta(syntax, source.position, is_directory, n_syntaxes > 1, is_big)
 
 
 def _uid(value: bytes) -> str:

@@ -113,7 +113,7 @@ def _may_lack_preamble(buffer: bytes) -> bool:
         return False
     if buffer[:2] in (b"\x02\x00", b"\x08\x00"):
         return buffer[3] == 0
-    return buffer[:2] == b"\x00\x08" and buffer[2] == 0
+    return buffer[:2] in (b"\x00\x02", b"\x00\x08") and buffer[2] == 0
 
 
 def _fast(descriptor: int, buffer: bytes, size: int, interner: Interner) -> Instance | None:
@@ -193,6 +193,8 @@ def _as_it_comes(descriptor: int, interner: Interner, has_prefix: bool) -> Insta
     notes = tuple(data_set_walk.notes)
     if opened.meta.is_repeated:
         notes = ("the file names a transfer syntax twice: the first is taken", *notes)
+    if opened.meta.is_big:
+        notes = ("the file meta information is big endian: read so", *notes)
     if isinstance(opened.source, InflatedBytes) and opened.source.has_zlib_header:
         notes = ("the deflated data set has a header of zlib (RFC 1950): passed over", *notes)
     return Instance(elements, syntax, data_set_walk.held, warnings=notes)

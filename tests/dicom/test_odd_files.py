@@ -455,6 +455,30 @@ def test_a_deflated_data_set_with_the_header_of_zlib(tmp_path: Path, level: int,
     assert len(digests) == 1
 
 
+@pytest.mark.parametrize("is_after_preamble", [True, False])
+@pytest.mark.parametrize("name", ["implicit", "explicit", "big endian"])
+def test_file_meta_information_that_is_big_endian(
+    tmp_path: Path, name: str, is_after_preamble: bool
+) -> None:
+    # It is little endian by PS3.10 7.1; DCMTK and GDCM read it all the same.
+    encoding = Encoding(SYNTAXES[name])
+    syntax = encoding.syntax.encode() + b"\0" * (len(encoding.syntax) % 2)
+    group = BIG.element(0x00020001, "OB", b"\0\1") + BIG.element(0x00020010, "UI", syntax)
+    group = BIG.element(0x00020000, "UL", struct.pack(">L", len(group))) + group
+    data_set = encoding.identity() + encoding.grey_pixels()
+    head = (bytes(128) + b"DICM") * is_after_preamble + group
+    path = write(tmp_path / "file.dcm", encoding.syntax, data_set, head=head)
+    instance = read(path)
+    plain = read(write(tmp_path / "plain.dcm", encoding.syntax, data_set))
+    assert instance.transfer_syntax_uid == encoding.syntax
+    assert tags(instance) == tags(plain)
+    assert [element.digest for element in instance.elements] == [
+        element.digest for element in plain.elements
+    ]
+    assert "big endian" in instance.warnings[0]
+    assert stored_pixels(path) == [1, 2, 3, 4]
+
+
 def test_an_empty_data_set_is_no_image(tmp_path: Path) -> None:
     path = write(tmp_path / "file.dcm", ExplicitVRLittleEndian, b"")
     with pytest.raises(UnreadableFileError, match="no SOPInstanceUID"):
