@@ -141,6 +141,11 @@ def run(count: int, number: int, url: str, *, known: bool = True, longest_list: 
 
 def _words(client: httpx.Client, url: str) -> list[str]:
     """Texts that the server holds."""
+    return sorted(texts_of(client.post(url, json={"query": _KNOWN}).json()["data"]))
+
+
+def texts_of(answer: Any) -> set[str]:
+    """All texts in an answer."""
     found: set[str] = set()
 
     def walk(value: Any) -> None:
@@ -150,8 +155,8 @@ def _words(client: httpx.Client, url: str) -> list[str]:
         elif isinstance(value, str):
             found.add(value)
 
-    walk(client.post(url, json={"query": _KNOWN}).json()["data"])
-    return sorted(found)
+    walk(answer)
+    return found
 
 
 def _operations(words: list[str], longest_list: int) -> st.SearchStrategy[str]:

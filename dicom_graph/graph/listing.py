@@ -13,9 +13,10 @@ from dicom_graph.store.read import (
     Parent,
     Statistics,
 )
-from dicom_graph.store.read.answered import answered
+from dicom_graph.store.read.answered import answered, bad_cursor
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.group_requests import GroupKey, GroupPage, GroupRequest
+from dicom_graph.store.read.pages import CursorError
 from dicom_graph.store.read.ties import tie_warnings
 
 
@@ -47,6 +48,18 @@ class Listing:
             store.pages_of(self.relation, given, self.request, self.wanted, columns)
         )
         return [found[parent] for parent in parents]
+
+    async def check(self) -> None:
+        """Raises BadInput for a cursor that is none of the list's, where its page is not read."""
+        if self.request.after is None and self.request.before is None:
+            return
+        if self.request.has_elements:
+            await self.page()
+            return
+        try:
+            self.context.store.check_page(self.entity, self.request)
+        except CursorError as error:
+            raise bad_cursor(error) from None
 
     async def count(self) -> int:
         """The length of the whole list."""

@@ -74,7 +74,7 @@ async def test_contents_of_series_and_definitions_take_no_statement_for_each(
 ALIKE = 'keyword: "EchoTime", number: {between: [2, 3]}'
 POSITIONS = 'keyword: "ImagePositionPatient", number: {gte: 0}'
 NESTED = 'path: "ReferencedImageSequence.ReferencedSOPInstanceUID", text: {startsWith: "1.2"}'
-RARE = 'keyword: "InstanceNumber", number: {in: [3, 4, 99]}'
+RARE = 'keyword: "InstanceNumber", number: {in: [3, 99]}'
 
 
 @pytest.mark.parametrize("common", [ALIKE, POSITIONS, NESTED])
@@ -91,12 +91,15 @@ async def test_a_common_condition_is_looked_up_in_the_images_that_a_rare_one_lea
         totalCount nodes {{ number series {{ nImages }} }} }} }}"""
     expected = await graph(question)
     up = len(graph.statements)
-    graph.store = Store(graph.database, many_images=5)
-    assert await graph(question) == expected
-    assert len(graph.statements) <= up + 1
+    # Many are 5 or more; with 1, what is rare is so beside what it stands with.
+    for many_images in (5, 1):
+        graph.store = Store(graph.database, many_images=many_images)
+        assert await graph(question) == expected
+        assert len(graph.statements) <= up + 1
+        assert any("IS NOT NULL" in each and "LIMIT" in each for each in graph.statements)
     both = common == POSITIONS
-    assert expected["images"]["totalCount"] == (4 if both else 2)
-    assert {node["number"] for node in expected["images"]["nodes"]} == {3, 4}
+    assert expected["images"]["totalCount"] == (2 if both else 1)
+    assert {node["number"] for node in expected["images"]["nodes"]} == {3}
 
 
 OWNERS = {

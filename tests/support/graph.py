@@ -14,6 +14,7 @@ from dicom_graph.importing.options import ImportOptions
 from dicom_graph.services import Services
 from dicom_graph.store.engine import Database
 from dicom_graph.store.read import Store
+from tests.support import both_ways
 
 
 @dataclass
@@ -36,10 +37,16 @@ class Graph:
         """The whole result of an operation."""
         runner = JobRunner(self.database, roots=(), options=ImportOptions(batch_size=500))
         services = Services(store=self.store, runner=runner, storage_root=self.storage_root)
-        self.statements.clear()
-        return await schema.execute(
-            query, variable_values=variables, context_value=Context.of(services, self.principal)
-        )
+
+        async def execute() -> Any:
+            self.statements.clear()
+            return await schema.execute(
+                query, variable_values=variables, context_value=Context.of(services, self.principal)
+            )
+
+        if both_ways.COMPARED:
+            await both_ways.checked(query, execute)
+        return await execute()
 
     def count_statements(self) -> None:
         """From now on `statements` has those of the operation that was executed last."""

@@ -170,6 +170,8 @@ class MemoizingExecutor(PlainExecutor):
             if selection.reads_page:
                 needed = selection.page_columns(ENTITIES[found.listing.entity])
                 found.page = await found.listing.page(needed)
+            else:
+                await found.listing.check()
             try:
                 return await Levels(execution).root(selection, path, found)
             except ResponseLimitExceeded:

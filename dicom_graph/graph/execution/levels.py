@@ -244,6 +244,7 @@ class Levels:
             if is_repeated or below.reads_page:
                 level.pages[key] = await listing.pages(parents, needed)
             else:
+                await listing.check()
                 level.pages[key] = [Page((), False, False)] * len(parents)
 
         def path_of(place: int) -> Path:

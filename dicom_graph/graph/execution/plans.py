@@ -206,6 +206,8 @@ async def execute_by_plan(root: Root, execution: Execution) -> dict[str, Any]:
         if selection.reads_page:
             needed = selection.page_columns(ENTITIES[found.listing.entity])
             found.page = await found.listing.page(needed)
+        else:
+            await found.listing.check()
         return await levels.root(selection, Path(None, selected.alias, root.type_name), found)
 
     if len(root.fields) == 1 or sum(need is not None for _, need in root.fields) <= 1:

@@ -32,6 +32,7 @@ from dicom_graph.store.formats import Columns
 from dicom_graph.store.read.page_counts import count_name
 
 _OF_PAGE = frozenset({"nodes", "edges", "pageInfo"})
+_OF_LIST = frozenset({"totalCount", "aggregate", "groups"})
 
 
 class Source(NamedTuple):
@@ -111,8 +112,12 @@ class Selection:
 
     @cached_property
     def reads_page(self) -> bool:
-        """Of a list: whether anything of its page is asked for, and not only what its whole is."""
-        return any(field.name in _OF_PAGE for field in self.fields)
+        """Of a list: whether anything of its page is asked for, and not only what its whole is.
+
+        Where nothing is asked that needs the list's conditions, the page shows what is wrong there.
+        """
+        names = {field.name for field in self.fields}
+        return not names.isdisjoint(_OF_PAGE) or names.isdisjoint(_OF_LIST)
 
     @cached_property
     def repeated(self) -> frozenset[str]:

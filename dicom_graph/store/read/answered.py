@@ -17,8 +17,13 @@ async def answered(answer: Awaitable[T]) -> T:
     try:
         return await answer
     except CursorError as error:
-        raise BadInput(str(error), ErrorCode.BAD_CURSOR) from None
+        raise bad_cursor(error) from None
     except (FilterError, UnstorableText) as error:
         raise BadInput(str(error), ErrorCode.BAD_FILTER) from None
     except RecursionError:
         raise BadInput("the filter is nested too deeply", ErrorCode.BAD_FILTER) from None
+
+
+def bad_cursor(error: CursorError) -> BadInput:
+    """The error of a cursor that a list did not give."""
+    return BadInput(str(error), ErrorCode.BAD_CURSOR)

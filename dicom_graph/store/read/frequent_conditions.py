@@ -2,7 +2,7 @@
 
 "EchoTime between 20 and 40, of March 2019": nearly all images have the first, some the second. Both
 planners take all images of either and intersect them, as neither knows how many hold an element.
-So the database is asked beforehand, for a thousand images of each at most; a common condition is
+So the database is asked beforehand, for some thousand images of each at most; a common condition is
 then looked up from the images that the others leave, not from its elements up.
 """
 
@@ -17,6 +17,10 @@ from dicom_graph.store.read.holders import ElementMatcher
 from dicom_graph.store.read.large_conditions import made
 
 MANY_IMAGES = 1000
+_COUNTED = 20
+"""Times so many images are counted: of an archive of a million that is what two months hold."""
+_RARER = 4
+"""Times as many images as the rarest condition leaves, and to look into each of these is faster."""
 _FEW_ELEMENTS = 100
 """So many are looked up in the header of each image that is left."""
 
@@ -32,22 +36,25 @@ async def find_common(
     asked = list(dict.fromkeys(condition for group in groups for condition in group))
     if not asked:
         return frozenset()
-    statement = await made(connection, wanted, lambda: _counts(matcher, asked, many_images))
+    most = many_images * _COUNTED
+    statement = await made(connection, wanted, lambda: _counts(matcher, asked, most))
     row = (await connection.execute(statement)).one()
-    common = {
+    n_elements = dict(zip(asked, row[::2], strict=True))
+    n_images = dict(zip(asked, row[1::2], strict=True))
+    common: set[HasElement] = set()
+    for group in groups:
+        least = min(n_images[condition] for condition in group)
+        if least < most:
+            enough = max(many_images, min(most, _RARER * least))
+            common.update(condition for condition in group if n_images[condition] >= enough)
+    return frozenset(
         condition
-        for condition, n_elements, n_images in zip(asked, row[::2], row[1::2], strict=True)
-        if n_elements <= _FEW_ELEMENTS and n_images >= many_images and not condition.anywhere
-    }
-    rare = {
-        condition
-        for condition, n_images in zip(asked, row[1::2], strict=True)
-        if n_images < many_images
-    }
-    return frozenset(c for group in groups if rare & set(group) for c in group if c in common)
+        for condition in common
+        if n_elements[condition] <= _FEW_ELEMENTS and not condition.anywhere
+    )
 
 
-def _counts(matcher: ElementMatcher, asked: Sequence[HasElement], many_images: int) -> Select[Any]:
+def _counts(matcher: ElementMatcher, asked: Sequence[HasElement], most: int) -> Select[Any]:
     """Of each condition, how many elements fulfil it, and how many images hold one of them."""
     return select(
         *(
@@ -55,7 +62,7 @@ def _counts(matcher: ElementMatcher, asked: Sequence[HasElement], many_images: i
             for condition in asked
             for rows, limit in (
                 (matcher.elements(condition), _FEW_ELEMENTS + 1),
-                (matcher.images(condition), many_images),
+                (matcher.images(condition), most),
             )
         )
     )

@@ -219,6 +219,10 @@ class Store(FileStore):
             lambda entity, table: self._where(unfiltered, entity, table, None),
         )  # fmt: skip
 
+    def check_page(self, entity: str, request: PageRequest) -> None:
+        """Raises CursorError for a cursor that a list in this order did not give."""
+        self._page_form(entity, request)
+
     def _page_form(self, entity: str, request: PageRequest) -> PageForm:
         """Raises CursorError."""
         has_cursor = request.after is not None or request.before is not None
