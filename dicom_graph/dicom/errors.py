@@ -26,6 +26,10 @@ class FileGoneError(PixelError):
     """The file is no longer there, may not be read, or has changed since its header was read."""
 
 
+class NoRoomError(PixelError):
+    """No disk space is left for a temporary file."""
+
+
 class NoPixelDataError(PixelError):
     """The image has no pixel data: a report, a plan, or a header alone."""
 

@@ -13,7 +13,11 @@ from dicom_graph.dicom.errors import UnreadableFileError
 
 MAGIC = b"\x1f\x8b\x08"
 _AT_ONCE = 1 << 18
+_FED = 1 << 13
+"""Bytes given to zlib at a time: it copies all that lies behind each member."""
 _BEGINNING = 512
+_PLAUSIBLE, _RATIO = 1 << 28, 200
+"""More than 256 MiB, and more than 200 times as much as is stored, no image is."""
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -30,13 +34,20 @@ def inflated_beginning(beginning: bytes) -> bytes:
         return b""
 
 
-def inflated(file: BinaryIO, max_bytes: int = MAX_INFLATED) -> BinaryIO:
+def most_inflated(size: int) -> int:
+    """How many bytes a gzip file of so many may hold: no bomb, which fills disks."""
+    return min(MAX_INFLATED, max(_PLAUSIBLE, _RATIO * size))
+
+
+def inflated(file: BinaryIO, max_bytes: int | None = None) -> BinaryIO:
     """What a gzip file holds, all its members one after the other, from the start; with the
     modification time of the file, so that it is told from what another version of it held.
 
-    Raises UnreadableFileError where it is corrupt, cut short or holds more than `max_bytes`,
-    OSError.
+    Raises UnreadableFileError where it is corrupt, cut short or holds more than `max_bytes`, by
+    default `most_inflated`; OSError.
     """
+    if max_bytes is None:
+        max_bytes = most_inflated(os.fstat(file.fileno()).st_size)
     made = tempfile.TemporaryFile()  # noqa: SIM115
     try:
         _inflate(file, made, max_bytes)
@@ -57,7 +68,7 @@ def _inflate(file: BinaryIO, made: BinaryIO, max_bytes: int) -> None:
     size = 0
     while True:
         if len(pending) < len(MAGIC):
-            pending += file.read(_AT_ONCE)
+            pending += file.read(_FED)
         if inflater.eof:
             # What lies behind the last member is passed over, as gzip itself does.
             if not is_gzipped(pending):

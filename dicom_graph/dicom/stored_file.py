@@ -7,6 +7,7 @@ remount, a restore, a change of permissions), the header is read again and must 
 the one that was imported.
 """
 
+import errno
 import os
 import threading
 import time
@@ -17,7 +18,7 @@ from struct import Struct
 from typing import BinaryIO, NamedTuple
 
 from dicom_graph.dicom.elements import header_digest
-from dicom_graph.dicom.errors import DicomError, FileGoneError
+from dicom_graph.dicom.errors import DicomError, FileGoneError, NoRoomError
 from dicom_graph.dicom.gzipped import MAGIC, inflated, is_gzipped
 from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.reading import Instance, read_instance
@@ -28,6 +29,7 @@ _STAMP = Struct("<QQq").pack
 _MASK = (1 << 64) - 1
 _FINE_NS, _COARSE_NS = 50_000_000, 2_100_000_000
 """No file system's clock is coarser than that, where it tells fractions of seconds, and else."""
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _GONE = "the file is gone or has changed since it was imported"
 _local = threading.local()
 
@@ -111,13 +113,19 @@ class StoredFile:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    def is_packed(self) -> bool:
+        """Whether it is a gzip file that is not unpacked yet."""
+        return self.content is self._file and is_gzipped(os.pread(self.fileno(), len(MAGIC), 0))
+
     def unpack(self) -> None:
-        """Of a gzip file, what it holds is read from here on. Raises FileGoneError."""
-        if self.content is not self._file or not is_gzipped(os.pread(self.fileno(), len(MAGIC), 0)):
+        """Of a gzip file, what it holds is read from here on. Raises FileGoneError, NoRoomError."""
+        if not self.is_packed():
             return
         try:
             self.content = inflated(self._file)
         except (DicomError, OSError) as error:
+            if isinstance(error, OSError) and error.errno in _DISK_FULL:
+                raise NoRoomError("the server has no room to unpack the file") from error
             raise FileGoneError(_GONE) from error
         require_unchanged(self._file, self.moment)
 

@@ -5,6 +5,7 @@ from dicom_graph.dicom.errors import (
     FileGoneError,
     FrameRangeError,
     NoPixelDataError,
+    NoRoomError,
     PixelError,
     RenderingError,
     UnsupportedSyntaxError,
@@ -27,6 +28,7 @@ class ImagingError(Exception):
 
 _PROBLEMS: dict[type[PixelError], ErrorCode] = {
     FileGoneError: ErrorCode.FILE_GONE,
+    NoRoomError: ErrorCode.NO_SPACE,
     NoPixelDataError: ErrorCode.NO_PIXEL_DATA,
     UnsupportedSyntaxError: ErrorCode.UNSUPPORTED_SYNTAX,
     CorruptPixelsError: ErrorCode.CORRUPT_PIXELS,

@@ -66,11 +66,14 @@ async def dicom_file(request: Request) -> Response:
     store, uid = store_of(request), request.path_params["uid"]
     if isinstance(store, DeidentifiedStore):
         return await _deidentified(request, store)
-    file, opened = await opened_image(imaging_of(request).files, store, uid)
+    if "if-none-match" in request.headers:
+        # Before it is opened, since a gzip file is unpacked then.
+        etag = await etag_of(request, "dcm", uid, await _file(request), False)
+        if is_known(request, etag):
+            return not_modified(etag)
+    work = opened_image(imaging_of(request).files, store, uid)
+    file, opened = await while_connected(request, work)
     etag = await etag_of(request, "dcm", uid, file, False)
-    if is_known(request, etag):
-        opened.close()
-        return not_modified(etag)
     return OriginalFile(opened, headers_of(etag, uid, ".dcm"), "application/dicom")
 
 

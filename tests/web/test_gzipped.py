@@ -1,7 +1,9 @@
 """Files that gzip compresses as a whole: imported, drawn, given as DICOM."""
 
+import errno
 import gzip
 import io
+import os
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -13,8 +15,10 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
+from dicom_graph.dicom import gzipped, stored_file
+from dicom_graph.dicom.byte_source import MAX_INFLATED
 from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
-from dicom_graph.dicom.gzipped import inflated
+from dicom_graph.dicom.gzipped import inflated, most_inflated
 from dicom_graph.dicom.interning import Interner
 from dicom_graph.dicom.reading import read_instance
 from tests.support.served_archive import Archive, served
@@ -100,7 +104,51 @@ def test_members_follow_each_other_and_padding_is_passed_over(tmp_path: Path) ->
             assert content.read() == original
 
 
-def test_a_bomb_is_refused(tmp_path: Path) -> None:
+def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = gzip.compress(bytes(1 << 24))
     with packed(tmp_path, bomb) as file, pytest.raises(UnreadableFileError, match="than 1 MiB"):
         inflated(file, max_bytes=1 << 20)
+    assert most_inflated(1 << 20) == 256 << 20
+    assert most_inflated(2 << 20) == 400 << 20
+    assert most_inflated(1 << 40) == MAX_INFLATED
+    monkeypatch.setattr(gzipped, "_PLAUSIBLE", 1 << 20)
+    with packed(tmp_path, bomb) as file, pytest.raises(UnreadableFileError, match="than 3 MiB"):
+        inflated(file)
+
+
+def test_many_members_take_no_time_each(tmp_path: Path) -> None:
+    original = make_image(tmp_path / "grey.dcm", GREY).read_bytes()
+    members = gzip.compress(b"") * 20_000 + gzip.compress(original)
+    with packed(tmp_path, members) as file, _Copies(file) as counted, inflated(counted) as content:
+        assert content.read() == original
+    # zlib copies what lies behind a member, each time.
+    assert counted.longest * 20_000 < 1 << 28
+
+
+class _Copies(io.BufferedReader):
+    """A file that knows how much was read of it at a time."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(io.FileIO(os.dup(file.fileno())))
+        self.longest = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        found = super().read(size)
+        self.longest = max(self.longest, len(found))
+        return found
+
+
+def test_what_a_client_has_is_not_unpacked_again(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"/images/{archive.uid('grey')}.dcm"
+    tag = archive.get(address).headers["ETag"]
+    monkeypatch.setattr(stored_file, "inflated", _full_disk)
+    for given in (tag, "*", f'"other", W/{tag}'):
+        assert archive.get(address, headers={"If-None-Match": given}).status_code == 304
+    full = archive.get(address, headers={"If-None-Match": '"other"'})
+    assert (full.status_code, full.json()["errors"][0]["code"]) == (507, "NO_SPACE")
+
+
+def _full_disk(file: BinaryIO) -> BinaryIO:
+    raise OSError(errno.ENOSPC, "No space left on device")
