@@ -160,7 +160,7 @@ async def typed(store: Store, columns: Sequence[Column]) -> list[Column]:
 
 async def _typed(store: Store, column: Column, definitions: Sequence[DefinitionRow]) -> Column:
     query = column.steps[-1].query
-    found = [d for d in definitions if query.matches(d, d.tag)]
+    found = [d for d in definitions if query.may_match(d)]
     tag = _tag(column.steps[-1])
     vrs = sorted({d.vr for d in found}) or [dictionary_vr(tag)]
     kinds = {_OF_VR.get(vr, "text") for vr in vrs}

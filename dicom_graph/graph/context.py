@@ -237,6 +237,17 @@ class Loaders:
 
         return self._loader(("elements_of", query), load, name_of=lambda header: header.id)
 
+    def first_elements(self, queries: tuple[ElementQuery, ...]) -> Loader[Any, Any]:
+        """Of headers (rows) the first element that each query asks for, None where there is none:
+        for many queries of one element each.
+        """
+
+        async def load(headers: list[Any]) -> Sequence[Any]:
+            found = await self.store.elements_of_each(headers, queries)
+            return list(zip(*found, strict=True))
+
+        return self._loader(("first_elements", queries), load, name_of=lambda header: header.id)
+
     def _by_key(self, name: Any, find: Callable[[list[Any]], Any]) -> Loader[Any, Any]:
         async def load(keys: list[Any]) -> Sequence[Any]:
             found = await find(keys)

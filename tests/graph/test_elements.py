@@ -11,7 +11,7 @@ from dicom_graph.importing.foreground import Report, run_import
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
-from dicom_graph.store.read import Store
+from dicom_graph.store.read import Store, element_path
 from tests.support.graph import Graph
 from tests.support.make import make_data_set, make_file, save
 
@@ -225,13 +225,35 @@ async def test_elements_by_keys_come_in_their_order_and_null_where_there_are_non
         '{ path: "ProcedureCodeSequence[1].(0019,xx9C)", privateCreator: "GEMS_ACQU_01" }',
         '{ keyword: "EchoTime" }', '{ path: "(0019,xx10)", privateCreator: "GEMS_ACQU_01" }',
         '{ path: "(0019,xx10)", privateCreator: "FIRST" }',
-        '{ path: "ProcedureCodeSequence[7].CodeValue" }',
+        '{ path: "ProcedureCodeSequence[7].CodeValue" }', '{ path: "(0019,1010)" }',
+        '{ path: "(0019,1110)" }',
     )  # fmt: skip
     found = await header_of(graph, f"elementsAt(keys: [{' '.join(keys)}]) {{ value }}")
     values = [None if each is None else each["value"] for each in found["elementsAt"]]
-    assert values == ["inner", None, "epi", 2.5, None, 7.0, None]
+    assert values == ["inner", None, "epi", 2.5, None, 7.0, None, 7.0, None]
     for wrong in ('{ keyword: "EchoTim" }', "{}", '{ keyword: "EchoTime", path: "EchoTime" }'):
         assert (await error_of(graph, f"elementsAt(keys: [{wrong}]) {{ id }}"))[0] == "BAD_INPUT"
+    many = 'keyword: "EchoTime" } { ' * 199 + 'keyword: "EchoTime"'
+    found = await header_of(graph, f"elementsAt(keys: [{{ {many} }}]) {{ value }}")
+    assert found["elementsAt"] == [{"value": 2.5}] * 200
+    code, message = await error_of(
+        graph, f'elementsAt(keys: [{{ {many} }} {{ keyword: "Rows" }}]) {{ id }}'
+    )
+    assert (code, "at most 200" in message) == ("BAD_INPUT", True)
+
+
+async def test_a_wrong_keyword_is_compared_with_all_others_once(graph: Graph) -> None:
+    element_path._nearest_keyword.cache_clear()
+    wrong = "EchoTimes" + "x" * 200
+    for field in (
+        "element(keyword: %s)",
+        "elements(keywords: [%s])",
+        "elementsAt(keys: {keyword: %s})",
+    ):
+        for end in "abc":
+            asked = field % f'"{wrong}{end}"'
+            assert (await error_of(graph, f"{asked} {{ id }}"))[0] == "BAD_INPUT"
+    assert element_path._nearest_keyword.cache_info().misses == 1
 
 
 async def test_items_know_their_sequence_and_their_place(graph: Graph) -> None:

@@ -249,6 +249,8 @@ async def test_what_cannot_be_grouped_is_told(archive: list[Dataset], graph: Gra
         [], [{}], [{"field": "ROWS"}], [{"field": "MODALITY", "width": 1}],
         [{"field": "DATE", "bins": 2}],
         [{"field": "NUMBER", "part": "YEAR"}], [{"field": "NUMBER", "width": 0}],
+        [{"field": "NUMBER", "width": 5e-324}],
+        [{"element": {"keyword": "EchoTime"}, "width": 5e-324}],
         [{"element": {"keyword": "ProcedureCodeSequence"}}], [{"field": "DATE", "part": "HOUR"}],
         [{"element": {"keyword": "Modality"}, "bins": 3}], [{"field": "NUMBER"}] * 6,
     ):  # fmt: skip

@@ -36,6 +36,7 @@ Lazy = strawberry.lazy
 T = TypeVar("T")
 _LARGE = 2000
 """Elements of a header, nested ones too."""
+_MOST_KEYS = 200
 _WRITTEN = 450
 """About the bytes of memory that an element takes as JSON."""
 
@@ -215,10 +216,25 @@ class Header(Node):
     async def elements_at(
         self,
         info: Info,
-        keys: Annotated[list[ElementKey], strawberry.argument(description="Which elements.")],
+        keys: Annotated[
+            list[ElementKey], strawberry.argument(description="Which elements, up to 200.")
+        ],
     ) -> list[DataElement | None]:
-        wanted = [[_way(each) for each in element_names(key)] for key in keys]
-        return list(await asyncio.gather(*(_at(info, self.row, each) for each in wanted)))
+        if len(keys) > _MOST_KEYS:
+            raise BadInput(f"{len(keys):,} keys; at most {_MOST_KEYS} can be asked for at once")
+        ways = [tuple(_way(step) for step in element_names(key)) for key in keys]
+        found: dict[_Way, DataElement | None] = {}
+        of_header = list(dict.fromkeys(way for way in ways if len(way) == 1))
+        if of_header:
+            queries = tuple(query for ((query, _),) in of_header)
+            rows = await info.context.loaders.first_elements(queries).load(self.row)
+            for way, row in zip(of_header, rows, strict=True):
+                found[way] = DataElement.made_once(info, row) if row is not None else None
+        for way in ways:
+            # One after the other, so that other headers' are looked up together with each.
+            if way not in found:
+                found[way] = await _at(info, self.row, way)
+        return [found[way] for way in ways]
 
     @computed(
         "A Siemens CSA header as JSON, or one value of it by a path such as "
@@ -281,6 +297,10 @@ async def _written(tree: Sequence[ElementNode], write: Callable[[Any], T], memor
 def _count(tree: Sequence[ElementNode]) -> int:
     nested = (item for node in tree if node.items for item in node.items)
     return len(tree) + sum(map(_count, nested))
+
+
+_Way = tuple[tuple[ElementQuery, int], ...]
+"""What leads to an element: at each step the query, and which item to enter."""
 
 
 def _way(step: HasElement) -> tuple[ElementQuery, int]:

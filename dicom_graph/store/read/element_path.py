@@ -1,6 +1,7 @@
 """Naming elements: keywords, tags, and paths such as `ReferencedImageSequence[0].SOPClassUID`."""
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from dicom_graph.dicom.dictionary import keywords, parse_tag
@@ -8,7 +9,7 @@ from dicom_graph.errors import BadInput, nearest
 from dicom_graph.store.read import ElementQuery
 
 _STEP = re.compile(r"(?P<name>[^\[\].]+)(?:\[(?P<index>\d{1,9})\])?")
-_MAX_STEPS = 100
+_MAX_STEPS = 32
 
 
 class Step(NamedTuple):
@@ -57,9 +58,15 @@ def parse_path(path: str) -> list[Step]:
 def checked_keyword(keyword: str) -> str:
     """The keyword, if the standard has it. Raises BadInput that names the nearest ones."""
     if keyword not in keywords():
-        hint = nearest(keyword, keywords())
+        hint = _nearest_keyword(keyword[:80])
         raise BadInput(f"{keyword[:80]!r} is no keyword of the DICOM standard{hint}")
     return keyword
+
+
+@lru_cache(1000)
+def _nearest_keyword(name: str) -> str:
+    # Of thousands, for each object of a list the same again.
+    return nearest(name, keywords())
 
 
 def checked_tag(tag: str) -> int:

@@ -78,6 +78,9 @@ class ElementNode(NamedTuple):
     items: "Sequence[Sequence[ElementNode]] | None"
 
 
+_WITHOUT_BLOCK = 0xFFFF00FF
+
+
 class ElementQuery(NamedTuple):
     """Which elements of a header; None means any. A private tag has its block, or `ANY_BLOCK`."""
 
@@ -98,6 +101,16 @@ class ElementQuery(NamedTuple):
         if self.private_creator is not None and definition.private_creator != self.private_creator:
             return False
         return self.private is None or self.private == bool(tag >> 16 & 1)
+
+    def may_match(self, definition: DefinitionRow) -> bool:
+        """Whether an element of this definition is asked for, in whichever block it lies."""
+        if not definition.private_creator or self.tags is None:
+            return self.matches(definition, definition.tag)
+        return any(
+            self.matches(definition, tag)
+            for tag in self.tags
+            if tag & _WITHOUT_BLOCK == definition.tag
+        )
 
 
 class Placed(NamedTuple):

@@ -132,7 +132,7 @@ class HeaderStore(BaseStore):
         async with self.database.read() as connection:
             definitions = await self._elements.current_definitions(connection)
             wanted = sorted(
-                {d.id for d in definitions.values() if any(q.matches(d, d.tag) for q in queries)}
+                {d.id for d in definitions.values() if any(q.may_match(d) for q in queries)}
             )
             sets = await self._packed_sets(connection, {h.shared_set_id for h in headers})
             held = HeldIds(headers, sets)

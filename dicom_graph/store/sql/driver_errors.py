@@ -33,6 +33,7 @@ class FilterError(ValueError):
 _OF_CHARACTERS = (
     psycopg.errors.CharacterNotInRepertoire, psycopg.errors.UntranslatableCharacter,
 )  # fmt: skip
+_OF_NUMBERS = (psycopg.errors.NumericValueOutOfRange, psycopg.errors.DivisionByZero)
 _TOO_LARGE = re.compile(
     "parser stack overflow|Expression tree is too large|too many SQL variables|"
     "number of parameters must be between"
@@ -52,6 +53,8 @@ def refuse_error(error: BaseException | None) -> None:
         raise UnstorableText("a text with a character that the database does not hold") from None
     if isinstance(error, psycopg.errors.InvalidRegularExpression):
         raise FilterError(f"`regex`: {error.diag.message_primary}") from None
+    if isinstance(error, _OF_NUMBERS):
+        raise FilterError("a number is too large or too small to be computed with") from None
     if isinstance(error, DRIVER_ERRORS) and _TOO_LARGE.search(str(error)):
         raise FilterError("the filter has more parts than the database takes") from None
 
