@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -83,6 +83,31 @@ def _folder(path: Path) -> None:
     path.mkdir()
 
 
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _without_a_page(path: Path) -> None:
+    """Of a table alone, whatever else is whole."""
+    with closing(sqlite3.connect(path)) as other:
+        (number,) = other.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'data_element_value'"
+        ).fetchone()
+        (size,) = other.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek((number - 1) * size)
+        file.write(os.urandom(size))
+
+
+LOCKS = {
+    "locked": ["BEGIN EXCLUSIVE"],
+    "locked and written": ["BEGIN IMMEDIATE", "UPDATE series SET description = 'x'"],
+    "read for long": ["BEGIN", "SELECT count(*) FROM image"],
+}
+"""What another program does to the file of a database, and does not end."""
+
+
 def _statement(text: str) -> Callable[[Path], None]:
     def execute(path: Path) -> None:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -97,6 +122,7 @@ FILE_DAMAGES: dict[str, Callable[[Path], None]] = {
     "foreign": _foreign, "no database": _no_database, "overwritten": _overwritten,
     "removed": Path.unlink, "a folder": _folder, "read only": _read_only,
     "another version": _statement("UPDATE alembic_version SET version_num = '9999'"),
+    "without a page": _without_a_page, "a pipe": _pipe,
 } | {f"without {table}": _statement(f"DROP TABLE {table}") for table in _MISSING}  # fmt: skip
 """What is done to the file of a database, by the name of a case."""
 STATEMENTS = {
@@ -114,7 +140,7 @@ def unreadable(ground: Ground) -> str:
     """Ready is what answers: wherever a question fails, /readyz says so, with a reason."""
     make_series(ground.folder / "tree", 20)
     seen = {}
-    damages: Mapping[str, object] = FILE_DAMAGES if ground.kind == "sqlite" else STATEMENTS
+    damages = [*FILE_DAMAGES, *LOCKS] if ground.kind == "sqlite" else [*STATEMENTS]
     for number, name in enumerate(damages):
         with ground.database(f"database{number}") as url, ExitStack() as stack:
             import_here(url, ground.folder / "tree")
@@ -125,6 +151,8 @@ def unreadable(ground: Ground) -> str:
                 answer = served.get("/readyz")
                 is_ready = answer.status_code == 200
                 assert is_ready or answer.json()["errors"][0]["message"], name
+                # Who only reads waits for no lock of SQLite.
+                assert is_ready or name not in LOCKS, name
                 # Tables of another version may still answer; they are not ready either.
                 assert not is_ready or _answers(served), name
                 assert served.get("/healthz").status_code == 200
@@ -145,6 +173,11 @@ def _damage(url: str, name: str, stack: ExitStack) -> None:
         connection.execute(STATEMENTS[name])
         return
     path = Path(str(make_url(url).database))
+    if name in LOCKS:
+        other = stack.enter_context(closing(sqlite3.connect(path, isolation_level=None)))
+        for statement in LOCKS[name]:
+            other.execute(statement).fetchone()
+        return
     with closing(sqlite3.connect(path)) as other:
         other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     FILE_DAMAGES[name](path)

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from tests.attacks.caches import REMEMBERED
-from tests.attacks.databases import FILE_DAMAGES, STATEMENTS
+from tests.attacks.databases import FILE_DAMAGES, LOCKS, STATEMENTS
 from tests.attacks.files import LINKS, SWAPS
 from tests.attacks.hanging import THINGS
 from tests.attacks.heads import ENDLESS
@@ -64,7 +64,7 @@ POINTS: dict[str, Point] = {
         ("odd-texts",), [*ODD, *ESCAPED, *HEADERS], frozenset({"NUL"})
     ),
     "ready where questions fail": Point(
-        ("unreadable-database",), {*FILE_DAMAGES, *STATEMENTS}, frozenset({"truncated"})
+        ("unreadable-database",), {*FILE_DAMAGES, *LOCKS, *STATEMENTS}, frozenset({"truncated"})
     ),
     "suggestions": Point(("suggested-names",), WRONG_DOCUMENTS),
     "huge elements": Point(
