@@ -23,8 +23,15 @@ _NEVER = 1 << 30
 class Garbage:
     """What lives long in this process."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        work: Callable[[], float] = time.thread_time,
+    ) -> None:
+        """`work`: processor time. On a busy machine a search lasts many times what it takes of
+        that; a pause by how long it lasted would let garbage grow, and the next search with it.
+        """
+        self._clock, self._work = clock, work
         self._next_thorough = self._next_search = clock()
 
     def take_over(self) -> None:
@@ -34,12 +41,11 @@ class Garbage:
 
     def search(self) -> None:
         """Look through all objects where that is due, as often as the time that it takes allows."""
-        began = self._clock()
-        if gc.get_count()[2] < _MIDDLE_SEARCHES or began < self._next_search:
+        if gc.get_count()[2] < _MIDDLE_SEARCHES or self._clock() < self._next_search:
             return
+        began = self._work()
         gc.collect()
-        ended = self._clock()
-        self._next_search = ended + (ended - began) / _SHARE
+        self._next_search = self._clock() + (self._work() - began) / _SHARE
 
     def settle(self) -> None:
         """Leave out what is there now; nothing is done where little is new since the last time."""

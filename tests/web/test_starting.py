@@ -70,9 +70,9 @@ def test_what_follows_the_head_of_a_websocket_at_once_is_kept(tmp_path: Path) ->
 
 
 def test_all_objects_are_looked_through_as_seldom_as_that_takes_long() -> None:
-    """The clock goes on by a second with each look: one search takes a second."""
-    now = iter(range(10_000))
-    garbage = Garbage(lambda: float(next(now)))
+    """A search takes a second of the processor, however long it lasts; a look one of the clock."""
+    now, work = iter(range(10_000)), iter(range(10_000))
+    garbage = Garbage(lambda: float(next(now)), lambda: float(next(work)))
     before = gc.get_threshold()
     searches: list[int] = []
 
@@ -88,8 +88,8 @@ def test_all_objects_are_looked_through_as_seldom_as_that_takes_long() -> None:
             for _ in range(11):
                 gc.collect(1)
             garbage.search()
-        # A search of a second, and then none for five: each look in vain takes one of them.
-        assert 10 <= searches.count(2) <= 25
+        # Then none for five seconds: each look in vain takes one of them.
+        assert 14 <= searches.count(2) <= 20
         searches.clear()
         kept = [[number] for number in range(300_000)]
         assert 2 not in searches

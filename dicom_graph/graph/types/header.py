@@ -228,8 +228,8 @@ class Header(Node):
         if of_header:
             queries = tuple(query for ((query, _),) in of_header)
             rows = await info.context.loaders.first_elements(queries).load(self.row)
-            for way, row in zip(of_header, rows, strict=True):
-                found[way] = DataElement.made_once(info, row) if row is not None else None
+            for only, row in zip(of_header, rows, strict=True):
+                found[only] = DataElement.made_once(info, row) if row is not None else None
         for way in ways:
             # One after the other, so that other headers' are looked up together with each.
             if way not in found:
