@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.pixels.processing import convert_color_space
 
+from dicom_graph.dicom.bounded_cache import BoundedCache
 from dicom_graph.dicom.codestream import (
     Codestream,
     Coding,
@@ -226,7 +227,11 @@ def _jpeg(data: bytes, stream: Codestream, layout: FrameFormat) -> Array:
     if 8 * len(data) < (layout.values if stream.process == _LOSSLESS else blocks):
         raise CorruptPixelsError("the JPEG stream is too short for its pixels")
     # libjpeg fills up what is missing, silently, also before an end marker. If anything is, what
-    # comes behind the data of a scan makes a difference.
+    # comes behind the data of a scan makes a difference. Nothing less than decoding shows that, so
+    # it is done once for a frame, not each time that a window or a slice of it is asked for.
+    key = len(data), hash(data)
+    if _WHOLE.get(key):
+        return _jpeg_components(data, layout.samples)
     filled = _filled(data, stream)
     if len(data) < _LONG_ENOUGH:
         array, other = (_jpeg_components(each, layout.samples) for each in (data, filled))
@@ -236,7 +241,12 @@ def _jpeg(data: bytes, stream: Codestream, layout: FrameFormat) -> Array:
         other = beside.result()
     if not np.array_equal(array, other):
         raise CorruptPixelsError("the JPEG stream is cut short")
+    _WHOLE[key] = True
     return array
+
+
+_WHOLE: BoundedCache[tuple[int, int], bool] = BoundedCache(4096)
+"""JPEG streams that lack nothing, by their length and hash, which has a secret of this process."""
 
 
 @cache

@@ -321,6 +321,31 @@ def test_a_frame_that_is_cut_short_and_ends_with_an_end_marker(tmp_path: Path, s
             read_pixels(path)
 
 
+@pytest.mark.parametrize("syntax", [BASELINE, LOSSLESS_SV1])
+def test_that_a_jpeg_frame_lacks_nothing_is_found_out_once(
+    tmp_path: Path, syntax: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode, decoded = imagecodecs.jpeg8_decode, []
+
+    def counted(data: bytes, **options: object) -> object:
+        decoded.append(data)
+        return decode(data, **options)
+
+    monkeypatch.setattr(imagecodecs, "jpeg8_decode", counted)
+    array = grey(8, np.uint8, seed=int(syntax[-1]) + 90)
+    frame = ENCODED[syntax](array)
+    path = make_compressed(tmp_path / "a.dcm", [frame], array, syntax)
+    first = read_pixels(path).array
+    assert len(decoded) == 2
+    np.testing.assert_array_equal(read_pixels(path).array, first)
+    assert len(decoded) == 3
+    cut = frame[:-30] + b"\xff\xd9"
+    make_compressed(path, [cut + b"\0" * (len(cut) % 2)], array, syntax)
+    for _ in range(2):
+        with pytest.raises(CorruptPixelsError, match="cut short"):
+            read_pixels(path)
+
+
 def test_a_progressive_jpeg_that_lacks_scans_or_parts_of_them(tmp_path: Path) -> None:
     """Cut between its scans it would be a picture of less detail (ISO 10918-1 G.1); the whole one
     is what Pillow decodes.
