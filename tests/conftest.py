@@ -29,6 +29,9 @@ from tests.support.server import Server, running_server
 keep_compiled_modules()
 if (_in_memory := folder_in_memory()) is not None:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", _in_memory)  # Where `tmp_path` lies.
+# For each call of `httpx.get` all certificates of the system were read, which took 20 times as long
+# as the request. No server of the tests has one: they are looked for in a folder without any.
+os.environ |= {"SSL_CERT_FILE": "", "SSL_CERT_DIR": str(Path(__file__).parent / "support")}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -17,6 +17,7 @@ from pydicom.tag import Tag
 
 from tests.access.deidentified_site import Site, deidentified_site
 from tests.support.make import make_data_set, put_raw, save
+from tests.support.samples import mostly_slow
 
 NAME = "Zaphod Beeblebrox"
 LISTED: dict[str, Any] = {
@@ -198,7 +199,7 @@ def _told(answer: Any) -> list[str]:
     return [word for word in TOLD if word in text.casefold()]
 
 
-@pytest.mark.parametrize("keyword", [*LISTED, *SEQUENCES])
+@pytest.mark.parametrize("keyword", mostly_slow([*LISTED, *SEQUENCES], 6))
 def test_an_element_of_somebody_is_not_there(site: Site, keyword: str) -> None:
     query = """query ($e: ElementFilter!) { images(filter: { header: { element: $e } })
       { totalCount } }"""
@@ -212,7 +213,7 @@ def test_an_element_of_somebody_is_not_there(site: Site, keyword: str) -> None:
     assert site.data(query, e=absent)["images"]["totalCount"] == 3
 
 
-@pytest.mark.parametrize("tag", ODD)
+@pytest.mark.parametrize("tag", mostly_slow(ODD, 3))
 def test_an_element_that_is_no_such_value_is_not_there(site: Site, tag: int) -> None:
     (path, *_) = sorted(site.folder.rglob("odd*.dcm"))
     uid = site.data('{ imageByUid(uid: "1.3.779.30") { id } }', site.whole)["imageByUid"]["id"]
