@@ -246,6 +246,14 @@ def test_phase_encoding_of_ge(
         assert found.total_readout_time == pytest.approx(told["TotalReadoutTime"], rel=1e-5)
 
 
+def test_of_others_the_order_of_lines_is_no_direction(tmp_path: Path) -> None:
+    paths = make_volumes(
+        tmp_path / "in", 2, Manufacturer="Philips", RectilinearPhaseEncodeReordering="LINEAR"
+    )
+    found = read_acquisition(read_geometries(paths)[0])
+    assert (found.phase_encoding_axis, found.phase_encoding_direction) == ("j", None)
+
+
 @pytest.mark.parametrize("against", [0, 1])
 def test_phase_encoding_of_uih(tmp_path: Path, against: int) -> None:
     for phase in ("COL", "ROW"):

@@ -84,7 +84,12 @@ def _release(header: Dataset) -> tuple[int, int, int]:
 
 
 def ge_is_positive(header: Dataset) -> bool | None:
-    """Whether the phase encoding of an EPI runs along its axis; None where it is not said."""
+    """Whether the phase encoding of an EPI runs along its axis; None where it is not said.
+
+    Others write (0018,9034) too, but mean by it the order of lines alone.
+    """
+    if not str(header.get("Manufacturer") or "").upper().startswith("GE"):
+        return None
     order = header.get("RectilinearPhaseEncodeReordering")
     is_flipped = {"LINEAR": True, "REVERSE_LINEAR": False}.get(str(order or ""))
     if is_flipped is None:

@@ -14,7 +14,7 @@ from dicom_graph.dicom.volume.mosaic import csa_numbers
 
 PHASE_ENCODING_KEYWORDS = (
     "InPlanePhaseEncodingDirection", "RectilinearPhaseEncodeReordering", "ScanningSequence",
-    "AcquisitionMatrix", "ScanOptions", "TemporalPositionIdentifier",
+    "AcquisitionMatrix", "ScanOptions", "TemporalPositionIdentifier", "Manufacturer",
 )  # fmt: skip
 _SIEMENS_XA = "SIEMENS MR SDI 02"
 _AXES = {"COL": "j", "COLUMN": "j", "ROW": "i"}
