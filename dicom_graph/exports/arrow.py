@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from dicom_graph.exports.batches import Batch
+from dicom_graph.exports.cells import element_text
 from dicom_graph.exports.columns import Column, Kind
-from dicom_graph.exports.csv_lines import element_text
 from dicom_graph.exports.element_rows import IMAGE_COLUMNS, VALUE_COLUMNS, ElementBatch
 from dicom_graph.store.read.elements import ElementRow, ValueRow
 from dicom_graph.store.read.plain_values import exact_integer, raw_text
@@ -142,13 +142,24 @@ def entity_arrays(batch: Batch, columns: Sequence[Column]) -> list[Any]:
     ]
 
 
-def _of_elements(arrow: Any, column: Column, cells: Sequence[ElementRow | None]) -> Any:
+def _of_elements(arrow: Any, column: Column, cells: Sequence[Any]) -> Any:
     """A column of elements; one that many have is looked at once."""
+    if column.is_each:
+        return _array(arrow, column, [_of_each(column, cell) for cell in cells])
     different = {None if cell is None else cell.id: cell for cell in cells}
     places = {id: place for place, id in enumerate(different)}
     values = [_of_element(column, cell) for cell in different.values()]
     taken = [places[None if cell is None else cell.id] for cell in cells]
     return _array(arrow, column, values).take(arrow.array(taken, "int32"))
+
+
+def _of_each(column: Column, rows: Sequence[ElementRow] | None) -> list[Any] | None:
+    """The values of the images of a row; None for none."""
+    if column.kind == "text":
+        return [element_text(row) for row in rows or ()] or None
+    make = _VALUE[column.kind]
+    values = [make(value) for row in rows or () for value in row.values]
+    return [value for value in values if value is not None] or None
 
 
 def element_arrays(batch: ElementBatch, *, parquet: bool) -> list[Any]:

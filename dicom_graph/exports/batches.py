@@ -5,16 +5,20 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from dicom_graph.exports.cells import different
 from dicom_graph.exports.columns import RELATED, Column
 from dicom_graph.store.global_ids import global_id
 from dicom_graph.store.read import Condition, ElementQuery, PageRequest, Parent, Store
 from dicom_graph.store.read.answered import answered
+from dicom_graph.store.read.conditions import HasElement
 from dicom_graph.store.read.element_path import Step
 from dicom_graph.store.read.elements import ElementRow
 from dicom_graph.store.read.relations import DEFAULT_ORDERS
 from dicom_graph.store.views.deidentified import is_withheld
 
 _PAGE = 5000
+_PAGE_OF_EACH = 500
+"""Where a column has all that images of a row have, which may be many."""
 _FIRST_PAGE = 200
 _KEYS = {"study": "study_id", "patient": "patient_id", "series": "series_id"}
 _TYPES = {"patient": "Patient", "study": "Study", "series": "Series", "image": "Image"}
@@ -25,8 +29,9 @@ class Batch:
     """Rows of an entity, with what their columns need beside them.
 
     `related`: rows of what they belong to, by entity and id. `counts`: by relation and id.
-    `elements`: by the name of a column and the id of the row. `is_deidentified`: whether it is
-    of the de-identified view, in which some fields have a value that stands for none.
+    `elements`: by the name of a column and the id of the row; `of_images`: the different ones that
+    the images of a row have. `is_deidentified`: whether it is of the de-identified view, in which
+    some fields have a value that stands for none.
     """
 
     entity: str
@@ -34,11 +39,17 @@ class Batch:
     related: dict[str, Mapping[int, Any]] = field(default_factory=dict)
     counts: dict[str, Mapping[int, int]] = field(default_factory=dict)
     elements: dict[str, Mapping[int, ElementRow]] = field(default_factory=dict)
+    of_images: dict[str, Mapping[int, Sequence[ElementRow]]] = field(default_factory=dict)
     is_deidentified: bool = False
 
     def cells(self, column: Column) -> list[Any]:
-        """The values of a column: of an element its ElementRow; None where there is none."""
+        """The values of a column: of an element its ElementRow, or those of its images; None where
+        there is none.
+        """
         rows = self.rows
+        if column.is_each:
+            of_images = self.of_images[column.name]
+            return [of_images.get(row.id) for row in rows]
         if column.steps:
             elements = self.elements[column.name]
             return [elements.get(row.id) for row in rows]
@@ -76,6 +87,7 @@ async def batches(
     Raises BadInput.
     """
     related, shown = _needed(entity, columns), _shown(entity, columns)
+    page_size = _PAGE_OF_EACH if any(column.is_each for column in columns) else _PAGE
     after, size = None, _FIRST_PAGE
     while True:
         request = PageRequest(DEFAULT_ORDERS[entity], first=size, after=after)
@@ -87,7 +99,7 @@ async def batches(
         yield batch
         if not page.has_next:
             return
-        after, size = request.cursor(page.rows[-1]), _PAGE
+        after, size = request.cursor(page.rows[-1]), page_size
 
 
 def _needed(entity: str, columns: Iterable[Column]) -> list[str]:
@@ -125,30 +137,39 @@ async def _add_counts(store: Store, batch: Batch, columns: Sequence[Column]) -> 
 
 
 async def _add_elements(store: Store, batch: Batch, columns: Sequence[Column]) -> None:
-    """Those of an image's own header, or of the first image by number of what has images."""
-    named = {column.name: column.steps for column in columns if column.steps}
+    """Those of an image's own header, or of the images of what has some."""
+    named = {column.name: column for column in columns if column.steps}
     if not named:
         return
     ids = [row.id for row in batch.rows]
     if batch.entity == "image":
         headers = await store.headers_of_images(ids)
-    else:
-        headers = await _sample_headers(store, f"{batch.entity}.images", ids)
-    queries = list(dict.fromkeys(steps[0].query for steps in named.values()))
-    first = await _first_of(store, headers, queries)
-    for name, steps in named.items():
-        found = first[queries.index(steps[0].query)]
-        batch.elements[name] = await _below(store, found, steps)
+        queries = list(dict.fromkeys(column.steps[0].query for column in named.values()))
+        first = await _first_of(store, headers, queries)
+        for name, column in named.items():
+            found = first[queries.index(column.steps[0].query)]
+            batch.elements[name] = await _below(store, found, column.steps)
+        return
+    for name, column in named.items():
+        path = [step.condition for step in column.steps]
+        if column.is_each:
+            every = await store.elements_below(batch.entity, path, ids)
+            batch.of_images[name] = {id: different(rows) for id, rows in every.items()}
+        else:
+            batch.elements[name] = await _common(store, batch.entity, path, ids)
 
 
-async def _sample_headers(store: Store, relation: str, ids: Sequence[int]) -> dict[int, Any]:
-    request = PageRequest(DEFAULT_ORDERS["image"], first=1)
-    pages = await store.pages_of(
-        relation, [Parent(id) for id in ids], request, None, frozenset({"id"})
-    )
-    images = {parent.id: page.rows[0].id for parent, page in pages.items() if page.rows}
-    headers = await store.headers_of_images(list(images.values()))
-    return {id: headers[image] for id, image in images.items() if image in headers}
+async def _common(
+    store: Store, entity: str, path: Sequence[HasElement], ids: Sequence[int]
+) -> dict[int, ElementRow]:
+    """The element at a path that all images of a row have which have one with a value."""
+    ends = await store.ends_below(entity, path, ids)
+    rows = {id: different(some) for id, (some, _) in ends.items()}
+    unsure = [id for id, (_, has_others) in ends.items() if has_others and len(rows[id]) < 2]
+    if unsure:
+        every = await store.elements_below(entity, path, unsure)
+        rows |= {id: different(some) for id, some in every.items()}
+    return {id: some[0] for id, some in rows.items() if len(some) == 1}
 
 
 async def _first_of(

@@ -9,7 +9,7 @@ from dicom_graph.dicom.entities import DESCRIBED, Attribute
 from dicom_graph.dicom.values import BYTES_VRS
 from dicom_graph.errors import BadInput, nearest
 from dicom_graph.store.read import Store
-from dicom_graph.store.read.element_path import Step, parse_path
+from dicom_graph.store.read.element_path import Step, parse_column
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.filters import COUNTED
 from dicom_graph.store.tables.entities import ROW_ATTRIBUTES
@@ -56,7 +56,8 @@ class Column:
     """A column of a table.
 
     A field is `attribute` of `entity` (`ID`: without either), a count is `relation`, an element is
-    at the end of `steps`. `notes`: what is to be said of it, by what it is about.
+    at the end of `steps`. `is_each`: of what has images, the different values that these have; of
+    an element else the one that all have. `notes`: what is to be said of it, by what it is about.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Column:
     attribute: Attribute | None = None
     relation: str = ""
     steps: tuple[Step, ...] = ()
+    is_each: bool = False
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -98,10 +100,16 @@ def _of_keyword(entity: str, keyword: str) -> Column:
 
 def _named(entity: str, name: str) -> Column:
     """The column of a name. Raises BadInput."""
+    owner, _, rest = name.partition(".")
+    if owner == "images" and entity != "image" and not rest[:1].islower():
+        notes = {"images": "the different values of the images of a row"}
+        return Column(name, steps=tuple(parse_column(rest)), is_each=True, notes=notes)
     if name[:1].islower():
         return _of_field(entity, name)
-    steps = parse_path(name)
-    return Column(name, steps=tuple(steps))
+    notes = {}
+    if entity != "image":
+        notes["images"] = f"null where the images of a row differ: images.{name} has their values"
+    return Column(name, steps=tuple(parse_column(name)), notes=notes)
 
 
 def _of_field(entity: str, name: str) -> Column:
@@ -163,24 +171,34 @@ async def _typed(store: Store, column: Column, definitions: Sequence[DefinitionR
     found = [d for d in definitions if query.may_match(d)]
     tag = _tag(column.steps[-1])
     vrs = sorted({d.vr for d in found}) or [dictionary_vr(tag)]
-    kinds = {_OF_VR.get(vr, "text") for vr in vrs}
-    notes = {"vr": " ".join(vrs), "tag": format_tag(tag & 0xFFFFFFFF)}
+    notes = {**column.notes, "vr": " ".join(vrs), "tag": format_tag(tag & 0xFFFFFFFF)}
     if found and found[0].name:
         notes["description"] = found[0].name
     vm = dictionary_vm(tag)
     has_several = bool(found) and await store.have_several_values([d.id for d in found])
     is_list = has_several or vm not in ("1", "")
-    if has_several and vm == "1":
-        notes["note"] = "a list: some elements have several values, of which one is allowed"
-    if len(kinds) > 1 and kinds <= {"integer", "number"}:
-        kinds = {"number"}
+    kind, note = _kind_of(vrs)
+    if note:
+        is_list = False
+    elif is_list and column.is_each:
+        kind, note = "text", "several values of an image are one text, separated by a backslash"
+    elif has_several and vm == "1":
+        note = "a list: some elements have several values, of which one is allowed"
+    if note:
+        notes["note"] = note
+    return replace(column, kind=kind, is_list=is_list or column.is_each, notes=notes)
+
+
+def _kind_of(vrs: Sequence[str]) -> tuple[Kind, str]:
+    """What the values of elements of these VRs are, and what is to be said of it."""
+    kinds = {_OF_VR.get(vr, "text") for vr in vrs}
+    if kinds == {"integer", "number"}:
+        return "number", ""
     if len(kinds) > 1 or (len(vrs) > 1 and not BYTES_VRS.isdisjoint(vrs)):
-        notes["note"] = f"text: elements have the value representations {', '.join(vrs)}"
-        return replace(column, kind="text", is_list=False, notes=notes)
+        return "text", f"text: elements have the value representations {', '.join(vrs)}"
     if not BYTES_VRS.isdisjoint(vrs) or vrs == ["SQ"]:
-        notes["note"] = "how much there is of it: the values themselves are not in tables"
-        return replace(column, kind="text", is_list=False, notes=notes)
-    return replace(column, kind=kinds.pop(), is_list=is_list, notes=notes)
+        return "text", "how much there is of it: the values themselves are not in tables"
+    return kinds.pop(), ""
 
 
 def _tag(step: Step) -> int:

@@ -6,12 +6,11 @@ import re
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-from dicom_graph.dicom.values import BYTES_VRS
 from dicom_graph.exports.batches import batches
+from dicom_graph.exports.cells import element_text
 from dicom_graph.exports.columns import Column
 from dicom_graph.store.read import Condition, Store
 from dicom_graph.store.read.elements import ElementRow
-from dicom_graph.store.read.plain_values import raw_text
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -42,15 +41,6 @@ def text_of(cell: Any) -> str:
     if isinstance(cell, float):
         return f"{cell:.15g}"
     return str(cell)
-
-
-def element_text(row: ElementRow) -> str:
-    """The values of an element as in the file; of a sequence and of bytes how much there is."""
-    if row.definition.vr == "SQ":
-        return f"{row.vm} item{'' if row.vm == 1 else 's'}"
-    if row.definition.vr in BYTES_VRS and not row.values:
-        return f"{row.length} bytes" if row.length else ""
-    return "\\".join(raw_text(value) or "" for value in row.values)
 
 
 def line(cells: Sequence[str]) -> str:

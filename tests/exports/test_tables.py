@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pydicom
 import pytest
+from pydicom.multival import MultiValue
 from typer.testing import CliRunner
 
 from dicom_graph.cli.app import app
 from dicom_graph.client import Client, ClientError
+from dicom_graph.errors import BadInput
 from dicom_graph.exports.columns import entity_columns
 from dicom_graph.exports.tables import TableRequest, table
 from dicom_graph.store.engine import Database
@@ -244,6 +247,59 @@ async def test_elements_as_columns_have_the_types_of_their_vrs(database: Databas
     (row,) = [r for r in series.to_pylist() if r["SeriesInstanceUID"] == _UIDS["list"]]
     assert row["InversionTime"] is None or isinstance(row["InversionTime"], float)
     assert row["ImageType"] == ["ORIGINAL", "PRIMARY", "M"]
+
+
+def _of_series(paths: list[str], name: str) -> dict[str, list[Any]]:
+    """The different values of an element in the files of each series, by pydicom."""
+    found: dict[str, list[Any]] = {}
+    for path in paths:
+        data_set = pydicom.dcmread(path, force=True, stop_before_pixels=True)
+        if "SeriesInstanceUID" in data_set:
+            values = found.setdefault(str(data_set["SeriesInstanceUID"].value), [])
+            value = data_set.get(name)
+            value = list(value) if isinstance(value, MultiValue) else value
+            if value not in (None, "", *values):
+                values.append(value)
+    return found
+
+
+async def test_elements_of_series_are_those_of_all_images(graph: Graph) -> None:
+    store = graph.store
+    data = await graph("{ images(first: 1000) { nodes { files { path } } } }")
+    paths = [file["path"] for node in data["images"]["nodes"] for file in node["files"]]
+    names = ("InstanceNumber", "FlipAngle", "ImageType", "SliceLocation", "AcquisitionNumber")
+    private = "(0019,xx01) ACME"
+    columns = (*names, *(f"images.{name}" for name in names), private, f"images.{private}")
+    found = await read(store, "series", "parquet", *columns)
+    notes = json.loads(found.schema.metadata[b"columns"])
+    assert notes["FlipAngle"]["images"].startswith("null where the images of a row differ")
+    assert str(found.schema.field("images.FlipAngle").type) == "list<element: double>"
+    rows = {row["SeriesInstanceUID"]: row for row in found.to_pylist()}
+    n_differing = 0
+    for name in names:
+        for uid, values in _of_series(paths, name).items():
+            row = rows[uid]
+            assert row[name] == (values[0] if len(values) == 1 else None), (name, uid)
+            if name == "ImageType":
+                values = ["\\".join(value) for value in values]
+            assert (row[f"images.{name}"] or []) == sorted(values), (name, uid)
+            n_differing += len(values) > 1
+    assert n_differing > 4
+    odd = rows[_UIDS["conflict"]]
+    assert (odd[private], odd[f"images.{private}"]) == (None, ["1.5", "2 bytes", "word"])
+    others = [row for uid, row in rows.items() if uid != _UIDS["conflict"]]
+    assert not any(row[f"images.{private}"] for row in others)
+    by_csv = (await _bytes(store, TableRequest("series", "csv", columns=columns))).decode()
+    (line,) = [
+        row
+        for row in csv.DictReader(io.StringIO(by_csv, newline=""))
+        if row["SeriesInstanceUID"] == _UIDS["conflict"]
+    ]
+    assert (line[private], line[f"images.{private}"]) == ("", "1.5\\2 bytes\\word")
+    studies = await read(store, "studies", "parquet", "FlipAngle", "images.InstanceNumber")
+    assert any(row["FlipAngle"] is not None for row in studies.to_pylist())
+    with pytest.raises(BadInput, match="no private element"):
+        await read(store, "series", "parquet", "(0018,1314) ACME")
 
 
 async def test_csv_says_the_same(database: Database) -> None:

@@ -7,8 +7,10 @@ from typing import NamedTuple
 from dicom_graph.dicom.dictionary import keywords, parse_tag
 from dicom_graph.errors import BadInput, nearest
 from dicom_graph.store.read import ElementQuery
+from dicom_graph.store.read.conditions import HasElement
 
 _STEP = re.compile(r"(?P<name>[^\[\].]+)(?:\[(?P<index>\d{1,9})\])?")
+_PRIVATE = re.compile(r"(?P<tag>\([^()]*\))\s+(?P<creator>\S.*)")
 _MAX_STEPS = 32
 
 
@@ -18,13 +20,19 @@ class Step(NamedTuple):
     keyword: str | None
     tag: int | None
     item: int | None
+    private_creator: str | None = None
+
+    @property
+    def condition(self) -> HasElement:
+        """That a header has such an element, with the item to enter."""
+        return HasElement(self.keyword, self.tag, self.private_creator, index=self.item)
 
     @property
     def query(self) -> ElementQuery:
         """The elements of a header that the step names."""
         if self.keyword is not None:
             return ElementQuery(keywords=frozenset({self.keyword}))
-        return ElementQuery(tags=frozenset({self.tag or 0}))
+        return ElementQuery(tags=frozenset({self.tag or 0}), private_creator=self.private_creator)
 
     def name(self) -> dict[str, str | int | None]:
         """Keyword and tag by name."""
@@ -53,6 +61,19 @@ def parse_path(path: str) -> list[Step]:
         else:
             steps.append(Step(checked_keyword(name), None, item))
     return steps
+
+
+def parse_column(name: str) -> list[Step]:
+    """The steps of a path, or those of a private element: `(0019,xx0A) SIEMENS MR HEADER`, the tag
+    and whose it is. Raises BadInput.
+    """
+    private = _PRIVATE.fullmatch(name)
+    if private is None:
+        return parse_path(name)
+    tag = checked_tag(private["tag"])
+    if not tag >> 16 & 1:
+        raise BadInput(f"{private['tag']} is no private element: it has no creator")
+    return [Step(None, tag, None, private["creator"].strip())]
 
 
 def checked_keyword(keyword: str) -> str:

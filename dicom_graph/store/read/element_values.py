@@ -187,7 +187,41 @@ def holders_of_path(
     Returns `(leaf, holder)`: the id of an image, or of a series.
     """
     leaves = _elements(definitions, path[-1], column).subquery()
-    leaf = leaves.c.element_id
+    found = _at_top(definitions, path, leaves.c.element_id)
+    return holders_of(found, images=images, label=label)
+
+
+def holders_of_any(
+    definitions: Definitions, path: Sequence[HasElement], entity: str, label: str
+) -> Select[Any]:
+    """The same of all elements, also those without values: `leaf`, and `holder`, the id of a
+    series, a study or a patient.
+    """
+    leaves = [leaf.id for leaf in named(definitions, path[-1])]
+    value, element, block = DATA_ELEMENT_VALUE, DATA_ELEMENT, in_block(path[-1])
+    is_text = value.text.is_not(None) & value.number.is_(None)
+    has_value = [value.number.is_not(None), is_text] + [
+        column.is_not(None) for column in (value.date, value.time, value.datetime)
+    ]
+    of_block = [select(element.id).where(element.id == value.element_id, *block).exists()]
+    arms: list[Select[Any]] = [
+        select(value.element_id).where(
+            value.definition_id.in_(leaves), is_indexed, *(of_block if block else [])
+        )
+        for is_indexed in has_value
+    ]
+    without = element.definition_id.in_(leaves), element.n_values == 0
+    arms.append(select(element.id.label("element_id")).where(*without, *block))
+    ids = union_all(*arms).subquery(f"{label}_elements")
+    found = _at_top(definitions, path, ids.c.element_id)
+    holders = holders_of(found, images=False, label=label)
+    joined, owner = owners_of(entity, holders)
+    told = select(holders.c.leaf.label("leaf"), owner.label("holder")).select_from(joined)
+    return told.where(owner.is_not(None)).distinct()
+
+
+def _at_top(definitions: Definitions, path: Sequence[HasElement], leaf: ColumnElement[Any]) -> CTE:
+    """From elements at the end of a path (`leaf`) up to those of its first step (`at`)."""
     found = select(leaf.label("leaf"), leaf.label("at")).distinct().cte()
     for step in reversed(path[:-1]):
         items = postings(HeaderElement).up_to(HEADER.id, found.c.at)
@@ -200,7 +234,7 @@ def holders_of_path(
         if step.index is not None:
             above = above.where(HEADER.index == step.index)
         found = above.distinct().cte()
-    return holders_of(found, images=images, label=label)
+    return found
 
 
 def holders_of(found: CTE, *, images: bool, label: str) -> FromClause:

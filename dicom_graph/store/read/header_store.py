@@ -1,14 +1,16 @@
 """Headers, their elements, and what a series' headers hold together."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
+    FromClause,
     Row,
     Select,
     and_,
+    func,
     select,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,7 +18,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dicom_graph.store.answer_budget import current_budget
 from dicom_graph.store.read.base_store import BaseStore
 from dicom_graph.store.read.conditions import Condition, HasElement
-from dicom_graph.store.read.element_values import holders_of_path, value_column
+from dicom_graph.store.read.element_values import (
+    holders_of_any,
+    holders_of_path,
+    value_column,
+)
 from dicom_graph.store.read.elements import (
     DefinitionRow,
     ElementNode,
@@ -312,6 +318,60 @@ class HeaderStore(BaseStore):
             if leaf in rows:
                 found[series_id].append(rows[leaf])
         return found
+
+    async def elements_below(
+        self, entity: str, path: Sequence[HasElement], ids: Sequence[int]
+    ) -> dict[int, list[ElementRow]]:
+        """The different elements at a path that the images of series, studies or patients hold.
+
+        `entity`: which of these the ids are of.
+        """
+        async with self.database.read() as connection:
+            pairs = await self._held_below(
+                connection, entity, path, ids, lambda held: select(held.c.holder, held.c.leaf)
+            )
+            rows = await self._elements.elements(
+                connection, {leaf for _, leaf in pairs}, self._sqlite
+            )
+        found: dict[int, list[ElementRow]] = defaultdict(list)
+        for holder, leaf in sorted(map(tuple, pairs)):
+            if leaf in rows:
+                found[holder].append(rows[leaf])
+        return found
+
+    async def ends_below(
+        self, entity: str, path: Sequence[HasElement], ids: Sequence[int]
+    ) -> dict[int, tuple[list[ElementRow], bool]]:
+        """One or two of these elements, and whether there are others."""
+
+        def statement(held: FromClause) -> Select[Any]:
+            leaf = held.c.leaf
+            ends = select(held.c.holder, func.min(leaf), func.max(leaf), func.count(leaf))
+            return ends.group_by(held.c.holder)
+
+        async with self.database.read() as connection:
+            found = await self._held_below(connection, entity, path, ids, statement)
+            wanted = {id for _, least, greatest, _ in found for id in (least, greatest)}
+            rows = await self._elements.elements(connection, wanted, self._sqlite)
+        return {
+            holder: ([rows[id] for id in sorted({least, greatest}) if id in rows], n > 2)
+            for holder, least, greatest, n in found
+        }
+
+    async def _held_below(
+        self,
+        connection: AsyncConnection,
+        entity: str,
+        path: Sequence[HasElement],
+        ids: Sequence[int],
+        statement: Callable[[FromClause], Select[Any]],
+    ) -> list[Any]:
+        definitions = await self._elements.current_definitions(connection)
+        # The definitions are those that are seen; which texts are shown makes no difference.
+        held = holders_of_any(definitions, path, entity, "of_column")
+        some = held.where(among(self._sqlite, held.selected_columns.holder, ids)).cte("held")
+        found = await connection.execute(statement(some), execution_options={"visible": None})
+        return await all_rows(found, _ID_MEMORY)
 
     async def have_several_values(self, definition_ids: Sequence[int]) -> bool:
         """Whether an element of these definitions has more than one value."""
