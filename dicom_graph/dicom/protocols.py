@@ -16,6 +16,8 @@ from typing import Any
 from dicom_graph.dicom.dictionary import keywords, parse_tag
 
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
+_DECIMALS = 5
+"""dicompare reads numbers with so many, and writes them so into the protocols that it makes."""
 Value = float | str | tuple["Value", ...]
 """A value of an element, or all of one that has several."""
 _CONSTRAINTS = (
@@ -275,7 +277,9 @@ def _contains_any(value: Value, wanted: Sequence[Any]) -> bool:
 def _is_between(number: Any, least: float | None, most: float | None) -> bool:
     if not _is_number(number):
         return False
-    return (least is None or number >= least) and (most is None or number <= most)
+    told = round(number, _DECIMALS)
+    at_least = least is None or told >= round(least, _DECIMALS)
+    return at_least and (most is None or told <= round(most, _DECIMALS))
 
 
 def _is_near(values: Sequence[Value], wanted: Any, tolerance: float) -> bool:
@@ -300,13 +304,13 @@ def _unwrapped(value: Value) -> Value:
 
 
 def _folded(value: Any) -> Any:
-    """A value as it is compared: numbers by what they are, texts without case and padding."""
+    """A value as it is compared: numbers to five decimals, texts without case and padding."""
     if isinstance(value, list | tuple):
         return tuple(map(_folded, value))
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return str(value).strip().lower()
     try:
-        return float(value)
+        return round(float(value), _DECIMALS)
     except (ValueError, OverflowError):
         return str(value).strip().lower()
 

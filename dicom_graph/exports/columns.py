@@ -122,9 +122,14 @@ def _of_field(entity: str, name: str) -> Column:
     if name in counts:
         notes = {"description": f"how many {counts[name].partition('.')[2]} there are"}
         return Column(name, "integer", entity=entity, relation=counts[name], notes=notes)
-    of_others = [f"{other}.{each}" for other in RELATED[entity] for each in _fields(other)]
-    every = [*_fields(entity), *counts, *of_others]
+    every = field_columns(entity)
     raise BadInput(f"{name[:80]!r} is no field of a table of this kind{nearest(name, every)}")
+
+
+def field_columns(entity: str) -> list[str]:
+    """The names of all columns of a table of an entity that are no elements."""
+    of_others = [f"{other}.{each}" for other in RELATED[entity] for each in _fields(other)]
+    return [*_fields(entity), *_counts(entity), *of_others]
 
 
 def _counts(entity: str) -> dict[str, str]:

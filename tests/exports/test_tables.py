@@ -47,13 +47,14 @@ _VALUES = "values { index raw __typename " + " ".join(
     + [f"... on {name}Value {{ {name.lower()}: value }}" for name in ("Date", "Time", "DateTime")]
     + ["... on DateTimeValue { instant }", "... on UnknownValue { text }", "}"]
 )
-_ELEMENT = "tag keyword definition { vr privateCreator } " + _VALUES
+_ELEMENT = "tag keyword length definition { vr privateCreator } " + _VALUES
 _BYTES = {"OB", "OD", "OF", "OL", "OV", "OW", "UN"}
 _UIDS = {"conflict": "1.2.777", "list": "1.2.778"}
 
 
-def _nested(depth: int) -> str:
-    inner = f"items {{ elements {{ {_nested(depth - 1)} }} }}" if depth else ""
+def element_query(depth: int) -> str:
+    """What is asked of elements, so many levels deep."""
+    inner = f"items {{ elements {{ {element_query(depth - 1)} }} }}" if depth else ""
     return f"{_ELEMENT} {inner}"
 
 
@@ -101,7 +102,7 @@ def _row(path: str, element: Json, value: Json | None) -> tuple[Any, ...]:
     definition = element["definition"]
     head = (
         path, element["tag"], element["keyword"] or None, definition["privateCreator"] or None,
-        definition["vr"],
+        definition["vr"], int(element["length"]),
     )  # fmt: skip
     if value is None:
         return (*head, None, None, None, None, None, None)
@@ -118,7 +119,8 @@ def _row(path: str, element: Json, value: Json | None) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _rows(elements: list[Json], above: str = "") -> Iterator[tuple[Any, ...]]:
+def element_rows(elements: list[Json], above: str = "") -> Iterator[tuple[Any, ...]]:
+    """What the table of elements has to say of these."""
     for element in elements:
         # The keyword of a repeating group (PS3.5 7.6) does not say which one it is.
         is_repeated = element["tag"][1:3] in ("50", "60")
@@ -130,7 +132,7 @@ def _rows(elements: list[Json], above: str = "") -> Iterator[tuple[Any, ...]]:
         for value in values or [None]:
             yield _row(path, element, value)
         for number, item in enumerate(element.get("items") or ()):
-            yield from _rows(item["elements"], f"{path}[{number}].")
+            yield from element_rows(item["elements"], f"{path}[{number}].")
 
 
 def _plain(value: Any) -> Any:
@@ -145,18 +147,18 @@ def _iso(value: Any) -> str | None:
 async def test_elements_are_those_of_the_api(database: Database, graph: Graph) -> None:
     found = await read(graph.store, "elements")
     assert (await read(graph.store, "elements", "arrow")).to_pylist() == found.to_pylist()
-    columns = [c for c in found.column_names if c not in ("SeriesInstanceUID", "length")]
+    columns = [c for c in found.column_names if c != "SeriesInstanceUID"]
     told: dict[str, list[tuple[Any, ...]]] = {}
     for uid, *rest in zip(*(found.column(c).to_pylist() for c in columns), strict=True):
-        told.setdefault(uid, []).append((*rest[:8], *map(_iso, rest[8:])))
+        told.setdefault(uid, []).append((*rest[:9], *map(_iso, rest[9:])))
     query = f"""query ($after: String) {{ images(first: 20, after: $after) {{
         pageInfo {{ endCursor hasNextPage }}
-        nodes {{ uid header {{ elements {{ {_nested(6)} }} }} }} }} }}"""
+        nodes {{ uid header {{ elements {{ {element_query(6)} }} }} }} }} }}"""
     after, n_images, vrs = None, 0, Counter[str]()
     while True:
         page = (await graph(query, after=after))["images"]
         for node in page["nodes"]:
-            expected = list(_rows(node["header"]["elements"]))
+            expected = list(element_rows(node["header"]["elements"]))
             assert told[node["uid"]] == expected
             vrs.update(row[4] for row in expected)
             n_images += 1
