@@ -6,7 +6,9 @@ from typing import Any
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from sqlalchemy import event
 
+from dicom_graph.access.principal import Principal, Role
 from tests.support.graph import Graph
 from tests.support.make import make_data_set, save
 
@@ -126,3 +128,24 @@ async def test_every_kind_is_found_with_its_texts(
         result = await graph.execute(QUESTION, **bad)
         assert result.data == {"search": None}
         assert result.errors[0].extensions["code"] == "BAD_INPUT"
+
+
+async def test_only_values_that_are_found_are_looked_at_without_identities(
+    graph: Graph, import_files: Any, tmp_path: Path
+) -> None:
+    _write(tmp_path / "files")
+    import_files(tmp_path / "files")
+    graph.principal = Principal("blind", Role.VIEWER, deidentified=True)
+    asked: list[tuple[str, Any]] = []
+    event.listen(
+        graph.database.reader.sync_engine, "before_cursor_execute",
+        lambda _c, _cursor, statement, values, *_: asked.append((statement, values)),
+    )  # fmt: skip
+    for text, texts in (("original", {"ORIGINAL"}), ("privat", set()), ("müller", set())):
+        values = (await graph(QUESTION, text=text))["search"]["values"]
+        assert {each["texts"][0]["text"] for each in values} == texts
+    if graph.database.is_sqlite:
+        statement, given = next(each for each in asked if "same_text" in each[0])
+        async with graph.database.read() as connection:
+            plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)
+            assert not any("SCAN main.data_element" in row[3] for row in plan)

@@ -433,4 +433,8 @@ class Store(FileStore):
 
 def _is_seen(element_id: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether the element of a column is seen, and an image that is seen holds it."""
-    return and_(element_id.in_(select(DATA_ELEMENT.id)), is_held(element_id))
+    # Looked up one by one: all that are seen are many more than a search finds. Not EXISTS, which
+    # PostgreSQL would make into a join with them.
+    element = DATA_ELEMENT.id.table.alias("seen_element")
+    shown = select(element.c.id).where(element.c.id == element_id).limit(1).scalar_subquery()
+    return and_(shown.is_not(None), is_held(element_id))
