@@ -46,7 +46,8 @@ def private_value(header: Dataset, group: int, creator: str, element: int) -> An
 def private_element(header: Dataset, group: int, creator: str, element: int) -> Any:
     """The value of a private element as pydicom has it, or None."""
     for block in _BLOCKS:
-        if (group << 16 | block) not in header:
+        # Not in `header` itself, which makes a tag of each number.
+        if (group << 16 | block) not in header._dict:
             continue
         try:
             if str(header[group << 16 | block].value).strip() == creator:
