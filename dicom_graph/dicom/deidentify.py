@@ -29,6 +29,7 @@ from dicom_graph.dicom.confidentiality import (
     treatment,
 )
 from dicom_graph.dicom.errors import CorruptPixelsError, FileGoneError, PixelError
+from dicom_graph.dicom.file_meta import GE_BIG_PIXELS
 from dicom_graph.dicom.frame_format import read_format
 from dicom_graph.dicom.image_file import as_pixel_errors_of, is_native, open_image, syntax_of
 from dicom_graph.dicom.person_like import VOICES
@@ -72,6 +73,8 @@ def write_deidentified(path: str | os.PathLike[str], target: str, names: Replace
             raise BurnedInError("the pixels may show text that names somebody")
         file.seek(0)
         whole = _read(file, pixels=True)
+        if syntax_of(whole) == GE_BIG_PIXELS:
+            raise BurnedInError("files of GE's private transfer syntax are not rewritten")
         made = _without_identities(whole, names)
         if is_native(syntax_of(whole)):
             clear_unused_bits(made)

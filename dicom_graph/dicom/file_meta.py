@@ -13,6 +13,8 @@ from pydicom.uid import (
 from dicom_graph.dicom.byte_source import FileBytes, skip
 
 PREFIX_END = 132
+GE_BIG_PIXELS = "1.2.840.113619.5.2"
+"""GE's private transfer syntax: implicit VR little endian, with big endian pixel data."""
 _HEAD = Struct("<HH2sH").unpack_from
 _LONG_LENGTH = Struct("<L").unpack_from
 _BIG_HEAD = Struct(">HH2sH").unpack_from
@@ -41,7 +43,8 @@ class FileMeta(NamedTuple):
         """Whether VRs are implicit, and bytes in little endian order; None without a syntax."""
         if not self.syntax:
             return None
-        return self.syntax == ImplicitVRLittleEndian, self.syntax != ExplicitVRBigEndian
+        is_implicit = self.syntax in (ImplicitVRLittleEndian, GE_BIG_PIXELS)
+        return is_implicit, self.syntax != ExplicitVRBigEndian
 
     @property
     def is_deflated(self) -> bool:

@@ -37,6 +37,7 @@ from dicom_graph.dicom.errors import (
     PixelError,
     UnsupportedSyntaxError,
 )
+from dicom_graph.dicom.file_meta import GE_BIG_PIXELS
 from dicom_graph.dicom.frame_format import FrameFormat
 from dicom_graph.dicom.native import native_values, swapped_pairs
 from dicom_graph.dicom.stored_file import opened_source
@@ -56,7 +57,10 @@ _NATIVE = (
     ExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     DeflatedExplicitVRLittleEndian,
+    GE_BIG_PIXELS,
 )
+_BIG_PIXELS = (ExplicitVRBigEndian, GE_BIG_PIXELS)
+_NAMES = NEW_SYNTAXES | {GE_BIG_PIXELS: "Implicit VR Little Endian with big endian pixels of GE"}
 
 
 class ImageFile:
@@ -83,7 +87,12 @@ class ImageFile:
     @property
     def title(self) -> str:
         """The name of the transfer syntax; its UID where it has none."""
-        return NEW_SYNTAXES.get(self.syntax, self.syntax.name)
+        return _NAMES.get(self.syntax, self.syntax.name)
+
+    @property
+    def has_big_pixels(self) -> bool:
+        """Whether native pixel data is big endian."""
+        return self.syntax in _BIG_PIXELS
 
     @property
     def has_pixels(self) -> bool:
@@ -185,7 +194,7 @@ class ImageFile:
         layout = self.native_layout(layout)
         start = index * layout.native_bits
         data = self._value(start // 8, -(-(start + layout.native_bits) // 8))
-        is_little = self.syntax != ExplicitVRBigEndian
+        is_little = not self.has_big_pixels
         cells = native_values(data, layout, first_bit=start % 8, is_little_endian=is_little)
         return to_rgb(layout.samples_of(cells), layout.photometric)
 
@@ -202,7 +211,8 @@ class ImageFile:
 
     def _value(self, start: int, end: int) -> bytes:
         """Bytes of the pixel data's value: as many as it has, if that is less."""
-        is_swapped = self._vr == "OW" and self.syntax == ExplicitVRBigEndian
+        # Without a VR it is OW (PS3.5 A.1).
+        is_swapped = self._vr in ("OW", None) and self.has_big_pixels
         if is_swapped and int(self.header.get("BitsAllocated") or 0) <= 8:
             first = start // 2 * 2
             pairs = self._read(first, min(end + end % 2, self._length // 2 * 2))

@@ -49,18 +49,18 @@ def raw_frames(
     image: ImageFile, layout: FrameFormat, description: PixelDescription
 ) -> list[RawFrame] | None:
     """Where the file holds each of its frames as it is; None where it holds them otherwise."""
-    start, syntax = image.value_start, image.syntax
+    start = image.value_start
     stored = np.dtype(description.stored_dtype)
     if start is None or not image.is_native or description.samples != 1 or layout.allocated < 8:
         return None
     # Bytes of a big endian OW lie in pairs, the other way round.
-    if not syntax.is_little_endian and stored.itemsize == 1:
+    if image.has_big_pixels and stored.itemsize == 1:
         return None
     length = description.rows * description.columns * stored.itemsize
     if image.value_length < length * description.frames:
         return None
     unused = layout.allocated - 1 - layout.high, layout.bits_below
-    dtype = stored.newbyteorder("<" if syntax.is_little_endian else ">").str
+    dtype = stored.newbyteorder(">" if image.has_big_pixels else "<").str
     size = description.rows, description.columns
     starts = range(start, start + length * description.frames, length)
     return [RawFrame(offset, dtype, *size, *unused) for offset in starts]

@@ -17,13 +17,18 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from dicom_graph.dicom.confidentiality import Replacements
+from dicom_graph.dicom.deidentify import BurnedInError, write_deidentified
 from dicom_graph.dicom.errors import CorruptPixelsError
+from dicom_graph.dicom.image_file import open_image
 from dicom_graph.dicom.nifti import write_npy
-from dicom_graph.dicom.pixels import describe_pixels, iter_frames, read_pixels
+from dicom_graph.dicom.pixels import PixelLayout, describe_pixels, iter_frames, read_pixels
+from dicom_graph.dicom.raw_frames import raw_frames
 from dicom_graph.dicom.rendering import render_image
 from dicom_graph.dicom.volume import read_geometries, read_volume
 from tests.dicom.encoded import J2K_LOSSLESS, LOSSLESS_SV1, RLE, j2k, jpeg, rle_frame
 from tests.dicom.encoded import make_compressed as make_encoded
+from tests.dicom.raw_files import IMPLICIT, write
 from tests.dicom.test_rendering import opened
 from tests.support import dcmtk
 from tests.support.data import SHARED, needs_shared
@@ -307,3 +312,31 @@ def test_ybr_partial_422_is_what_dcmtk_draws(tmp_path: Path, is_subsampled: bool
     # dcmtk counts with factors of four digits, and cuts.
     assert np.abs(pixels.array[0] - drawn).max() <= 2
     assert render_image(path)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_the_big_endian_pixels_of_ge_are_those_of_dcmtk(tmp_path: Path, bits: int) -> None:
+    """The private transfer syntax 1.2.840.113619.5.2, which DCMTK and GDCM know."""
+    values = np.arange(5, 105, dtype=f"u{bits // 8}").reshape(4, 25)
+    values[0, 0] = (1 << bits) - 1
+    stored = values.astype(">u2") if bits == 16 else values.ravel().view("u2").byteswap()
+    words = [(2, 1), (16, 4), (17, 25), (256, bits), (257, bits), (258, bits - 1), (259, 0)]
+    elements = [IMPLICIT.element(0x00280000 | tag, "US", IMPLICIT.words(n)) for tag, n in words]
+    elements.insert(1, IMPLICIT.element(0x00280004, "CS", b"MONOCHROME2 "))
+    elements.append(IMPLICIT.element(0x00280301, "CS", b"NO"))
+    elements.append(IMPLICIT.element(0x7FE00010, "OW", stored.tobytes()))
+    data_set = IMPLICIT.identity() + b"".join(elements)
+    path = write(tmp_path / "ge.dcm", "1.2.840.113619.5.2", data_set)
+    dcmtk.run("dcmconv", "+te", path, tmp_path / "plain.dcm")
+    expected = pydicom.dcmread(tmp_path / "plain.dcm").pixel_array
+    np.testing.assert_array_equal(expected, values)
+    for found in (read_pixels(path).array, *iter_frames(path)):
+        np.testing.assert_array_equal(found.reshape(values.shape), expected)
+    with path.open("rb") as file, open_image(path) as image:
+        description = describe_pixels(path)
+        frames = raw_frames(image, PixelLayout(image, rescaled=False).format, description)
+        for frame in frames or ():
+            np.testing.assert_array_equal(frame.read(file), expected)
+    # Its pixels are not looked through for what may lie beside the samples.
+    with pytest.raises(BurnedInError, match="GE"):
+        write_deidentified(path, str(tmp_path / "out.dcm"), Replacements({}, {}))
