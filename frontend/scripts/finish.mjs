@@ -1,7 +1,7 @@
-// After the build: manifest.json for the server, and documents.json, the operations as they are
-// sent, for --trusted-documents.
+// After the build: manifest.json for the server; documents.json, the operations as they are sent, for
+// --trusted-documents; and LICENSES.md with the texts that packages do not bring along themselves.
 import { createHash } from "node:crypto";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequest, formatDocument, stringifyDocument } from "@urql/core";
 import { createServer } from "vite";
 
@@ -20,3 +20,13 @@ const texts = Object.entries(documents)
 await server.close();
 const byId = Object.fromEntries(texts.map((text) => [createHash("sha256").update(text).digest("hex"), text]));
 writeFileSync(`${app}/documents.json`, JSON.stringify(byId, null, 1) + "\n");
+
+const [title, ...sections] = readFileSync(`${app}/LICENSES.md`, "utf8").split(/^(?=## )/m);
+const whole = sections.map((section) => {
+  const [head, ...text] = section.split("\n");
+  if (text.join("").trim()) return section;
+  const file = `licenses/${/^## (\S+)/.exec(head)[1].replace("/", "__")}.txt`;
+  if (!existsSync(file)) throw new Error(`${head}: the package has no text of its license; put it into frontend/${file}`);
+  return `${head}\n\n${readFileSync(file, "utf8")}\n`;
+});
+writeFileSync(`${app}/LICENSES.md`, title + whole.join(""));

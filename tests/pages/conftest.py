@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import Dataset
 
 from dicom_graph.store.engine import Database
 from dicom_graph.web.pages import documents_file
@@ -28,9 +29,12 @@ def make_files(folder: Path) -> dict[str, Path]:
         SeriesInstanceUID="1.2.3.1", EchoTime=3.5, each=lambda i: {"TriggerTime": 10.0 * i},
         **person,
     )  # fmt: skip
+    step = Dataset()
+    step.ScheduledProcedureStepID = "deep7"
     second = make_slices(
         folder / "second", np.arange(4.0) * 3, size=(8, 8), SeriesDescription="bold run",
-        SeriesInstanceUID="1.2.3.2", EchoTime=30, ReceiveCoilName="Head32", **person,
+        SeriesInstanceUID="1.2.3.2", EchoTime=30, ReceiveCoilName="Head32",
+        RequestAttributesSequence=[step], **person,
     )  # fmt: skip
     return {f"first{i}": path for i, path in enumerate(first)} | {
         f"second{i}": path for i, path in enumerate(second)
@@ -52,5 +56,6 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
         add_person(database, "anna", "EDITOR")
         add_person(database, "vera", "VIEWER")
         add_person(database, "blind", "VIEWER", deidentified=True)
+        add_person(database, "lena", "VIEWER", limited=True)
         database.close_writer()
         yield made

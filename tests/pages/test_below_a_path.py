@@ -1,4 +1,4 @@
-"""From files that are chosen to a NIfTI that is saved, in a server below a path of another one."""
+"""From a folder that is dropped to a NIfTI that is saved, in a server below a path of another."""
 
 import gzip
 from collections.abc import Iterator
@@ -28,10 +28,10 @@ def files(folder: Path) -> list[Path]:
     person = {"PatientName": "Quxley^Ann", "PatientID": "QX-4711", "StudyInstanceUID": "1.2.3"}
     both = [
         make_slices(
-            folder / name, np.arange(5.0) * 3, size=(8, 8), SeriesInstanceUID=f"1.2.3.{number}",
-            SeriesDescription=name, Modality="MR", **person,
+            folder / name, np.arange(float(n)) * 3, size=(8, 8), SeriesDescription=name,
+            SeriesInstanceUID=f"1.2.3.{number}", Modality="MR", **person,
         )
-        for number, name in enumerate(("plain", "marked"))
+        for number, (name, n) in enumerate((("plain", 115), ("marked", 5)))
     ]  # fmt: skip
     for path in both[1]:
         data_set = dcmread(path)
@@ -57,13 +57,16 @@ def pages(browser: Chrome, database_url: str, tmp_path: Path) -> Iterator[Pages]
     browser.get("about:blank")
 
 
-def test_from_chosen_files_to_a_nifti(pages: Pages, tmp_path: Path) -> None:
+def test_from_a_dropped_folder_to_a_nifti(pages: Pages, tmp_path: Path) -> None:
     made = files(tmp_path / "sent")
+    (tmp_path / "sent" / "notes.txt").write_text("not DICOM")
     pages.go("/imports")
     pages.see("Drop files")
-    picker = pages.browser.find_element(By.CSS_SELECTOR, ".zone input[type=file]")
-    picker.send_keys("\n".join(map(str, made)))
-    pages.see(f"{len(made)} created")
+    pages.drop(".zone", tmp_path / "sent")
+    pages.see(f"{len(made) + 1} files: {len(made)} created")
+    # What was not taken, and why.
+    pages.click(".report [role=tab]:last-of-type")
+    pages.see("notes.txt")
 
     # The series with the private element, by a filter that is typed.
     pages.go("/series")
@@ -114,7 +117,16 @@ def test_from_chosen_files_to_a_nifti(pages: Pages, tmp_path: Path) -> None:
 
     # Two headers side by side, by the keyboard.
     pages.go("/images?s=number")
-    pages.see("Images 10")
+    pages.see("Images 100+")
+    # Page after page comes while the table is scrolled; each image once, in order.
+    rows = "[...document.querySelectorAll('.grid tbody tr[aria-rowindex]')]"
+    scroll = "document.querySelector('.grid').scrollTop += 400"
+    pages.until(f"{scroll}; return {rows}.at(-1).ariaRowIndex == 121")
+    pages.see("Images 120")
+    assert pages.script(f"return {rows}.length") < 60
+    assert "Image #115" in pages.script(f"return {rows}.at(-1).innerText")
+    pages.script("document.querySelector('.grid').scrollTop = 0")
+    pages.until(f"return {rows}[0].ariaRowIndex == 2")
     pages.click(".grid tbody tr:nth-child(1) input")
     pages.click(".grid tbody tr:nth-child(2) input")
     pages.see("2 images")
@@ -130,7 +142,7 @@ def test_from_chosen_files_to_a_nifti(pages: Pages, tmp_path: Path) -> None:
     pages.click(".selbar .danger")
     pages.see("deleted from the database")
     pages.click(".change .danger")
-    pages.see("1 deleted, 5 images")
+    pages.see("1 deleted, 115 images")
     pages.go("/series")
     pages.see("Series 1")
     assert len(list((tmp_path / "stored").rglob("*.dcm"))) == len(made)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from pydicom import dcmread
@@ -74,6 +74,19 @@ class Pages:
         self.until(f"return !!document.querySelector({selector!r})")
         self.script("document.querySelector(arguments[0]).click()", selector)
 
+    def drop(self, selector: str, path: Path) -> None:
+        """Drag a file or folder of this computer to the middle of an element, and let it go."""
+        self.until(f"return !!document.querySelector({selector!r})")
+        x, y = self.script(
+            "const box = document.querySelector(arguments[0]).getBoundingClientRect();"
+            "return [box.x + box.width / 2, box.y + 12]",
+            selector,
+        )
+        data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+        for step in ("dragEnter", "dragOver", "dragOver", "dragOver", "drop"):
+            event = {"type": step, "x": x, "y": y, "data": data}
+            self.browser.execute_cdp_cmd("Input.dispatchDragEvent", event)
+
     def errors(self) -> list[str]:
         """What the console tells of scripts and of the content security policy."""
         entries: list[dict[str, Any]] = self.browser.get_log("browser")  # type: ignore[no-untyped-call]
@@ -116,6 +129,64 @@ def test_from_a_filter_to_the_header(pages: Pages, archive: Archive) -> None:
     assert "Head32" in text
     assert "Echo Time" not in text
     assert pages.errors() == []
+
+
+def test_a_filter_is_typed_or_taken_from_a_value(pages: Pages) -> None:
+    """Each way to the same list; the address has it all."""
+    pages.log_in("anna")
+
+    def shown(*filters: str) -> str:
+        query = "&".join(f"f={quote(each)}" for each in filters)
+        return re.sub(r"\s+", " ", pages.go(f"/series?{query}"))
+
+    # Alternatives, not, levels, depth; all filters together.
+    assert "Series 2" in shown("series.echoTime=3.5 | series.echoTime=30")
+    assert "Series 1" in shown("series.echoTime=3.5 | series.echoTime=30", "!image.number=5")
+    assert "Series 1" in shown("element.ScheduledProcedureStepID=deep7")
+    assert "No series match" in shown("header.ScheduledProcedureStepID=deep7")
+    assert "Series 1" in shown("header.RequestAttributesSequence[0].ScheduledProcedureStepID=deep7")
+    text = shown("csa.B_value>0", "every.rows=8")
+    assert "CSA B_value > 0" in text
+    assert "every image" in text
+    assert "without every.rows=8" in text
+    # From a value of the row that the keyboard has chosen: only these, and without that, not these.
+    shown()
+    pages.see("Series 2")
+    body = pages.browser.find_element(By.TAG_NAME, "body")
+    body.send_keys("j")
+    pages.until("return !!document.querySelector('.grid .is-focus')")
+    value = pages.script("return document.querySelector('.grid .is-focus .c-ser a').innerText")
+    other = {"localizer": "bold run", "bold run": "localizer"}[value]
+    echo_time = {"localizer": "3.5", "bold run": "30"}[value]
+    pages.click(f".grid .is-focus button[aria-label='only {echo_time}']")
+    pages.see("Series 1")
+    assert value in pages.text()
+    pages.browser.back()
+    pages.see("Series 2")
+    pages.click(f".grid .is-focus button[aria-label='not {echo_time}']")
+    pages.see("Series 1")
+    assert other in pages.text()
+    assert f"f=%21series.echoTime%3D{echo_time}" in pages.browser.current_url
+    assert pages.errors() == []
+
+
+def test_columns_are_kept(pages: Pages) -> None:
+    """Any element, nested ones too, in the address, and for the next visit."""
+    pages.log_in("anna", "/series?panel=columns")
+    field = "[aria-label='Add a column']"
+    pages.until(f'return !!document.querySelector("{field}")')
+    pages.browser.find_element(By.CSS_SELECTOR, field).send_keys("ReceiveCoil")
+    pages.until("return /ReceiveCoilName/.test(document.querySelector('.complete')?.innerText)")
+    pages.browser.find_element(By.CSS_SELECTOR, field).send_keys(Keys.ENTER)
+    pages.see("Head32")
+    assert "%40ReceiveCoilName" in pages.browser.current_url
+    assert "Head32" in pages.go("/series")
+    nested = "@RequestAttributesSequence[0].ScheduledProcedureStepID"
+    assert "deep7" in pages.go(f"/series?c=modality,{quote(nested)}&s={quote('-' + nested)}")
+    first = pages.script("return document.querySelector('.grid tbody tr').innerText")
+    assert "bold run" in first
+    pages.script("localStorage.clear()")
+    assert "Head32" not in pages.go("/series")
 
 
 def test_what_varies_and_what_does_not(pages: Pages) -> None:
@@ -178,8 +249,6 @@ def test_series_are_held_against_a_protocol(pages: Pages) -> None:
     )
     assert len(rows) == 1
     assert re.search(r"bold run.*EchoTime.*3\.5.*30", rows[0], re.DOTALL)
-    pages.log_in("blind", "/quality")
-    assert "protocol" not in pages.text()
 
 
 def test_nobody_is_shown_what_they_may_not_do(pages: Pages) -> None:
@@ -193,14 +262,40 @@ def test_nobody_is_shown_what_they_may_not_do(pages: Pages) -> None:
 
 def test_a_user_without_identities_reads_none(pages: Pages) -> None:
     pages.log_in("blind")
-    for address in ("/", "/patients", "/studies", "/series", "/images", "/quality"):
+    for address in ("/", "/patients", "/studies", "/series?panel=code", "/images", "/quality",
+                    "/explore?of=patient", "/elements", "/search?q=localizer"):  # fmt: skip
         text = pages.go(address)
         assert not [each for each in IDENTITIES if each in text], address
+    assert "protocol" not in pages.go("/quality")
     pages.go("/series")
     pages.click(".grid tbody td.c-ser a")
     pages.see("Constant")
     text = pages.text()
     assert not [each for each in IDENTITIES if each in text]
+    # The header, and two of them compared.
+    pages.click('.actions a[href*="/images/"]')
+    pages.see("Echo Time")
+    text = pages.text()
+    assert not [each for each in IDENTITIES if each in text]
+    pages.go("/images")
+    for row in (1, 2):
+        pages.click(f".grid tbody tr:nth-child({row}) input")
+    pages.browser.find_element(By.TAG_NAME, "body").send_keys("d")
+    pages.see("elements differ")
+    text = pages.text()
+    assert not [each for each in IDENTITIES if each in text]
+
+
+def test_whoever_sees_no_patient_is_told_so(pages: Pages) -> None:
+    """A user of no group, on each page: nothing of the archive, and no error."""
+    pages.log_in("lena")
+    withheld = (*IDENTITIES, "bold run", "localizer")
+    for address in ADDRESSES:
+        text = pages.go(address)
+        # But for what the address itself says.
+        assert not [each for each in withheld if each in text and each not in address], address
+        assert not pages.script("return !!document.querySelector('[role=alert]')"), address
+    assert "No series yet" in pages.go("/series")
 
 
 def test_a_server_that_comes_back_is_found(pages: Pages) -> None:

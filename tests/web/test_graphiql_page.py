@@ -85,6 +85,14 @@ def test_every_file_has_a_licence() -> None:
         assert path.name in licences
 
 
+def test_each_part_of_the_pages_has_the_text_of_its_licence() -> None:
+    text = (STATIC_DIR / "app" / "LICENSES.md").read_text()
+    parts = dict(re.findall(r"^## (\S+) .*\n((?:(?!## ).*\n?)*)", text, re.MULTILINE))
+    assert {"@niivue/niivue", "react-dom", "uplot", "@urql/core", "graphql"} <= set(parts)
+    assert [name for name, part in parts.items() if "ermission" not in part] == []
+    assert "Copyright (c) 2021, Niivue" in parts["@niivue/niivue"]
+
+
 @pytest.mark.parametrize("text", [DEFAULT_QUERY, "\"'><script>alert(1)</script>{}&amp;"])
 def test_values_are_escaped(text: str) -> None:
     page = References(graphiql_page(endpoint=text, static_url="/static", default_query=text))

@@ -6,8 +6,11 @@ import { at } from "../lib/base";
 import { textOf } from "../lib/address";
 import { plural, show } from "../lib/fields";
 import { useViewer } from "../lib/viewer";
+import { Code } from "../parts/code";
 import { Icon } from "../parts/icons";
-import { isRunning, Progress } from "../parts/progress";
+import { useKeys } from "../parts/keys";
+import { isRunning, Progress, State } from "../parts/progress";
+import { Report } from "../parts/report";
 import { Empty, Failure, Loading } from "../parts/states";
 
 const JOBS = graphql(`
@@ -17,20 +20,11 @@ const JOBS = graphql(`
     }
   }
 `);
-const JOB = graphql(`
-  query Import($id: ID!) {
-    importJob(id: $id) {
-      id status paths mode pattern origin storage sync prune verify found processed created updated existing skipped failed missing moved
-      error createdAt startedAt finishedAt imagesPerSecond failures { path message } retryOf { id } retries { id }
-    }
-  }
-`);
 const ROOTS = graphql(`query ImportRoots { importRoots }`);
 const FOLDER = graphql(`query Folder($path: String!) { importFolder(path: $path) { path parent hasMore entries { name path isFolder size isDicom } } }`);
 const START = graphql(`mutation StartImport($input: ImportPathInput!) { importPath(input: $input) { job { id } errors { message code } } }`);
 const SYNC = graphql(`mutation StartSync($input: SyncPathInput!) { syncPath(input: $input) { job { id } errors { message code } } }`);
 const CANCEL = graphql(`mutation CancelImport($input: CancelImportInput!) { cancelImport(input: $input) { job { id status cancelRequested } errors { message code } } }`);
-const RETRY = graphql(`mutation RetryImport($input: RetryImportInput!) { retryImport(input: $input) { job { id } errors { message code } } }`);
 
 /** Imports: start one, what runs, what came of each. */
 export function Imports() {
@@ -41,16 +35,20 @@ export function Imports() {
   const show_ = textOf(search, "show") || "all";
   const filter = { all: null, failures: { failed: { gt: 0 } }, syncs: { sync: true } }[show_] ?? null;
   const [{ data, error, fetching }, again] = useQuery({ query: JOBS, variables: { filter } });
+  const panel = textOf(search, "panel");
+  const set = (change: Record<string, unknown>) => { void navigate({ to: ".", search: { ...search, ...change } as never, replace: true }); };
+  useKeys((event) => { if (event.key === ".") set({ panel: panel ? undefined : "code" }); else if (event.key === "Escape") set({ panel: undefined }); });
   const refresh = () => { again({ requestPolicy: "network-only" }); };
   const jobs = data?.importJobs?.nodes ?? [];
   return (
     <div className="page">
-      <div className="head"><h1>Imports</h1></div>
+      <div className="head"><div className="grow"><h1>Imports</h1></div><div className="actions"><button type="button" className="btn" aria-expanded={panel === "code"} onClick={() => { set({ panel: panel ? undefined : "code" }); }}><Icon name="code" /> <span className="lbl">Show as GraphQL</span></button></div></div>
+      {panel === "code" && <div className="panel inline-code"><Code document={JOBS} variables={{ filter }} close={() => { set({ panel: undefined }); }} /></div>}
       <div className={id ? "imports" : "imports one"}>
         <div className="col">
           {jobs.filter((job) => isRunning(job.status)).map((job) => <section className="panel" key={job.id}><Progress job={job} done={refresh} />{viewer?.canImport && <Cancel id={job.id} />}</section>)}
           {viewer?.canImport && <Start canSync={viewer.canEdit} started={(job) => { refresh(); void navigate({ to: "/imports/$id", params: { id: job } }); }} />}
-          <section className="panel"><header><h2>History</h2><div className="end"><span className="seg" role="group" aria-label="Which imports">{[["all", "all"], ["failures", "with failures"], ["syncs", "syncs"]].map(([key, name]) => <button key={key} type="button" aria-pressed={show_ === key} onClick={() => { void navigate({ to: ".", search: { ...search, show: key === "all" ? undefined : key } as never, replace: true }); }}>{name}</button>)}</span></div></header>
+          <section className="panel"><header><h2>History</h2><div className="end"><span className="seg" role="group" aria-label="Which imports">{[["all", "all"], ["failures", "with failures"], ["syncs", "syncs"]].map(([key, name]) => <button key={key} type="button" aria-pressed={show_ === key} onClick={() => { set({ show: key === "all" ? undefined : key }); }}>{name}</button>)}</span></div></header>
             {error && <Failure error={error} again={refresh} />}
             {fetching && !data && <Loading what="imports" />}
             {data && jobs.length === 0 && <Empty title="No imports here"><p>{show_ === "all" ? "Nothing has been imported yet." : "None of this kind."}</p></Empty>}
@@ -58,9 +56,10 @@ export function Imports() {
               <tbody>{jobs.map((job) => <tr key={job.id} aria-selected={job.id === id}>
                 <td><Link to="/imports/$id" params={{ id: job.id }}><State status={job.status} failed={job.failed} /></Link></td>
                 <td className="mono path"><Link to="/imports/$id" params={{ id: job.id }} title={job.paths.join("\n")}>{job.paths[0]}{job.paths.length > 1 ? ` and ${String(job.paths.length - 1)} more` : ""}</Link></td>
-                <td>{job.sync ? "sync" : job.mode.toLowerCase()}</td><td className="num">{show(job.found)}</td><td className="num">{show(job.created)}</td><td className="num">{show(job.skipped)}</td><td className="num">{show(job.failed)}</td><td className="num">{job.createdAt.slice(0, 16).replace("T", " ")}</td>
+                <td>{job.sync ? "sync" : job.mode.toLowerCase()}</td><td className="num">{show(job.found)}</td><td className="num">{show(job.created)}</td><td className="num">{show(job.skipped)}</td><td className={job.failed ? "num failed" : "num"}>{show(job.failed)}</td><td className="num">{job.createdAt.slice(0, 16).replace("T", " ")}</td>
               </tr>)}</tbody></table></div>}
           </section>
+          <InStep sync={jobs.find((job) => job.sync && !isRunning(job.status))} canSync={viewer?.canEdit ?? false} started={refresh} />
         </div>
         {id && <Report id={id} canImport={viewer?.canImport ?? false} started={refresh} />}
       </div>
@@ -68,9 +67,18 @@ export function Imports() {
   );
 }
 
-function State({ status, failed }: { status: string; failed: number }) {
-  if (failed > 0 || status === "FAILED") return <span className="tag fail"><Icon name="fail" />{failed > 0 ? `${show(failed)} failed` : "failed"}</span>;
-  return <span className={isRunning(status) ? "tag accent" : "tag"}>{status.toLowerCase()}</span>;
+interface Synced { id: string; status: string; paths: string[]; createdAt: string; missing: number; moved: number }
+/** The last sync, and what it found gone. */
+function InStep({ sync, canSync, started }: { sync: Synced | undefined; canSync: boolean; started: () => void }) {
+  const [result, again] = useMutation(SYNC);
+  if (!sync) return null;
+  const path = sync.paths.length === 1 ? sync.paths[0] : undefined;
+  return (
+    <section className="panel"><header><h2>In step with the disk</h2>{canSync && path && <div className="end"><button type="button" className="btn small" disabled={result.fetching} onClick={() => { void again({ input: { path } }).then(started); }}>Sync now</button></div>}</header>
+      <div className="count run"><span className="mono">{sync.paths.join(", ")}</span><span>last sync {sync.createdAt.slice(0, 16).replace("T", " ")}</span><span><b>{show(sync.missing)}</b> missing</span><span><b>{show(sync.moved)}</b> moved</span></div>
+      {result.data?.syncPath.errors.map((each) => <div className="note fail" role="alert" key={each.code}><Icon name="fail" /><p>{each.message}</p></div>)}
+    </section>
+  );
 }
 
 function Cancel({ id }: { id: string }) {
@@ -89,11 +97,11 @@ function Start({ canSync, started }: { canSync: boolean; started: (id: string) =
   const [sending, setSending] = useState("");
   const [refused, setRefused] = useState("");
   const [over, setOver] = useState(false);
-  const picker = useRef<HTMLInputElement>(null);
+  const picker = useRef<HTMLInputElement>(null), folders = useRef<HTMLInputElement>(null);
   const errors = [...(startResult.data?.importPath.errors ?? []), ...(syncResult.data?.syncPath.errors ?? [])];
   const send = async (files: File[]) => {
+    setRefused(files.length ? "" : "There is no file in what was dropped.");
     if (!files.length) return;
-    setRefused("");
     setSending(plural(files.length, "file"));
     const form = new FormData();
     for (const file of files) form.append("file", file, file.name);
@@ -109,7 +117,10 @@ function Start({ canSync, started }: { canSync: boolean; started: (id: string) =
     event.preventDefault();
     setOver(false);
     const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
-    await send((await Promise.all(entries.map(filesOf))).flat());
+    // Folders are read before the event is over: the list of what was dropped does not outlive it.
+    const reading = Promise.all(entries.map(filesOf));
+    setSending("what was dropped");
+    try { await send((await reading).flat()); } catch { setSending(""); setRefused("The browser could not read what was dropped."); }
   };
   const go = async () => { const { data } = await start({ input: { path, mode: mode as "FULL" } }); if (data?.importPath.job) started(data.importPath.job.id); };
   const goSync = async () => { const { data } = await sync({ input: { path, mode: mode as "FULL" } }); if (data?.syncPath.job) started(data.syncPath.job.id); };
@@ -132,7 +143,9 @@ function Start({ canSync, started }: { canSync: boolean; started: (id: string) =
         <div><h3>From this computer</h3>
           <div className={over ? "zone over" : "zone"} onDragOver={(event) => { event.preventDefault(); setOver(true); }} onDragLeave={() => { setOver(false); }} onDrop={(event) => { void drop(event); }}>
             <Icon name="up" /><span>{sending ? `Sending ${sending}…` : "Drop files, folders or zips here"}</span>
-            <button type="button" className="btn small" onClick={() => { picker.current?.click(); }}>Choose files</button>
+            <span className="row"><button type="button" className="btn small" onClick={() => { picker.current?.click(); }}>Choose files</button><button type="button" className="btn small" onClick={() => { folders.current?.click(); }}>Choose a folder</button></span>
+            <span className="quiet">copied to the storage root of the server</span>
+            <input ref={folders} type="file" {...{ webkitdirectory: "" }} hidden aria-label="Folder to import" onChange={(event) => { void send([...(event.target.files ?? [])]); event.target.value = ""; }} />
             <input ref={picker} type="file" multiple hidden aria-label="Files to import" onChange={(event) => { void send([...(event.target.files ?? [])]); event.target.value = ""; }} />
           </div>
           {refused && <div className="note fail" role="alert"><Icon name="fail" /><p>{refused}</p></div>}
@@ -153,38 +166,4 @@ async function filesOf(entry: FileSystemEntry): Promise<File[]> {
     if (!some.length) return found;
     found.push(...(await Promise.all(some.map(filesOf))).flat());
   }
-}
-
-/** What came of an import; its failures by reason. */
-function Report({ id, canImport, started }: { id: string; canImport: boolean; started: () => void }) {
-  const navigate = useNavigate();
-  const [text, setText] = useState("");
-  const [{ data, error, fetching }, again] = useQuery({ query: JOB, variables: { id } });
-  const [result, retry] = useMutation(RETRY);
-  const job = data?.importJob;
-  if (error) return <Failure error={error} />;
-  if (!job) return fetching ? <Loading what="the report" /> : <section className="panel"><Empty title="There is no such import" /></section>;
-  const failures = job.failures.filter((each) => !text || `${each.path} ${each.message}`.toLowerCase().includes(text.toLowerCase()));
-  const kinds = new Map<string, typeof failures>();
-  for (const each of failures) { const kind = each.message.replace(/\d+/g, "N").split(/[:,(]/)[0]?.trim() ?? ""; kinds.set(kind, [...(kinds.get(kind) ?? []), each]); }
-  const seconds = job.startedAt && job.finishedAt ? (Date.parse(job.finishedAt) - Date.parse(job.startedAt)) / 1000 : null;
-  const go = async () => { const { data: made } = await retry({ input: { id } }); if (made?.retryImport.job) { started(); void navigate({ to: "/imports/$id", params: { id: made.retryImport.job.id } }); } };
-  return (
-    <section className="panel" aria-label="Report">
-      {isRunning(job.status) ? <Progress job={job} done={() => { again({ requestPolicy: "network-only" }); started(); }} /> : <header><h2>Report</h2><State status={job.status} failed={job.failed} /><div className="end"><Link to="/imports" className="btn plain icon-only" aria-label="Close"><Icon name="x" /></Link></div></header>}
-      <dl className="kv">
-        <dt>Paths</dt><dd className="mono">{job.paths.slice(0, 5).join(", ")}</dd><dt>Started</dt><dd>{job.createdAt.slice(0, 16).replace("T", " ")}, by {job.origin.toLowerCase()}, {job.sync ? "sync" : job.mode.toLowerCase()}, {job.storage.toLowerCase().replace("_", " ")}</dd>
-        {seconds !== null && <><dt>Took</dt><dd>{show(Math.round(seconds * 100) / 100)} s{job.imagesPerSecond ? `, ${show(Math.round(job.imagesPerSecond))} images/s` : ""}</dd></>}
-        <dt>Found</dt><dd>{show(job.found)} files: {show(job.created)} created, {show(job.updated)} updated, {show(job.existing)} existing, {show(job.skipped)} skipped as no DICOM, {show(job.failed)} failed{job.sync && `, ${show(job.missing)} missing, ${show(job.moved)} moved`}</dd>
-        {job.retryOf && <><dt>Retry of</dt><dd><Link className="link" to="/imports/$id" params={{ id: job.retryOf.id }}>an earlier import</Link></dd></>}
-      </dl>
-      {job.error && <div className="notes"><div className="note fail"><Icon name="fail" /><p>{job.error}</p></div></div>}
-      {job.failures.length > 0 && <>
-        <div className="find-row row"><input type="search" aria-label="Find among the failures" placeholder="Path or reason" value={text} onChange={(event) => { setText(event.target.value); }} />
-          {canImport && !isRunning(job.status) && <button type="button" className="btn" disabled={result.fetching} onClick={() => { void go(); }}>Retry {plural(job.failed, "file")}</button>}
-          <button type="button" className="btn plain" onClick={() => { void navigator.clipboard.writeText(failures.map((each) => each.path).join("\n")); }}>Copy paths</button></div>
-        {[...kinds].map(([kind, list]) => <div key={kind}><h3 className="kind">{kind} <span className="quiet">{list.length}</span></h3><ul className="fails">{list.slice(0, 50).map((each) => <li key={each.path}><Icon name="fail" /><span className="mono">{each.path}</span><span /><span /><p>{each.message}</p></li>)}</ul></div>)}
-      </>}
-    </section>
-  );
 }

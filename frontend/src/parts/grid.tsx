@@ -34,7 +34,7 @@ export function Grid({ entity, title, columns, list, sort, sortBy, selected, tog
   const rangeExtractor = useCallback((range: Parameters<typeof defaultRangeExtractor>[0]) => {
     const indexes = defaultRangeExtractor(range);
     // The current row stays, wherever the table is scrolled to.
-    if (current > 0 && current < range.count && !indexes.includes(current)) return [...indexes, current].sort((a, b) => a - b);
+    if (current >= 0 && current < range.count && !indexes.includes(current)) return [...indexes, current].sort((a, b) => a - b);
     return indexes;
   }, [current]);
   const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => scroller.current, estimateSize: () => (narrow ? CARD_PX : ROW_PX), overscan: 8, rangeExtractor, useScrollendEvent: true });
@@ -43,7 +43,7 @@ export function Grid({ entity, title, columns, list, sort, sortBy, selected, tog
   const { more, next } = list;
   useEffect(() => { if (more && last > rows.length - AHEAD) next(); }, [last, rows.length, more, next]);
   useEffect(() => { virtual.measure(); }, [narrow, virtual]);
-  useEffect(() => { if (current > 0) virtual.scrollToIndex(current); }, [current, virtual]);
+  useEffect(() => { if (current >= 0) virtual.scrollToIndex(current); }, [current, virtual]);
   useEffect(() => { if (virtual.scrollOffset) virtual.scrollToOffset(0); }, [sort, virtual]);
   const act = useActions({
     open: (row) => { void navigate({ to: `/${PLURAL[entity]}/$uid` as "/series/$uid", params: { uid: row.uid } }); },
@@ -65,7 +65,7 @@ export function Grid({ entity, title, columns, list, sort, sortBy, selected, tog
             return (
               <Fragment key={row.id}>
                 {gap > 0 && <Spare span={span} height={gap} />}
-                <TableRow entity={entity} row={row.original} index={item.index} columns={columns} narrow={narrow} isChosen={selected.has(row.original.uid)} isCurrent={item.index === current && current > 0} act={act} />
+                <TableRow entity={entity} row={row.original} index={item.index} columns={columns} narrow={narrow} isChosen={selected.has(row.original.uid)} isCurrent={item.index === current} act={act} />
               </Fragment>
             );
           })}

@@ -13,6 +13,7 @@ const PATHS = {
   play: "M5 3l8 5-8 5z",
   pause: "M5 3v10M11 3v10",
   folder: "M2 4h4l1.5 2H14v7H2z",
+  file: "M4 2h5l3 3v9H4zM9 2v3h3",
   compare: "M2.5 3h4v10h-4zM9.5 3h4v10h-4z",
   tree: "M3 2v11h4M3 7h4M9 7h5M9 13h5M5 2h7",
   menu: "M2 4h12M2 8h12M2 12h12",

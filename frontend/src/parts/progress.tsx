@@ -3,8 +3,9 @@ import { useEffect, useRef } from "react";
 import { useSubscription } from "urql";
 import { graphql } from "../gql";
 import { show } from "../lib/fields";
+import { Icon } from "./icons";
 
-const PROGRESS = graphql(`
+export const PROGRESS = graphql(`
   subscription ImportProgress($id: ID!) {
     importProgress(jobId: $id) { id status paths found processed created updated existing skipped failed missing moved imagesPerSecond error finishedAt }
   }
@@ -12,6 +13,12 @@ const PROGRESS = graphql(`
 export interface Job { id: string; status: string; paths: string[]; found: number; processed: number; created: number; skipped: number; failed: number; imagesPerSecond?: number | null }
 
 export const isRunning = (status: string): boolean => status === "PENDING" || status === "RUNNING";
+
+/** What became of an import, in a word. */
+export function State({ status, failed }: { status: string; failed: number }) {
+  if (failed > 0 || status === "FAILED") return <span className="tag fail"><Icon name="fail" />{failed > 0 ? `${show(failed)} failed` : "failed"}</span>;
+  return <span className={isRunning(status) ? "tag accent" : "tag"}>{status.toLowerCase()}</span>;
+}
 
 /** An import as it goes on; told to screen readers at each quarter. */
 export function Progress({ job, done }: { job: Job; done?: () => void }) {

@@ -6,6 +6,7 @@ import { setTheme, theme, type Theme } from "../lib/theme";
 import { useViewer } from "../lib/viewer";
 import { Icon } from "./icons";
 import { Keys } from "./keys";
+import { Running } from "./running";
 
 const PAGES = [
   ["/", "Home"], ["/patients", "Patients"], ["/studies", "Studies"], ["/series", "Series"], ["/images", "Images"],
@@ -36,6 +37,7 @@ export function Shell() {
           ))}
         </nav>
         <Find />
+        <Running />
         <div className="who">
           <ThemeChoice />
           <Who />

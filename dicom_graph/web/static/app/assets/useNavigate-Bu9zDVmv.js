@@ -1,1 +1,0 @@
-import{a as e,c as t,d as n}from"./icons-CmQIouVB.js";var r=n(t(),1);function i(t){let n=e();return r.useCallback(e=>n.navigate({...e,from:e.from??t?.from}),[t?.from,n])}export{i as t};
