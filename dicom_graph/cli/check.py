@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dicom_graph.cli.console import DatabaseUrl, fail, open_database, start
-from dicom_graph.dicom.protocols import Acquisition, Finding, ProtocolError, parse_protocol
+from dicom_graph.dicom.protocols import Finding, ProtocolAcquisition, ProtocolError, parse_protocol
 from dicom_graph.exports.compliance import Deviation, SeriesCompliance, compliance, found_texts
 from dicom_graph.store.read import Store
 
@@ -52,7 +52,7 @@ def check(
 
 
 async def _checked(
-    store: Store, acquisition: Acquisition, given: str | None
+    store: Store, acquisition: ProtocolAcquisition, given: str | None
 ) -> list[SeriesCompliance]:
     # Here, since the schema is made when filters are read.
     from dicom_graph.errors import BadInput
@@ -69,7 +69,9 @@ async def _checked(
         await store.database.close()
 
 
-def _report(acquisition: Acquisition, found: Sequence[SeriesCompliance], limit: int) -> list[str]:
+def _report(
+    acquisition: ProtocolAcquisition, found: Sequence[SeriesCompliance], limit: int
+) -> list[str]:
     deviating = [each for each in found if not each.is_compliant]
     shown = [each for each in found if _told(each)][: limit or None]
     lines = []

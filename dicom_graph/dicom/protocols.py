@@ -100,7 +100,7 @@ class FieldRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Acquisition:
+class ProtocolAcquisition:
     """What the series of an acquisition must be: all `rules`, and those of one of `series`."""
 
     name: str
@@ -125,9 +125,9 @@ class Protocol:
     """A protocol by its acquisitions."""
 
     name: str
-    acquisitions: Mapping[str, Acquisition]
+    acquisitions: Mapping[str, ProtocolAcquisition]
 
-    def chosen(self, name: str | None) -> Acquisition:
+    def chosen(self, name: str | None) -> ProtocolAcquisition:
         """The acquisition of a name, or the only one. Raises ProtocolError."""
         known = ", ".join(map(repr, self.acquisitions))
         if name is None:
@@ -184,7 +184,7 @@ def _refuse_odd_json(content: Any) -> None:
             raise ProtocolError("the protocol has a number that no double holds")
 
 
-def parse_acquisition(name: str, given: Mapping[str, Any]) -> Acquisition:
+def parse_acquisition(name: str, given: Mapping[str, Any]) -> ProtocolAcquisition:
     """An acquisition of JSON. Raises ProtocolError."""
     series = []
     for number, each in enumerate(_list(given.get("series"), f"{name}.series")):
@@ -192,7 +192,9 @@ def parse_acquisition(name: str, given: Mapping[str, Any]) -> Acquisition:
         label = str(_object(each, place).get("name", number))
         series.append((label, _rules(each.get("fields"), place)))
     programs = _list(given.get("rules"), f"{name}.rules")
-    return Acquisition(name, _rules(given.get("fields"), name), tuple(series), len(programs))
+    return ProtocolAcquisition(
+        name, _rules(given.get("fields"), name), tuple(series), len(programs)
+    )
 
 
 def _rules(given: Any, place: str) -> tuple[FieldRule, ...]:

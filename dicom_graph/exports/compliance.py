@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from dicom_graph.dicom.protocols import (
-    Acquisition,
     FieldRule,
     Finding,
+    ProtocolAcquisition,
     Value,
     parse_acquisition,
 )
@@ -55,7 +55,7 @@ class SeriesCompliance:
 
 
 async def compliance(
-    store: Store, acquisition: Acquisition, wanted: Condition | None
+    store: Store, acquisition: ProtocolAcquisition, wanted: Condition | None
 ) -> list[SeriesCompliance]:
     """All series that fulfil a condition, held against an acquisition. Raises BadInput."""
     found: list[SeriesCompliance] = []
@@ -77,7 +77,7 @@ async def compliance(
 
 
 def _held_against(
-    acquisition: Acquisition, rows: Sequence[Any], values: "Values", known: "Known"
+    acquisition: ProtocolAcquisition, rows: Sequence[Any], values: "Values", known: "Known"
 ) -> list[SeriesCompliance]:
     """Some series; in a thread, since it is a step for each of them and each rule."""
     return [SeriesCompliance(row, _deviations(acquisition, row.id, values, known)) for row in rows]
@@ -96,7 +96,7 @@ Known = dict[tuple[Any, ...], Deviation | None]
 """What came of a rule and values: many series have the same."""
 
 
-async def _values(store: Store, acquisition: Acquisition, ids: Sequence[int]) -> Values:
+async def _values(store: Store, acquisition: ProtocolAcquisition, ids: Sequence[int]) -> Values:
     found: dict[tuple[str | None, int | None], Mapping[int, Sequence[Value]]] = {}
     for rule in acquisition.all_rules:
         key = (rule.keyword, rule.tag)
@@ -130,7 +130,9 @@ def _plain(value: ValueRow, is_number: bool) -> Value:
     return raw_text(value) or ""
 
 
-def _deviations(acquisition: Acquisition, id: int, values: Values, known: Known) -> list[Deviation]:
+def _deviations(
+    acquisition: ProtocolAcquisition, id: int, values: Values, known: Known
+) -> list[Deviation]:
     own = _failed("", acquisition.rules, id, values, known)
     alternatives = [
         _failed(f"{number} of series", rules, id, values, known)

@@ -91,6 +91,7 @@ ROUTES = {
 }
 FIELDS = {
     "query": {
+        "bidsPlan": (Row(VIEWER), "bidsPlan { name }"),
         "patients": (Row(VIEWER), "patients { totalCount }"),
         "studies": (Row(VIEWER), "studies { totalCount }"),
         "series": (Row(VIEWER), "series { totalCount }"),

@@ -21,39 +21,49 @@ _LONGEST_STIR = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A code, how surely it is so, and which elements say so."""
+class InferredCode:
+    """A code that the header has or that follows from it; `evidence`: the elements that say so."""
 
     code: str | None = None
     confidence: Confidence | None = None
     evidence: Evidence = ()
 
 
-def acquisition_contrast(facts: Facts, label: BidsLabel) -> Told:
+def acquisition_contrast(facts: Facts, label: BidsLabel) -> InferredCode:
     """What the signal mostly depends on: as the header says, else as its label does."""
     said = facts.codes_of_frames("AcquisitionContrast") & _CONTRASTS
     if len(said) == 1:
-        return Told(next(iter(said)), Confidence.HIGH, ("AcquisitionContrast",))
+        return InferredCode(next(iter(said)), Confidence.HIGH, ("AcquisitionContrast",))
     stir = facts.number("InversionTime", least=80, below=_LONGEST_STIR)
     if stir and facts.scanning("SE", "IR") and facts.code("Modality") == "MR":
-        return Told("STIR", Confidence.MEDIUM, ("ScanningSequence", *stir))
+        return InferredCode("STIR", Confidence.MEDIUM, ("ScanningSequence", *stir))
     code = _OF_SUFFIX.get(label.suffix or "")
-    return Told(code, label.confidence, label.evidence) if code is not None else Told()
+    return (
+        InferredCode(code, label.confidence, label.evidence) if code is not None else InferredCode()
+    )
 
 
-def complex_component(facts: Facts) -> Told:
+def complex_component(facts: Facts) -> InferredCode:
     """Which part of the complex images it is: MAGNITUDE, PHASE, REAL, IMAGINARY; none where images
     of several parts are mixed.
     """
     if facts.code("Modality") != "MR":
-        return Told()
+        return InferredCode()
     said = facts.codes_of_frames("ComplexImageComponent")
     if said:
         code = next(iter(said)) if len(said) == 1 else None
         known = code in GE_COMPONENTS
-        return Told(code, Confidence.HIGH, ("ComplexImageComponent",)) if known else Told()
+        return (
+            InferredCode(code, Confidence.HIGH, ("ComplexImageComponent",))
+            if known
+            else InferredCode()
+        )
     if facts.ge_component is not None:
-        return Told(facts.ge_component, Confidence.HIGH, ("(0043,xx2F) of GE",))
+        return InferredCode(facts.ge_component, Confidence.HIGH, ("(0043,xx2F) of GE",))
     types = facts.codes_of_frames("ImageType")
     found = {_IMAGE_TYPES[part] for code in types if (part := code.split("_")[0]) in _IMAGE_TYPES}
-    return Told(found.pop(), Confidence.HIGH, ("ImageType",)) if len(found) == 1 else Told()
+    return (
+        InferredCode(found.pop(), Confidence.HIGH, ("ImageType",))
+        if len(found) == 1
+        else InferredCode()
+    )

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import strawberry
 
-from dicom_graph.dicom.protocols import Acquisition, Finding, ProtocolError, read_protocol
+from dicom_graph.dicom.protocols import Finding, ProtocolAcquisition, ProtocolError, read_protocol
 from dicom_graph.errors import BadInput
 from dicom_graph.exports.compliance import Deviation, SeriesCompliance, compliance, found_texts
 from dicom_graph.graph.computed import computed
@@ -148,7 +148,7 @@ class Protocol(Node):
         )
 
 
-def _chosen(content: Any, name: str | None) -> Acquisition:
+def _chosen(content: Any, name: str | None) -> ProtocolAcquisition:
     try:
         return read_protocol(content).chosen(name)
     except ProtocolError as error:
