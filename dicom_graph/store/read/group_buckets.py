@@ -1,6 +1,6 @@
 """Numbers put into buckets, dates and times into their parts, as SQL."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -9,6 +9,7 @@ from sqlalchemy import (
     Date,
     DateTime,
     Float,
+    FromClause,
     Integer,
     Time,
     case,
@@ -16,9 +17,10 @@ from sqlalchemy import (
     func,
     literal,
     null,
+    select,
 )
 
-from dicom_graph.store.read.group_requests import Part
+from dicom_graph.store.read.group_requests import PARENT, Bounds, GroupKey, Part
 from dicom_graph.store.sql.driver_errors import FilterError
 from dicom_graph.store.sql.types import Text, UtcDateTime
 
@@ -118,3 +120,38 @@ def part_of(sqlite: bool, value: ColumnElement[Any], part: Part) -> ColumnElemen
 
 def _in_utc(value: ColumnElement[Any]) -> ColumnElement[Any]:
     return func.timezone("UTC", value) if isinstance(value.type, UtcDateTime) else value
+
+
+def in_bins(keys: Sequence[GroupKey]) -> list[int]:
+    """The places of the keys in bins."""
+    return [n for n, key in enumerate(keys) if key.bins is not None]
+
+
+def bounds_of(rows: FromClause, keys: Sequence[GroupKey]) -> FromClause:
+    """Of each list the bounds of its keys in bins."""
+    found: list[ColumnElement[Any]] = []
+    for n in in_bins(keys):
+        value = rows.c[f"value_{n}"]
+        require_number(value)
+        least, greatest = (cast(of(value), EXACT) for of in (func.min, func.max))
+        bins = literal(float(keys[n].bins or 1), EXACT)
+        # Each by itself: what lies between them may be more than a double holds.
+        width = greatest / bins - least / bins
+        made = zip(Bounds._fields, (least, greatest, width), strict=True)
+        found += [column.label(f"{name}_{n}") for name, column in made]
+    of_list = [rows.c[name] for name in PARENT]
+    return select(*of_list, *found).group_by(*of_list).cte()
+
+
+def key_of(
+    sqlite: bool, value: ColumnElement[Any], key: GroupKey, bounds: FromClause | None, n: int
+) -> ColumnElement[Any]:
+    """The n-th key of a group, of a value: itself, its part, or the number of its bucket."""
+    if key.part is not None:
+        return part_of(sqlite, value, key.part)
+    if key.width is not None:
+        require_number(value)
+        return bucket(value, key.width)
+    if key.bins is not None and bounds is not None:
+        return bin_of(value, bounds.c[f"least_{n}"], bounds.c[f"width_{n}"], key.bins)
+    return value

@@ -8,6 +8,8 @@ from dicom_graph.store.read.conditions import HasElement, Test
 from dicom_graph.store.read.elements import DefinitionRow
 
 Part = Literal["YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR"]
+PARENT = ("parent", "patient")
+"""The columns that name whose list a row is of: the parent, and of which patient."""
 
 
 @dataclass(frozen=True, slots=True)

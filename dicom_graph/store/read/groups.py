@@ -8,7 +8,6 @@ Where an object has one value of each key, or one element of its header that has
 are counted before anything is known of values: there are few different ones.
 """
 
-import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,12 +17,10 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     CompoundSelect,
-    Date,
     Float,
     FromClause,
     Integer,
     Select,
-    Time,
     and_,
     case,
     cast,
@@ -54,8 +51,8 @@ from dicom_graph.store.read.element_values import (
 )
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.filters import Filters
-from dicom_graph.store.read.group_buckets import EXACT, bin_of, bucket, part_of, require_number
-from dicom_graph.store.read.group_requests import Bounds, GroupKey, GroupRequest, GroupRow
+from dicom_graph.store.read.group_buckets import EXACT, bounds_of, in_bins, key_of
+from dicom_graph.store.read.group_requests import PARENT, Bounds, GroupKey, GroupRequest
 from dicom_graph.store.read.orders import order_key
 from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
 from dicom_graph.store.sql.many_values import parent_table, taken_for_many
@@ -63,7 +60,6 @@ from dicom_graph.store.sql.types import Text
 from dicom_graph.store.tables.columns import HEADER
 
 Where = Callable[[Filters, FromClause], Sequence[ColumnElement[bool]]]
-_PARENT = ("parent", "patient")
 
 
 @dataclass(slots=True)
@@ -93,13 +89,13 @@ class Grouped:
         """
         keys = request.keys
         grouped = self._groups(keys, request)
-        of_parent = [grouped.c[name] for name in _PARENT]
+        of_parent = [grouped.c[name] for name in PARENT]
         order = _order(grouped, request, len(keys))
         place = func.row_number().over(partition_by=of_parent, order_by=order).label("place")
         total = func.count().over(partition_by=of_parent).label("total")
         ranked = select(grouped, place, total).subquery("ranked")
-        named = [*_PARENT, "total", "n", *_names("key", keys)]
-        named += [f"{what}_{n}" for n in _in_bins(keys) for what in Bounds._fields]
+        named = [*PARENT, "total", "n", *_names("key", keys)]
+        named += [f"{what}_{n}" for n in in_bins(keys) for what in Bounds._fields]
         told = [ranked.c[name] for name in named]
         joined: FromClause = ranked
         if request.has_distinct:
@@ -175,7 +171,7 @@ class Grouped:
         keys = (*request.keys, of)
         rows = self._bucketed(self._each_owner(keys), keys, f"_of_{place}")
         if not all(key.name is not None and self._is_single(key) for key in keys):
-            told = [rows.c[name] for name in (*_PARENT, "owner", *_names("key", keys))]
+            told = [rows.c[name] for name in (*PARENT, "owner", *_names("key", keys))]
             rows = select(*told).distinct().subquery("measured")
         names = [rows.c[name] for name in _names("key", request.keys)]
         value = rows.c[f"key_{len(request.keys)}"]
@@ -200,7 +196,7 @@ class Grouped:
         else:
             rows = self._bucketed(self._each_owner(keys), keys, "again")
             groups = self._groups(keys, request, "again")
-            names = [*_PARENT, *_names("key", keys)]
+            names = [*PARENT, *_names("key", keys)]
             same = [rows.c[name].is_not_distinct_from(groups.c[name]) for name in names]
             joined = rows.join(groups, and_(*same))
         count = func.count(distinct(rows.c.owner)).label("n_objects")
@@ -221,8 +217,8 @@ class Grouped:
         else:
             rows = self._bucketed(self._each_owner(keys), keys, f"{label}_each")
             count = func.count(distinct(rows.c.owner))
-        of_group = [rows.c[name] for name in (*_PARENT, *_names("key", keys))]
-        of_group += [rows.c[f"{what}_{n}"] for n in _in_bins(keys) for what in Bounds._fields]
+        of_group = [rows.c[name] for name in (*PARENT, *_names("key", keys))]
+        of_group += [rows.c[f"{what}_{n}"] for n in in_bins(keys) for what in Bounds._fields]
         sorts = [func.min(rows.c[name]).label(name) for name in _names("sort", keys)]
         conditions = [compare(self.filters.sqlite, count, test) for test in request.having]
         return (
@@ -377,8 +373,8 @@ class Grouped:
         rows = raw.cte()
         joined: FromClause = rows
         bounds = None
-        if _in_bins(keys):
-            bounds = _bounds(rows, keys)
+        if in_bins(keys):
+            bounds = bounds_of(rows, keys)
             joined = rows.outerjoin(bounds, self._is_same_parent(rows, bounds))
         values = {column.key for column in rows.c if column.key.startswith("value_")}
         columns = [
@@ -386,11 +382,11 @@ class Grouped:
         ]
         for n, key in enumerate(keys):
             value = rows.c[f"value_{n}"]
-            made = _key_of(self.filters.sqlite, value, key, bounds, n)
+            made = key_of(self.filters.sqlite, value, key, bounds, n)
             sort = made if key.is_bucketed else rows.c[f"sort_{n}"]
             columns += [made.label(f"key_{n}"), sort.label(f"sort_{n}")]
         if bounds is not None:
-            columns += [column for column in bounds.c if column.key not in _PARENT]
+            columns += [column for column in bounds.c if column.key not in PARENT]
         found = select(*columns).select_from(joined)
         if "n" in rows.c and any(key.path and key.is_bucketed for key in keys):
             # Two values of an element may lie in one bucket.
@@ -404,82 +400,14 @@ class Grouped:
         return (rows.c.parent == other.c.parent) & is_same_patient
 
 
-def group_row(row: Any, keys: Sequence[GroupKey]) -> GroupRow:
-    """The group of a row of `Grouped.page`."""
-    end = 5 + len(keys)
-    found = iter(row[end:])
-    bounds: list[Bounds | None] = []
-    for key in keys:
-        of_key = Bounds(*(next(found) for _ in Bounds._fields)) if key.bins is not None else None
-        bounds.append(None if of_key is None or of_key.least is None else of_key)
-    return GroupRow(tuple(row[5:end]), row.n, tuple(bounds))
-
-
-def measured(value: Any, type_: Any) -> Any:
-    """A value as `Grouped.figures` gives it, as what it is."""
-    if value is None or isinstance(type_, Text.__class__):
-        return value
-    if isinstance(type_, Integer):
-        return int(value)
-    if isinstance(type_, Float):
-        return float(value)
-    if isinstance(value, int):
-        return dt.datetime.fromtimestamp(0, dt.UTC) + dt.timedelta(microseconds=value)
-    if isinstance(type_, Date):
-        return dt.date.fromisoformat(value)
-    if isinstance(type_, Time):
-        return dt.time.fromisoformat(value)
-    found = dt.datetime.fromisoformat(value)
-    return found if found.tzinfo is None else found.astimezone(dt.UTC)
-
-
-def is_of_page(row: Any, request: GroupRequest) -> bool:
-    """Whether a row is of the page, and not only there to tell how many groups there are."""
-    place: int = row.place
-    return request.offset < place <= request.offset + request.first
-
-
 def _names(what: str, keys: Sequence[GroupKey]) -> list[str]:
     return [f"{what}_{n}" for n in range(len(keys))]
-
-
-def _in_bins(keys: Sequence[GroupKey]) -> list[int]:
-    return [n for n, key in enumerate(keys) if key.bins is not None]
 
 
 def _has_numbers(entity: str, name: str) -> bool:
     """Whether a list has numbers."""
     attribute = DESCRIBED[entity].by_name.get(name) if entity in DESCRIBED else None
     return attribute is not None and attribute.type == list[float]
-
-
-def _bounds(rows: FromClause, keys: Sequence[GroupKey]) -> FromClause:
-    """Of each list the bounds of its keys in bins."""
-    found: list[ColumnElement[Any]] = []
-    for n in _in_bins(keys):
-        value = rows.c[f"value_{n}"]
-        require_number(value)
-        least, greatest = (cast(of(value), EXACT) for of in (func.min, func.max))
-        bins = literal(float(keys[n].bins or 1), EXACT)
-        # Each by itself: what lies between them may be more than a double holds.
-        width = greatest / bins - least / bins
-        made = zip(Bounds._fields, (least, greatest, width), strict=True)
-        found += [column.label(f"{name}_{n}") for name, column in made]
-    of_list = [rows.c[name] for name in _PARENT]
-    return select(*of_list, *found).group_by(*of_list).cte()
-
-
-def _key_of(
-    sqlite: bool, value: ColumnElement[Any], key: GroupKey, bounds: FromClause | None, n: int
-) -> ColumnElement[Any]:
-    if key.part is not None:
-        return part_of(sqlite, value, key.part)
-    if key.width is not None:
-        require_number(value)
-        return bucket(value, key.width)
-    if key.bins is not None and bounds is not None:
-        return bin_of(value, bounds.c[f"least_{n}"], bounds.c[f"width_{n}"], key.bins)
-    return value
 
 
 def _order(grouped: FromClause, request: GroupRequest, n_keys: int) -> list[ColumnElement[Any]]:

@@ -34,13 +34,8 @@ from dicom_graph.store.read.facets import FacetValue, element_facet, field_facet
 from dicom_graph.store.read.file_store import FileStore
 from dicom_graph.store.read.filters import Filters
 from dicom_graph.store.read.group_requests import GroupKey, GroupPage, GroupRequest
-from dicom_graph.store.read.groups import (
-    Grouped,
-    filters_of,
-    group_row,
-    is_of_page,
-    measured,
-)
+from dicom_graph.store.read.group_rows import group_row, is_of_page, measured
+from dicom_graph.store.read.groups import Grouped, filters_of
 from dicom_graph.store.read.large_conditions import made
 from dicom_graph.store.read.orders import order_key
 from dicom_graph.store.read.page_counts import with_counts
