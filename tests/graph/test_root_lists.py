@@ -106,10 +106,12 @@ async def test_all_headers_and_values(
         "{ aggregate(field: NUMBER) { max } } }"
     )
     assert measured["dataElementValues"]["aggregate"]["max"] == 2.5
-    refused = await graph.execute(
-        "{ dataElementValues { groups(by: [{ field: NUMBER }]) { totalCount } } }"
-    )
-    assert refused.errors[0].extensions["code"] == "BAD_INPUT"
+    for name in ("dataElementValues", "headers"):
+        refused = await graph.execute(
+            f"{{ {name} {{ groups(by: [{{ field: NUMBER }}]) {{ totalCount }} }} }}"
+        )
+        assert refused.errors[0].extensions["code"] == "BAD_INPUT"
+        assert "group the images" in refused.errors[0].message
     assert (await graph.execute('{ node(id: "RGF0YUVsZW1lbnRWYWx1ZTo1") { id } }')).errors
 
 

@@ -21,6 +21,8 @@ from dicom_graph.store.tables.entities import ROW_ATTRIBUTES
 
 _by = strawberry.field
 _OTHERS = ("import_job", "audit_entry", "data_element", "data_element_definition")
+_OF_IMAGES = {"data_element_value": "values are elements", "header": "headers are those"}
+"""What is grouped as the images that have it."""
 _MAX_KEYS, _MAX_BINS, _MAX_GROUPS = 5, 1000, 10_000
 
 
@@ -182,8 +184,9 @@ def group_request(
     has_distinct: bool,
 ) -> GroupRequest:
     """The request for a page of groups. Raises BadInput."""
-    if entity == "data_element_value":
-        raise BadInput("values are grouped as elements of images: `images { groups(by: …) }`")
+    if entity in _OF_IMAGES:
+        what = _OF_IMAGES[entity]
+        raise BadInput(f"{what} of images: group the images, by `images {{ groups(by: …) }}`")
     if not 1 <= len(by) <= _MAX_KEYS:
         raise BadInput(f"`by` has {len(by)} keys; it must have 1 to {_MAX_KEYS}")
     if not 0 <= first <= _MAX_GROUPS:
