@@ -16,9 +16,10 @@ import shutil
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,9 +40,18 @@ from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
 from tests.kills import databases
+from tests.support.make import save
 from tests.support.people import Person, add_person
 from tests.support.server import running_server
 from tests.support.slices import make_image
+from tests.whose import (
+    bulk_addresses,
+    of_bulk_data,
+    of_tables,
+    of_volume,
+    put_number,
+    texts_of_tables,
+)
 
 QUERY = """query ($n: String!) { images(first: 100, filter: { uid: { startsWith: $n } }) { nodes {
   id uid defaultPath files { path } pixels { minimum maximum } missingSince
@@ -190,7 +200,7 @@ class Example:
     def _make(self, spec: Spec, index: int) -> Path:
         array = np.full((3, 4), spec.pixel, np.uint8)
         more = {"ImageComments": "longer" * 20} if spec.is_longer else {}
-        return make_image(
+        path = make_image(
             self.made / f"{index}.dcm", array, SOPInstanceUID=f"{self.name}1.{spec.uid}",
             SeriesInstanceUID=f"{self.name}9.{spec.series}", EchoTime=1 + spec.variant,
             StudyInstanceUID=self.study(spec.whose.study), PixelSpacing=[1, 1],
@@ -199,6 +209,9 @@ class Example:
             ImageOrientationPatient=[1, 0, 0, 0, 1, 0], ImagePositionPatient=[0, 0, spec.uid],
             **more,
         )  # fmt: skip
+        data_set = dcmread(path)
+        put_number(data_set, spec.pixel)
+        return save(data_set, path)
 
     def run_import(self, paths: Sequence[Path], **options: Any) -> None:
         request = JobRequest(tuple(map(str, paths)), Mode.FULL, origin=JobOrigin.PYTHON, **options)
@@ -260,10 +273,17 @@ class Check:
             hidden = everything.keys() - {image["uid"] for image in seen}
             for address in (f"/images/{uid}{path}" for uid in hidden for path in _ADDRESSES):
                 assert self._site.get(who, address) is None, (who, address)
+            self._look_at_more(who, {image["uid"]: truth[image["id"]] for image in seen}, hidden)
+            for series in {image["series"]["uid"] for image in seen}:
+                for number in of_volume(partial(self._site.get, who), series):
+                    assert self._granted[who](whose_pixel(number)), (who, series, number)
             ids = [everything[uid]["id"] for uid in hidden]
             assert self._site.ask(who, _BY_ID, ids=ids)["nodes"] == [None] * len(ids)
         # Whom the header names is withheld, so the ids, which are the same for all, tell.
         data = self._site.ask("blind", BLIND, ids=list(truth))
+        told = texts_of_tables(partial(self._site.get, "blind"))
+        assert "patient-" not in told
+        assert self._example.name not in told
         for image in data["nodes"]:
             self._pixels("blind", image, truth[image["id"]])
             assert not image["files"]
@@ -271,6 +291,23 @@ class Check:
             patient = int(named["series"]["patient"]["uid"].rpartition("-")[2])
             for values in self._pixels_of_zip(image["series"]["patient"]["uid"]):
                 assert {whose_pixel(int(value)).patient for value in values} == {patient}
+
+    def _look_at_more(self, who: str, seen: dict[str, Whose], hidden: Collection[str]) -> None:
+        """Tables, and values too large for the database."""
+        get = partial(self._site.get, who)
+        tables = of_tables(get, self._example.name, self._example.whose)
+        assert sorted(tables["images"]) == sorted(tables["elements"]) == sorted(seen.values())
+        assert all(map(self._granted[who], tables["series"])), (who, tables)
+        everything = partial(self._site.get, "whole")
+        for uid, whose in seen.items():
+            addresses = bulk_addresses(get, uid)
+            assert {whose_pixel(n) for n in of_bulk_data(get, addresses)} <= {whose}
+            # Nor what another image has, whose digest somebody told.
+            for other in hidden:
+                others = bulk_addresses(everything, other)
+                assert not list(of_bulk_data(get, others)), (who, other)
+                moved = [address.replace(other, uid) for address in others]
+                assert {whose_pixel(n) for n in of_bulk_data(get, moved)} <= {whose}
 
     def _images(self, who: str) -> list[dict[str, Any]]:
         data = self._site.ask(who, QUERY, n=self._example.name)
