@@ -64,7 +64,8 @@ def of_tables(get: Get, prefix: str, whose: Callable[[str, str], W]) -> Mapping[
     """By table, whom and what its rows name; `prefix`: of all UIDs."""
     asked = f"filter={json.dumps({'uid': {'startsWith': prefix}})}"
     images = _rows(get, f"/images.csv?{asked}&{_COLUMNS}")
-    series = _rows(get, f"/series.csv?{asked}&{_COLUMNS}")
+    # Of a series none of whose images is seen there is no header.
+    series = [r for r in _rows(get, f"/series.csv?{asked}&{_COLUMNS}") if r["PatientName"]]
     elements: dict[str, dict[str, str]] = {}
     for row in _rows(get, f"/elements.csv?{asked}"):
         elements.setdefault(row["SOPInstanceUID"], {})[row["keyword"]] = row["text"]

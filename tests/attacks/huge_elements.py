@@ -1,12 +1,13 @@
 """One element larger than memory should be, in a file that is read by who imports (PS3.5 7.1)."""
 
+import gzip
 from contextlib import suppress
 from pathlib import Path
 
 from tests.dicom.huge import HUGE, MIB
 from tests.dicom.raw_files import EXPLICIT, SYNTAXES, meta
 from tests.faults.ground import Ground, Served, wait
-from tests.support.make import deflated
+from tests.support.make import deflated, make_file
 
 KINDS = (
     "implicit, text", "implicit, in an item", "explicit, text", "explicit, fragments",
@@ -79,6 +80,30 @@ def deflate_bombs(ground: Ground) -> str:
     return f"{done['failed']} of {len(bombs)} bombs refused, in {grown} MiB more memory"
 
 
+def gzip_bombs(ground: Ground) -> str:
+    """Files that gzip compressed (RFC 1952), to fill the disk or the time of who unpacks them."""
+    tree = ground.folder / "bombs"
+    tree.mkdir()
+    original = make_file(ground.folder / "original.dcm").read_bytes()
+    packed, nothing = gzip.compress(original), gzip.compress(b"")
+    bombs = {
+        "zeros": packed + gzip.compress(bytes(16 * MIB)) * 40, "cut": packed[:-9],
+        "members": nothing * 50_000 + packed, "nested": gzip.compress(packed * 2),
+        "name": packed[:3] + b"\x08" + packed[4:10] + b"a" * MIB, "check": packed[:-8] + bytes(8),
+    }  # fmt: skip
+    for name, content in bombs.items():
+        (tree / f"{name}.dcm.gz").write_bytes(content)
+    with ground.database() as url, ground.process(url, import_processes=1) as served:
+        before = served.resident_bytes()
+        job = served.begin_import(tree)
+        peak = _peak(served, job)
+        done = served.job(job)
+        assert (done["status"], done["created"]) == ("COMPLETED", 0), done
+        assert served.is_ready()
+        assert peak - before < _GROWTH, f"{(peak - before) / MIB:.0f} MiB more"
+    return f"none of {len(bombs)} bombs is taken, {done['failed']} are told as failed"
+
+
 def _items() -> bytes:
     """Empty items, as many as go into a mebibyte."""
     return EXPLICIT.item(b"") * (MIB // 8)
@@ -88,4 +113,6 @@ def _write_bomb(path: Path, beginning: bytes, repeated: bytes, times: int = 256)
     path.write_bytes(meta(_DEFLATED) + deflated(beginning, repeated, times))
 
 
-ATTACKS = {"huge-elements": huge_elements, "deflate-bombs": deflate_bombs}
+ATTACKS = {
+    "huge-elements": huge_elements, "deflate-bombs": deflate_bombs, "gzip-bombs": gzip_bombs,
+}  # fmt: skip

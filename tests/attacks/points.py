@@ -11,7 +11,7 @@ from tests.attacks.heads import ENDLESS
 from tests.attacks.huge_elements import KINDS
 from tests.attacks.names import WRONG_DOCUMENTS
 from tests.attacks.proxies import HOPS
-from tests.attacks.texts import ESCAPED, HEADERS, ODD
+from tests.attacks.texts import ESCAPED, HEADERS, NUMBERS, ODD
 from tests.attacks.uploads import FORMS
 from tests.attacks.work import WORK
 from tests.dicom.hostile import AGREES, DIFFERS
@@ -61,14 +61,14 @@ POINTS: dict[str, Point] = {
         frozenset({"database"}),
     ),
     "texts that no database holds": Point(
-        ("odd-texts",), [*ODD, *ESCAPED, *HEADERS], frozenset({"NUL"})
+        ("odd-texts",), [*ODD, *ESCAPED, *NUMBERS, *HEADERS], frozenset({"NUL"})
     ),
     "ready where questions fail": Point(
         ("unreadable-database",), {*FILE_DAMAGES, *LOCKS, *STATEMENTS}, frozenset({"truncated"})
     ),
     "suggestions": Point(("suggested-names",), WRONG_DOCUMENTS),
     "huge elements": Point(
-        ("huge-elements", "deflate-bombs"), KINDS, frozenset({"implicit, text"})
+        ("huge-elements", "deflate-bombs", "gzip-bombs"), KINDS, frozenset({"implicit, text"})
     ),
     "before a login": Point(
         ("slow-logins", "silent-websockets", "silent-sockets", "guessed-passwords",

@@ -26,6 +26,8 @@ ODD = {
 """Bytes, for the places that are bytes."""
 ESCAPED = ['"\\u0000"', '"a\\u0000b"', '"\\ud800"', '"x\\udfffy"', '"\\udc00\\ud800"']
 """The same as JSON writes them."""
+NUMBERS = ["NaN", "-Infinity", "1e400", "9" * 400]
+"""What Python takes for a number of JSON."""
 HEADERS = (
     "Authorization", "Cookie", "X-Request-ID", "Accept", "Accept-Language", "Accept-Encoding",
     "Content-Type", "If-None-Match", "If-Modified-Since", "Range", "Origin", "Referer", "Host",
@@ -87,8 +89,8 @@ def _requests(person: Person, routes: list[tuple[str, str]], *, whole: bool) -> 
             for value in _values(name, some):
                 given = {} if name in ("Cookie", "X-Remote-User") else known
                 yield _request(method, path, given | {name: value})
-    for text in ESCAPED:
-        for body in _bodies(text):
+    for text in ESCAPED + NUMBERS:
+        for body in _protocols(text) if text in NUMBERS else _bodies(text):
             yield _request(
                 "POST", "/graphql", known | {"Content-Type": b"application/json"}, body.encode()
             )
@@ -121,8 +123,23 @@ def _bodies(text: str) -> Iterator[str]:
     yield f'{{"query": "{{ __typename }}", "variables": {{{text}: 1}}}}'
     yield f'{{"documentId": {text}}}'
     yield f'{{"extensions": {{"persistedQuery": {{"version": 1, "sha256Hash": {text}}}}}}}'
+    yield from _protocols(text)
+    yield from _protocols(text, f"{{{text}: 1}}")
     literal = json.dumps(f"{{ imageByUid(uid: {text}) {{ uid }} }}")
     yield f'{{"query": {literal}}}'
+
+
+def _protocols(value: str, note: str = "1") -> Iterator[str]:
+    """A value of any JSON, kept as it is sent."""
+    create = json.dumps(
+        "mutation ($i: CreateProtocolInput!) { createProtocol(input: $i) { "
+        "protocol { json compliance { deviating } } errors { code } } }"
+    )
+    for key in ("value", "min", "contains", "errorTolerance"):
+        rule = f'{{"field": "EchoTime", "{key}": {value}, "tolerance": 1, "note": {note}}}'
+        content = f'{{"acquisitions": {{"a": {{"fields": [{rule}]}}}}}}'
+        given = f'{{"i": {{"name": {json.dumps(key + value[:20])}, "json": {content}}}}}'
+        yield f'{{"query": {create}, "variables": {given}}}'
 
 
 def _request(method: str, path: str, fields: dict[str, bytes], body: bytes = b"") -> bytes:

@@ -61,6 +61,19 @@ def _fragments(number: int) -> Operation:
     return f"{{ ...F0 }} {' '.join(parts)}{last} # {number}", {}
 
 
+def _protocol(number: int) -> Operation:
+    rules = [{"field": _KEYWORDS[n % 50], "value": n} for n in range(2000)]
+    content = {"acquisitions": {"a": {"fields": rules}}}
+    create = """mutation ($input: CreateProtocolInput!) { createProtocol(input: $input) {
+      protocol { compliance { deviating nodes(first: 1000) { element expected found } } } } }"""
+    return create, {"input": {"name": f"{number}", "json": content}}
+
+
+_AT = """query ($keys: [ElementKey!]!) { images(first: 1000) { nodes { header {
+  elementsAt(keys: $keys) { value } } } } }"""
+_WRONG = """query ($name: String!) { images(first: 1000) { nodes { header {
+  element(keyword: $name) { value } } } } }"""
+
 WORK: dict[str, Callable[[int], Operation]] = {
     "tables of headers": lambda n: _headers("table", 10, 10_000),
     "tables within the cost": lambda n: _headers("table { tag value }", 20, 1000),
@@ -79,6 +92,10 @@ WORK: dict[str, Callable[[int], Operation]] = {
         _ORDERED,
         {"order": [{"element": {"keyword": name}} for name in _KEYWORDS[n : n + 60]]},
     ),
+    "elements at keys": lambda n: (_AT, {"keys": [{"keyword": k} for k in _KEYWORDS[n:][:200]]}),
+    "keys without end": lambda n: (_AT, {"keys": [{"keyword": "EchoTime"}] * 5000}),
+    "wrong keywords": lambda n: (_WRONG, {"name": f"EchoTime{n}" * 5000}),
+    "rules of a protocol": _protocol,
     "fragments": _fragments,
     "long documents": lambda n: (f"{{ patients {{ totalCount }} }} # {n}" + " " * 120_000, {}),
     "objects by id": lambda n: (
