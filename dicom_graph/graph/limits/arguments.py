@@ -33,6 +33,20 @@ class NestedTooDeeply(Exception):
     """An input has more levels than `MAX_NESTING`."""
 
 
+MOST_KEYS = 200
+"""Keys of elements that a field takes; they are read again for each object that has the field."""
+
+
+class TooManyKeys(Exception):
+    """A list of keys is too long; the message says how long."""
+
+
+def check_keys(n_keys: int) -> None:
+    """Raises TooManyKeys."""
+    if n_keys > MOST_KEYS:
+        raise TooManyKeys(f"{n_keys:,} keys; at most {MOST_KEYS} can be asked for at once")
+
+
 @dataclass(frozen=True, slots=True)
 class _Argument:
     """`count`, `has_counts`: of what the document says; `variables`: in which there is more."""
@@ -54,9 +68,12 @@ class _Argument:
         )
 
     def total(self, variables: Mapping[str, Any]) -> int:
-        return self.count + sum(
+        total = self.count + sum(
             count(self.name, variables[name]) for name in self.variables if name in variables
         )
+        if self.name == "keys":
+            check_keys(total)
+        return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +110,7 @@ class ArgumentSizes:
         return sum(each.total(variables) for each in self.arguments if each.has_conditions)
 
     def values(self, variables: Mapping[str, Any]) -> int:
-        """How many values the lists of all other arguments hold."""
+        """How many values the lists of all other arguments hold. Raises TooManyKeys."""
         return sum(each.total(variables) for each in self.arguments if not each.has_conditions)
 
 

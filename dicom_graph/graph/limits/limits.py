@@ -6,7 +6,12 @@ from typing import Any
 from graphql import GraphQLError
 
 from dicom_graph.error_codes import ErrorCode
-from dicom_graph.graph.limits.arguments import MAX_NESTING, NestedTooDeeply, values
+from dicom_graph.graph.limits.arguments import (
+    MAX_NESTING,
+    NestedTooDeeply,
+    TooManyKeys,
+    values,
+)
 from dicom_graph.graph.limits.cost import Measured
 from dicom_graph.services import Limits
 from dicom_graph.store.answer_budget import ResponseLimitExceeded
@@ -67,6 +72,8 @@ def limit_exceeded(
     except NestedTooDeeply:
         message = f"an input is nested too deeply: more than {MAX_NESTING} levels"
         return OperationLimitExceeded(message, ErrorCode.BAD_FILTER)
+    except TooManyKeys as error:
+        return OperationLimitExceeded(str(error), ErrorCode.BAD_INPUT)
 
 
 def _value_limit_exceeded(

@@ -16,6 +16,7 @@ from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.imaging import instance_of
 from dicom_graph.graph.inputs.groups import ElementKey, element_names
+from dicom_graph.graph.limits.arguments import MOST_KEYS
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.scalars import JSON
 from dicom_graph.graph.together import elements_of
@@ -36,7 +37,6 @@ Lazy = strawberry.lazy
 T = TypeVar("T")
 _LARGE = 2000
 """Elements of a header, nested ones too."""
-_MOST_KEYS = 200
 _WRITTEN = 450
 """About the bytes of memory that an element takes as JSON."""
 
@@ -217,11 +217,9 @@ class Header(Node):
         self,
         info: Info,
         keys: Annotated[
-            list[ElementKey], strawberry.argument(description="Which elements, up to 200.")
+            list[ElementKey], strawberry.argument(description=f"Which elements, up to {MOST_KEYS}.")
         ],
     ) -> list[DataElement | None]:
-        if len(keys) > _MOST_KEYS:
-            raise BadInput(f"{len(keys):,} keys; at most {_MOST_KEYS} can be asked for at once")
         ways = [tuple(_way(step) for step in element_names(key)) for key in keys]
         found: dict[_Way, DataElement | None] = {}
         of_header = list(dict.fromkeys(way for way in ways if len(way) == 1))
