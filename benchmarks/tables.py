@@ -138,7 +138,7 @@ def _plain(url: str, name: str, form: str, path: str) -> float:
     started = time.perf_counter()
     with tempfile.TemporaryFile() as file:
         if name in _PLAIN:
-            for rows in _driver_rows(url, _PLAIN[name]):
+            for rows in driver_rows(url, _PLAIN[name]):
                 cells = [pa.array(column) for column in zip(*rows, strict=True)]
                 pq.write_table(pa.table(cells, [f"c{n}" for n in range(len(cells))]), file)
         elif form == "parquet":
@@ -158,7 +158,8 @@ def _plain(url: str, name: str, form: str, path: str) -> float:
     return time.perf_counter() - started
 
 
-def _driver_rows(url: str, statement: str) -> Iterator[list[Any]]:
+def driver_rows(url: str, statement: str) -> Iterator[list[Any]]:
+    """What the driver alone reads, some thousand rows at a time."""
     if url.startswith("sqlite"):
         import sqlite3
 

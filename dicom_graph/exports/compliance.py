@@ -4,7 +4,7 @@ series.
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,20 +102,28 @@ async def _values(store: Store, acquisition: ProtocolAcquisition, ids: Sequence[
         key = (rule.keyword, rule.tag)
         if rule.is_known and key not in found and ids:
             name = HasElement(keyword=rule.keyword, tag=rule.tag)
-            held = await answered(store.elements_of_series(name, ids))
-            known: dict[tuple[int, ...], tuple[Value, ...]] = {}
-            found[key] = {id: _different(rows, known) for id, rows in held.items()}
+            found[key] = _by_series(*await answered(store.elements_of_series(name, ids)))
     return found
 
 
-def _different(
-    rows: Sequence[ElementRow], known: dict[tuple[int, ...], tuple[Value, ...]]
-) -> tuple[Value, ...]:
-    """The values of elements, each once; `known`: those of series that have the same elements."""
-    ids = tuple([row.id for row in rows])
-    if ids not in known:
-        known[ids] = tuple(dict.fromkeys(map(_value, rows)))
-    return known[ids]
+def _by_series(
+    pairs: Iterable[tuple[int, int]], rows: Mapping[int, ElementRow]
+) -> dict[int, tuple[Value, ...]]:
+    """The different values of each series; most have one element, which many have."""
+    alone = {id: (_value(row),) for id, row in rows.items()}
+    found: dict[int, tuple[Value, ...]] = {}
+    several: dict[int, set[int]] = {}
+    first: dict[int, int] = {}
+    for series_id, element_id in pairs:
+        if series_id in first:
+            several.setdefault(series_id, {first[series_id]}).add(element_id)
+        elif element_id in alone:
+            first[series_id] = element_id
+            found[series_id] = alone[element_id]
+    for series_id, ids in several.items():
+        values = [alone[id][0] for id in sorted(ids) if id in alone]
+        found[series_id] = tuple(dict.fromkeys(values))
+    return found
 
 
 def _value(row: ElementRow) -> Value:

@@ -298,10 +298,9 @@ class HeaderStore(BaseStore):
 
     async def elements_of_series(
         self, name: HasElement, series_ids: Sequence[int]
-    ) -> dict[int, list[ElementRow]]:
-        """The different elements of a name, with values, that the headers of each series hold.
-
-        Raises FilterError for a sequence.
+    ) -> tuple[Sequence[tuple[int, int]], dict[int, ElementRow]]:
+        """The different elements of a name, with values, that headers of each series hold: pairs
+        of ids of series and elements, and the elements. Raises FilterError for a sequence.
         """
         async with self.database.read() as connection:
             definitions = await self._elements.current_definitions(connection)
@@ -313,11 +312,7 @@ class HeaderStore(BaseStore):
             pairs = await all_rows(await connection.execute(statement.distinct()), _ID_MEMORY)
             ids = {leaf for _, leaf in pairs}
             rows = await self._elements.elements(connection, ids, self._sqlite)
-        found: dict[int, list[ElementRow]] = defaultdict(list)
-        for series_id, leaf in sorted(pairs, key=tuple):
-            if leaf in rows:
-                found[series_id].append(rows[leaf])
-        return found
+        return pairs, rows
 
     async def elements_below(
         self, entity: str, path: Sequence[HasElement], ids: Sequence[int]
