@@ -131,11 +131,13 @@ def test_no_download_tells_an_identity(site: Site, leaks: Leaks) -> None:
     names = _names(site, IMAGES[0])
     columns = "&".join(f"column={k}" for k in ("PatientName", "PatientID", "SOPInstanceUID",
                        "EchoTime", "ReferencedSeriesSequence.StudyDate"))  # fmt: skip
+    of_images = columns.replace("column=", "column=images.")
     for path in (
         f"/patients/{names.patient}.zip", f"/studies/{names.study}.zip?patient={names.patient}",
         f"/series/{names.series}.zip", f"/series.zip?uid={names.series}", f"/series.csv?{columns}",
         f"/images.csv?{columns}", f"/images.csv?{columns}&column=series.description",
-        "/studies.csv",
+        f"/series.csv?{of_images}", f"/studies.csv?{of_images}&{columns}",
+        f"/patients.csv?{of_images}&{columns}", "/studies.csv",
         f"/series.csv?{columns}&column=patient.name&column=study.date&column=created",
         "/patients.csv", "/elements.csv", "/elements.csv?elements=%7B%22vr%22:%22UI%22%7D",
         *_addresses(names), *_addresses(_names(site, "1.3.888.30")),

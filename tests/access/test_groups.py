@@ -1,5 +1,7 @@
 """Who is limited to groups sees what a database would show that held nothing else."""
 
+import csv
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dicom_graph.access.principal import Principal, Role, principal_of
+from dicom_graph.exports.tables import TableRequest, table
 from dicom_graph.graph.context import Context
 from dicom_graph.graph.schema import schema
 from dicom_graph.importing.background import JobRunner
@@ -343,3 +346,24 @@ async def test_a_grant_is_by_the_true_uid_and_tells_nothing_of_it(archives: list
     assert await whole.ask('{ patientByUid(uid: "A") { nImages } }', blind) == {
         "patientByUid": None
     }
+
+
+async def test_tables_of_a_limited_user_are_those_of_what_is_granted(
+    archives: list[Archive],
+) -> None:
+    whole, part = archives
+    names = ("InstanceNumber", "PatientName", "CodeValue", "(0008,0050)", "SOPInstanceUID")
+    columns = (*names, *(f"images.{name}" for name in names), "nImages")
+    paths = ("ReferencedImageSequence.PurposeOfReferenceCodeSequence[0].CodeMeaning",)
+    for name, asked in (
+        ("series", columns), ("studies", columns), ("patients", columns), ("images", names + paths),
+        ("elements", ()),
+    ):  # fmt: skip
+        request = TableRequest(name, "csv", columns=asked)
+        tables = []
+        for store in (whole.store.limited_to(whole.limited.groups), part.store):
+            content = b"".join([chunk async for chunk in table(store, request)]).decode()
+            rows = list(csv.DictReader(io.StringIO(content, newline="")))
+            tables.append(sorted([(k, v) for k, v in row.items() if k != "ID"] for row in rows))
+        assert tables[0] == tables[1], name
+        assert tables[0]
