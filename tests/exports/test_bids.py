@@ -164,7 +164,7 @@ def truth(paths: list[Path], index: int | None = None) -> Any:
 
 
 @pytest.mark.slow
-def test_a_session(url: str, tmp_path: Path) -> None:
+def test_a_session(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = make_session(tmp_path / "files")
     import_folder(url, tmp_path / "files")
     planned = bids("plan")
@@ -233,6 +233,20 @@ def test_a_session(url: str, tmp_path: Path) -> None:
         content = gzip.decompress(content) if path.suffix == ".gz" else content
         text = f"{path.relative_to(data_set)}\n{content.decode('latin-1')}".casefold()
         assert not [name for name in NAMES if name in text], path
+
+    # The same by dcm2niix, whose rows are turned over.
+    theirs = tmp_path / "theirs"
+    monkeypatch.setenv("PATH", sysconfig.get_path("scripts"), prepend=os.pathsep)
+    by_dcm2niix = bids("export", "plan.tsv", "--to", theirs, "--converter", "dcm2niix")
+    assert by_dcm2niix.exit_code == 0, by_dcm2niix.stderr
+    for name in names.values():
+        one, other = (
+            nibabel.as_closest_canonical(nibabel.load(f"{of}/sub-{sub}/ses-01/{name}.nii.gz"))
+            for of in (theirs, data_set)
+        )
+        np.testing.assert_array_equal(np.asarray(one.dataobj), np.asarray(other.dataobj))
+    sidecar = json.loads((theirs / f"sub-{sub}/ses-01/fmap/{stem}_phasediff.json").read_text())
+    assert sidecar.items() >= {"EchoTime2": 0.00738, "B0FieldIdentifier": source}.items()
 
     # Again: nothing changes, neither by what else is imported nor by another plan of the same.
     before = digests(data_set)

@@ -136,6 +136,8 @@ def _take(
 ) -> None:
     """Put the one output that a plan means into its place."""
     fitting = [each for each in outputs if _fits(each, planned)]
+    if len(fitting) > 1:
+        fitting = [each for each in fitting if _is_named_so(each, planned)]
     if len(fitting) != 1:
         shapes = ", ".join("×".join(map(str, each.shape)) for each in outputs) or "nothing"
         raise ImagingError(
@@ -177,21 +179,24 @@ def _write_time_series(chosen: _Output, target: Path) -> None:
 
 
 def _fits(output: _Output, planned: PlannedVolume) -> bool:
-    """By size, echo time, and whether it is a phase."""
+    """By size and echo time."""
     assert planned.volume is not None
     summary, acquisition = planned.volume.summary, planned.volume.acquisition
     shape = summary.shape if planned.index is None else summary.shape[:3]
-    echo = output.told.get("EchoTime")
+    is_map = planned.suffix == "fieldmap"
+    return (
+        _is_same_shape(output.shape, shape)
+        and (is_map or _is_same_echo(output.told.get("EchoTime"), acquisition.echo_time))
+        and not output.stem.name.endswith(("_Eq_1", "_Tilt_1"))
+    )
+
+
+def _is_named_so(output: _Output, planned: PlannedVolume) -> bool:
+    """Whether it is a phase or a map, by its name, as the volume is."""
     is_phase = planned.entities.get("part") == "phase" or planned.suffix.startswith("phase")
     is_map = planned.suffix == "fieldmap"
     name = output.stem.name
-    return (
-        _is_same_shape(output.shape, shape)
-        and (is_map or _is_same_echo(echo, acquisition.echo_time))
-        and ("_ph" in name) == is_phase
-        and ("_fieldmap" in name) == is_map
-        and not name.endswith(("_Eq_1", "_Tilt_1"))
-    )
+    return ("_ph" in name) == is_phase and ("_fieldmap" in name) == is_map
 
 
 def _is_same_shape(one: Sequence[int], other: Sequence[int]) -> bool:
