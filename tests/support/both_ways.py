@@ -5,11 +5,15 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.execution.executor import MemoizingExecutor, PlainExecutor
 from dicom_graph.graph.schema import schema
 
 COMPARED = bool(os.environ.get("DICOM_GRAPH_TEST_BOTH_WAYS"))
 """Whether every query that a test executes is executed both ways."""
+_BY_CHANCE = {
+    ErrorCode.TIMEOUT, ErrorCode.TOO_SLOW, ErrorCode.OVERLOADED, ErrorCode.DECODER_CRASHED,
+}  # fmt: skip
 _AT_RANDOM = ("internal error",)
 
 
@@ -21,6 +25,12 @@ async def by(executor: type, execute: Callable[[], Awaitable[Any]]) -> Any:
         return await execute()
     finally:
         schema.execution_context_class = kept
+
+
+def is_undecided(*results: Any) -> bool:
+    """Whether the machine had a say: what is slow, or takes much, ends where it happens to be."""
+    errors = [error for result in results for error in result.errors or ()]
+    return any((error.extensions or {}).get("code") in _BY_CHANCE for error in errors)
 
 
 def difference(expected: Any, found: Any) -> str | None:
@@ -59,5 +69,6 @@ async def checked(query: str, execute: Callable[[], Awaitable[Any]]) -> None:
     if "mutation" in query or "subscription" in query:
         return
     expected = await by(PlainExecutor, execute)
-    wrong = difference(expected, await by(MemoizingExecutor, execute))
-    assert wrong is None, f"{query}\n{wrong}"
+    found = await by(MemoizingExecutor, execute)
+    wrong = difference(expected, found)
+    assert wrong is None or is_undecided(expected, found), f"{query}\n{wrong}"
