@@ -30,6 +30,8 @@ from strawberry.scalars import JSON
 
 from dicom_graph.access.principal import EVERYONE, Principal, Role
 from dicom_graph.graph.execution.executor import MemoizingExecutor, PlainExecutor
+from dicom_graph.graph.execution.plans import PlanCache, plans_of
+from dicom_graph.graph.limits.prepared import PreparedDocument
 from dicom_graph.graph.schema import schema
 from dicom_graph.store.engine import Database
 from tests.support.archive import filled_database
@@ -516,3 +518,22 @@ async def test_counts_ride_in_the_statement_of_their_page(answers: Answers, grap
     limited, _, n_statements = await answers.of(MemoizingExecutor, operation)
     assert json.loads(limited) == {"patients": {"nodes": []}}
     assert n_statements <= 3
+
+
+def test_plans_are_kept_as_far_as_their_documents_are_short() -> None:
+    cache = PlanCache(max_characters=3200)
+    for number in range(100):
+        for skipped in (True, False):
+            query = f"query ($s: Boolean!) {{ a{number}: patients {{ totalCount @skip(if: $s) }} }}"
+            prepared = PreparedDocument(schema._schema, query, 1000)
+            plans = plans_of(schema._schema, prepared, None)
+            assert plans is not None
+            assert cache.get(plans, (skipped,), lambda: None) is None
+            assert 0 < cache.n_characters <= 3200
+    assert cache.get(plans, (skipped,), pytest.fail) is None
+    long = PreparedDocument(schema._schema, query + "#" * 3000, 1000)
+    kept = cache.n_characters
+    plans = plans_of(schema._schema, long, None)
+    assert plans is not None
+    cache.get(plans, (True,), lambda: None)
+    assert cache.n_characters == kept

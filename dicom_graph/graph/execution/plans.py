@@ -10,6 +10,7 @@ errors, each with its path.
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -41,8 +42,10 @@ from dicom_graph.graph.permissions import require
 from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.graph.together import AllOf, mark_of
 
-_MAX_PLANS = 16
-"""Of one operation: so many ways to skip and include."""
+_KEPT_CHARACTERS = 262_144
+"""Of the documents of all plans that are kept, one for each way to skip and include; a plan takes
+about 100 bytes for each.
+"""
 _PLAIN: Mapping[str, Callable[[Any], bool]] = {
     "Int": lambda value: type(value) is int and -(2**31) <= value < 2**31,
     "Boolean": lambda value: type(value) is bool,
@@ -73,12 +76,47 @@ class Root(NamedTuple):
     source: Source
 
 
+class PlanCache:
+    """The plans that were used lately, as far as their documents are short together."""
+
+    def __init__(self, max_characters: int = _KEPT_CHARACTERS) -> None:
+        self._max = max_characters
+        self._roots: OrderedDict[tuple[OperationPlans, tuple[Any, ...]], Root | None]
+        self._roots = OrderedDict()
+        self.n_characters = 0
+
+    def get(
+        self, plans: "OperationPlans", key: tuple[Any, ...], make: Callable[[], Root | None]
+    ) -> Root | None:
+        """A plan; made where it is not known. Raises what `make` does."""
+        whole = (plans, key)
+        if whole in self._roots:
+            self._roots.move_to_end(whole)
+            return self._roots[whole]
+        made = make()
+        if plans.n_characters <= self._max // 16:
+            self._roots[whole] = made
+            self.n_characters += plans.n_characters
+            while self.n_characters > self._max:
+                (oldest, _), _ = self._roots.popitem(last=False)
+                self.n_characters -= oldest.n_characters
+        return made
+
+
+_CACHE = PlanCache()
+
+
 class OperationPlans:
     """The plans of one query. `variables_of` and `root` look at a request."""
 
     def __init__(
-        self, schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode
+        self,
+        schema: GraphQLSchema,
+        document: DocumentNode,
+        operation: OperationDefinitionNode,
+        n_characters: int,
     ) -> None:
+        self.n_characters = n_characters
         self._schema = schema
         self._operation = operation
         self._definitions = {
@@ -89,7 +127,6 @@ class OperationPlans:
         self._fragments = {name: FragmentDetails(node) for name, node in self._definitions.items()}
         self._deciding = sorted(set(_deciding(operation, self._definitions)))
         self._plain = _plain_variables(schema, operation)
-        self._roots: dict[tuple[Any, ...], Root | None] = {}
 
     def variables_of(self, given: Mapping[str, Any]) -> VariableValues | None:
         """The values of the variables; None where one is wrong."""
@@ -123,14 +160,10 @@ class OperationPlans:
         """What the query asks of the root; None where a plan does not do."""
         values = variables.coerced
         key = tuple(values.get(name) for name in self._deciding)
-        if key not in self._roots:
-            if len(self._roots) >= _MAX_PLANS:
-                self._roots.clear()
-            try:
-                self._roots[key] = self._make_root(variables)
-            except GraphQLError:  # One of them is null.
-                return None
-        return self._roots[key]
+        try:
+            return _CACHE.get(self, key, lambda: self._make_root(variables))
+        except GraphQLError:  # One of them is null.
+            return None
 
     def _deciding_alone(self, variables: VariableValues) -> VariableValues:
         """What is kept with a plan: of the others the next request has its own."""
@@ -167,14 +200,15 @@ def plans_of(
 ) -> OperationPlans | None:
     """The plans of an operation of a valid document; None where there can be none."""
     if name not in prepared.plans:
-        prepared.plans[name] = _make_plans(schema, prepared.document, name)
+        prepared.plans[name] = _make_plans(schema, prepared, name)
     found: OperationPlans | None = prepared.plans[name]
     return found
 
 
 def _make_plans(
-    schema: GraphQLSchema, document: DocumentNode | None, name: str | None
+    schema: GraphQLSchema, prepared: PreparedDocument, name: str | None
 ) -> OperationPlans | None:
+    document = prepared.document
     nodes = document.definitions if document is not None else ()
     operations = [
         node
@@ -190,7 +224,7 @@ def _make_plans(
     fragments = [node for node in nodes if isinstance(node, FragmentDefinitionNode)]
     if any(fragment.variable_definitions for fragment in fragments):
         return None
-    return OperationPlans(schema, document, operation)
+    return OperationPlans(schema, document, operation, len(prepared.query))
 
 
 async def execute_by_plan(root: Root, execution: Execution) -> dict[str, Any]:
