@@ -89,7 +89,7 @@ def test_each_part_of_the_pages_has_the_text_of_its_licence() -> None:
     text = (STATIC_DIR / "app" / "LICENSES.md").read_text()
     parts = dict(re.findall(r"^## (\S+) .*\n((?:(?!## ).*\n?)*)", text, re.MULTILINE))
     assert {"@niivue/niivue", "react-dom", "uplot", "@urql/core", "graphql"} <= set(parts)
-    assert [name for name, part in parts.items() if "ermission" not in part] == []
+    assert [name for name, part in parts.items() if len(part) < 400] == []
     assert "Copyright (c) 2021, Niivue" in parts["@niivue/niivue"]
 
 
