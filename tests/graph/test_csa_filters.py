@@ -422,6 +422,7 @@ def passes(value: Any, tests: Filter) -> bool:
     return isinstance(value, int | float) and low <= value <= high
 
 
+@pytest.mark.slow
 async def test_real_headers_are_found_by_what_nibabel_reads(
     tmp_path: Path, import_files: Import, graph: Graph
 ) -> None:

@@ -33,6 +33,7 @@ from dicom_graph.store.read import Store
 from dicom_graph.store.sql.large_statements import WrittenStatements
 from dicom_graph.web.garbage_collection import Garbage
 from tests.support.make import make_series
+from tests.support.samples import mostly_slow
 
 T = TypeVar("T")
 QUERY = "query ($filter: ImageFilter) { images(filter: $filter) { totalCount nodes { uid } } }"
@@ -92,7 +93,9 @@ async def watched(answer: Awaitable[T]) -> tuple[T, float, float]:
     return result, seconds, longest
 
 
-@pytest.mark.parametrize("kind", ["either", "in one header", "of items", "of others"])
+@pytest.mark.parametrize(
+    "kind", mostly_slow(["in one header", "either", "of items", "of others"], 4)
+)
 async def test_others_have_their_turns_meanwhile(ask: Callable[..., Any], kind: str) -> None:
     await ask(conditions(kind, 3))
     gc.collect()
@@ -114,6 +117,7 @@ async def test_what_they_find_is_the_same(ask: Callable[..., Any]) -> None:
         assert found["images"]["totalCount"] == (3 if count == 1 else 0)
 
 
+@pytest.mark.slow
 async def test_nothing_of_them_is_kept(ask: Callable[..., Any], database: Database) -> None:
     engine = database.reader.sync_engine
     longest = 0
@@ -194,6 +198,7 @@ def _sample(type_: Any, depth: int) -> Any:
     return [value, value] if is_list and value is not None else value
 
 
+@pytest.mark.slow
 def test_inputs_are_what_strawberry_makes_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     def make(value: Any, of_type: Any) -> Any:
         converter = schema.schema_converter
@@ -215,6 +220,7 @@ def test_inputs_are_what_strawberry_makes_of_them(monkeypatch: pytest.MonkeyPatc
     assert ours == [make(*each) for each in given]
 
 
+@pytest.mark.slow
 def test_what_lives_long_is_left_out_of_searches_for_garbage() -> None:
     class Thing:
         pass
