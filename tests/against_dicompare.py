@@ -73,7 +73,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         python = options.python or _environment(folder, options.dicompare)
-        asked = {uid: (paths, list(_rules(paths))) for uid, paths in _series().items()}
+        asked = {uid: (paths, list(rules_of(paths))) for uid, paths in series_files().items()}
         theirs = _theirs(folder, python, asked)
         ours = asyncio.run(_ours(folder, asked))
     counts: Counter[str] = Counter()
@@ -81,7 +81,7 @@ def main() -> int:
     for uid, (paths, rules) in asked.items():
         data_sets = [dcmread(path, stop_before_pixels=True) for path in paths]
         for rule, (told, read), found in zip(rules, theirs[uid], ours[uid], strict=True):
-            in_files = [_value(data_set, rule["field"]) for data_set in data_sets]
+            in_files = [element_value(data_set, rule["field"]) for data_set in data_sets]
             if _rounded(in_files) != _rounded(read or ()):
                 counts["read otherwise"] += 1
                 continue
@@ -105,7 +105,7 @@ def _rounded(values: Iterable[Any]) -> set[str]:
     return {json.dumps(plain(value)) for value in values}
 
 
-def _series() -> dict[str, list[str]]:
+def series_files() -> dict[str, list[str]]:
     """The files of each series, one image in each."""
     found: dict[str, list[str]] = defaultdict(list)
     for path in shared_files():
@@ -126,17 +126,18 @@ def _unlike(paths: list[str]) -> bool:
     return len(set(uids)) == len(uids)
 
 
-def _rules(paths: list[str]) -> Iterator[dict[str, Any]]:
+def rules_of(paths: list[str]) -> Iterator[dict[str, Any]]:
     """Rules of every kind on the elements that all files have a value of."""
     data_sets = [dcmread(path, stop_before_pixels=True) for path in paths]
     for keyword in _KEYWORDS:
-        values = [_value(data_set, keyword) for data_set in data_sets]
+        values = [element_value(data_set, keyword) for data_set in data_sets]
         if None in values:
             continue
         yield from ({"field": keyword, **rule} for rule in _of_values(values))
 
 
-def _value(data_set: Dataset, keyword: str) -> Any:
+def element_value(data_set: Dataset, keyword: str) -> Any:
+    """Texts and numbers of five decimals, or a list of them; None where there is none."""
     value = data_set.get(keyword)
     if isinstance(value, MultiValue):
         return [_plain(each) for each in value] or None
