@@ -85,7 +85,8 @@ def make_session(folder: Path) -> dict[str, list[Path]]:
 
     twice, thrice = [0.0, 2.0] * 2, [0.0, 2.0] * 3
     add(1, "100000", "localizer", [0.0], ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
-    add(3, "100500", "t1 again", [0.0, 2.0], **T1W)
+    add(3, "100500", "t1 again", [0.0, 2.0], ContrastBolusAgent="NONE", **T1W)
+    add(12, "100600", "t1 after", [0.0, 2.0], ContrastBolusAgent="Gadovist 1.0", **T1W)
     add(2, "100100", "t1", [0.0, 2.0], **T1W)
     add(4, "101000", "fmri task-nback John", thrice, each=times, **BOLD)
     add(5, "101500", "words Smith 20200102", thrice, each=times, **BOLD)
@@ -181,6 +182,7 @@ def test_a_session(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert names == {
         ("1.2.34.2", ""): f"anat/{stem}_run-1_T1w",
         ("1.2.34.3", ""): f"anat/{stem}_run-2_T1w",
+        ("1.2.34.12", ""): f"anat/{stem}_ce-Gadovist10_T1w",
         ("1.2.34.4", ""): f"func/{stem}_task-nback_bold",
         ("1.2.34.5", ""): f"func/{stem}_task-words_bold",
         ("1.2.34.6", "0"): f"fmap/{stem}_magnitude1",
@@ -258,7 +260,7 @@ def test_a_session(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     another = {"SeriesInstanceUID": "1.2.99", "StudyInstanceUID": "1.2.98", "PatientID": "another"}
     make_slices(tmp_path / "more/a", [0.0, 2.0], **SIEMENS, **T1W, **another)
     repeat = {
-        "SeriesInstanceUID": "1.2.34.12", "StudyInstanceUID": "1.2.34", "SeriesNumber": 12,
+        "SeriesInstanceUID": "1.2.34.13", "StudyInstanceUID": "1.2.34", "SeriesNumber": 13,
         "PatientID": "ID-4711", "SeriesDescription": "task-nback", "SeriesTime": "110000",
     }  # fmt: skip
     make_slices(tmp_path / "more/b", [0.0, 2.0], **(SIEMENS | BOLD), **repeat)

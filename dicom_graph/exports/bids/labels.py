@@ -18,6 +18,7 @@ _OPPOSITE = {"L": "R", "R": "L", "A": "P", "P": "A", "S": "I", "I": "S"}
 _REST = re.compile(r"(?<![a-z])rest|rs_?fmri|resting", re.IGNORECASE)
 _TASK = re.compile(r"task[-_]([0-9A-Za-z]+)")
 _WORD = re.compile(r"[0-9A-Za-z]+")
+_NO_AGENTS = frozenset(("", "0", "n", "na", "no", "none", "unknown", "without"))
 _UNKNOWN_TASK = "unknown"
 _DIRECTED = frozenset((("func", "bold"), ("func", "sbref"), ("dwi", "dwi"), ("dwi", "sbref"),
                        ("fmap", "epi")))  # fmt: skip
@@ -46,9 +47,11 @@ def label_of(
     acquisition: Acquisition,
     echo: int | None,
     names: Sequence[str],
+    agent: str | None = None,
 ) -> VolumeLabel:
     """The label of a volume of a series (row). `echo`: which of the echoes of the series it is,
     from 1, None where it has one. `names`: what must not be in a label, as parts of a name.
+    `agent`: ContrastBolusAgent (0018,0010).
     """
     datatype, suffix = row.bids_datatype, row.bids_suffix
     confidence, evidence = row.bids_confidence or "", tuple(row.bids_evidence or ())
@@ -75,6 +78,7 @@ def label_of(
     part = next((_PARTS[kind] for kind in kinds if kind in _PARTS), None)
     entities["part"] = "" if part in (None, "mag") else str(part)
     entities["echo"] = "" if echo is None else str(echo)
+    entities["ce"] = _agent(agent, names)
     entities["task"] = _task(row, names) if datatype == "func" else ""
     if (datatype, suffix) in _DIRECTED:
         entities["dir"] = direction(summary, acquisition)
@@ -129,6 +133,11 @@ def direction(summary: VolumeSummary, acquisition: Acquisition) -> str:
     to = summary.orientation["ij".index(told[0])]
     letters = f"{_OPPOSITE[to]}{to}"
     return letters[::-1] if told.endswith("-") else letters
+
+
+def _agent(text: str | None, names: Sequence[str]) -> str:
+    words = "".join(w for w in _WORD.findall(text or "") if not _may_name(w, names))[:20]
+    return "" if words.casefold() in _NO_AGENTS else words
 
 
 def _task(row: Any, names: Sequence[str]) -> str:

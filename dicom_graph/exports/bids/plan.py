@@ -19,6 +19,7 @@ from dicom_graph.imaging.files import series_files
 from dicom_graph.imaging.service import Imaging
 from dicom_graph.imaging.worker import DescribedVolume
 from dicom_graph.store.read import Condition, Store
+from dicom_graph.store.read.conditions import HasElement
 
 _AT_A_TIME = 8
 
@@ -55,6 +56,7 @@ async def make_plan(
     studies = await store.by_ids("study", _ids(row.study_id for row in rows))
     subjects = await request.identities.labels(list(patients.values()))
     described = await describe(store, imaging, rows, progress)
+    agents = await _agents(store, [row.id for row in rows])
     found: list[PlannedVolume] = []
     for row in rows:
         moment = moment_of(row, studies.get(row.study_id))
@@ -69,9 +71,22 @@ async def make_plan(
         if isinstance(volumes, str):
             found.append(replace(shared, entities=base, notes=(volumes,)))
         else:
-            found += _volumes(shared, base, volumes, names, has_derived=request.has_derived)
+            found += _volumes(
+                shared, base, volumes, names, agents.get(row.id), has_derived=request.has_derived
+            )
     ordered = sorted(_with_sessions(found, studies), key=_place)
     return _checked(with_runs(with_acquisitions(ordered)))
+
+
+async def _agents(store: Store, series_ids: Sequence[int]) -> dict[int, str | None]:
+    """The contrast agents that headers name, by the keys of series."""
+    name = HasElement(keyword="ContrastBolusAgent")
+    held, elements = await store.elements_of_series(name, series_ids)
+    return {
+        id: elements[element_id].values[0].text
+        for id, element_id in held
+        if element_id in elements and elements[element_id].values
+    }
 
 
 async def describe(
@@ -146,6 +161,7 @@ def _volumes(
     base: Mapping[str, str],
     volumes: Sequence[DescribedVolume],
     names: Sequence[str],
+    agent: str | None,
     *,
     has_derived: bool,
 ) -> list[PlannedVolume]:
@@ -163,7 +179,7 @@ def _volumes(
             acquisition = volume.acquisition
             if echo_time is not None and index is not None:
                 acquisition = replace(acquisition, echo_time=echo_time / 1000)
-            own = label_of(shared.series, volume.summary, acquisition, echo, names)
+            own = label_of(shared.series, volume.summary, acquisition, echo, names, agent)
             planned = replace(
                 shared,
                 stack=volume.summary.stack,
