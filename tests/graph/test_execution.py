@@ -20,6 +20,7 @@ from graphql import (
     is_abstract_type,
     is_leaf_type,
     is_required_argument,
+    parse,
 )
 from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
@@ -295,7 +296,9 @@ async def test_any_walk_over_lists_gives_the_same_values_and_errors(
     expected, given = await answers.both(operation)
     assert json.loads(given[0]) == json.loads(expected[0])
     assert nulled(given) == nulled(expected)
-    assert given[1] or given[2] <= expected[2]
+    # Lists of the root wait for each other's statements by chance alone.
+    n_lists = len(parse(operation).definitions[0].selection_set.selections)
+    assert given[1] or given[2] <= expected[2] + n_lists - 1
 
 
 @pytest.mark.parametrize(
