@@ -64,8 +64,12 @@ def of_tables(get: Get, prefix: str, whose: Callable[[str, str], W]) -> Mapping[
     """By table, whom and what its rows name; `prefix`: of all UIDs."""
     asked = f"filter={json.dumps({'uid': {'startsWith': prefix}})}"
     images = _rows(get, f"/images.csv?{asked}&{_COLUMNS}")
-    # Of a series none of whose images is seen there is no header.
-    series = [r for r in _rows(get, f"/series.csv?{asked}&{_COLUMNS}") if r["PatientName"]]
+    # Of a series none of whose images is seen there is no header; where images differ, no value.
+    series = [
+        row
+        for row in _rows(get, f"/series.csv?{asked}&{_COLUMNS}")
+        if row["PatientName"] and row[_STUDY]
+    ]
     elements: dict[str, dict[str, str]] = {}
     for row in _rows(get, f"/elements.csv?{asked}"):
         elements.setdefault(row["SOPInstanceUID"], {})[row["keyword"]] = row["text"]

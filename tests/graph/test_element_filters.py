@@ -530,7 +530,7 @@ async def test_a_filter_of_too_many_parts(archive: Graph) -> None:
     for wanted, code in (
         ({"and": lists}, "MAX_VALUES"),
         (many, "BAD_FILTER"),
-        (deep, "BAD_FILTER"),
+        (deep, "BAD_INPUT"),
     ):
         result = await archive.execute(QUERY, filter=wanted)
         assert [error.extensions["code"] for error in result.errors] == [code]

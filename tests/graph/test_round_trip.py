@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 PIXEL_DATA = {0x7FE00008, 0x7FE00009, 0x7FE00010}
 BYTES = {"OB", "OD", "OF", "OL", "OV", "OW", "UN"}
 INLINE_LIMIT = 65_536
-"""Longer bytes stay in the file, but for those of Siemens CSA headers."""
+"""Longer bytes stay in the file, but for those of Siemens CSA headers and XA protocols."""
 TRUNCATED = {"rtplan_truncated.dcm"}
 """Cut inside a sequence: pydicom drops what is left without a word, dicom-graph refuses it."""
 DEPTH = 8
@@ -133,7 +133,10 @@ def _texts(element: DataElement) -> Iterator[str | None]:
     if element.VM == 0:
         return
     if element.VR in BYTES:
-        is_csa = element.private_creator == "SIEMENS CSA HEADER"
+        is_xa_protocol = element.tag.element & 0xFF == 0x19
+        is_csa = element.private_creator == "SIEMENS CSA HEADER" or (
+            element.private_creator == "SIEMENS MR SDS 01" and is_xa_protocol
+        )
         is_inline = is_csa or len(element.value) <= INLINE_LIMIT
         yield base64.b64encode(element.value).decode() if is_inline else None
         return
