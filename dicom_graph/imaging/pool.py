@@ -36,6 +36,7 @@ Result = TypeVar("Result")
 _PRELOADED = ["__main__", "dicom_graph.imaging.headers", "dicom_graph.imaging.worker"]
 _LONGEST_FOLDER = 75
 """Below a longer `TMPDIR` a fork server has no socket: its path may have 107 bytes, 32 are ours."""
+_NICENESS = 5
 _GIVEN_UP_SECONDS = 1.0
 _KEPT_PART, _KEPT_BYTES = 4, 128 << 20
 """A worker that keeps more than this part of its memory, and more than so much, is replaced."""
@@ -281,6 +282,9 @@ def _prepare(memory_bytes: int) -> None:
     for each in ending_signals():
         if each is not signal.SIGTERM:
             signal.signal(each, signal.SIG_IGN)
+    # Whoever waits for an answer goes before what is decoded.
+    with contextlib.suppress(OSError):
+        os.nice(_NICENESS)
     # pydicom's warnings quote values of elements.
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -150,10 +152,16 @@ class Health:
         self._thread = threading.Thread(target=self._look)
 
     def __enter__(self) -> "Health":
+        command = [sys.executable, "-m", "tests.attacks.health", self._site.served.url]
+        self._asking = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        told, _ = self._asking.communicate(timeout=90)
+        self.longest = float(told)
         self._ends.set()
         self._thread.join()
 
@@ -161,10 +169,6 @@ class Health:
         assert self._site.served.process is not None
         server = psutil.Process(self._site.served.process.pid)
         while not self._ends.wait(0.05):
-            began = time.monotonic()
-            with suppress(httpx.HTTPError):
-                self._site.is_healthy()
-            self.longest = max(self.longest, time.monotonic() - began)
             self._site.most = max(self._site.most, self._site.resident())
             with suppress(psutil.Error):
                 for child in server.children(recursive=True):
