@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from dicom_graph.dicom.dictionary import keywords, parse_tag
+from dicom_graph.dicom.dictionary import dictionary_vr, is_private, keyword_tag, keywords, parse_tag
 
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 _DECIMALS = 5
@@ -26,6 +26,7 @@ _CONSTRAINTS = (
 )  # fmt: skip
 _NUMBERS = ("tolerance", "min", "max", "errorMin", "errorMax", "errorTolerance")
 _TOLERANCES = ("tolerance", "errorTolerance")
+_PIXELS = 0x7FE0
 MOST_RULES, MOST_LEVELS = 2_000, 32
 """So many rules and programs a protocol may have in all, and so deeply it may be nested."""
 
@@ -59,8 +60,9 @@ class FieldRule:
 
     @property
     def is_known(self) -> bool:
-        """Whether it is of an element."""
-        return self.keyword is not None or self.tag is not None
+        """Whether it is of an element that has values, as sequences and pixels have none."""
+        tag = keyword_tag(self.keyword) if self.keyword is not None else self.tag
+        return tag is not None and _has_values(tag)
 
     @property
     def expected(self) -> str:
@@ -235,6 +237,11 @@ def _element(name: str, tag: Any) -> tuple[str | None, int | None]:
         except ValueError:
             continue
     return None, None
+
+
+def _has_values(tag: int) -> bool:
+    is_standard = not is_private(tag)
+    return tag >> 16 != _PIXELS and not (is_standard and dictionary_vr(tag) == "SQ")
 
 
 def _fulfils(given: Mapping[str, Any], values: Sequence[Value]) -> bool:

@@ -16,6 +16,8 @@ from dicom_graph.dicom.protocols import (
     parse_acquisition,
 )
 from dicom_graph.dicom.values import NUMBER_VRS
+from dicom_graph.error_codes import ErrorCode
+from dicom_graph.errors import BadInput
 from dicom_graph.store.answer_budget import current_budget
 from dicom_graph.store.read import Condition, PageRequest, Store
 from dicom_graph.store.read.answered import answered
@@ -194,6 +196,10 @@ async def observed(
     """
     given = {"fields": [{"field": name} for name in elements]}
     acquisition = parse_acquisition("", given)
+    for rule in acquisition.rules:
+        if not rule.is_known and (rule.keyword is not None or rule.tag is not None):
+            message = f"{rule.name} has no values: name an element inside it"
+            raise BadInput(message, ErrorCode.BAD_FILTER)
     counts: dict[str, Counter[tuple[Value, ...]]] = {
         rule.name: Counter() for rule in acquisition.rules
     }

@@ -286,3 +286,17 @@ async def test_protocols_are_kept_and_asked(database: Database, graph: Graph) ->
     for asked in ("{ protocols { nodes { id } } }", f'{{ node(id: "{head}") {{ id }} }}'):
         result = await graph.execute(asked)
         assert [error.extensions["code"] for error in result.errors] == ["FORBIDDEN"]
+
+
+async def test_what_has_no_values_is_not_checked(archive_database: Database) -> None:
+    """Sequences and pixels, by keyword or tag; the other rules are."""
+    names = ["ReferencedImageSequence", "PixelData"]
+    rules = [{"field": name, "value": 1} for name in names]
+    rules += [
+        {"field": "by tag", "tag": "0008,1140", "value": 1},
+        {"field": "EchoTime", "value": 30},
+    ]
+    chosen = parse_protocol(protocol(*rules)).chosen("a")
+    assert chosen.not_checked == [*names, "by tag"]
+    found = await compliance(Store(archive_database), chosen, None)
+    assert any(not each.is_compliant for each in found)
