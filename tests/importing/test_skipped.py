@@ -50,7 +50,7 @@ def _nifti() -> bytes:
         (b"", "an empty file"), (_zip(), "a zip archive: unpack it"),
         (_tar(), "a tar archive: unpack it"), (_picture("PNG"), "a PNG picture"),
         (_picture("JPEG"), "a JPEG picture"), (_picture("TIFF"), "a TIFF picture"),
-        (gzip.compress(b""), "a gzip file"),
+        (gzip.compress(b"", mtime=0), "a gzip file"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:12", "a pointer of Git LFS"),
         (b"/annex/objects/MD5E-s12--34.dcm\n", "a pointer of git-annex"),
         (_nifti(), "a NIfTI file"), (b"hello\n", "a text file"),
