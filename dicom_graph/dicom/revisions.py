@@ -74,8 +74,9 @@ def revision_of_streamed(vr: str) -> int:
 class Reading:
     """What one version reads otherwise than those before.
 
-    Of the elements, those of these VRs or tags: `with_bytes`, only if the values do not give back
-    the bytes; `longer_than`, only of more bytes; `warned`, only with a warning that begins so.
+    Of the elements, those of these VRs or tags, of private ones without their block: `with_bytes`,
+    only if the values do not give back the bytes; `longer_than`, only of more bytes; `warned`, only
+    with a warning that begins so.
     Neither VRs nor tags: none. Of the images, those of these transfer syntaxes and SOP classes;
     None: all. `fields`: the fields of entities are filled from the stored headers of these images
     again, whether or not an element is read otherwise.
@@ -108,7 +109,6 @@ def _ambiguous_tags() -> frozenset[int]:
 
 
 AMBIGUOUS_TAGS = _ambiguous_tags()
-XA_PROTOCOLS = frozenset(XA_GROUP << 16 | block << 8 | XA_PROTOCOL for block in range(16, 256))
 PRIVATE_GROUP_LENGTHS = frozenset(range(0x00010000, 1 << 32, 0x00020000))
 """(gggg,0000) of odd groups."""
 _LABEL_MAP_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.7"
@@ -164,7 +164,7 @@ READINGS = (
     ),
     Reading(3, "lengths of private groups", tags=PRIVATE_GROUP_LENGTHS),
     Reading(4, "ages, and how many images are expected", fields=True),
-    Reading(5, "protocols of Siemens' software XA", tags=XA_PROTOCOLS),
+    Reading(5, "protocols of Siemens' software XA", tags=frozenset({XA_GROUP << 16 | XA_PROTOCOL})),
 )  # fmt: skip
 """All that was ever read otherwise, in the order of versions."""
 VERSION = max(reading.version for reading in READINGS)

@@ -10,7 +10,7 @@ import pytest
 from alembic import command
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from dicom_graph.dicom.csa import CSA_CREATOR
 from dicom_graph.importing.entities import delete_entity
@@ -22,7 +22,8 @@ from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import _config, upgrade
 from dicom_graph.store.read import Store
-from tests.support.contents import Tables
+from dicom_graph.store.reindex import reindex
+from tests.support.contents import Tables, assert_consistent, contents
 from tests.support.csa import by_nibabel, csa, protocol_by_nibabel
 from tests.support.data import (
     SHARED,
@@ -563,3 +564,36 @@ async def test_a_real_protocol_of_software_xa(import_files: Import, graph: Graph
     assert found["MrPhoenixProtocol"]["value"] == protocol_by_nibabel(raw.decode("latin-1"))
     repetition = {"path": "MrPhoenixProtocol.alTR[0]", "number": {"eq": 500_000}}
     assert await holders(graph, {"csa": repetition}) == {"6_1"}
+
+
+async def test_a_reindex_finds_protocols_of_software_xa(
+    tmp_path: Path, import_files: Import, graph: Graph
+) -> None:
+    """As a version before stored them: by other digests, and without their values."""
+    save(enhanced(5), tmp_path / "shared.dcm")
+    save(xa_protocol(make_data_set(), 7), tmp_path / "plain.dcm")
+    import_files(tmp_path, mode=Mode.FULL)
+    expected = contents(graph.database)["elements"]
+    with graph.database.writer.begin() as connection:
+        older = connection.execute(
+            text(
+                "SELECT e.id FROM data_element e JOIN data_element_definition d "
+                "ON d.id = e.definition_id WHERE d.tag IN (:protocol, :groups, :shared)"
+            ),
+            {"protocol": 0x00210019, "groups": 0x002100FE, "shared": 0x52009229},
+        ).scalars()
+        for id in older.all():
+            connection.execute(
+                text("UPDATE element_digest SET digest = :digest WHERE id = :id"),
+                {"id": id, "digest": id.to_bytes(12, "big")},
+            )
+        for table in ("csa_number", "csa_text", "csa_part_element", "csa_part"):
+            connection.execute(text(f"DELETE FROM {table}"))
+        connection.execute(text("UPDATE reading_version SET version = 4, image_id = 0"))
+    assert await holders(graph, {"csa": {"path": SIZE}}) == set()
+    assert reindex(graph.database).headers == 2
+    graph.store = type(graph.store)(graph.database)
+    assert await holders(graph, {"csa": {"path": SIZE, "number": {"eq": 5}}}) == {"shared"}
+    assert await holders(graph, {"csa": {"path": SIZE}}) == {"shared", "plain"}
+    assert contents(graph.database)["elements"] == expected
+    assert_consistent(graph.database)
