@@ -150,25 +150,15 @@ def import_files(
     kept = Storage[storage.name] if storage else storage_named(settings.import_storage)
     given = paths_to_store(kept, [str(path) for path in paths], settings.storage_root)
     database = open_database(settings)
+    how = mode_of(mode, settings)
     request = JobRequest(
-        given,
-        mode_of(mode, settings),
-        pattern,
-        stop_on_error,
-        JobOrigin.CLI,
-        verify=verify,
-        storage=kept,
+        given, how, pattern, stop_on_error, JobOrigin.CLI, verify=verify, storage=kept
     )
     stop = threading.Event()
     with progress_bar() as show:
         stop_on_signal(stop)
-        report = run_import(
-            database,
-            request,
-            ImportOptions.of(settings),
-            stop=stop,
-            progress=show,
-        )
+        options = ImportOptions.of(settings)
+        report = run_import(database, request, options, stop=stop, progress=show)
     print(as_json(report) if in_json else as_text(report, verbose=verbose))  # noqa: T201
     if not in_json:
         print(f"written to {database.safe_url}")  # noqa: T201
@@ -214,9 +204,7 @@ def serve(
         if with_demo:
             _import_demo(settings)
         shown_host = f"[{host}]" if ":" in host else host
-        address = f"http://{shown_host}:{listener.getsockname()[1]}/graphql"
-        print(f"dicom-graph serves {address}", file=sys.stderr)  # noqa: T201
-        print(f"its pages: {address.removesuffix('graphql')}", file=sys.stderr)  # noqa: T201
+        _print_addresses(f"http://{shown_host}:{listener.getsockname()[1]}/")
         settings.allowed_hosts.append(shown_host)
         run = partial(_run_server, settings, demo.QUERY if with_demo else None)
         if workers == 1:
@@ -379,6 +367,11 @@ def _listen(host: str, port: int) -> socket.socket:
         reason = getattr(error, "strerror", None) or str(error)
         fail(f"cannot listen on {host}:{port}: {reason}")
     return listener
+
+
+def _print_addresses(pages: str) -> None:
+    print(f"dicom-graph serves {pages}graphql", file=sys.stderr)  # noqa: T201
+    print(f"its pages: {pages}", file=sys.stderr)  # noqa: T201
 
 
 def _import_demo(settings: Settings) -> None:

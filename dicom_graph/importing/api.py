@@ -92,19 +92,8 @@ def import_path(
     opened = Database(settings.database_url)
     try:
         (upgrade if opened.is_sqlite else require_current)(opened)
-        report = run_import(
-            opened,
-            JobRequest(
-                paths,
-                how,
-                pattern,
-                stops,
-                JobOrigin.PYTHON,
-                storage=kept,
-            ),
-            ImportOptions.of(settings),
-            progress=progress,
-        )
+        request = JobRequest(paths, how, pattern, stops, JobOrigin.PYTHON, storage=kept)
+        report = run_import(opened, request, ImportOptions.of(settings), progress=progress)
     finally:
         opened.close_writer()
     return ImportReport(

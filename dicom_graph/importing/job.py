@@ -83,33 +83,21 @@ class JobRun:
         self._ledger = ledger or JobLedger(job.id)
         self._stop = stop or threading.Event()
         self._writer = JobWriter(
-            database,
-            job,
-            options,
-            ledger=self._ledger,
-            stop=self._stop,
+            database, job, options, ledger=self._ledger, stop=self._stop,
             progress=progress or (lambda counts: None),
-        )
+        )  # fmt: skip
         self._calls = TimedCalls(options.file_seconds, self._while_waiting)
         self._roots = _resolved_roots(job, roots, options.storage_root)
         self._discovery = (
             walk(self._calls)
             if walk
             else discovery_of(
-                job,
-                roots,
-                options.storage_root,
-                leave=leave,
-                mounts=mounts,
-                calls=self._calls,
+                job, roots, options.storage_root, leave=leave, mounts=mounts, calls=self._calls,
                 own=database.own_files(),
             )
-        )
-        self._sync = (
-            SyncPass(database, job, mounts or job.request.paths, self._roots)
-            if job.request.sync
-            else None
-        )
+        )  # fmt: skip
+        gone_below = mounts or job.request.paths
+        self._sync = SyncPass(database, job, gone_below, self._roots) if job.request.sync else None
         self._ahead = ReadAhead(
             job.request.mode,
             options.max_inline_bytes,

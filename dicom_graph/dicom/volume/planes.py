@@ -118,21 +118,7 @@ def read_planes(path: str | os.PathLike[str], *, stored: bool = False) -> list[P
         header, groups = image.header, FunctionalGroups(image.header)
         description = layout.description(None)
         _check_frame_count(image, description, raw := raw_frames(image, layout.format, description))
-        status = image.status()
-        file = SourceFile(
-            os.fspath(path),
-            path,
-            status.st_size,
-            status.st_mtime_ns,
-            str(header.get("SOPInstanceUID") or ""),
-            str(header.get("SeriesInstanceUID") or ""),
-            str(header.get("FrameOfReferenceUID") or ""),
-            description.samples,
-            description.stored_dtype,
-            description.value_bits,
-            description.photometric_interpretation,
-            layout.is_inverted,
-        )
+        file = _source_file(path, image, description, is_inverted=layout.is_inverted)
         places = _places(header, groups, description.frames)
         is_reversed = is_reversed_volume(header)
         planes = [
@@ -159,6 +145,30 @@ def read_planes(path: str | os.PathLike[str], *, stored: bool = False) -> list[P
         if len(planes) == 1 and is_mosaic(header):
             return _tiles(planes[0], read_mosaic(header))
         return planes
+
+
+def _source_file(
+    path: str | os.PathLike[str],
+    image: ImageFile,
+    description: PixelDescription,
+    *,
+    is_inverted: bool,
+) -> SourceFile:
+    status, header = image.status(), image.header
+    return SourceFile(
+        os.fspath(path),
+        path,
+        status.st_size,
+        status.st_mtime_ns,
+        str(header.get("SOPInstanceUID") or ""),
+        str(header.get("SeriesInstanceUID") or ""),
+        str(header.get("FrameOfReferenceUID") or ""),
+        description.samples,
+        description.stored_dtype,
+        description.value_bits,
+        description.photometric_interpretation,
+        is_inverted,
+    )
 
 
 @dataclass(frozen=True, slots=True)

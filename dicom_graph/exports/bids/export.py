@@ -24,6 +24,7 @@ from dicom_graph.exports.bids.table import bad_lines
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.files import series_files
 from dicom_graph.imaging.service import Imaging
+from dicom_graph.imaging.worker import DescribedVolume
 from dicom_graph.store.read import Store
 
 _OLDEST = 89
@@ -141,25 +142,36 @@ async def _with_volumes(
             if key_of(each) in new:
                 failing.append((each, volumes))
             continue
-        if each.stack >= len(volumes):
-            wrong.append(f"line {each.line}: the series has {len(volumes)} volumes, from stack 0")
-            continue
-        volume = volumes[each.stack]
-        shape, values = volume.summary.shape, volume.summary.fourth_axis_values
-        if each.index is not None:
-            if values is None or each.index >= shape[3]:
-                wrong.append(f"line {each.line}: the fourth axis has no index {each.index}")
-                continue
-            if volume.summary.axes[3] == "echo":
-                own = replace(volume.acquisition, echo_time=values[each.index] / 1000)
-                volume = volume._replace(acquisition=own)
-        found.append(replace(each, series=row, volume=volume))
+        volume = _volume_of(each, volumes)
+        if isinstance(volume, str):
+            wrong.append(f"line {each.line}: {volume}")
+        else:
+            found.append(replace(each, series=row, volume=volume))
     if wrong:
         raise bad_lines(wrong)
     for each, message in failing:
         counts.failed += 1
         export.failed(each, message)
     return found
+
+
+def _volume_of(planned: PlannedVolume, volumes: Sequence[DescribedVolume]) -> DescribedVolume | str:
+    """The volume of its series that a line of the plan means, or why there is none.
+
+    An index of the fourth axis means a part of it; of echoes, with the echo's own time.
+    """
+    if planned.stack >= len(volumes):
+        return f"the series has {len(volumes)} volumes, from stack 0"
+    volume = volumes[planned.stack]
+    if planned.index is None:
+        return volume
+    shape, values = volume.summary.shape, volume.summary.fourth_axis_values
+    if values is None or planned.index >= shape[3]:
+        return f"the fourth axis has no index {planned.index}"
+    if volume.summary.axes[3] != "echo":
+        return volume
+    acquisition = replace(volume.acquisition, echo_time=values[planned.index] / 1000)
+    return volume._replace(acquisition=acquisition)
 
 
 def _require_complete(

@@ -154,30 +154,11 @@ class Store(FileStore):
         wanted: Condition | None,
         columns: Columns,
     ) -> dict[Parent, Page]:
-        child_name, condition = RELATIONS[relation]
+        child_name = RELATIONS[relation][0]
         needed = noted(child_name, columns)
 
         def statement(filters: Filters) -> Select[Any]:
-            keys = parent_table(self._sqlite, parents)
-
-            def page_of_parent(table: FromClause) -> Select[Any]:
-                narrowed = self._where(filters, child_name, table, wanted)
-                related = select(table).where(condition(table, keys), *narrowed)
-                sort_keys = self._keys(child_name, table, request)
-                return page_statement(related, sort_keys, request)
-
-            joined, child = first_of_each(
-                self._sqlite, keys, ENTITY_TABLES[child_name], page_of_parent
-            )
-            sort_keys = self._keys(child_name, child, request)
-            page = (
-                select(keys.c.id.label("parent_id"), keys.c.patient_id.label("parent_patient_id"))
-                .add_columns(*columns_of(child, ENTITY_TABLES[child_name], needed))
-                .add_columns(*labelled(sort_keys))
-                .select_from(joined)
-                .order_by(*order_by(sort_keys, request))
-            )
-            return self._with_counts(page, sort_keys, request, needed)
+            return self._pages_statement(filters, relation, parents, request, wanted, needed)
 
         rows: dict[tuple[int, int | None], list[Any]] = defaultdict(list)
         if wanted is None and not request.has_elements:
@@ -204,6 +185,35 @@ class Store(FileStore):
         pages = {parent: make_page(rows.get(parent, ()), request) for parent in parents}
         self._note(child_name, chain.from_iterable(page.rows for page in pages.values()))
         return pages
+
+    def _pages_statement(
+        self,
+        filters: Filters,
+        relation: str,
+        parents: Sequence[Parent],
+        request: PageRequest,
+        wanted: Condition | None,
+        columns: Columns,
+    ) -> Select[Any]:
+        """The rows of the page of each parent's list, with the key of their parent."""
+        child_name, condition = RELATIONS[relation]
+        keys = parent_table(self._sqlite, parents)
+
+        def page_of_parent(table: FromClause) -> Select[Any]:
+            narrowed = self._where(filters, child_name, table, wanted)
+            related = select(table).where(condition(table, keys), *narrowed)
+            return page_statement(related, self._keys(child_name, table, request), request)
+
+        joined, child = first_of_each(self._sqlite, keys, ENTITY_TABLES[child_name], page_of_parent)
+        sort_keys = self._keys(child_name, child, request)
+        page = (
+            select(keys.c.id.label("parent_id"), keys.c.patient_id.label("parent_patient_id"))
+            .add_columns(*columns_of(child, ENTITY_TABLES[child_name], columns))
+            .add_columns(*labelled(sort_keys))
+            .select_from(joined)
+            .order_by(*order_by(sort_keys, request))
+        )
+        return self._with_counts(page, sort_keys, request, columns)
 
     def _with_counts(
         self, page: Select[Any], keys: Keys, request: PageRequest, columns: Columns
