@@ -14,11 +14,11 @@ from pathlib import Path
 
 from pydicom.uid import generate_uid
 
-from dicom_graph.dicom.elements import Element, Item, make_element
+from dicom_graph.dicom.elements.contents import Element, Item, make_element
+from dicom_graph.dicom.elements.interning import Interner
+from dicom_graph.dicom.elements.packing import unpack
 from dicom_graph.dicom.entities import EntityReader
-from dicom_graph.dicom.interning import Interner
-from dicom_graph.dicom.packing import unpack
-from dicom_graph.dicom.reading import read_instance
+from dicom_graph.dicom.files.reading import read_instance
 from dicom_graph.importing.discover import Discovery
 from dicom_graph.store.ingest import FileRecord, Mode, ReadFile
 

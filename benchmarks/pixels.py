@@ -35,8 +35,8 @@ from PIL import Image
 
 from dicom_graph.dicom.errors import PixelError
 from dicom_graph.dicom.nifti import write_nifti, write_npy
-from dicom_graph.dicom.pixels import describe_pixels, read_pixels
-from dicom_graph.dicom.rendering import render
+from dicom_graph.dicom.pixels.arrays import describe_pixels, read_pixels
+from dicom_graph.dicom.pixels.rendering import render
 from dicom_graph.dicom.volume import read_geometries, read_volume
 
 

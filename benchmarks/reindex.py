@@ -24,7 +24,7 @@ from sqlalchemy import text
 
 from benchmarks.archive import generate, read_templates
 from benchmarks.ingest import private_postgres
-from dicom_graph.dicom.revisions import VERSION, Reading
+from dicom_graph.dicom.elements.revisions import VERSION, Reading
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import BatchWriter
 from dicom_graph.store.migrate import upgrade

@@ -13,7 +13,7 @@ from random import Random
 
 from sqlalchemy import select
 
-from dicom_graph.dicom.revisions import VERSION
+from dicom_graph.dicom.elements.revisions import VERSION
 from dicom_graph.importing.foreground import run_import
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode

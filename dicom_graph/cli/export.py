@@ -14,8 +14,8 @@ from dicom_graph.cli.export_many import VOLUME_ENDINGS, ManyRequest, export_many
 from dicom_graph.cli.export_options import TableName, VolumeForm
 from dicom_graph.cli.export_table import TABLE_ENDINGS, TableOptions, write_table
 from dicom_graph.dicom.errors import PixelError
+from dicom_graph.dicom.files.stored_file import FileState
 from dicom_graph.dicom.nifti import n_slices, write_nifti, write_npy
-from dicom_graph.dicom.stored_file import FileState
 from dicom_graph.dicom.volume.acquisition import read_acquisition
 from dicom_graph.imaging.archive import MISSING, series_of, zip_series
 from dicom_graph.imaging.checker import FileChecker

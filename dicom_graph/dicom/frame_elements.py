@@ -10,8 +10,8 @@ from typing import NamedTuple
 from pydicom._dicom_dict import DicomDictionary
 
 from dicom_graph.dicom.dictionary import keyword_tag
-from dicom_graph.dicom.elements import Element, Item
-from dicom_graph.dicom.plausible import most_values
+from dicom_graph.dicom.elements.contents import Element, Item
+from dicom_graph.dicom.elements.plausible import most_values
 
 Elements = Mapping[int, Element]
 """The elements of a header by tag."""

@@ -1,7 +1,7 @@
 """Where enhanced images of Siemens' software XA keep their protocol."""
 
-from dicom_graph.dicom.csa import XA_CREATOR, XA_GROUP, XA_PROTOCOL
-from dicom_graph.dicom.elements import Element, Item, private_element
+from dicom_graph.dicom.csa.header import XA_CREATOR, XA_GROUP, XA_PROTOCOL
+from dicom_graph.dicom.elements.contents import Element, Item, private_element
 from dicom_graph.dicom.frame_elements import SHARED
 
 _GROUPS = XA_GROUP << 16 | 0xFE

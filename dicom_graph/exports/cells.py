@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from dicom_graph.dicom.values import BYTES_VRS
+from dicom_graph.dicom.elements.values import BYTES_VRS
 from dicom_graph.store.read.elements import ElementRow, ValueRow
 from dicom_graph.store.read.plain_values import raw_text
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from dicom_graph.dicom.dictionary import dictionary_vm, dictionary_vr, format_tag, keyword_tag
+from dicom_graph.dicom.elements.values import BYTES_VRS
 from dicom_graph.dicom.entities import DESCRIBED, Attribute
-from dicom_graph.dicom.values import BYTES_VRS
 from dicom_graph.errors import BadInput, nearest
 from dicom_graph.store.read import Store
 from dicom_graph.store.read.element_path import Step, parse_column

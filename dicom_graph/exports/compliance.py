@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dicom_graph.dicom.elements.values import NUMBER_VRS
 from dicom_graph.dicom.protocols import (
     FieldRule,
     Finding,
@@ -15,7 +16,6 @@ from dicom_graph.dicom.protocols import (
     Value,
     parse_acquisition,
 )
-from dicom_graph.dicom.values import NUMBER_VRS
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.errors import BadInput
 from dicom_graph.store.answer_budget import current_budget

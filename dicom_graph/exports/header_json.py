@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
-from dicom_graph.dicom.values import BYTES_VRS
+from dicom_graph.dicom.elements.values import BYTES_VRS
 from dicom_graph.store.read.elements import ElementNode, ElementRow, ValueRow
 from dicom_graph.store.read.plain_values import exact_integer, raw_text
 from dicom_graph.telemetry.request import ROOT_PATH

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from dicom_graph.dicom.csa import (
+from dicom_graph.dicom.csa.entries import MAX_PATH_LENGTH
+from dicom_graph.dicom.csa.header import (
     CSA_TAGS,
     XA_CREATOR,
     XA_GROUP,
@@ -12,8 +13,7 @@ from dicom_graph.dicom.csa import (
     csa_header_kind,
     parse_csa,
 )
-from dicom_graph.dicom.csa_entries import MAX_PATH_LENGTH
-from dicom_graph.dicom.csa_paths import (
+from dicom_graph.dicom.csa.paths import (
     CsaPathError,
     CsaPathSyntaxError,
     CsaTagError,

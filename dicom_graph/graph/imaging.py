@@ -7,8 +7,8 @@ from typing import Annotated, Any, TypeVar
 import strawberry
 
 from dicom_graph.dicom.errors import RenderingError
-from dicom_graph.dicom.pixels import PixelDescription
-from dicom_graph.dicom.voi import Window
+from dicom_graph.dicom.pixels.arrays import PixelDescription
+from dicom_graph.dicom.pixels.voi import Window
 from dicom_graph.dicom.volume.acquisition import Acquisition
 from dicom_graph.errors import BadInput
 from dicom_graph.graph.context import Info

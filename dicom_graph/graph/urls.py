@@ -2,7 +2,7 @@
 
 from urllib.parse import quote, urlencode
 
-from dicom_graph.dicom.voi import Window
+from dicom_graph.dicom.pixels.voi import Window
 from dicom_graph.telemetry.request import ORIGIN, ROOT_PATH
 
 

@@ -23,7 +23,7 @@ from zipstream import ZIP_STORED, ZipStream
 
 from dicom_graph.dicom.default_path import default_path
 from dicom_graph.dicom.errors import FileGoneError
-from dicom_graph.dicom.stored_file import StoredFile
+from dicom_graph.dicom.files.stored_file import StoredFile
 from dicom_graph.imaging.checker import FileChecker, StoredImage
 from dicom_graph.imaging.files import find, images_of_series, pages
 from dicom_graph.store.read import Condition, Order, PageRequest, Parent, Store

@@ -5,9 +5,9 @@ import os
 from collections.abc import Sequence
 from contextlib import aclosing
 
-from dicom_graph.dicom.bulk_data import bulk_value, read_bulk_value
 from dicom_graph.dicom.errors import DicomError, UnreadableFileError
-from dicom_graph.dicom.stored_file import opened_source
+from dicom_graph.dicom.files.bulk_data import bulk_value, read_bulk_value
+from dicom_graph.dicom.files.stored_file import opened_source
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.imaging.checker import FileChecker
 from dicom_graph.imaging.errors import ImagingError

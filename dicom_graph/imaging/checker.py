@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from dicom_graph.dicom.bounded_cache import BoundedCache
 from dicom_graph.dicom.errors import FileGoneError, PixelError
-from dicom_graph.dicom.regular_file import resolved_roots
-from dicom_graph.dicom.stored_file import FileState, FileVersion, StoredFile, open_stored_file
+from dicom_graph.dicom.files.regular_file import resolved_roots
+from dicom_graph.dicom.files.stored_file import FileState, FileVersion, StoredFile, open_stored_file
 from dicom_graph.imaging.errors import imaging_error
 from dicom_graph.imaging.headers import HeaderOnDisk
 from dicom_graph.store.read import Store

@@ -13,12 +13,16 @@ from dataclasses import replace
 from functools import partial
 from typing import BinaryIO, ParamSpec, TypeVar
 
-from dicom_graph.dicom.burned_in import BURNED_IN_TAGS, may_show_text
-from dicom_graph.dicom.deidentify import BurnedInError, identifiers_of, write_deidentified
-from dicom_graph.dicom.image_file import open_image
-from dicom_graph.dicom.pixels import PixelDescription
-from dicom_graph.dicom.plausible import is_plausible
-from dicom_graph.dicom.stored_file import FileState
+from dicom_graph.dicom.confidentiality.burned_in import BURNED_IN_TAGS, may_show_text
+from dicom_graph.dicom.confidentiality.deidentify import (
+    BurnedInError,
+    identifiers_of,
+    write_deidentified,
+)
+from dicom_graph.dicom.elements.plausible import is_plausible
+from dicom_graph.dicom.files.stored_file import FileState
+from dicom_graph.dicom.pixels.arrays import PixelDescription
+from dicom_graph.dicom.pixels.image_file import open_image
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.imaging import worker
 from dicom_graph.imaging.bulk_data import write_bulk_value

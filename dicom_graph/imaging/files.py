@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 
-from dicom_graph.dicom.stored_file import FileState, StoredFile
+from dicom_graph.dicom.files.stored_file import FileState, StoredFile
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.imaging.checker import FileChecker, StoredImage
 from dicom_graph.imaging.errors import ImagingError

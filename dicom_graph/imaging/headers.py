@@ -3,10 +3,15 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from dicom_graph.dicom.elements import Item, header_digest
+from dicom_graph.dicom.elements.contents import Item, header_digest
 from dicom_graph.dicom.entities import Entities, EntityReader
 from dicom_graph.dicom.errors import FileGoneError
-from dicom_graph.dicom.stored_file import FileState, FileVersion, open_stored_file, reread_header
+from dicom_graph.dicom.files.stored_file import (
+    FileState,
+    FileVersion,
+    open_stored_file,
+    reread_header,
+)
 
 
 class HeaderOnDisk(NamedTuple):

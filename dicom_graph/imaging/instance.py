@@ -4,12 +4,12 @@ all in mode minimal.
 
 import os
 
-from dicom_graph.dicom.elements import Item
+from dicom_graph.dicom.elements.contents import Item
+from dicom_graph.dicom.elements.interning import Interner
+from dicom_graph.dicom.elements.packing import unpack
 from dicom_graph.dicom.errors import DicomError, FileGoneError
-from dicom_graph.dicom.interning import Interner
-from dicom_graph.dicom.packing import unpack
-from dicom_graph.dicom.reading import read_instance
-from dicom_graph.dicom.stored_file import opened_source
+from dicom_graph.dicom.files.reading import read_instance
+from dicom_graph.dicom.files.stored_file import opened_source
 from dicom_graph.store.read.elements import DefinitionRow, ElementNode, ElementRow, ValueRow
 
 _NO_ID = 0

@@ -5,9 +5,9 @@ import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 
-from dicom_graph.dicom.pixels import PixelDescription
-from dicom_graph.dicom.stored_file import FileState
-from dicom_graph.dicom.voi import Window
+from dicom_graph.dicom.files.stored_file import FileState
+from dicom_graph.dicom.pixels.arrays import PixelDescription
+from dicom_graph.dicom.pixels.voi import Window
 from dicom_graph.dicom.volume.acquisition import Acquisition
 from dicom_graph.dicom.volume.pictures import PreviewAxis
 from dicom_graph.error_codes import ErrorCode

@@ -6,9 +6,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from dicom_graph.dicom.files.stored_file import FileState
 from dicom_graph.dicom.nifti import write_nifti, write_npy
 from dicom_graph.dicom.sidecar import b_values_text, b_vectors_text, sidecar
-from dicom_graph.dicom.stored_file import FileState
 from dicom_graph.dicom.volume import VolumeGeometry
 from dicom_graph.dicom.volume.acquisition import Acquisition, read_acquisition
 from dicom_graph.dicom.volume.fourth_axis import AxisName, FourthAxis

@@ -13,17 +13,17 @@ from typing import NamedTuple
 import numpy as np
 
 from dicom_graph.dicom.errors import FrameRangeError
+from dicom_graph.dicom.files.stored_file import FileState
 from dicom_graph.dicom.nifti import write_nifti, write_npy
-from dicom_graph.dicom.pixels import (
+from dicom_graph.dicom.pixels.arrays import (
     Path,
     PixelDescription,
     decoded_bytes,
     describe_pixels,
     iter_frames,
 )
-from dicom_graph.dicom.rendering import render_image
-from dicom_graph.dicom.stored_file import FileState
-from dicom_graph.dicom.voi import Window
+from dicom_graph.dicom.pixels.rendering import render_image
+from dicom_graph.dicom.pixels.voi import Window
 from dicom_graph.dicom.volume import VolumeGeometry, read_geometries
 from dicom_graph.dicom.volume.acquisition import Acquisition, read_acquisition
 from dicom_graph.dicom.volume.pictures import MAX_TILES, PreviewAxis, preview, sheet

@@ -1,7 +1,7 @@
 """Looking for files to import: what lies in a folder of the import roots, in bounded time.
 
-A folder is opened component by component (see `dicom.regular_file`), so that no link that is put in
-the place of a folder meanwhile leads out of the roots; files are opened in it.
+A folder is opened component by component (see `dicom.files.regular_file`), so that no link that is
+put in the place of a folder meanwhile leads out of the roots; files are opened in it.
 """
 
 import os
@@ -13,8 +13,8 @@ from heapq import nsmallest
 from itertools import islice
 from typing import NamedTuple
 
-from dicom_graph.dicom.reading import BEGINNING, begins_as_dicom
-from dicom_graph.dicom.regular_file import (
+from dicom_graph.dicom.files.reading import BEGINNING, begins_as_dicom
+from dicom_graph.dicom.files.regular_file import (
     Roots,
     lies_inside,
     open_folder,

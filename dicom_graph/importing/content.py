@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dicom_graph.dicom.dictionary import format_tag
-from dicom_graph.dicom.elements import (
+from dicom_graph.dicom.elements.contents import (
     Changes,
     Item,
     element_warnings,
@@ -15,13 +15,13 @@ from dicom_graph.dicom.elements import (
     replaced,
     standard_elements,
 )
+from dicom_graph.dicom.elements.interning import Interner
 from dicom_graph.dicom.entities import Entities, EntityReader, odd_elements
 from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
-from dicom_graph.dicom.interning import Interner
+from dicom_graph.dicom.files.reading import Instance, read_instance
+from dicom_graph.dicom.files.regular_file import FolderFiles, Opened, Roots
+from dicom_graph.dicom.files.stored_file import FileVersion
 from dicom_graph.dicom.mode import Mode
-from dicom_graph.dicom.reading import Instance, read_instance
-from dicom_graph.dicom.regular_file import FolderFiles, Opened, Roots
-from dicom_graph.dicom.stored_file import FileVersion
 
 log = logging.getLogger(__name__)
 

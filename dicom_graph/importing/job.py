@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from dicom_graph.dicom.regular_file import lies_inside, resolved_roots
+from dicom_graph.dicom.files.regular_file import lies_inside, resolved_roots
 from dicom_graph.importing.discover import Discovery, Leave, Walk, outside_roots
 from dicom_graph.importing.garbage_collection import rare_collections
 from dicom_graph.importing.job_writer import MAX_SILENCE, JobWriter, Progress, Stopped

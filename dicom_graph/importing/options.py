@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from dicom_graph.dicom.elements import MAX_RAW
+from dicom_graph.dicom.elements.contents import MAX_RAW
 from dicom_graph.importing.timeouts import FILE_SECONDS
 from dicom_graph.settings import Settings
 

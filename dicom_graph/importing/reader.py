@@ -2,7 +2,7 @@
 
 import os
 
-from dicom_graph.dicom.elements import MAX_RAW
+from dicom_graph.dicom.elements.contents import MAX_RAW
 from dicom_graph.importing.content import Content, ContentReader, NoImage
 from dicom_graph.store.ingest import FileRecord, Mode, Outcome, ReadFile
 from dicom_graph.store.jobs.jobs import Failure, Skip

@@ -12,9 +12,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from dicom_graph.dicom.elements import header_digest
+from dicom_graph.dicom.elements.contents import header_digest
 from dicom_graph.dicom.errors import FileGoneError
-from dicom_graph.dicom.stored_file import FileState, open_stored_file, reread_header
+from dicom_graph.dicom.files.stored_file import FileState, open_stored_file, reread_header
 from dicom_graph.importing.safe_files import in_folder
 from dicom_graph.store.edit.delete import Deleted, DeletedFile
 from dicom_graph.store.edit.files import claimed_files

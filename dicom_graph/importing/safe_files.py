@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
-from dicom_graph.dicom.regular_file import (
+from dicom_graph.dicom.files.regular_file import (
     RefusedFileError,
     Roots,
     open_folder,

@@ -7,10 +7,10 @@ from operator import attrgetter
 from typing import Any
 
 from dicom_graph.dicom.dictionary import definition
-from dicom_graph.dicom.elements import Changes, Element, Item
+from dicom_graph.dicom.elements.contents import Changes, Element, Item
+from dicom_graph.dicom.elements.values import Value
 from dicom_graph.dicom.entities import Entities, ImageFields
 from dicom_graph.dicom.mode import Mode
-from dicom_graph.dicom.values import Value
 from dicom_graph.importing.content import Content, NoImage
 
 MAX_ELEMENTS = 20_000

@@ -7,7 +7,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from dicom_graph.dicom.regular_file import Roots, lies_inside, resolved_path
+from dicom_graph.dicom.files.regular_file import Roots, lies_inside, resolved_path
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest.missing_files import (
     FileRow,

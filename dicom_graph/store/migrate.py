@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, select, text, update
 
-from dicom_graph.dicom.revisions import VERSION
+from dicom_graph.dicom.elements.revisions import VERSION
 from dicom_graph.store.engine import Database, DatabaseError
 from dicom_graph.store.had_users import require_file, require_users
 from dicom_graph.store.sql.connections import is_sqlite

@@ -1,10 +1,10 @@
-"""`dicom.plausible` as conditions on columns: whether texts are what their VR allows."""
+"""`dicom.elements.plausible` as conditions on columns: whether texts are what their VR allows."""
 
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func
 
-from dicom_graph.dicom.plausible import CONTROLS, TextRule
+from dicom_graph.dicom.elements.plausible import CONTROLS, TextRule
 from dicom_graph.store.sql.functions import holds_none_of
 from dicom_graph.store.sql.json_arrays import array_items
 

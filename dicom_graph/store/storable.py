@@ -1,8 +1,8 @@
 """Texts from outside, such as no database holds: with NUL, or with half a surrogate pair.
 
-Nothing that is stored has them (`dicom.values` escapes the one and replaces the other). PostgreSQL
-refuses both as parameters, SQLite the second: so the parameters of every statement are looked at
-before it is sent, and refused on both with the same error.
+Nothing that is stored has them (`dicom.elements.values` escapes the one and replaces the other).
+PostgreSQL refuses both as parameters, SQLite the second: so the parameters of every statement are
+looked at before it is sent, and refused on both with the same error.
 """
 
 import re

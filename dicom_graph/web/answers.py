@@ -18,8 +18,8 @@ from starlette.types import Receive, Scope, Send
 
 from dicom_graph.access.principal import Principal
 from dicom_graph.dicom.errors import RenderingError
-from dicom_graph.dicom.stored_file import StoredFile
-from dicom_graph.dicom.voi import Window
+from dicom_graph.dicom.files.stored_file import StoredFile
+from dicom_graph.dicom.pixels.voi import Window
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.errors import BadInput, without_schema_names
 from dicom_graph.imaging.errors import ImagingError

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dicom_graph.dicom.stored_file import FileState
+from dicom_graph.dicom.files.stored_file import FileState
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.exports.header_json import dicom_json
 from dicom_graph.imaging.deidentified import DeidentifiedImaging

@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from dicom_graph.dicom.files.stored_file import FileState
 from dicom_graph.dicom.sidecar import b_values_text, b_vectors_text, sidecar
-from dicom_graph.dicom.stored_file import FileState
 from dicom_graph.dicom.volume.acquisition import Acquisition
 from dicom_graph.dicom.volume.pictures import PreviewAxis
 from dicom_graph.error_codes import ErrorCode

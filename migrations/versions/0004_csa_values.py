@@ -6,8 +6,8 @@ Revises: 0003.
 import sqlalchemy as sa
 from alembic import op
 
-from dicom_graph.dicom.csa import csa_header_kind
-from dicom_graph.dicom.packing import unpack
+from dicom_graph.dicom.csa.header import csa_header_kind
+from dicom_graph.dicom.elements.packing import unpack
 from dicom_graph.store.ingest.csa import CsaHeader, CsaWriter
 
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")

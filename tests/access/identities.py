@@ -33,7 +33,7 @@ _TEXTS = ("AE", "CS", "LO", "LT", "SH", "ST", "UC", "UR", "UT")
 
 def profile() -> dict[int, str]:
     """The table as it stands in its file."""
-    path = Path(dicom_graph.dicom.__file__).parent / "confidentiality_profile.csv"
+    path = Path(dicom_graph.dicom.__file__).parent / "confidentiality" / "profile.csv"
     rows = csv.DictReader(io.StringIO(path.read_text()))
     return {int(row["tag"], 16): row["action"] for row in rows}
 

@@ -17,7 +17,6 @@ from pydicom.tag import BaseTag
 from pydicom.valuerep import AMBIGUOUS_VR
 from pydicom.values import convert_SQ
 
-from dicom_graph.dicom.character_sets import resolve_character_set
 from dicom_graph.dicom.dictionary import (
     PIXEL_DATA_TAGS,
     definition,
@@ -26,10 +25,11 @@ from dicom_graph.dicom.dictionary import (
     is_private_creator,
     private_block,
 )
-from dicom_graph.dicom.elements import Element, Item, make_streamed_element
+from dicom_graph.dicom.elements.character_sets import resolve_character_set
+from dicom_graph.dicom.elements.contents import Element, Item, make_streamed_element
+from dicom_graph.dicom.elements.interning import Interner
+from dicom_graph.dicom.elements.values import BYTES_VRS
 from dicom_graph.dicom.errors import UnreadableFileError
-from dicom_graph.dicom.interning import Interner
-from dicom_graph.dicom.values import BYTES_VRS
 
 _UNDEFINED = 0xFFFFFFFF
 _MAX_DEPTH = 128

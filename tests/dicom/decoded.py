@@ -25,8 +25,8 @@ from pydicom import dcmread
 from pydicom.uid import JPEGExtended12Bit
 
 from dicom_graph.dicom.errors import PixelError
-from dicom_graph.dicom.image_file import syntax_of
-from dicom_graph.dicom.pixels import describe_pixels, read_pixels
+from dicom_graph.dicom.pixels.arrays import describe_pixels, read_pixels
+from dicom_graph.dicom.pixels.image_file import syntax_of
 from tests.support.data import file_bytes, nibabel_dicom_files, pydicom_files, shared_files
 from tests.support.dcmtk import decompressed
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from dicom_graph.dicom.interning import Interner
-from dicom_graph.dicom.reading import Instance, read_instance
+from dicom_graph.dicom.elements.interning import Interner
+from dicom_graph.dicom.files.reading import Instance, read_instance
 from tests.dicom.raw_files import BIG, EXPLICIT, IMPLICIT, UNDEFINED, Encoding, meta
 
 MIB = 1 << 20

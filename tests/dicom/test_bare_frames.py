@@ -11,17 +11,17 @@ import pytest
 from pydicom import dcmread
 from pydicom.encaps import generate_frames
 
-from dicom_graph.dicom.codestream import bare_frame, read_codestream
-from dicom_graph.dicom.decoding import decode_frame
-from dicom_graph.dicom.deidentify import (
+from dicom_graph.dicom.confidentiality.deidentify import (
     BurnedInError,
     Replacements,
     identifiers_of,
     write_deidentified,
 )
 from dicom_graph.dicom.errors import PixelError
-from dicom_graph.dicom.frame_format import read_format
-from dicom_graph.dicom.pixels import read_pixels
+from dicom_graph.dicom.pixels.arrays import read_pixels
+from dicom_graph.dicom.pixels.codestream import bare_frame, read_codestream
+from dicom_graph.dicom.pixels.decoding import decode_frame
+from dicom_graph.dicom.pixels.frame_format import read_format
 from tests.dicom import encoded
 from tests.dicom.encoded import jpeg, make_compressed, pack_bits, rle
 from tests.support.data import pydicom_files

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from pydicom.charset import encode_string, python_encoding
 from pydicom.config import RAISE, settings
 
-from dicom_graph.dicom.character_sets import decode_text, resolve_character_set
-from dicom_graph.dicom.elements import Element
-from dicom_graph.dicom.interning import Interner
-from dicom_graph.dicom.reading import read_instance
+from dicom_graph.dicom.elements.character_sets import decode_text, resolve_character_set
+from dicom_graph.dicom.elements.contents import Element
+from dicom_graph.dicom.elements.interning import Interner
+from dicom_graph.dicom.files.reading import read_instance
 from tests.support.make import make_data_set, put_raw, save
 
 ESC = b"\x1b"

@@ -9,8 +9,8 @@ from pydicom import Dataset
 from pydicom.data import get_testdata_file
 from pydicom.encaps import generate_frames
 
-from dicom_graph.dicom.codestream import Coding, coding_of, frame_precision, read_codestream
 from dicom_graph.dicom.errors import CorruptPixelsError, UnsupportedSyntaxError
+from dicom_graph.dicom.pixels.codestream import Coding, coding_of, frame_precision, read_codestream
 
 JPEG, LOSSLESS, JPEG_LS, J2K, HTJ2K, JPEG_XL, RLE = (
     f"1.2.840.10008.1.2.{each}" for each in ("4.50", "4.70", "4.80", "4.90", "4.201", "4.110", "5")

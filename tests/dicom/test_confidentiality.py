@@ -4,7 +4,7 @@ import pytest
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom.datadict import dictionary_has_tag, dictionary_keyword, tag_for_keyword
 
-from dicom_graph.dicom.confidentiality import Treatment, profile, treatment
+from dicom_graph.dicom.confidentiality.profile import Treatment, profile, treatment
 
 KEEP, REPLACE, WITHHOLD = Treatment.KEEP, Treatment.REPLACE, Treatment.WITHHOLD
 

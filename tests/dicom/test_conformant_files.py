@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from dicom_graph.dicom.elements import Element
-from dicom_graph.dicom.interning import Interner
-from dicom_graph.dicom.pixels import read_pixels
-from dicom_graph.dicom.reading import Instance, read_instance
+from dicom_graph.dicom.elements.contents import Element
+from dicom_graph.dicom.elements.interning import Interner
+from dicom_graph.dicom.files.reading import Instance, read_instance
+from dicom_graph.dicom.pixels.arrays import read_pixels
 from tests.dicom.raw_files import BIG, EXPLICIT, IMPLICIT, SYNTAXES, UNDEFINED, Encoding, write
 from tests.support.make import make_data_set, put_raw, save
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dicom_graph.dicom.csa import (
+from dicom_graph.dicom.csa.header import (
     CSA_CREATOR,
     CSA_GROUP,
     CSA_IMAGE_HEADER,
@@ -17,7 +17,7 @@ from dicom_graph.dicom.csa import (
     CsaError,
     parse_csa,
 )
-from dicom_graph.dicom.csa_paths import CsaPathError, csa_value
+from dicom_graph.dicom.csa.paths import CsaPathError, csa_value
 from tests.support.csa import by_nibabel, csa, nibabel_read, parse_ascconv
 from tests.support.data import (
     NIBABEL_DATA,

@@ -15,14 +15,14 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from dicom_graph.dicom.data_set_walk import DataSetWalk
-from dicom_graph.dicom.elements import Element, Item
+from dicom_graph.dicom.elements.contents import Element, Item
+from dicom_graph.dicom.elements.interning import Interner
 from dicom_graph.dicom.errors import UnreadableFileError
-from dicom_graph.dicom.file_data_set import open_data_set
-from dicom_graph.dicom.interning import Interner
-from dicom_graph.dicom.raw_interning import intern, walk_for
-from dicom_graph.dicom.reading import read_instance
-from dicom_graph.dicom.through_pydicom import read_header
+from dicom_graph.dicom.files.reading import read_instance
+from dicom_graph.dicom.parsing.data_set_walk import DataSetWalk
+from dicom_graph.dicom.parsing.file_data_set import open_data_set
+from dicom_graph.dicom.parsing.raw_interning import intern, walk_for
+from dicom_graph.dicom.parsing.through_pydicom import read_header
 from tests.dicom.by_pydicom import intern_data_set, read_with_pydicom
 from tests.dicom.raw_files import SYNTAXES
 from tests.dicom.test_explicit import Content, content, mutated

@@ -3,7 +3,7 @@
 import pytest
 from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit
 
-from dicom_graph.dicom.pixels import describe_pixels
+from dicom_graph.dicom.pixels.arrays import describe_pixels
 from tests.dicom.decoded import digest, files, read
 
 LOSSY_JPEG = {JPEGBaseline8Bit, JPEGExtended12Bit}

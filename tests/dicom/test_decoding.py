@@ -15,9 +15,9 @@ from PIL import Image
 from pydicom import dcmread
 from pydicom.encaps import generate_frames
 
-from dicom_graph.dicom.codestream import read_codestream
 from dicom_graph.dicom.errors import CorruptPixelsError, UnsupportedSyntaxError
-from dicom_graph.dicom.pixels import describe_pixels, read_pixels
+from dicom_graph.dicom.pixels.arrays import describe_pixels, read_pixels
+from dicom_graph.dicom.pixels.codestream import read_codestream
 from tests.dicom.encoded import (
     BASELINE,
     DEFLATED,

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from pydicom.encaps import encapsulate, encapsulate_extended
 
-from dicom_graph.dicom import encapsulation
 from dicom_graph.dicom.errors import CorruptPixelsError
-from dicom_graph.dicom.pixels import iter_frames, read_pixels
+from dicom_graph.dicom.pixels import encapsulation
+from dicom_graph.dicom.pixels.arrays import iter_frames, read_pixels
 from tests.dicom.encoded import J2K_LOSSLESS, RLE, j2k, jpeg, make_compressed, rle_frame
 
 FRAMES = np.random.default_rng(1).integers(0, 256, (5, 16, 20)).astype(np.uint8)

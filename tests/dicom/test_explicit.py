@@ -16,11 +16,11 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from dicom_graph.dicom.elements import Element, Item
+from dicom_graph.dicom.elements.contents import Element, Item
+from dicom_graph.dicom.elements.interning import Interner
 from dicom_graph.dicom.errors import UnreadableFileError
-from dicom_graph.dicom.explicit import LargeValue, NeedMore, NeedsPydicom
-from dicom_graph.dicom.incremental_walk import walk
-from dicom_graph.dicom.interning import Interner
+from dicom_graph.dicom.parsing.explicit import LargeValue, NeedMore, NeedsPydicom
+from dicom_graph.dicom.parsing.incremental_walk import walk
 from tests.dicom.by_pydicom import intern_data_set, read_with_pydicom
 from tests.support.data import (
     SHARED,

@@ -18,9 +18,9 @@ from pydicom.uid import (
     LegacyConvertedEnhancedMRImageStorage,
 )
 
+from dicom_graph.dicom.elements.interning import Interner
 from dicom_graph.dicom.entities import EntityReader, SeriesFields
-from dicom_graph.dicom.interning import Interner
-from dicom_graph.dicom.reading import read_instance
+from dicom_graph.dicom.files.reading import read_instance
 from tests.support.data import needs_shared, shared_files
 from tests.support.make import make_data_set, save
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dicom_graph.dicom.errors import CorruptPixelsError
-from dicom_graph.dicom.pixels import read_pixels
+from dicom_graph.dicom.pixels.arrays import read_pixels
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.worker import image_png, image_statistics, write_image_npy

@@ -7,14 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from dicom_graph.dicom import data_set_walk
-from dicom_graph.dicom.bulk_data import read_bulk_value
-from dicom_graph.dicom.byte_source import skip
-from dicom_graph.dicom.elements import LONGEST_HELD, Element, make_element, make_streamed_element
+from dicom_graph.dicom.elements.contents import (
+    LONGEST_HELD,
+    Element,
+    make_element,
+    make_streamed_element,
+)
+from dicom_graph.dicom.elements.interning import Interner
 from dicom_graph.dicom.errors import UnreadableFileError
-from dicom_graph.dicom.file_data_set import open_data_set
-from dicom_graph.dicom.interning import Interner
-from dicom_graph.dicom.reading import read_instance
+from dicom_graph.dicom.files.bulk_data import read_bulk_value
+from dicom_graph.dicom.files.reading import read_instance
+from dicom_graph.dicom.parsing import data_set_walk
+from dicom_graph.dicom.parsing.byte_source import skip
+from dicom_graph.dicom.parsing.file_data_set import open_data_set
 from tests.dicom import huge
 from tests.dicom.raw_files import BIG, EXPLICIT, IMPLICIT, SYNTAXES, UNDEFINED, Encoding, write
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
-from dicom_graph.dicom.elements import Changes, Element, Item
+from dicom_graph.dicom.elements.contents import Changes, Element, Item
+from dicom_graph.dicom.elements.interning import Interner
 from dicom_graph.dicom.entities import EntityReader
 from dicom_graph.dicom.errors import DicomError
-from dicom_graph.dicom.interning import Interner
+from dicom_graph.dicom.files.reading import Instance, read_instance
 from dicom_graph.dicom.mode import Mode
-from dicom_graph.dicom.reading import Instance, read_instance
 from dicom_graph.importing.content import Content, ContentReader
 from tests.support.data import needs_shared, pydicom_files, shared_files
 from tests.support.make import make_data_set, save

@@ -14,10 +14,10 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import EnhancedMRImageStorage
 
+from dicom_graph.dicom.elements.interning import Interner
 from dicom_graph.dicom.entities import EntityReader, SeriesFields
 from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
-from dicom_graph.dicom.interning import Interner
-from dicom_graph.dicom.reading import read_instance
+from dicom_graph.dicom.files.reading import read_instance
 from tests.support.data import SHARED, needs_shared, shared_files
 from tests.support.make import make_data_set, save
 

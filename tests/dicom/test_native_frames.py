@@ -17,14 +17,14 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from dicom_graph.dicom.confidentiality import Replacements
-from dicom_graph.dicom.deidentify import BurnedInError, write_deidentified
+from dicom_graph.dicom.confidentiality.deidentify import BurnedInError, write_deidentified
+from dicom_graph.dicom.confidentiality.profile import Replacements
 from dicom_graph.dicom.errors import CorruptPixelsError
-from dicom_graph.dicom.image_file import open_image
 from dicom_graph.dicom.nifti import write_npy
-from dicom_graph.dicom.pixels import PixelLayout, describe_pixels, iter_frames, read_pixels
-from dicom_graph.dicom.raw_frames import raw_frames
-from dicom_graph.dicom.rendering import render_image
+from dicom_graph.dicom.pixels.arrays import PixelLayout, describe_pixels, iter_frames, read_pixels
+from dicom_graph.dicom.pixels.image_file import open_image
+from dicom_graph.dicom.pixels.raw_frames import raw_frames
+from dicom_graph.dicom.pixels.rendering import render_image
 from dicom_graph.dicom.volume import read_geometries, read_volume
 from tests.dicom.encoded import J2K_LOSSLESS, LOSSLESS_SV1, RLE, j2k, jpeg, rle_frame
 from tests.dicom.encoded import make_compressed as make_encoded

@@ -21,11 +21,11 @@ from pydicom.uid import (
     JPEG2000Lossless,
 )
 
-from dicom_graph.dicom.elements import Element
+from dicom_graph.dicom.elements.contents import Element
+from dicom_graph.dicom.elements.interning import Interner
 from dicom_graph.dicom.errors import UnreadableFileError
-from dicom_graph.dicom.interning import Interner
-from dicom_graph.dicom.pixels import read_pixels
-from dicom_graph.dicom.reading import Instance, read_instance
+from dicom_graph.dicom.files.reading import Instance, read_instance
+from dicom_graph.dicom.pixels.arrays import read_pixels
 from tests.dicom.raw_files import (
     BIG,
     EXPLICIT,

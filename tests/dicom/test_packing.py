@@ -5,7 +5,7 @@ import zlib
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dicom_graph.dicom.packing import pack, unpack
+from dicom_graph.dicom.elements.packing import pack, unpack
 
 SMALL_INTEGERS = st.lists(st.integers(0, 255), min_size=64, max_size=2000).map(
     lambda numbers: b"".join(number.to_bytes(2, "little") for number in numbers)

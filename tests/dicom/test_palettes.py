@@ -12,8 +12,8 @@ from pydicom.pixels import apply_color_lut
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicom_graph.dicom.errors import CorruptPixelsError
-from dicom_graph.dicom.pixels import describe_pixels, read_pixels
-from dicom_graph.dicom.rendering import render_image
+from dicom_graph.dicom.pixels.arrays import describe_pixels, read_pixels
+from dicom_graph.dicom.pixels.rendering import render_image
 from dicom_graph.dicom.volume import read_geometries, read_volume
 from dicom_graph.dicom.volume.pictures import preview, sheet
 from tests.dicom.test_rendering import opened

@@ -29,16 +29,16 @@ from dicom_graph.dicom.errors import (
     PixelError,
     UnsupportedSyntaxError,
 )
-from dicom_graph.dicom.frame_format import read_format
-from dicom_graph.dicom.image_file import open_image
-from dicom_graph.dicom.pixels import (
+from dicom_graph.dicom.pixels.arrays import (
     PIXEL_TAGS,
     decoded_bytes,
     describe_pixels,
     iter_frames,
     read_pixels,
 )
-from dicom_graph.dicom.raw_frames import raw_frames
+from dicom_graph.dicom.pixels.frame_format import read_format
+from dicom_graph.dicom.pixels.image_file import open_image
+from dicom_graph.dicom.pixels.raw_frames import raw_frames
 from tests.support.data import (
     SHARED,
     file_bytes,

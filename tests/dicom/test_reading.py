@@ -18,11 +18,11 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
 )
 
-from dicom_graph.dicom import reading
-from dicom_graph.dicom.elements import Element, Item, make_element
+from dicom_graph.dicom.elements.contents import Element, Item, make_element
+from dicom_graph.dicom.elements.interning import Interner
 from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
-from dicom_graph.dicom.interning import Interner
-from dicom_graph.dicom.reading import Instance, read_instance
+from dicom_graph.dicom.files import reading
+from dicom_graph.dicom.files.reading import Instance, read_instance
 from tests.support.data import file_bytes, nibabel_dicom_files, pydicom_files, shared_files
 from tests.support.make import make_data_set, make_file, save
 

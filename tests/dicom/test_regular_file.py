@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dicom_graph.dicom.regular_file import (
+from dicom_graph.dicom.files.regular_file import (
     FolderFiles,
     NotRegularFileError,
     OutsideRootsError,

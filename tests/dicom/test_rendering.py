@@ -13,9 +13,9 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from dicom_graph.dicom.errors import FrameRangeError, RenderingError
-from dicom_graph.dicom.pixels import read_pixels
-from dicom_graph.dicom.rendering import MAX_SIDE, render, render_image
-from dicom_graph.dicom.voi import Window, WindowFunction
+from dicom_graph.dicom.pixels.arrays import read_pixels
+from dicom_graph.dicom.pixels.rendering import MAX_SIDE, render, render_image
+from dicom_graph.dicom.pixels.voi import Window, WindowFunction
 from dicom_graph.dicom.volume import read_geometries, read_volume
 from dicom_graph.dicom.volume.pictures import PreviewAxis, preview, sheet
 from tests.support import dcmtk

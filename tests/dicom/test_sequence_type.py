@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from dicom_graph.dicom.csa import parse_csa
-from dicom_graph.dicom.csa_paths import csa_value
+from dicom_graph.dicom.csa.header import parse_csa
+from dicom_graph.dicom.csa.paths import csa_value
+from dicom_graph.dicom.elements.interning import Interner
 from dicom_graph.dicom.entities import EntityReader
-from dicom_graph.dicom.interning import Interner
-from dicom_graph.dicom.reading import read_instance
+from dicom_graph.dicom.files.reading import read_instance
 from dicom_graph.dicom.sequence_type import (
     SequenceType,
     SequenceTypeInputs,

@@ -6,9 +6,9 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from dicom_graph.dicom.pixels import read_pixels
-from dicom_graph.dicom.rendering import render_image
-from dicom_graph.dicom.voi import Window, WindowFunction
+from dicom_graph.dicom.pixels.arrays import read_pixels
+from dicom_graph.dicom.pixels.rendering import render_image
+from dicom_graph.dicom.pixels.voi import Window, WindowFunction
 from dicom_graph.dicom.volume import read_geometries
 from dicom_graph.dicom.volume.pictures import preview, sheet
 from tests.dicom.test_rendering import opened

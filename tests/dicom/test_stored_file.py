@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 
-from dicom_graph.dicom.elements import header_digest
+from dicom_graph.dicom.elements.contents import header_digest
+from dicom_graph.dicom.elements.interning import Interner
 from dicom_graph.dicom.errors import FileGoneError
-from dicom_graph.dicom.interning import Interner
-from dicom_graph.dicom.reading import read_instance
-from dicom_graph.dicom.stored_file import (
+from dicom_graph.dicom.files.reading import read_instance
+from dicom_graph.dicom.files.stored_file import (
     FileState,
     FileVersion,
     StoredFile,

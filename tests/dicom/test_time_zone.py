@@ -11,10 +11,10 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from dicom_graph.dicom.elements import Element, Item
-from dicom_graph.dicom.interning import Interner
+from dicom_graph.dicom.elements.contents import Element, Item
+from dicom_graph.dicom.elements.interning import Interner
+from dicom_graph.dicom.files.reading import read_instance
 from dicom_graph.dicom.mode import Mode
-from dicom_graph.dicom.reading import read_instance
 from dicom_graph.importing.content import Content, ContentReader
 from tests.support.make import make_data_set, put_raw, save
 

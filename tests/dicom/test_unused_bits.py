@@ -8,7 +8,11 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from dicom_graph.dicom.deidentify import Replacements, identifiers_of, write_deidentified
+from dicom_graph.dicom.confidentiality.deidentify import (
+    Replacements,
+    identifiers_of,
+    write_deidentified,
+)
 from tests.support.make import make_data_set, save
 
 LAYOUTS = {

@@ -20,10 +20,10 @@ from pydicom.multival import MultiValue
 from pydicom.valuerep import TM
 
 from dicom_graph.dicom.dictionary import PIXEL_DATA_TAGS
-from dicom_graph.dicom.elements import Element, Item, make_element
-from dicom_graph.dicom.interning import Interner
-from dicom_graph.dicom.reading import read_instance
-from dicom_graph.dicom.values import ALL_VRS, Parsed, Value, parse_values
+from dicom_graph.dicom.elements.contents import Element, Item, make_element
+from dicom_graph.dicom.elements.interning import Interner
+from dicom_graph.dicom.elements.values import ALL_VRS, Parsed, Value, parse_values
+from dicom_graph.dicom.files.reading import read_instance
 from tests.dicom.by_pydicom import intern_data_set, read_with_pydicom
 from tests.support.data import nibabel_dicom_files, pydicom_files
 

@@ -17,7 +17,7 @@ from dicom_graph.dicom.errors import (
     PixelError,
     VolumeError,
 )
-from dicom_graph.dicom.rendering import render_image
+from dicom_graph.dicom.pixels.rendering import render_image
 from dicom_graph.dicom.volume import (
     AxisName,
     iter_slices,

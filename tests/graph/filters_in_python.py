@@ -14,9 +14,9 @@ from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from dicom_graph.dicom.csa import CSA_CREATOR
-from dicom_graph.dicom.csa import CSA_IMAGE_HEADER as CSA_IMAGE
-from dicom_graph.dicom.csa import CSA_SERIES_HEADER as CSA_SERIES
+from dicom_graph.dicom.csa.header import CSA_CREATOR
+from dicom_graph.dicom.csa.header import CSA_IMAGE_HEADER as CSA_IMAGE
+from dicom_graph.dicom.csa.header import CSA_SERIES_HEADER as CSA_SERIES
 from tests.support.csa import by_nibabel, csa
 from tests.support.make import make_data_set, put_raw, save
 

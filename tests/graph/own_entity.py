@@ -19,8 +19,8 @@ from sqlalchemy import insert
 from strawberry.schema.config import StrawberryConfig
 
 from dicom_graph.access.principal import EVERYONE, Principal, Role
-from dicom_graph.dicom.interning import Interner
-from dicom_graph.dicom.reading import read_instance
+from dicom_graph.dicom.elements.interning import Interner
+from dicom_graph.dicom.files.reading import read_instance
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.connection import Connection
 from dicom_graph.graph.context import Context, Info

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicom_graph.access.principal import Principal, Role
-from dicom_graph.dicom.confidentiality import is_kept
+from dicom_graph.dicom.confidentiality.profile import is_kept
 from dicom_graph.dicom.entities import DESCRIBED, Attribute
 from dicom_graph.graph.schema import schema
 from tests.entity_facts import camel

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from sqlalchemy import event, text
 
-from dicom_graph.dicom.csa import CSA_CREATOR
+from dicom_graph.dicom.csa.header import CSA_CREATOR
 from dicom_graph.importing.entities import delete_entity
 from dicom_graph.importing.foreground import Report, run_import
 from dicom_graph.importing.options import ImportOptions

@@ -13,7 +13,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from dicom_graph.dicom.csa import CSA_CREATOR
+from dicom_graph.dicom.csa.header import CSA_CREATOR
 from dicom_graph.importing.foreground import Report
 from tests.support.data import NIBABEL_DATA, distinct_copies, pydicom_files, read_header
 from tests.support.data import nibabel_dicom_files as nibabel_files

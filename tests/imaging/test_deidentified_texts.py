@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dicom_graph.dicom.stored_file import FileState, FileVersion
+from dicom_graph.dicom.files.stored_file import FileState, FileVersion
 from dicom_graph.imaging.deidentified import DeidentifiedImaging
 from dicom_graph.imaging.service import Imaging
 from tests.support.slices import make_image

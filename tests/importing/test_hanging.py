@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dicom_graph.dicom.elements import MAX_RAW
+from dicom_graph.dicom.elements.contents import MAX_RAW
 from dicom_graph.dicom.mode import Mode
 from dicom_graph.importing.discover import Discovery
 from dicom_graph.importing.foreground import Report, run_import

@@ -13,7 +13,7 @@ from struct import Struct
 
 import pytest
 
-from dicom_graph.dicom.elements import MAX_RAW, Element
+from dicom_graph.dicom.elements.contents import MAX_RAW, Element
 from dicom_graph.importing.discover import Discovery
 from dicom_graph.importing.foreground import Report, run_import
 from dicom_graph.importing.options import ImportOptions

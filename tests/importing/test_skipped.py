@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from pydicom.data import get_testdata_file
 
-from dicom_graph.dicom.other_files import what_it_is
+from dicom_graph.dicom.files.other_files import what_it_is
 from dicom_graph.importing.foreground import read_report
 from dicom_graph.store.engine import Database
 from tests.importing.test_import import Import

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dicom_graph.dicom.reading import read_instance
+from dicom_graph.dicom.files.reading import read_instance
 from dicom_graph.importing.foreground import Report, run_import
 from dicom_graph.importing.options import ImportOptions
 from dicom_graph.store.engine import Database

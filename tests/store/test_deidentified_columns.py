@@ -2,7 +2,7 @@
 
 import pytest
 
-from dicom_graph.dicom.confidentiality import is_kept
+from dicom_graph.dicom.confidentiality.profile import is_kept
 from dicom_graph.store.tables.accounts import Secret
 from dicom_graph.store.tables.base import Base
 from dicom_graph.store.views.deidentified import COLUMNS, HIDDEN

@@ -19,8 +19,8 @@ from pydicom.uid import (
 )
 from sqlalchemy import Connection, text
 
-from dicom_graph.dicom.packing import pack, unpack
-from dicom_graph.dicom.revisions import READINGS, VERSION, Reading
+from dicom_graph.dicom.elements.packing import pack, unpack
+from dicom_graph.dicom.elements.revisions import READINGS, VERSION, Reading
 from dicom_graph.importing.foreground import Report, run_import
 from dicom_graph.settings import Settings
 from dicom_graph.store.engine import Database

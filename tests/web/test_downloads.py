@@ -20,9 +20,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, RLELossless
 
 from dicom_graph.dicom.nifti import write_nifti
-from dicom_graph.dicom.pixels import read_pixels
-from dicom_graph.dicom.rendering import render_image
-from dicom_graph.dicom.voi import Window
+from dicom_graph.dicom.pixels.arrays import read_pixels
+from dicom_graph.dicom.pixels.rendering import render_image
+from dicom_graph.dicom.pixels.voi import Window
 from dicom_graph.dicom.volume import read_geometries, read_volume
 from dicom_graph.dicom.volume.acquisition import read_acquisition
 from dicom_graph.dicom.volume.pictures import PreviewAxis, preview, sheet

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from dicom_graph.dicom import gzipped, stored_file
-from dicom_graph.dicom.byte_source import MAX_INFLATED
+from dicom_graph.dicom.elements.interning import Interner
 from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
-from dicom_graph.dicom.gzipped import inflated, most_inflated
-from dicom_graph.dicom.interning import Interner
-from dicom_graph.dicom.reading import read_instance
+from dicom_graph.dicom.files import gzipped, stored_file
+from dicom_graph.dicom.files.gzipped import inflated, most_inflated
+from dicom_graph.dicom.files.reading import read_instance
+from dicom_graph.dicom.parsing.byte_source import MAX_INFLATED
 from tests.support.served_archive import Archive, served
 from tests.support.slices import make_image, make_slices
 

@@ -4,10 +4,10 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Annotated
 
+from dicom_graph.dicom.elements.person_names import split_name
 from dicom_graph.dicom.entities import checks, values
 from dicom_graph.dicom.entities.attribute import Attribute, describe
 from dicom_graph.dicom.frame_elements import Elements
-from dicom_graph.dicom.person_names import split_name
 
 _IN_FILE = "as in the file, its parts separated by ^"
 

@@ -6,8 +6,9 @@ from typing import TypeVar
 
 from pydicom._dicom_dict import DicomDictionary
 
-from dicom_graph.dicom.confidentiality import is_kept
-from dicom_graph.dicom.elements import Changes, Element, Item
+from dicom_graph.dicom.confidentiality.profile import is_kept
+from dicom_graph.dicom.elements.contents import Changes, Element, Item
+from dicom_graph.dicom.elements.plausible import most_values
 from dicom_graph.dicom.entities import patient, series, study
 from dicom_graph.dicom.entities.image import (
     IMAGE,
@@ -21,7 +22,6 @@ from dicom_graph.dicom.entities.patient import PatientFields, read_patient
 from dicom_graph.dicom.entities.series import SeriesFields, read_series
 from dicom_graph.dicom.entities.study import StudyFields, read_study
 from dicom_graph.dicom.frame_elements import Elements, has_frames
-from dicom_graph.dicom.plausible import most_values
 
 T = TypeVar("T")
 _SHOWN_VRS = {

@@ -9,15 +9,16 @@ from typing import Annotated, Any
 
 from pydicom.datadict import tag_for_keyword
 
-from dicom_graph.dicom.csa import (
+from dicom_graph.dicom.csa.header import (
     CSA_CREATOR,
     CSA_GROUP,
     CSA_IMAGE_HEADER,
     CsaError,
     parse_csa,
 )
-from dicom_graph.dicom.csa_paths import CsaPathError, csa_value
-from dicom_graph.dicom.elements import private_element
+from dicom_graph.dicom.csa.paths import CsaPathError, csa_value
+from dicom_graph.dicom.elements.contents import private_element
+from dicom_graph.dicom.elements.packing import unpack
 from dicom_graph.dicom.entities import checks, study_age, values
 from dicom_graph.dicom.entities.attribute import UNITS, Attribute, describe
 from dicom_graph.dicom.frame_elements import PER_FRAME, SHARED, Elements, Frames, has_frames
@@ -28,7 +29,6 @@ from dicom_graph.dicom.mr import (
     bids_label,
     complex_component,
 )
-from dicom_graph.dicom.packing import unpack
 from dicom_graph.dicom.sequence_type import (
     SequenceType,
     SequenceTypeInputs,

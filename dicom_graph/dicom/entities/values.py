@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
-from dicom_graph.dicom.elements import Element
+from dicom_graph.dicom.elements.contents import Element
 
 Read = Callable[[Element | None], Any]
 

@@ -7,11 +7,11 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from dicom_graph.dicom.csa import CSA_CREATOR, XA_CREATOR, XA_GROUP, XA_PROTOCOL
+from dicom_graph.dicom.csa.header import CSA_CREATOR, XA_CREATOR, XA_GROUP, XA_PROTOCOL
 from dicom_graph.dicom.dictionary import keyword_tag
-from dicom_graph.dicom.elements import Element, Item, private_element
+from dicom_graph.dicom.elements.contents import Element, Item, private_element
+from dicom_graph.dicom.elements.packing import unpack
 from dicom_graph.dicom.frame_elements import PER_FRAME, SHARED, Elements
-from dicom_graph.dicom.packing import unpack
 from dicom_graph.dicom.xa_protocol import xa_protocol
 
 Evidence = tuple[str, ...]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pydicom.tag import Tag
 
 from dicom_graph.dicom.functional_groups import FUNCTIONAL_GROUP_TAGS, FunctionalGroups
-from dicom_graph.dicom.image_file import open_image
-from dicom_graph.dicom.through_pydicom import quiet_pydicom
+from dicom_graph.dicom.parsing.through_pydicom import quiet_pydicom
+from dicom_graph.dicom.pixels.image_file import open_image
 from dicom_graph.dicom.volume.diffusion import Vector, read_diffusion
 from dicom_graph.dicom.volume.fourth_axis import AxisName
 from dicom_graph.dicom.volume.ge import GE_TAGS

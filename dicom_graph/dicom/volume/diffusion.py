@@ -13,8 +13,8 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from dicom_graph.dicom.functional_groups import FUNCTIONAL_GROUP_TAGS, FunctionalGroups
-from dicom_graph.dicom.image_file import open_image
-from dicom_graph.dicom.through_pydicom import quiet_pydicom
+from dicom_graph.dicom.parsing.through_pydicom import quiet_pydicom
+from dicom_graph.dicom.pixels.image_file import open_image
 from dicom_graph.dicom.volume.ge import ge_direction
 from dicom_graph.dicom.volume.geometry import VolumeGeometry
 from dicom_graph.dicom.volume.header_values import (

@@ -1,10 +1,10 @@
 """Mosaics of Siemens and UIH: the slices of a volume as tiles of one large image.
 
 The layout of Siemens is the one that nibabel documents (``doc/source/dicom/dicom_mosaic.rst``) and
-its `MosaicWrapper` unpacks. That wrapper is not used, because it needs nibabel's CSA reader (see
-`dicom_graph.dicom.csa` for what that cannot read), and because here a tile is a plane like any
-other, so that mosaics share all that follows with classic and enhanced images. UIH has as many rows
-of tiles as are needed, and the corner of each slice in a private sequence.
+its `MosaicWrapper` unpacks. That wrapper is not used, because it needs nibabel's CSA reader
+(`dicom_graph.dicom.csa.header` says what that cannot read), and because here a tile is a plane like
+any other, so that mosaics share all that follows with classic and enhanced images. UIH has as many
+rows of tiles as are needed, and the corner of each slice in a private sequence.
 """
 
 import math
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from dicom_graph.dicom.csa import (
+from dicom_graph.dicom.csa.header import (
     CSA_CREATOR,
     CSA_GROUP,
     CSA_IMAGE_HEADER,

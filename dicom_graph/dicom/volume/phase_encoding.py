@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from pydicom.dataset import Dataset
 
-from dicom_graph.dicom.csa import CsaTag
+from dicom_graph.dicom.csa.header import CsaTag
 from dicom_graph.dicom.functional_groups import FunctionalGroups
 from dicom_graph.dicom.volume.ge import ge_is_positive, ge_line_spacing
 from dicom_graph.dicom.volume.geometry import VolumeGeometry

@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dicom_graph.dicom.errors import FrameRangeError, RenderingError
-from dicom_graph.dicom.image_file import open_image
-from dicom_graph.dicom.pixels import PIXEL_TAGS, PixelLayout
-from dicom_graph.dicom.rendering import (
+from dicom_graph.dicom.parsing.through_pydicom import quiet_pydicom
+from dicom_graph.dicom.pixels.arrays import PIXEL_TAGS, PixelLayout
+from dicom_graph.dicom.pixels.image_file import open_image
+from dicom_graph.dicom.pixels.rendering import (
     MAX_SIDE,
     colours_to_8_bits,
     encode_png,
     fit,
     grey_to_8_bits,
 )
-from dicom_graph.dicom.through_pydicom import quiet_pydicom
-from dicom_graph.dicom.voi import Voi, default_window
+from dicom_graph.dicom.pixels.voi import Voi, default_window
 from dicom_graph.dicom.volume.geometry import VolumeGeometry
 from dicom_graph.dicom.volume.reading import check_slice, iter_slices, read_slice
 

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from dicom_graph.dicom.byte_source import INFLATED_LIMIT
 from dicom_graph.dicom.errors import CorruptPixelsError, VolumeError
 from dicom_graph.dicom.functional_groups import FunctionalGroups
-from dicom_graph.dicom.image_file import ImageFile, open_image
-from dicom_graph.dicom.modality_lut import Transform
-from dicom_graph.dicom.padding import Padding
-from dicom_graph.dicom.pixels import PIXEL_TAGS, PixelDescription, PixelLayout
-from dicom_graph.dicom.raw_frames import RawFrame, raw_frames
-from dicom_graph.dicom.through_pydicom import quiet_pydicom
+from dicom_graph.dicom.parsing.byte_source import INFLATED_LIMIT
+from dicom_graph.dicom.parsing.through_pydicom import quiet_pydicom
+from dicom_graph.dicom.pixels.arrays import PIXEL_TAGS, PixelDescription, PixelLayout
+from dicom_graph.dicom.pixels.image_file import ImageFile, open_image
+from dicom_graph.dicom.pixels.modality_lut import Transform
+from dicom_graph.dicom.pixels.padding import Padding
+from dicom_graph.dicom.pixels.raw_frames import RawFrame, raw_frames
 from dicom_graph.dicom.volume.ge import is_reversed_volume
 from dicom_graph.dicom.volume.header_values import number
 from dicom_graph.dicom.volume.labels import LABEL_TAGS, Labels, frame_labels

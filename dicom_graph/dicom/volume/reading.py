@@ -17,12 +17,12 @@ from dicom_graph.dicom.errors import (
     PixelError,
     VolumeError,
 )
+from dicom_graph.dicom.files.stored_file import opened_source
 from dicom_graph.dicom.functional_groups import FUNCTIONAL_GROUP_TAGS
-from dicom_graph.dicom.image_file import as_pixel_errors_of, open_image
-from dicom_graph.dicom.modality_lut import apply_transform
-from dicom_graph.dicom.pixels import PIXEL_TAGS, PixelLayout
-from dicom_graph.dicom.stored_file import opened_source
-from dicom_graph.dicom.through_pydicom import quiet_pydicom
+from dicom_graph.dicom.parsing.through_pydicom import quiet_pydicom
+from dicom_graph.dicom.pixels.arrays import PIXEL_TAGS, PixelLayout
+from dicom_graph.dicom.pixels.image_file import as_pixel_errors_of, open_image
+from dicom_graph.dicom.pixels.modality_lut import apply_transform
 from dicom_graph.dicom.volume.geometry import VolumeGeometry, make_geometry
 from dicom_graph.dicom.volume.planes import Plane, SourceFile, read_planes
 from dicom_graph.dicom.volume.stacks import make_stacks

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydicom.dataset import Dataset
 
-from dicom_graph.dicom.csa import CsaTag
+from dicom_graph.dicom.csa.header import CsaTag
 from dicom_graph.dicom.volume.ge import ge_slice_times
 from dicom_graph.dicom.volume.geometry import VolumeGeometry
 from dicom_graph.dicom.volume.mosaic import csa_numbers

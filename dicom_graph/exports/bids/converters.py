@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import nibabel
 import numpy as np
 
-from dicom_graph.dicom.stored_file import FileState
+from dicom_graph.dicom.files.stored_file import FileState
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.exports.bids.export import sidecar_text
 from dicom_graph.exports.bids.metadata import Metadata

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dicom_graph.dicom.stored_file import FileState
+from dicom_graph.dicom.files.stored_file import FileState
 from dicom_graph.exports.bids.data_set import DataSet
 from dicom_graph.exports.bids.entities import entities_of
 from dicom_graph.exports.bids.field_maps import field_map_metadata

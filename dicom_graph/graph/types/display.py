@@ -6,8 +6,8 @@ from itertools import islice
 from pydicom.uid import UID_dictionary
 
 from dicom_graph.dicom.code_meanings import display_name
-from dicom_graph.dicom.person_names import split_name
-from dicom_graph.dicom.values import BYTES_VRS
+from dicom_graph.dicom.elements.person_names import split_name
+from dicom_graph.dicom.elements.values import BYTES_VRS
 from dicom_graph.graph import csa
 from dicom_graph.store.read.elements import ElementRow, ValueRow
 from dicom_graph.store.read.plain_values import exact_integer, moment_of, raw_text, tidy

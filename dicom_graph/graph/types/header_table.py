@@ -5,7 +5,7 @@ from html import escape
 from typing import NamedTuple
 
 from dicom_graph.dicom.dictionary import format_tag
-from dicom_graph.dicom.values import BYTES_VRS
+from dicom_graph.dicom.elements.values import BYTES_VRS
 from dicom_graph.store.read.elements import ElementNode, ElementRow
 from dicom_graph.store.read.header_comparison import step_name
 from dicom_graph.store.read.plain_values import raw_text

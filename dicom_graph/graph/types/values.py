@@ -7,8 +7,8 @@ from hashlib import sha256
 from typing import Any
 
 from dicom_graph.dicom.code_meanings import display_name
-from dicom_graph.dicom.person_names import NameComponents, split_name
-from dicom_graph.dicom.values import BYTES_VRS, NUMBER_FORMATS
+from dicom_graph.dicom.elements.person_names import NameComponents, split_name
+from dicom_graph.dicom.elements.values import BYTES_VRS, NUMBER_FORMATS
 from dicom_graph.graph import csa
 from dicom_graph.graph.scalars import BigInt
 from dicom_graph.graph.types.value import (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
-from dicom_graph.dicom.elements import Changes, Element, Item
+from dicom_graph.dicom.elements.contents import Changes, Element, Item
 from dicom_graph.dicom.entities import Entities
 from dicom_graph.dicom.mode import Mode
 

@@ -11,14 +11,14 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Table, select
 
 from dicom_graph.dicom.bounded_cache import BoundedCache
-from dicom_graph.dicom.csa import (
+from dicom_graph.dicom.csa.entries import CsaEntry, csa_entries, tag_entries
+from dicom_graph.dicom.csa.header import (
     CSA_IMAGE_HEADER,
     CSA_SERIES_HEADER,
     CsaError,
     csa_chunks,
     parse_csa_chunk,
 )
-from dicom_graph.dicom.csa_entries import CsaEntry, csa_entries, tag_entries
 from dicom_graph.store.sql.bulk_statements import allocate_ids, insert_new, insert_rows
 from dicom_graph.store.sql.connections import is_sqlite
 from dicom_graph.store.sql.many_values import texts_among

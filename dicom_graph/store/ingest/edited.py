@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, select, update
 
-from dicom_graph.dicom.person_names import NameComponents, with_alphabetic
+from dicom_graph.dicom.elements.person_names import NameComponents, with_alphabetic
 
 NAME_PARTS = ("family_name", "given_name", "middle_name", "name_prefix", "name_suffix")
 """In the order of PN (PS3.5 6.2.1)."""

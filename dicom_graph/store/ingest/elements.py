@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, Table, select, update
 
 from dicom_graph.dicom.bounded_cache import BoundedCache
-from dicom_graph.dicom.csa import csa_header_kind
+from dicom_graph.dicom.csa.header import csa_header_kind
 from dicom_graph.dicom.dictionary import Definition
-from dicom_graph.dicom.elements import Element
-from dicom_graph.dicom.packing import unpack
+from dicom_graph.dicom.elements.contents import Element
+from dicom_graph.dicom.elements.packing import unpack
 from dicom_graph.dicom.xa_protocol import xa_protocol
 from dicom_graph.store.ingest.csa import CsaHeader, CsaWriter
 from dicom_graph.store.postings import insert_postings

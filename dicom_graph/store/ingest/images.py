@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
-from dicom_graph.dicom.elements import Item
+from dicom_graph.dicom.elements.contents import Item
 from dicom_graph.dicom.entities import IMAGE, ImageFields
 from dicom_graph.store.ingest.batch import Mode, Outcome, ReadFile, distinct_elements
 from dicom_graph.store.ingest.duplicates import (

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, select
 
-from dicom_graph.dicom.elements import Item, standard_elements
+from dicom_graph.dicom.elements.contents import Item, standard_elements
 from dicom_graph.dicom.entities import Entities
 from dicom_graph.store.ingest.batch import Mode
 from dicom_graph.store.ingest.duplicates import header_contents

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, literal_column, select, union_all
 
-from dicom_graph.dicom.values import NUMBER_VRS, number_of_text
+from dicom_graph.dicom.elements.values import NUMBER_VRS, number_of_text
 from dicom_graph.store.read.compare import compare, passes_null
 from dicom_graph.store.read.conditions import Test
 from dicom_graph.store.read.elements import DefinitionRow

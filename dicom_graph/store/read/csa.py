@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, select, union_all
 from sqlalchemy.sql.selectable import CompoundSelect
 
-from dicom_graph.dicom.csa import CSA_IMAGE_HEADER, CSA_SERIES_HEADER
+from dicom_graph.dicom.csa.header import CSA_IMAGE_HEADER, CSA_SERIES_HEADER
 from dicom_graph.store.postings import postings
 from dicom_graph.store.read.compare import compare, passes_null
 from dicom_graph.store.read.conditions import HasCsa

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, cast, func, literal, null, select, union_all
 
-from dicom_graph.dicom.csa import CSA_IMAGE_HEADER, CSA_SERIES_HEADER
+from dicom_graph.dicom.csa.header import CSA_IMAGE_HEADER, CSA_SERIES_HEADER
 from dicom_graph.store.read.conditions import HasCsa
 from dicom_graph.store.read.containing_images import images_with
 from dicom_graph.store.read.csa import elements_with_csa

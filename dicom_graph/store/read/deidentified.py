@@ -8,7 +8,7 @@ asked. What is forgotten here shows the id of a row, not an identity.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dicom_graph.dicom.confidentiality import (
+from dicom_graph.dicom.confidentiality.profile import (
     Identifiers,
     Replacements,
     Treatment,

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Date, DateTime, Float, Row, Time, column, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
-from dicom_graph.dicom.values import NUMBER_VRS
+from dicom_graph.dicom.elements.values import NUMBER_VRS
 from dicom_graph.store.read.conditions import HasElement
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.holders import explicit_block, is_wanted

@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.selectable import CTE
 
 from dicom_graph.dicom.dictionary import dictionary_vr, is_private, keyword_tag
-from dicom_graph.dicom.values import NUMBER_VRS
+from dicom_graph.dicom.elements.values import NUMBER_VRS
 from dicom_graph.store.postings import postings
 from dicom_graph.store.read.conditions import HasElement
 from dicom_graph.store.read.elements import DefinitionRow

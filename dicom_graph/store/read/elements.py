@@ -10,7 +10,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dicom_graph.dicom.dictionary import ANY_BLOCK
-from dicom_graph.dicom.packing import unpack
+from dicom_graph.dicom.elements.packing import unpack
 from dicom_graph.store.answer_budget import current_budget
 from dicom_graph.store.generation import generations
 from dicom_graph.store.read.rows import all_rows, in_parts

@@ -10,7 +10,7 @@ from sqlalchemy import (
     select,
 )
 
-from dicom_graph.dicom.elements import Item
+from dicom_graph.dicom.elements.contents import Item
 from dicom_graph.dicom.entities import Entities
 from dicom_graph.store.ingest.missing_images import has_header
 from dicom_graph.store.ingest.origin import is_as_stored

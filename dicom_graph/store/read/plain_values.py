@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from dicom_graph.dicom.values import parse_datetime
+from dicom_graph.dicom.elements.values import parse_datetime
 from dicom_graph.store.read.elements import ValueRow
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dicom_graph.dicom.confidentiality import (
+from dicom_graph.dicom.confidentiality.profile import (
     PATIENT_ID,
     Identifiers,
     Replacements,

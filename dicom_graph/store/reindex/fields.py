@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, select
 
 from dicom_graph.dicom.bounded_cache import BoundedCache
-from dicom_graph.dicom.elements import Element, element_warnings
+from dicom_graph.dicom.elements.contents import Element, element_warnings
 from dicom_graph.dicom.entities import IMAGE, SERIES, Entities, EntityReader
 from dicom_graph.dicom.entities.image import TAGS, read_image
 from dicom_graph.dicom.mode import Mode

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Table
 
 from dicom_graph.dicom.bounded_cache import BoundedCache
-from dicom_graph.dicom.elements import Element, make_sequence
-from dicom_graph.dicom.rereading import DataSetContext, StoredElement
-from dicom_graph.dicom.time_zone import TimeZones
+from dicom_graph.dicom.elements.contents import Element, make_sequence
+from dicom_graph.dicom.elements.time_zone import TimeZones
+from dicom_graph.dicom.parsing.rereading import DataSetContext, StoredElement
 from dicom_graph.store.reindex.stored import CONTEXT, StoredElements, StoredHeader, in_order
 from dicom_graph.store.sql.bulk_statements import ids_by_key
 from dicom_graph.store.tables.headers import ElementDigest

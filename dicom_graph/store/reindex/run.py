@@ -12,8 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection, exists, func, literal, or_, select, text, true, update
 
-from dicom_graph.dicom.elements import MAX_RAW
-from dicom_graph.dicom.revisions import READINGS, VERSION, Reading
+from dicom_graph.dicom.elements.contents import MAX_RAW
+from dicom_graph.dicom.elements.revisions import READINGS, VERSION, Reading
 from dicom_graph.store.edit.prune import prune
 from dicom_graph.store.engine import Database
 from dicom_graph.store.generation import count_prune, write_alone

@@ -8,10 +8,10 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select, upda
 
 from dicom_graph.dicom.bounded_cache import BoundedCache
 from dicom_graph.dicom.dictionary import Definition, definition
-from dicom_graph.dicom.elements import Element, Item
-from dicom_graph.dicom.rereading import CONTEXT_TAGS, StoredElement
-from dicom_graph.dicom.revisions import Reading
-from dicom_graph.dicom.values import Value
+from dicom_graph.dicom.elements.contents import Element, Item
+from dicom_graph.dicom.elements.revisions import Reading
+from dicom_graph.dicom.elements.values import Value
+from dicom_graph.dicom.parsing.rereading import CONTEXT_TAGS, StoredElement
 from dicom_graph.store.sql.connections import is_sqlite
 from dicom_graph.store.sql.id_list import unpack_ids
 from dicom_graph.store.sql.many_values import among

@@ -54,7 +54,8 @@ class DataElement(Base):
     here; the others are found through their values.
 
     `packed` is null where the values give the bytes back, or where the file alone has them and
-    `sha256` is theirs; where it is shorter than `length` it is compressed (`dicom.packing`).
+    `sha256` is theirs; where it is shorter than `length` it is compressed
+    (`dicom.elements.packing`).
     """
 
     __tablename__ = "data_element"

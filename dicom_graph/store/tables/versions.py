@@ -18,7 +18,7 @@ class Generation(Base):
 
 
 class ReadingVersion(Base):
-    """One row: by which version of `dicom.revisions` all is read that is stored, or a later one.
+    """One row: by which version of `dicom.elements.revisions`, or a later one, all is read.
 
     `image_id`: the last image that a reindex to the version `target` has read again.
     """

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dicom_graph.dicom.plausible import TEXT_RULES
+from dicom_graph.dicom.elements.plausible import TEXT_RULES
 from dicom_graph.store.plausible import is_plausible
 from dicom_graph.store.tables.accounts import Secret
 from dicom_graph.store.tables.headers import DataElement, DataElementDefinition, DataElementValue

@@ -30,13 +30,16 @@ from sqlalchemy import (
     true,
 )
 
-from dicom_graph.dicom.confidentiality import (
+from dicom_graph.dicom.confidentiality.person_like import VOICES
+from dicom_graph.dicom.confidentiality.profile import (
     Treatment,
     is_kept,
     registered_uids,
     treatment,
 )
 from dicom_graph.dicom.dictionary import dictionary_vr, keyword_tag
+from dicom_graph.dicom.elements.plausible import TEXT_RULES, TextRule, most_values
+from dicom_graph.dicom.elements.values import BYTES_VRS
 from dicom_graph.dicom.entities import (
     IMAGE,
     PATIENT,
@@ -46,9 +49,6 @@ from dicom_graph.dicom.entities import (
     Description,
 )
 from dicom_graph.dicom.entities.image import FORMAT_TABLE
-from dicom_graph.dicom.person_like import VOICES
-from dicom_graph.dicom.plausible import TEXT_RULES, TextRule, most_values
-from dicom_graph.dicom.values import BYTES_VRS
 from dicom_graph.store.plausible import are_plausible, is_plausible
 from dicom_graph.store.sql.json_arrays import array_items
 from dicom_graph.store.sql.many_values import among, texts_among

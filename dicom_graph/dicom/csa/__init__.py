@@ -1,0 +1,1 @@
+"""Siemens CSA headers: their values, and paths into them."""

@@ -1,0 +1,1 @@
+"""Files: opened safely, known by their content, read to headers."""
