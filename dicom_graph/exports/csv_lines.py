@@ -12,7 +12,7 @@ from dicom_graph.exports.columns import Column
 from dicom_graph.store.read import Condition, Store
 from dicom_graph.store.read.elements import ElementRow
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 

@@ -1,6 +1,7 @@
 """Scalars beyond GraphQL's own."""
 
 import datetime as dt
+import re
 from dataclasses import replace
 from typing import Any, NewType
 
@@ -18,16 +19,17 @@ from strawberry.types.scalar import ScalarDefinition
 BigInt = NewType("BigInt", int)
 LocalDateTime = NewType("LocalDateTime", dt.datetime)
 
+_DIGITS = re.compile(r"[-+]?[0-9]{1,20}")
+
 __all__ = ["JSON", "SCALARS", "BigInt", "LocalDateTime"]
 
 
 def _parse(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise GraphQLError("BigInt takes an integer or a string of digits")
-    try:
-        return int(value)
-    except ValueError:
-        raise GraphQLError(f"BigInt cannot represent {value[:40]!r}") from None  # type: ignore[index]
+    if isinstance(value, str) and not _DIGITS.fullmatch(value):
+        raise GraphQLError(f"BigInt cannot represent {value[:40]!r}")
+    return int(value)
 
 
 def _instant(moment: dt.datetime) -> str:

@@ -7,6 +7,7 @@ import os
 from dicom_graph.dicom.elements.contents import Item
 from dicom_graph.dicom.elements.interning import Interner
 from dicom_graph.dicom.elements.packing import unpack
+from dicom_graph.dicom.elements.time_zone import in_utc
 from dicom_graph.dicom.errors import DicomError, FileGoneError
 from dicom_graph.dicom.files.reading import read_instance
 from dicom_graph.dicom.files.stored_file import opened_source
@@ -29,7 +30,7 @@ def _nodes(elements: Item) -> list[ElementNode]:
     made = []
     for element in elements:
         definition = DefinitionRow(_NO_ID, *element.definition)
-        values = (ValueRow(index, *value) for index, value in enumerate(element.values))
+        values = (ValueRow(index, *value) for index, value in enumerate(in_utc(element)))
         raw = unpack(element.packed, element.length) if element.packed is not None else None
         row = ElementRow(
             _NO_ID, definition, element.tag, element.vm, element.length, raw, element.sha256,

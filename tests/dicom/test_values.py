@@ -178,6 +178,36 @@ def test_what_is_no_integer_keeps_its_text_and_says_so(text: str) -> None:
     assert "not an integer" in (value.warning or "")
 
 
+FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
+ARABIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
+
+
+@pytest.mark.parametrize("script", [FULL_WIDTH, ARABIC], ids=["full width", "Arabic"])
+@pytest.mark.parametrize(
+    ("vr", "text"),
+    [("IS", "12"), ("DS", "1.5"), ("DA", "20200229"), ("TM", "1160"), ("TM", "101112"),
+     ("DT", "20200229101112"), ("DT", "20200229+0100"), ("AS", "045Y")],
+)  # fmt: skip
+def test_digits_of_other_scripts_are_no_numbers(vr: str, text: str, script: Any) -> None:
+    # PS3.5 6.2: the characters 0 to 9 of the default repertoire. Python's int and float take
+    # all digits of Unicode, and undeclared UTF-8 is read as such.
+    value = only(vr, text.translate(script).encode())
+    assert value.text == text.translate(script)
+    assert (value.number, value.date, value.time, value.datetime) == (None,) * 4
+    assert value.warning
+
+
+@pytest.mark.parametrize("fraction", ["5", "123456", "1234567", "123456999", "000000000001"])
+@pytest.mark.parametrize("offset", ["", "+0000", "-0330"])
+def test_a_fraction_counts_up_to_microseconds(fraction: str, offset: str) -> None:
+    six = int(fraction[:6].ljust(6, "0"))
+    assert only("TM", f"101112.{fraction}".encode()).time == dt.time(10, 11, 12, six)
+    value = only("DT", f"20200102101112.{fraction}{offset}".encode())
+    hours = -3.5 if offset == "-0330" else 0
+    local = dt.datetime(2020, 1, 2, 10, 11, 12, six)
+    assert (value.datetime, value.warning) == (local - dt.timedelta(hours=hours), None)
+
+
 @pytest.mark.parametrize("little", [True, False])
 @pytest.mark.parametrize(
     ("vr", "code", "limits"),

@@ -29,10 +29,11 @@ def image(uid: str, offset: str | None, moment: str = "20200102101112") -> Datas
 
 @pytest.fixture
 def archive(tmp_path: Path, import_files: Import) -> None:
-    """One moment in four zones, of which one has no name."""
+    """One moment in five zones, of which one has no name; and one with a long fraction."""
     files = [
         image("1", "+0200"), image("2", "-0330"), image("3", None), image("4", None,
-        "20200102101112+0200"), image("5", "+9900"),
+        "20200102101112+0200"), image("5", "+9900"), image("6", "+0000"), image("7", "-0000"),
+        image("8", None, "20200102101112.1234567"), image("9", "+0000", "20200102101112.1234567"),
     ]  # fmt: skip
     import_files(*(save(each, tmp_path / f"{each.SOPInstanceUID}.dcm") for each in files))
 
@@ -45,7 +46,8 @@ def archive(tmp_path: Path, import_files: Import) -> None:
         ("2020-01-02T08:11:12Z", {"1", "4"}),
         ("2020-01-02T13:41:12", {"2"}),
         ("2020-01-02T10:11:12-03:30", {"2"}),
-        ("2020-01-02T10:11:12Z", {"3", "5"}),
+        ("2020-01-02T10:11:12Z", {"3", "5", "6", "7"}),
+        ("2020-01-02T10:11:12.123456Z", {"8", "9"}),
     ],
 )
 @pytest.mark.parametrize(
@@ -67,14 +69,18 @@ async def test_a_moment_is_shown_with_the_offset_that_it_has(graph: Graph) -> No
     elements = [node["header"]["element"] for node in nodes]
     assert [element["value"] for element in elements] == [
         "2020-01-02T10:11:12+02:00", "2020-01-02T10:11:12-03:30", "2020-01-02T10:11:12",
-        "2020-01-02T10:11:12+02:00", "2020-01-02T10:11:12",
+        "2020-01-02T10:11:12+02:00", "2020-01-02T10:11:12", "2020-01-02T10:11:12+00:00",
+        "2020-01-02T10:11:12+00:00", "2020-01-02T10:11:12.123456",
+        "2020-01-02T10:11:12.123456+00:00",
     ]  # fmt: skip
     values = [element["values"][0] for element in elements]
-    assert {value["value"] for value in values} == {"2020-01-02T10:11:12"}
+    assert {value["value"][:19] for value in values} == {"2020-01-02T10:11:12"}
+    assert not any(element["warnings"] for element in elements)
     assert [value["instant"] for value in values] == [
         "2020-01-02T10:11:12+02:00", "2020-01-02T10:11:12-03:30", None,
-        "2020-01-02T10:11:12+02:00", None,
+        "2020-01-02T10:11:12+02:00", None, "2020-01-02T10:11:12+00:00",
+        "2020-01-02T10:11:12+00:00", None, "2020-01-02T10:11:12.123456+00:00",
     ]  # fmt: skip
-    assert [value["raw"][:14] for value in values] == ["20200102101112"] * 5
+    assert [value["raw"][:14] for value in values] == ["20200102101112"] * 9
     # In DICOM JSON, which has the offset as an element too, the text is as it was.
     assert nodes[0]["header"]["json"]["0008002A"]["Value"] == ["20200102101112"]

@@ -6,6 +6,7 @@ elements that are stored. Whoever adds a field to an entity adds a `Reading` wit
 that are there get it from the stored headers.
 """
 
+import re
 from dataclasses import dataclass
 
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
@@ -44,6 +45,8 @@ CHARACTER_SET = 0x00080005
 TIMEZONE_OFFSET = 0x00080201
 _BINARY_VRS = BYTES_VRS | frozenset(NUMBER_FORMATS) | {"AT", "SQ"}
 _TEXT_VRS = ALL_VRS - _BINARY_VRS
+_DIGIT_VRS = frozenset({"AS", "DA", "DS", "DT", "IS", "TM"})
+_LONG_FRACTION = re.compile(rb"\.[0-9]{7}")
 _LONGEST_HELD = 4_194_304
 _GROUPS_THAT_REPEAT = range(0, 0x20, 2)
 
@@ -52,11 +55,16 @@ def revision(tag: int, vr: str, raw: bytes, warning: str | None, values: tuple[V
     """How often the reading of such an element has changed: a part of its digest, unless 0.
 
     1: texts beyond ASCII and with escape sequences (PS3.5 6.1), datetimes that are none, character
-    sets and offsets from UTC that are not defined; protocols of Siemens' software XA.
+    sets and offsets from UTC that are not defined; protocols of Siemens' software XA. 2: numbers
+    and times in digits beyond ASCII, datetimes with more than six digits of a second.
     """
     if vr in ("OB", "UN") and tag & 0xFFFF00FF in CSA_TAGS and is_xa_protocol(raw):
         return 1
     if vr in _TEXT_VRS:
+        if vr in _DIGIT_VRS and not raw.isascii():
+            return 2
+        if vr == "DT" and _LONG_FRACTION.search(raw):
+            return 2
         if not raw.isascii() or b"\x1b" in raw:
             return 1
         if vr == "DT":
@@ -165,6 +173,8 @@ READINGS = (
     Reading(3, "lengths of private groups", tags=PRIVATE_GROUP_LENGTHS),
     Reading(4, "ages, and how many images are expected", fields=True),
     Reading(5, "protocols of Siemens' software XA", tags=frozenset({XA_GROUP << 16 | XA_PROTOCOL})),
+    Reading(6, "digits beyond ASCII", vrs=_DIGIT_VRS, with_bytes=True),
+    Reading(6, "long fractions of a second", vrs=frozenset({"DT"})),
 )  # fmt: skip
 """All that was ever read otherwise, in the order of versions."""
 VERSION = max(reading.version for reading in READINGS)

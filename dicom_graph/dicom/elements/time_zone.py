@@ -129,6 +129,18 @@ def offset_of(element: Element) -> str | None:
     return element.text or None
 
 
+def in_utc(element: Element) -> tuple[Value, ...]:
+    """The values of an element of a header as it was read; moments of which that says the offset
+    from UTC say so.
+    """
+    if element.definition.vr != "DT" or element.has_local_time:
+        return element.values
+    return tuple(
+        value._replace(datetime=value.datetime.replace(tzinfo=dt.UTC)) if value.datetime else value
+        for value in element.values
+    )
+
+
 def _in_utc(value: Value, offset: dt.timedelta) -> Value:
     if value.datetime is None or not is_local(value):
         return value

@@ -33,16 +33,19 @@ MAX_VALUES = 100_000
 """More values than this in one element are counted but not stored one by one."""
 _MAX_UN_TEXT = 1024
 _YEARS_PER = {"Y": 1.0, "M": 1 / 12, "W": 1 / 52.1429, "D": 1 / 365.2422}
-_DS = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
-_AS = re.compile(r"(\d{1,3})([DWMY])")
+# Digits are those of ASCII: Python's own `\d`, `int` and `float` take those of every script.
+_DS = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+_AS = re.compile(r"(\d{1,3})([DWMY])", re.ASCII)
 _AT = re.compile(r"\(([0-9A-F]{4}),([0-9A-F]{4})\)")
-_DA = re.compile(r"(\d{4})\.?(\d\d)\.?(\d\d)")
-_TM = re.compile(r"(\d\d)(?::?(\d\d)(?::?(\d\d)(?:\.(\d{1,6})\d*)?)?)?")
+_DA = re.compile(r"(\d{4})\.?(\d\d)\.?(\d\d)", re.ASCII)
+_TM = re.compile(r"(\d\d)(?::?(\d\d)(?::?(\d\d)(?:\.(\d{1,6})\d*)?)?)?", re.ASCII)
 _DT = re.compile(
-    r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,6}))?)?)?)?)?)?([-+]\d{4})?"
+    r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,6})\d*)?)?)?)?)?)?"
+    r"([-+]\d{4})?",
+    re.ASCII,
 )
-_OFFSET = re.compile(r"([-+])(\d\d)(\d\d)")
-_ENDS_IN_OFFSET = re.compile(r"[-+]\d{4}$")
+_OFFSET = re.compile(r"([-+])(\d\d)(\d\d)", re.ASCII)
+_ENDS_IN_OFFSET = re.compile(r"[-+]\d{4}$", re.ASCII)
 _PRINTABLE = re.compile(rb"[\x20-\x7e\t\r\n]*")
 
 
@@ -152,7 +155,9 @@ def _second(text: str | None) -> int:
 
 
 def parse_datetime(text: str) -> dt.datetime:
-    """DT: YYYYMMDDHHMMSS.FFFFFF&ZZXX, cut anywhere after the year. Raises ValueError."""
+    """DT: YYYYMMDDHHMMSS.FFFFFF&ZZXX, cut anywhere after the year; of a longer fraction the first
+    six digits count, as in a time. Raises ValueError.
+    """
     match = _DT.fullmatch(text)
     if match is None:
         raise ValueError("not a datetime (YYYYMMDDHHMMSS.FFFFFF&ZZXX)")

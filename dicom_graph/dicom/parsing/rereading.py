@@ -11,7 +11,7 @@ from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from dicom_graph.dicom.dictionary import Definition
 from dicom_graph.dicom.elements.byte_order import in_little_endian
-from dicom_graph.dicom.elements.contents import Element, make_element
+from dicom_graph.dicom.elements.contents import MAX_RAW, Element, make_element
 from dicom_graph.dicom.elements.packing import unpack
 from dicom_graph.dicom.elements.revisions import (
     AMBIGUOUS_TAGS,
@@ -78,6 +78,22 @@ class StoredElement:
             return struct.pack(f"<{len(words)}H", *words)
         raw = "\\".join(value.text or "" for value in self.values).encode()
         return raw.ljust(self.length, b"\0" if vr == "UI" else b" ")
+
+
+def digests_in_utc(stored: StoredElement) -> list[bytes]:
+    """The digests that an element of VR DT would have in the zones +0000 and -0000; none where it
+    is in another one, or none of its values depends on it.
+    """
+    raw = stored.raw()
+    if raw is None:
+        return []
+    definition = stored.definition
+    problem, limit = stored.problem, max(stored.length, MAX_RAW)
+    made = make_element(stored.tag, definition.private_creator, "DT", raw, [], True, limit, problem)
+    if not made.has_local_time or made.values != stored.values:
+        return []
+    zones = TimeZones()
+    return [zones.of_element(made, offset).digest for offset in ("+0000", "-0000")]
 
 
 def _exact(vr: str, value: Value) -> float | int:

@@ -39,7 +39,9 @@ _TAGS = (
          (0x2005, 0xB0), (0x2005, 0xB1), (0x2005, 0xB2))
     )
 )  # fmt: skip
-_COMMENT = re.compile(r"b=\s*[\d.]+\s*\(\s*([-+\d.eE]+)\s*,\s*([-+\d.eE]+)\s*,\s*([-+\d.eE]+)\s*\)")
+_COMMENT = re.compile(
+    r"b=\s*[\d.]+\s*\(\s*([-+\d.eE]+)\s*,\s*([-+\d.eE]+)\s*,\s*([-+\d.eE]+)\s*\)", re.ASCII
+)
 # By the axis of the patient that the slices are stacked along: right, back, head.
 _GE_SIGNS = ((1, 1, -1), (-1, 1, 1), (-1, -1, 1))
 

@@ -21,7 +21,7 @@ _PARAMETERS = "GEMS_PARM_01"
 _ACQUISITION = "GEMS_ACQU_01"
 _MAX_PROTOCOL = 1_048_576
 _SETTING = re.compile(r'^(?:set )?([A-Z0-9_]{1,32}) "([^"\r\n]{0,200})"', re.MULTILINE)
-_RELEASE = re.compile(r"[A-Z]{2}(\d{2})\.(\d)_R(\d{2})")
+_RELEASE = re.compile(r"[A-Z]{2}(\d{2})\.(\d)_R(\d{2})", re.ASCII)
 GE_TAGS = (
     (0x0019, 0x9C), (0x0019, 0xB3), (0x0019, 0xBB), (0x0019, 0xBC), (0x0019, 0xBD),
     (0x0025, 0x1B), (0x0043, 0x2A), (0x0043, 0x2C), (0x0043, 0x7C), (0x0043, 0x83),

@@ -96,7 +96,7 @@ def _name(text: str | None) -> str | None:
 
 def _age(text: str | None) -> str | None:
     """45 years, of 045Y."""
-    if not text or not text[:-1].isdecimal() or text[-1] not in _AGES:
+    if not text or not (text.isascii() and text[:-1].isdecimal()) or text[-1] not in _AGES:
         return text
     return _counted(int(text[:-1]), _AGES[text[-1]])
 

@@ -9,7 +9,7 @@ from dicom_graph.errors import BadInput, nearest
 from dicom_graph.store.read import ElementQuery
 from dicom_graph.store.read.conditions import HasElement
 
-_STEP = re.compile(r"(?P<name>[^\[\].]+)(?:\[(?P<index>\d{1,9})\])?")
+_STEP = re.compile(r"(?P<name>[^\[\].]+)(?:\[(?P<index>[0-9]{1,9})\])?")
 _PRIVATE = re.compile(r"(?P<tag>\([^()]*\))\s+(?P<creator>\S.*)")
 _MAX_STEPS = 32
 

@@ -9,11 +9,14 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dicom_graph.dicom.dictionary import ANY_BLOCK
+from dicom_graph.dicom.dictionary import ANY_BLOCK, Definition
 from dicom_graph.dicom.elements.packing import unpack
+from dicom_graph.dicom.elements.values import Value
+from dicom_graph.dicom.parsing.rereading import StoredElement
 from dicom_graph.store.answer_budget import current_budget
 from dicom_graph.store.generation import generations
 from dicom_graph.store.read.rows import all_rows, in_parts
+from dicom_graph.store.read.utc_moments import ids_in_utc
 from dicom_graph.store.sql.many_values import among
 from dicom_graph.store.tables.headers import DataElement, DataElementDefinition, DataElementValue
 
@@ -39,7 +42,10 @@ class DefinitionRow(NamedTuple):
 
 
 class ValueRow(NamedTuple):
-    """A row of `data_element_value`, in the columns that mean something."""
+    """A row of `data_element_value`, in the columns that mean something.
+
+    `datetime`: in UTC by name where the header says the offset 0, by which no text differs from it.
+    """
 
     position: int
     text: str | None
@@ -318,9 +324,14 @@ class ElementCache:
                     values[row[0]].append(ValueRow._make(row[9:]))
         await self._ensure_definitions(connection, {head[1] for head in heads.values()})  # type: ignore[misc]
         found: dict[int, ElementRow] = {}
+        moments = []
         for id, head in heads.items():
             found[id] = row_of_element = self._row(head, tuple(values[id]))
+            if row_of_element.definition.vr == "DT":
+                moments.append(_stored(row_of_element, head[5]))  # type: ignore[arg-type]
             await current_budget().hold_and_share(_weight(row_of_element))
+        for id in await ids_in_utc(connection, moments):
+            found[id] = _named_utc(found[id])
         return found
 
     def _row(self, head: Sequence[object], values: tuple[ValueRow, ...]) -> ElementRow:
@@ -330,6 +341,24 @@ class ElementCache:
         tag = definition.tag | block << 8  # type: ignore[operator]
         rest = (vm, length, raw, sha256, has_warnings, warning)
         return ElementRow(id, definition, tag, *rest, values)  # type: ignore[arg-type]
+
+
+def _stored(row: ElementRow, packed: bytes | None) -> StoredElement:
+    values = tuple(Value(*value[1:]) for value in row.values)
+    definition = Definition(*row.definition[1:])
+    rest = (packed, row.sha256, row.has_warnings, row.warning, values)
+    return StoredElement(row.id, row.tag, definition, row.vm, row.length, *rest)
+
+
+def _named_utc(row: ElementRow) -> ElementRow:
+    return row._replace(
+        values=tuple(
+            value
+            if value.datetime is None
+            else value._replace(datetime=value.datetime.replace(tzinfo=dt.UTC))
+            for value in row.values
+        )
+    )
 
 
 def _weight(row: ElementRow) -> int:

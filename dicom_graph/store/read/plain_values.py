@@ -32,7 +32,7 @@ def moment_of(value: ValueRow) -> dt.datetime | None:
         return None
     moment = parse_datetime(value.text)
     # What is stored is UTC. Where that is another time, the header says the offset elsewhere.
-    if moment.tzinfo is None and moment != value.datetime.replace(tzinfo=None):
-        offset = moment - value.datetime.replace(tzinfo=None)
+    offset = moment.replace(tzinfo=None) - value.datetime.replace(tzinfo=None)
+    if moment.tzinfo is None and (offset or value.datetime.tzinfo is not None):
         return moment.replace(tzinfo=dt.timezone(offset))
     return moment
