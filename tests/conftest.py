@@ -26,6 +26,8 @@ from tests.support.memory import folder_in_memory
 from tests.support.postgres import postgres_database, private_postgres, shared_template
 from tests.support.server import Server, running_server
 
+_CASES_OF_A_TEST = 8
+"""So many that ask a database are tried, where not all tests run."""
 keep_compiled_modules()
 if (_in_memory := folder_in_memory()) is not None:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", _in_memory)  # Where `tmp_path` lies.
@@ -51,14 +53,15 @@ def pytest_xdist_auto_num_workers() -> int | None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests marked as slow run only where all are asked for, or where they are named.
 
-    Of the whole suite each test then takes one of the two databases, always the same; both, where
-    files or tests are named.
+    Of the whole suite each test then takes one of the two databases, always the same, and a sample
+    of its cases; both databases and all cases, where files or tests are named.
     """
     if config.getoption("--all") or any("::" in argument for argument in config.args):
         return
     left_out = {item for item in items if item.get_closest_marker("slow")}
     if [Path(argument).resolve() for argument in config.args] == [config.rootpath / "tests"]:
         left_out |= set(_of_the_other_database(items))
+        left_out |= set(_of_many(item for item in items if item not in left_out))
     config.hook.pytest_deselected(items=list(left_out))
     items[:] = [item for item in items if item not in left_out]
 
@@ -73,6 +76,17 @@ def _of_the_other_database(items: Iterable[pytest.Item]) -> Iterator[pytest.Item
     for name, of_kinds in by_name.items():
         if len(of_kinds) == len(DATABASES):
             yield of_kinds[DATABASES[crc32(name.encode()) % 2]]
+
+
+def _of_many(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
+    """Of tests that ask a database in many ways, all cases but a few from the first to the last."""
+    by_name: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if any(kind in item.nodeid for kind in DATABASES):
+            by_name.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for cases in by_name.values():
+        step = -(-len(cases) // _CASES_OF_A_TEST)
+        yield from (case for place, case in enumerate(cases) if place % step)
 
 
 @pytest.fixture(scope="session")

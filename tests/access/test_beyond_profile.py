@@ -199,7 +199,7 @@ def _told(answer: Any) -> list[str]:
     return [word for word in TOLD if word in text.casefold()]
 
 
-@pytest.mark.parametrize("keyword", mostly_slow([*LISTED, *SEQUENCES], 6))
+@pytest.mark.parametrize("keyword", mostly_slow([*LISTED, *SEQUENCES], 10))
 def test_an_element_of_somebody_is_not_there(site: Site, keyword: str) -> None:
     query = """query ($e: ElementFilter!) { images(filter: { header: { element: $e } })
       { totalCount } }"""
@@ -213,7 +213,7 @@ def test_an_element_of_somebody_is_not_there(site: Site, keyword: str) -> None:
     assert site.data(query, e=absent)["images"]["totalCount"] == 3
 
 
-@pytest.mark.parametrize("tag", mostly_slow(ODD, 3))
+@pytest.mark.parametrize("tag", mostly_slow(ODD, 6))
 def test_an_element_that_is_no_such_value_is_not_there(site: Site, tag: int) -> None:
     (path, *_) = sorted(site.folder.rglob("odd*.dcm"))
     uid = site.data('{ imageByUid(uid: "1.3.779.30") { id } }', site.whole)["imageByUid"]["id"]
