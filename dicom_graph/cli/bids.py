@@ -60,6 +60,13 @@ def plan(
     derived: Annotated[
         bool, typer.Option("--derived", help="Include images computed from others.")
     ] = False,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            help="The folder of a data set that the plan goes on with: what is there keeps its "
+            "name, sessions and runs are counted on."
+        ),
+    ] = None,
     jobs: JobsOption = None,
     database_url: DatabaseUrl = None,
 ) -> None:
@@ -68,7 +75,9 @@ def plan(
     Exit status: 0 planned, 2 wrong use.
     """
     settings = start(database_url)
-    _run(_plan(settings, filter, subjects, dates, derived=derived, jobs=jobs))
+    if to is not None and to.exists() and not to.is_dir():
+        fail(f"{to} is no folder")
+    _run(_plan(settings, filter, subjects, dates, to, derived=derived, jobs=jobs))
 
 
 @bids.command()
@@ -87,13 +96,13 @@ def export(
     Exit status: 0 written, 1 some volumes failed, 2 the plan cannot be exported, or wrong use.
     """
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        fail(f"{file} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}")
+        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        fail(f"{file} cannot be read: {error.strerror}")
     if to.exists() and not to.is_dir():
         fail(f"{to} is no folder")
     settings = start(database_url)
-    if _run(_export(settings, text, to, converter, name or to.resolve().name, jobs)):
+    if _run(_export(settings, content, to, converter, name or to.resolve().name, jobs)):
         sys.exit(1)
 
 
@@ -106,7 +115,7 @@ def _run(work: Coroutine[Any, Any, int]) -> int:
     except BadInput as error:
         fail(str(error))
     except OSError as error:
-        fail(f"{error.filename or 'a file'}: {error.strerror}")
+        fail(f"{error.filename or 'a file of the data set'}: {error.strerror}")
     except KeyboardInterrupt:
         say("interrupted; the same command goes on")
         sys.exit(130)
@@ -117,10 +126,12 @@ async def _plan(
     filter: str | None,
     subjects: Path | None,
     dates: Dates,
+    to: Path | None,
     *,
     derived: bool,
     jobs: int | None,
 ) -> int:
+    from dicom_graph.exports.bids.data_set import DataSet
     from dicom_graph.exports.bids.identities import Identities, read_subjects
     from dicom_graph.exports.bids.plan import PlanRequest, make_plan
     from dicom_graph.exports.bids.table import plan_lines
@@ -134,7 +145,13 @@ async def _plan(
     store, imaging = Store(open_database(settings)), _imaging(settings, jobs)
     try:
         identities = await Identities.of(store, table, resolver)
-        request = PlanRequest(wanted, identities, has_derived=derived, dates=_dates(dates))
+        request = PlanRequest(
+            wanted,
+            identities,
+            has_derived=derived,
+            dates=_dates(dates),
+            data_set=None if to is None else DataSet(to),
+        )
         with bar("Planning") as show:
             planned = await make_plan(store, imaging, request, show)
     finally:
@@ -142,29 +159,32 @@ async def _plan(
         await store.database.close()
     for line in plan_lines(planned):
         sys.stdout.write(line)
-    n_included = sum(each.included for each in planned)
-    say(f"{len(planned):,} volumes, {n_included:,} of them to be exported")
+    n_there = sum(each.is_there for each in planned)
+    n_new = sum(each.included for each in planned) - n_there
+    there = "" if to is None else f", {n_there:,} are in {to}"
+    say(f"{len(planned):,} volumes, {n_new:,} of them to be exported{there}")
     return 0
 
 
 def _dates(dates: Dates) -> Any:
     told = {
         Dates.SHIFT: None,
-        Dates.KEEP: lambda patient, moment: moment,
-        Dates.NONE: lambda patient, moment: None,
+        Dates.KEEP: lambda subject, moment: moment,
+        Dates.NONE: lambda subject, moment: None,
     }
     return told[dates]
 
 
 async def _export(
-    settings: Settings, text: str, to: Path, converter: Converter, name: str, jobs: int | None
+    settings: Settings, plan: bytes, to: Path, converter: Converter, name: str, jobs: int | None
 ) -> int:
     from dicom_graph.exports.bids.converters import Dcm2niix, OwnConverter
     from dicom_graph.exports.bids.export import BidsExport, export_plan
     from dicom_graph.exports.bids.identities import Identities
+    from dicom_graph.exports.bids.spreadsheets import decoded
     from dicom_graph.exports.bids.table import read_plan
 
-    planned = read_plan(text)
+    planned = read_plan(decoded(plan, "the plan"))
     n_jobs = jobs or os.cpu_count() or 1
     write = OwnConverter(n_jobs) if converter is Converter.OWN else Dcm2niix.found()
     if write is None:
@@ -180,6 +200,7 @@ async def _export(
                 jobs=n_jobs,
                 name=name,
                 failed=lambda each, why: say(f"line {each.line}, {each.name} failed: {why}"),
+                doubtful=say,
                 progress=show,
             )
             counts = await export_plan(store, imaging, export)

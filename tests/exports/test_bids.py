@@ -1,7 +1,10 @@
 """BIDS data sets: names against BIDS' own schema, data sets against its validator."""
 
 import csv
+import datetime as dt
+import fcntl
 import gzip
+import io
 import json
 import os
 import shutil
@@ -9,8 +12,10 @@ import subprocess
 import sysconfig
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nibabel
@@ -22,8 +27,14 @@ from typer.testing import CliRunner
 from dicom_graph.access.principal import Principal, Role
 from dicom_graph.cli.app import app
 from dicom_graph.dicom.volume import read_geometries, read_volume
+from dicom_graph.errors import BadInput
 from dicom_graph.exports.bids.entities import ENTITIES, SUFFIXES
+from dicom_graph.exports.bids.field_maps import field_map_metadata
 from dicom_graph.exports.bids.metadata import REQUIRED
+from dicom_graph.exports.bids.planned import PlannedVolume, key_of
+from dicom_graph.exports.bids.spreadsheets import decoded
+from dicom_graph.exports.bids.table import plan_lines, read_plan
+from dicom_graph.exports.bids.words import harmless_words, name_parts
 from dicom_graph.importing.foreground import run_import
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
@@ -362,10 +373,172 @@ def test_subjects_and_dates(url: str, tmp_path: Path) -> None:
     assert [row["sub"] for row in planned] == ["A1", "B2"]
     assert {row["acq_time"] for row in planned} == {"2020-01-02T03:04:05"}
     assert {r["acq_time"] for r in rows_of(bids("plan", "--dates", "none").stdout)} == {""}
+    table.write_bytes("patient_id;participant_id\r\nP-1;A1\r\nP-2;A1\r\n".encode("utf-16"))
+    of_one = rows_of(bids("plan", "--subjects", table).stdout)
+    assert len({row["acq_time"][:10] for row in of_one}) == 1
     table.write_text("patient_id,participant_id\nP-1,A 1\n")
     assert "line 2" in bids("plan", "--subjects", table).stderr
     wrong = bids("plan", "--filter", '{"modalit": 1}')
     assert (wrong.exit_code, "modality" in wrong.stderr) == (2, True)
+
+
+@pytest.mark.slow
+def test_a_plan_goes_on_with_a_data_set(url: str, tmp_path: Path) -> None:
+    def add(number: int, study: str, time: str, date: str = "20200102", **elements: Any) -> None:
+        told = {
+            "SeriesInstanceUID": f"1.2.34.{number}", "StudyInstanceUID": study, "PatientID": "P-1",
+            "SeriesTime": time, "StudyDate": date, "SeriesDate": date,
+        }  # fmt: skip
+        make_slices(tmp_path / f"files/{number}", [0.0], **(SIEMENS | T1W | told | elements))
+
+    add(1, "1.2.1", "100000")
+    add(2, "1.2.1", "100100")
+    import_folder(url, tmp_path / "files")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "dataset_description.json").write_text('{"Name": "mine", "BIDSVersion": "1.9.0"}')
+    others = b'participant_id\thand\r\nsub-x\t"R\r\n'
+    (out / "participants.tsv").write_bytes(others)
+    plan = edited(bids("plan").stdout, sub={2: "01", 3: "01"})
+
+    # Somebody else exports there at the same time; a table that cannot be added to.
+    descriptor = os.open(out, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    refused = bids("export", "-", "--to", out, given=plan)
+    assert (refused.exit_code, "another export writes" in refused.stderr) == (2, True)
+    os.close(descriptor)
+    for wrong in (b"", b"id\tage\n", b"participant_id\tn\nsub-x\t\xe9\n"):
+        (out / "participants.tsv").write_bytes(wrong)
+        refused = bids("export", "-", "--to", out, given=plan)
+        assert (refused.exit_code, "participants.tsv" in refused.stderr) == (2, True), wrong
+        assert not list(out.glob("sub-*"))
+    (out / "participants.tsv").write_bytes(others)
+    done = bids("export", "-", "--to", out, given=plan)
+    assert done.exit_code == 0, done.stderr
+    table = (out / "participants.tsv").read_bytes()
+    assert table == others + b"sub-01\tn/a\r\n"
+
+    # Another suffix, or a session that a spreadsheet took the zero from.
+    before = digests(out)
+    other = edited(plan, suffix={2: "T2w"}, run={2: ""})
+    renamed = bids("export", "-", "--to", out, given=other)
+    assert (renamed.exit_code, "1 under other names" in renamed.stderr) == (0, True)
+    assert digests(out) == before
+    add(3, "1.2.1", "110000")
+    add(4, "1.2.2", "100000", "20190101")
+    import_folder(url, tmp_path / "files")
+    of_new = {"study": {"uid": {"eq": "1.2.2"}}}
+    alone = bids("plan", "--filter", json.dumps(of_new)).stdout
+    shortened = edited(alone, sub={2: "01"}, ses={2: "1"})
+    refused = bids("export", "-", "--to", out, given=shortened)
+    assert (refused.exit_code, "ses-1 beside sub-01/ses-01" in refused.stderr) == (2, True)
+    copy = shutil.copytree(out, tmp_path / "copy")
+    doubtful = bids("export", "-", "--to", copy, given=edited(alone, sub={2: "01"}, acq={2: "x"}))
+    assert (doubtful.exit_code, "another study" in doubtful.stderr) == (0, True)
+
+    # It goes on: the subject, the sessions and the runs; also where the filter has the new alone.
+    planned = bids("plan", "--to", out)
+    named = {row["series"]: (row["name"], row["notes"]) for row in rows_of(planned.stdout)}
+    there = "it is in the data set"
+    assert named == {
+        "1.2.34.1": ("sub-01/ses-01/anat/sub-01_ses-01_run-1_T1w", there),
+        "1.2.34.2": ("sub-01/ses-01/anat/sub-01_ses-01_run-2_T1w", there),
+        "1.2.34.3": ("sub-01/ses-01/anat/sub-01_ses-01_run-3_T1w", ""),
+        "1.2.34.4": ("sub-01/ses-02/anat/sub-01_ses-02_T1w", ""),
+    }
+    assert "2 of them to be exported, 2 are in" in planned.stderr
+    filtered = rows_of(bids("plan", "--to", out, "--filter", json.dumps(of_new)).stdout)
+    assert [row["name"] for row in filtered] == [named["1.2.34.4"][0]]
+    done = bids("export", "-", "--to", out, given=planned.stdout)
+    assert (done.exit_code, "2 volumes written, 2 were there, 0" in done.stderr) == (0, True)
+    after = digests(out)
+    assert {name for name in before if after[name] != before[name]} == {
+        "code/dicom-graph/volumes.tsv", "sub-01/ses-01/sub-01_ses-01_scans.tsv",
+        "sub-01/sub-01_sessions.tsv",
+    }  # fmt: skip
+    assert errors_of(out) == []
+
+
+def volume(uid: str, time: int, datatype: str, suffix: str, **entities: str) -> PlannedVolume:
+    moment = dt.datetime(1900, 1, 1, 10, time)
+    return PlannedVolume(uid, included=True, datatype=datatype, suffix=suffix, acquired=moment,
+                         entities={"sub": "01", **entities}, line=time)  # fmt: skip
+
+
+def test_a_plan_as_spreadsheets_save_it() -> None:
+    """Read as it was written, whatever its texts are; by the dialect of `csv` for Excel."""
+    texts = ['"quoted', 'said "so"', "a\u2028b", "a\x0bb\x85c\x1cd", "=1", "\u4e2d", '{"a": "b"}']
+    made = [
+        replace(
+            volume(f"1.{n}", n, "anat", "T1w", run=str(n)),
+            metadata={"a": text},
+            series=SimpleNamespace(number=n, description=text),
+        )
+        for n, text in enumerate(texts)
+    ]
+    plan = "".join(plan_lines(made))
+    cells = list(csv.reader(io.StringIO(plan), delimiter="\t"))
+    assert [len(row) for row in cells] == [len(cells[0])] * (len(texts) + 1)
+    saved = io.StringIO()
+    turned = [[*reversed(row), "", ""] for row in cells]
+    csv.writer(saved, dialect="excel-tab").writerows([*turned, [""] * 40])
+    for content in (
+        plan.encode(), saved.getvalue().encode("utf-8-sig"), saved.getvalue().encode("utf-16"),
+        saved.getvalue().replace("\r\n", "\r").encode(),
+    ):  # fmt: skip
+        read = read_plan(decoded(content, "plan"))
+        assert [(r.series_uid, r.name, r.metadata) for r in read] == [
+            (m.series_uid, m.name, m.metadata) for m in made
+        ]
+    head = "included\tdatatype\tsuffix\tsub\trun\tseries\tstack\tmetadata\n"
+    row = "yes\tanat\tT1w\t01\t{}\t{}\t0\t{}\n"
+    for text, told in (
+        (row.format("1", "1.1", "") + row.format("01", "1.2", ""), "line 3: the name"),
+        (row.format("", "1.1", '{"a": NaN}'), "line 2: metadata"),
+        (row.format("", '"1.1', ""), "quotation mark"),
+        (row.format("", "1.1", "x" * 200_000), "line 2"),
+    ):
+        with pytest.raises(BadInput, match=told):
+            read_plan(head + text)
+    with pytest.raises(BadInput, match="save it"):
+        decoded("é".encode("cp1252"), "plan")
+
+
+def test_labels_have_no_names_and_no_dates() -> None:
+    names = name_parts("Müller-Øst^Jürgen", "SUBJ004711")
+    for text in (
+        "2020-01-02", "02.01.2020", "2Jan2020", "March 3, 2020", "20200102", "_20200102",
+        "Mueller", "MULLER", "Jürgen", "Juergen", "oest", "subj004711", "4711", "2020",
+    ):  # fmt: skip
+        assert harmless_words(f"n-back {text} words", names) == ["n", "back", "words"], text
+    assert harmless_words("Größe 2x2 TR1500", names) == ["Große", "2x2", "TR1500"]
+
+
+def test_maps_of_opposite_phase_encoding() -> None:
+    """Those that follow each other are one, however often one was repeated; a lone one is one
+    with the first image of the other way.
+    """
+    made = [
+        volume("1", 1, "fmap", "epi", dir="AP", run="1"),
+        volume("2", 2, "fmap", "epi", dir="AP", run="2"),
+        volume("3", 3, "fmap", "epi", dir="PA"),
+        volume("4", 4, "func", "bold", task="a", dir="AP"),
+        volume("5", 5, "fmap", "epi", acq="b", dir="PA"),
+        volume("6", 6, "func", "bold", task="b", dir="AP"),
+        volume("7", 7, "func", "bold", task="c", dir="AP"),
+    ]
+    told = field_map_metadata(made)
+    found = {each.series_uid: told.get(key_of(each), {}) for each in made}
+    pair, alone = found["3"]["B0FieldIdentifier"], found["5"]["B0FieldIdentifier"]
+    assert found["2"]["B0FieldIdentifier"] == pair != found["1"]["B0FieldIdentifier"]
+    assert found["4"] == {"B0FieldSource": pair}
+    assert found["6"] == {"B0FieldSource": alone, "B0FieldIdentifier": alone}
+    assert found["7"] == {"B0FieldSource": alone}
+    assert (
+        found["2"]["IntendedFor"] == found["3"]["IntendedFor"] == [f"bids::{made[3].name}.nii.gz"]
+    )
+    assert len(found["5"]["IntendedFor"]) == 2
+    assert "IntendedFor" not in found["1"]
 
 
 PLAN = """query($filter: SeriesFilter) { bidsPlan(filter: $filter) {

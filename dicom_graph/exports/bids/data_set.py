@@ -1,19 +1,22 @@
 """The files of a data set beside its volumes. What is there is not changed, only added to."""
 
 import csv
+import fcntl
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dicom_graph.errors import BadInput
 from dicom_graph.imaging.volume_files import replaced
 
 LEDGER = Path("code/dicom-graph/volumes.tsv")
 """Which volume of the database each file is, by a code that only the database can tell."""
+_LEDGER_COLUMNS = ("name", "volume", "study", "patient")
 _MISSING = "n/a"
 _BIDS_VERSION = "1.10.0"
 _README = """# Images from a DICOM archive
@@ -40,11 +43,45 @@ _PARTICIPANTS: Mapping[str, Any] = {
 }
 
 
+class Entry(NamedTuple):
+    """Codes of what a file is of, which the database alone can tell; empty where not known."""
+
+    volume: str
+    study: str = ""
+    patient: str = ""
+
+
 class DataSet:
     """A folder that is a data set, or is to be one."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Let nobody else export into the folder meanwhile; a new one stays only with content.
+
+        Raises BadInput where somebody does, OSError.
+        """
+        made = [each for each in (self.folder, *self.folder.parents) if not each.exists()]
+        os.makedirs(self.folder, exist_ok=True)
+        descriptor = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise BadInput(
+                f"another export writes into {self.folder}: try again when it is done"
+            ) from None
+        except OSError:
+            pass  # Not every file system has locks.
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+            with suppress(OSError):
+                for each in made:
+                    each.rmdir()
 
     def begin(self, name: str) -> None:
         """Write what each data set has, where it is not there. Raises OSError."""
@@ -68,15 +105,31 @@ class DataSet:
         """Whether a volume of that name, without its ending, is there, compressed or not."""
         return any((self.folder / f"{name}{ending}").exists() for ending in (".nii.gz", ".nii"))
 
-    def ledger(self) -> dict[str, str]:
-        """The codes of volumes by their names. Raises BadInput for a table that is none."""
-        return {row["name"]: row["volume"] for row in self._rows(LEDGER, ("name", "volume"))}
+    def volumes(self) -> set[str]:
+        """The names of all volumes that are there, of whichever program."""
+        found = self.folder.glob("sub-*/**/*.nii*")
+        names = (path.relative_to(self.folder).as_posix() for path in found)
+        return {name.removesuffix(".gz").removesuffix(".nii") for name in names}
 
-    def write_ledger(self, codes: Mapping[str, str]) -> None:
-        """Note which volumes have which names; names that are noted already are kept in place."""
-        if codes != self.ledger():
-            rows = [{"name": name, "volume": code} for name, code in codes.items()]
-            write_text(self.folder / LEDGER, _tsv(("name", "volume"), rows))
+    def folders(self) -> list[str]:
+        """Those of subjects and sessions, such as sub-01 and sub-01/ses-01."""
+        found = (*self.folder.glob("sub-*/"), *self.folder.glob("sub-*/ses-*/"))
+        return [path.relative_to(self.folder).as_posix() for path in found]
+
+    def ledger(self) -> dict[str, Entry]:
+        """What volumes are of, by their names. Raises BadInput for a table that is none."""
+        rows = self.rows(str(LEDGER), _LEDGER_COLUMNS[:2])
+        codes = (tuple(_known(row.get(column)) for column in _LEDGER_COLUMNS) for row in rows)
+        return {name: Entry(*rest) for name, *rest in codes}
+
+    def write_ledger(self, entries: Mapping[str, Entry]) -> None:
+        """Note what volumes are of; names that are noted already are kept in place."""
+        if entries != self.ledger():
+            rows = [
+                dict(zip(_LEDGER_COLUMNS, (name, *entry), strict=True))
+                for name, entry in entries.items()
+            ]
+            write_text(self.folder / LEDGER, _tsv(_LEDGER_COLUMNS, rows))
 
     def add_rows(
         self, name: str, columns: Sequence[str], rows: Iterable[Mapping[str, str]]
@@ -86,31 +139,45 @@ class DataSet:
         Raises BadInput for a table without that column, OSError.
         """
         key, path = columns[0], self.folder / name
-        there = self._rows(Path(name), (key,))
-        known = {row[key] for row in there}
+        known = {row[key] for row in self.rows(name, (key,))}
         new = [row for row in rows if row[key] not in known]
         if not new:
             return
         if not path.exists():
             write_text(path, _tsv(columns, new))
             return
-        text = path.read_text(encoding="utf-8")
+        text = _text(path)
         head = text.splitlines()[0].removeprefix("\ufeff").split("\t")
-        end = "" if text.endswith("\n") else "\n"
-        write_text(path, text + end + _tsv(head, new).partition("\n")[2])
+        line_end = "\r\n" if "\r\n" in text else "\n"
+        text += "" if text.endswith("\n") else line_end
+        added = _tsv(head, new).partition("\n")[2].replace("\n", line_end)
+        write_text(path, text + added)
 
-    def _rows(self, name: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    def rows(self, name: str, columns: Sequence[str]) -> list[dict[str, str]]:
+        """The rows of a table, none where there is none. Raises BadInput where it is not UTF-8,
+        and where it lacks columns.
+        """
         path = self.folder / name
         if not path.exists():
             return []
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError:
-            raise BadInput(f"{path} is not UTF-8") from None
-        reader = csv.DictReader(StringIO(text), delimiter="\t")
-        if not set(columns) <= set(reader.fieldnames or ()):
-            raise BadInput(f"{path} has no column {columns[0]}: it is not what BIDS wants there")
+        lines = StringIO(_text(path).removeprefix("\ufeff"))
+        reader = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+        for column in columns:
+            if column not in (reader.fieldnames or ()):
+                raise BadInput(f"{path} has no column {column}: it is not what BIDS wants there")
         return list(reader)
+
+
+def _text(path: Path) -> str:
+    """With the ends of lines as they are. Raises BadInput."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadInput(f"{path} is not UTF-8") from None
+
+
+def _known(cell: str | None) -> str:
+    return "" if cell in (None, _MISSING) else str(cell)
 
 
 def _json(content: Any) -> str:

@@ -11,6 +11,7 @@ ENTITIES = (
 """The entities of images that a plan has, in the order of names."""
 _INDEXES = frozenset(("run", "echo", "flip", "inv", "chunk"))
 _CHOICES = {"mt": ("on", "off"), "part": ("mag", "phase", "real", "imag")}
+_ZEROS = re.compile(r"-0+(?=[0-9]+(?:[_/]|$))")
 _LABEL, _INDEX = re.compile(r"[0-9A-Za-z]+"), re.compile(r"[0-9]+")
 
 
@@ -72,10 +73,20 @@ def volume_name(datatype: str, suffix: str, entities: Mapping[str, str]) -> str:
     return "/".join([*folders, "_".join([*parts, suffix])])
 
 
-def entities_of(name: str) -> dict[str, str]:
-    """The entities of a name that `volume_name` gave."""
-    parts = name.rpartition("/")[2].split("_")[:-1]
-    return dict(part.split("-", 1) for part in parts if "-" in part)
+def named(name: str) -> tuple[str, str, dict[str, str]] | None:
+    """The datatype, suffix and entities of a name that `volume_name` gave; None of another."""
+    folder, _, last = name.rpartition("/")
+    *parts, suffix = last.split("_")
+    datatype = folder.rpartition("/")[2]
+    entities = dict(part.split("-", 1) for part in parts if "-" in part)
+    if any(problems(datatype, suffix, entities)):
+        return None
+    return (datatype, suffix, entities) if volume_name(datatype, suffix, entities) == name else None
+
+
+def folded(name: str) -> str:
+    """What is equal of names that only look different: by case, or by zeros before a number."""
+    return _ZEROS.sub("-", name).casefold()
 
 
 def problems(datatype: str, suffix: str, entities: Mapping[str, str]) -> Iterator[str]:

@@ -2,24 +2,26 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from dicom_graph.dicom.files.stored_file import FileState
-from dicom_graph.exports.bids.data_set import DataSet
-from dicom_graph.exports.bids.entities import entities_of
+from dicom_graph.errors import BadInput
+from dicom_graph.exports.bids.data_set import LEDGER, DataSet, Entry
+from dicom_graph.exports.bids.entities import folded, named
 from dicom_graph.exports.bids.field_maps import field_map_metadata
 from dicom_graph.exports.bids.identities import Identities
 from dicom_graph.exports.bids.metadata import Metadata
 from dicom_graph.exports.bids.plan import (
     describe,
     has_magnitude,
+    ids_of,
     missing_of,
     with_field_map_times,
 )
-from dicom_graph.exports.bids.planned import PlannedVolume, key_of
+from dicom_graph.exports.bids.planned import Key, PlannedVolume, folder_of, key_of
 from dicom_graph.exports.bids.table import bad_lines
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.files import series_files
@@ -34,8 +36,8 @@ Write = Callable[[PlannedVolume, Sequence[FileState], Path, Metadata], Awaitable
 
 @dataclass(frozen=True, slots=True)
 class BidsExport:
-    """Where a plan goes, and how. `name`: of the data set; `failed` is told of a volume and why;
-    `progress` of how many are done.
+    """Where a plan goes, and how. `name`: of the data set; `failed` is told of a volume and why,
+    `doubtful` what a person should look at, `progress` how many are done.
     """
 
     folder: Path
@@ -45,6 +47,7 @@ class BidsExport:
     jobs: int
     name: str
     failed: Callable[[PlannedVolume, str], None]
+    doubtful: Callable[[str], None]
     progress: Callable[[int, int], None]
 
 
@@ -64,16 +67,25 @@ async def export_plan(store: Store, imaging: Imaging, export: BidsExport) -> Cou
     A volume that is there under another name, of an earlier plan, stays as it is.
     """
     data_set = DataSet(export.folder)
+    with data_set.locked():
+        return await _export(store, imaging, data_set, export)
+
+
+async def _export(store: Store, imaging: Imaging, data_set: DataSet, export: BidsExport) -> Counts:
     counts = Counts()
-    planned, codes = _placed(data_set, export, counts)
+    planned, ledger = _placed(data_set, export, counts)
+    _check_tables(data_set, planned)
     new = {key_of(each) for each in planned if not data_set.has(each.name)}
     counts.there = len(planned) - len(new)
     if new:
         planned = await _with_volumes(store, imaging, planned, new, export, counts)
         metadata = with_field_map_times(planned)
         _require_complete(planned, new, metadata)
+        ledger = await _with_origins(store, export.identities, planned, ledger)
+        for doubt in _mixed(planned, new, ledger):
+            export.doubtful(doubt)
         data_set.begin(export.name)
-        data_set.write_ledger(codes)
+        data_set.write_ledger(ledger)
         await _write_all(store, imaging, data_set, export, planned, new, metadata, counts)
     await _add_tables(store, data_set, [each for each in planned if data_set.has(each.name)])
     return counts
@@ -81,53 +93,119 @@ async def export_plan(store: Store, imaging: Imaging, export: BidsExport) -> Cou
 
 def _placed(
     data_set: DataSet, export: BidsExport, counts: Counts
-) -> tuple[list[PlannedVolume], dict[str, str]]:
+) -> tuple[list[PlannedVolume], dict[str, Entry]]:
     """The volumes, those that are there under their names there; and what the ledger then is.
 
-    Raises BadInput for a name that another volume has, or a file that is not of the ledger.
+    Raises BadInput for a name that another volume has, or a file that is not of the ledger, and
+    for a folder that would stand beside one of nearly its name.
     """
     ledger = data_set.ledger()
-    there = {code: name for name, code in ledger.items() if data_set.has(name)}
-    taken = {name.casefold(): code for code, name in there.items()}
-    claims = {name: code for name, code in ledger.items() if code in there}
+    there = {entry.volume: name for name, entry in ledger.items() if data_set.has(name)}
+    taken = {folded(name): code for code, name in there.items()}
+    claims = {name: entry for name, entry in ledger.items() if entry.volume in there}
+    folders = {folded(name): name for name in data_set.folders()}
     found: list[PlannedVolume] = []
     wrong: list[str] = []
     for each in export.planned:
         code = export.identities.code("volume", key_of(each))
         if code in there:
-            if there[code] != each.name:
-                counts.renamed += 1
-                each = replace(each, entities=entities_of(there[code]))
-        elif each.name.casefold() in taken:
+            counts.renamed += there[code] != each.name
+            each = _renamed(each, there[code])
+        elif folded(each.name) in taken:
             wrong.append(f"line {each.line}: {each.name} is there, of another volume")
         elif data_set.has(each.name):
             wrong.append(f"line {each.line}: {each.name} is there, and not of an export")
         else:
-            claims[each.name] = code
+            claims[each.name] = Entry(code)
+            wrong += _unlike(each, folders)
         found.append(each)
     if wrong:
         raise bad_lines(wrong)
     return found, claims
 
 
+def _renamed(each: PlannedVolume, name: str) -> PlannedVolume:
+    """The volume under the name that it has in the data set. Raises BadInput."""
+    known = named(name)
+    if known is None:
+        raise BadInput(f"{LEDGER} of the data set has a name that is none: {name[:200]!r}")
+    datatype, suffix, entities = known
+    return replace(each, datatype=datatype, suffix=suffix, entities=entities)
+
+
+def _unlike(each: PlannedVolume, folders: dict[str, str]) -> Iterator[str]:
+    """Folders that would stand beside one of nearly their name, as ses-1 beside ses-01."""
+    sub = f"sub-{each.entities['sub']}"
+    for folder in dict.fromkeys((sub, folder_of(each))):
+        first = folders.setdefault(folded(folder), folder)
+        if first != folder:
+            yield (
+                f"line {each.line}: {folder} beside {first}: is it the same? Spreadsheets take "
+                "zeros away"
+            )
+
+
+async def _with_origins(
+    store: Store,
+    identities: Identities,
+    planned: Sequence[PlannedVolume],
+    ledger: Mapping[str, Entry],
+) -> dict[str, Entry]:
+    """A ledger with the studies and patients that new volumes are of."""
+    new = [each for each in planned if each.series is not None and each.name in ledger]
+    patients = await store.by_ids("patient", ids_of(each.series.patient_id for each in new))
+    studies = await store.by_ids("study", ids_of(each.series.study_id for each in new))
+    found = dict(ledger)
+    for each in new:
+        entry = found[each.name]
+        study, patient = studies.get(each.series.study_id), patients.get(each.series.patient_id)
+        found[each.name] = Entry(
+            entry.volume,
+            entry.study if study is None else identities.code("study", study.uid),
+            entry.patient if patient is None else identities.code("patient", patient.uid),
+        )
+    return found
+
+
+def _mixed(
+    planned: Sequence[PlannedVolume], new: set[Key], ledger: Mapping[str, Entry]
+) -> Iterator[str]:
+    """Sessions that have volumes of a study, and are to get some of another; subjects as well."""
+    names = {each.name for each in planned if key_of(each) in new}
+    for what, depth in (("patient", 1), ("study", 2)):
+        there: dict[str, str] = {}
+        added: dict[str, str] = {}
+        for name, entry in ledger.items():
+            parts = name.split("/")
+            code = getattr(entry, what)
+            if code and len(parts) == 4:
+                (added if name in names else there)["/".join(parts[:depth])] = code
+        for folder, code in sorted(added.items()):
+            if there.get(folder, code) != code:
+                yield (
+                    f"{folder} has volumes of another {what}: `dicom-graph bids plan --to` plans "
+                    "as the data set goes on"
+                )
+
+
 async def _with_volumes(
     store: Store,
     imaging: Imaging,
     planned: Sequence[PlannedVolume],
-    new: set[Any],
+    new: set[Key],
     export: BidsExport,
     counts: Counts,
 ) -> list[PlannedVolume]:
     """The volumes with what their headers say; without those new ones whose files fail.
 
-    Raises BadInput for series and volumes that there are not.
+    Raises BadInput for new series and volumes that there are not.
     """
     uids = list({each.series_uid for each in planned})
     rows = await store.by_uids("series", uids)
     unknown = [
         f"line {each.line}: no series has the UID {each.series_uid[:100]!r}"
         for each in planned
-        if each.series_uid not in rows
+        if each.series_uid not in rows and key_of(each) in new
     ]
     if unknown:
         raise bad_lines(unknown)
@@ -136,17 +214,19 @@ async def _with_volumes(
     wrong: list[str] = []
     failing: list[tuple[PlannedVolume, str]] = []
     for each in planned:
-        row = rows[each.series_uid]
+        row = rows.get(each.series_uid)
+        if row is None:
+            continue
         volumes = described[row.id]
         if isinstance(volumes, str):
             if key_of(each) in new:
                 failing.append((each, volumes))
             continue
         volume = _volume_of(each, volumes)
-        if isinstance(volume, str):
-            wrong.append(f"line {each.line}: {volume}")
-        else:
+        if not isinstance(volume, str):
             found.append(replace(each, series=row, volume=volume))
+        elif key_of(each) in new:
+            wrong.append(f"line {each.line}: {volume}")
     if wrong:
         raise bad_lines(wrong)
     for each, message in failing:
@@ -199,7 +279,7 @@ async def _write_all(
     data_set: DataSet,
     export: BidsExport,
     planned: Sequence[PlannedVolume],
-    new: set[Any],
+    new: set[Key],
     metadata: Mapping[Any, Metadata],
     counts: Counts,
 ) -> None:
@@ -243,13 +323,29 @@ def _existing(data_set: DataSet, of_maps: Metadata) -> Metadata:
     return rest | ({"IntendedFor": there} if there else {})
 
 
+def _check_tables(data_set: DataSet, planned: Sequence[PlannedVolume]) -> None:
+    """Whether the tables that are there can be added to. Raises BadInput."""
+    data_set.rows("participants.tsv", ("participant_id",))
+    for sub in {each.entities["sub"] for each in planned if each.entities.get("ses")}:
+        data_set.rows(_sessions_table(sub), ("session_id",))
+    for folder in {folder_of(each) for each in planned}:
+        data_set.rows(_scans_table(folder), ("filename",))
+
+
+def _sessions_table(sub: str) -> str:
+    return f"sub-{sub}/sub-{sub}_sessions.tsv"
+
+
+def _scans_table(folder: str) -> str:
+    return f"{folder}/{'_'.join(folder.split('/'))}_scans.tsv"
+
+
 async def _add_tables(store: Store, data_set: DataSet, there: Sequence[PlannedVolume]) -> None:
     """Participants, sessions and scans of volumes that are there."""
     if not there:
         return
     rows = await store.by_uids("series", list({each.series_uid for each in there}))
-    ids = {row.patient_id for row in rows.values() if row.patient_id is not None}
-    patients = await store.by_ids("patient", list(ids))
+    patients = await store.by_ids("patient", ids_of(row.patient_id for row in rows.values()))
     ordered = sorted(there, key=_when)
     data_set.add_rows(
         "participants.tsv",
@@ -259,12 +355,11 @@ async def _add_tables(store: Store, data_set: DataSet, there: Sequence[PlannedVo
     for sub in sorted({each.entities["sub"] for each in there}):
         of_subject = [each for each in ordered if each.entities["sub"] == sub]
         sessions = [each for each in of_subject if each.entities.get("ses")]
-        path = f"sub-{sub}/sub-{sub}_sessions.tsv"
-        data_set.add_rows(path, ("session_id", "acq_time"), _firsts(map(_session, sessions)))
-    for folder in sorted({_folder(each) for each in there}):
-        name = "_".join(folder.split("/"))
-        scans = (_scan(each) for each in ordered if _folder(each) == folder)
-        data_set.add_rows(f"{folder}/{name}_scans.tsv", ("filename", "acq_time"), scans)
+        told = _firsts(map(_session, sessions))
+        data_set.add_rows(_sessions_table(sub), ("session_id", "acq_time"), told)
+    for folder in sorted({folder_of(each) for each in there}):
+        scans = (_scan(each) for each in ordered if folder_of(each) == folder)
+        data_set.add_rows(_scans_table(folder), ("filename", "acq_time"), scans)
 
 
 def _firsts(rows: Iterable[dict[str, str]]) -> list[dict[str, str]]:
@@ -290,18 +385,12 @@ def _session(each: PlannedVolume) -> dict[str, str]:
 
 
 def _scan(each: PlannedVolume) -> dict[str, str]:
-    name = each.name.removeprefix(f"{_folder(each)}/")
+    name = each.name.removeprefix(f"{folder_of(each)}/")
     return {"filename": f"{name}.nii.gz", "acq_time": _time(each)}
 
 
 def _time(each: PlannedVolume) -> str:
     return "" if each.acquired is None else each.acquired.isoformat(timespec="seconds")
-
-
-def _folder(each: PlannedVolume) -> str:
-    """The folder of its session, else of its subject."""
-    sub, ses = f"sub-{each.entities['sub']}", each.entities.get("ses")
-    return f"{sub}/ses-{ses}" if ses else sub
 
 
 def _when(each: PlannedVolume) -> tuple[bool, str, str]:

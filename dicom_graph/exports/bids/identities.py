@@ -1,14 +1,14 @@
 """Who is who in a data set: codes of subjects, and dates that are shifted."""
 
-import csv
 import datetime as dt
 import hmac
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dicom_graph.errors import BadInput
 from dicom_graph.exports.bids.entities import label
+from dicom_graph.exports.bids.spreadsheets import decoded, rows
 from dicom_graph.store.read import Store
 from dicom_graph.subjects import Resolver, SubjectPatient, subjects_of
 
@@ -22,9 +22,10 @@ _SHOWN = 5
 class Identities:
     """What of the database's identities a data set has instead.
 
-    Codes and shifts follow from a patient's row and a secret of the database: they are the same
-    each time, and nobody else can tell whose they are. `subjects`: codes by PatientID from a table,
-    which must have all patients. `resolver`: what the host says of patients; codes for others.
+    Codes follow from a patient's row and a secret of the database, shifts from the subject's label
+    and it: they are the same each time, and nobody else can tell whose they are. `subjects`: codes
+    by PatientID from a table, which must have all patients. `resolver`: what the host says of
+    patients; codes for others.
     """
 
     def __init__(
@@ -71,10 +72,15 @@ class Identities:
         number = self._number(kind, id)
         return "".join(_LETTERS[number >> 5 * i & 31] for i in range(_LENGTH))
 
-    def shift(self, patient_id: int | None, moment: dt.datetime) -> dt.datetime:
-        """The moment that stands for one of a patient: the same days earlier for all of them."""
-        days = _BASE_DAYS + self._number("days", patient_id) % _SPREAD
-        return moment - dt.timedelta(days=days)
+    def shift(self, subject: str, moment: dt.datetime) -> dt.datetime | None:
+        """The moment that stands for one of a subject (its label): the same days earlier for all
+        of them; None where there is no such day.
+        """
+        days = _BASE_DAYS + self._number("days", subject) % _SPREAD
+        try:
+            return moment - dt.timedelta(days=days)
+        except OverflowError:
+            return None
 
     def _number(self, kind: str, id: object) -> int:
         message = f"bids {kind} {id}".encode()
@@ -99,26 +105,23 @@ class Identities:
 
 
 def read_subjects(path: Path) -> dict[str, str]:
-    """The codes of a table with the columns patient_id and participant_id, separated by tabs or
-    commas. Raises BadInput, OSError.
+    """The codes of a table with the columns patient_id and participant_id, separated by tabs,
+    semicolons or commas. Raises BadInput, OSError.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise BadInput(f"{path} is not UTF-8") from None
+    text = decoded(path.read_bytes(), str(path))
     head = text.partition("\n")[0]
-    reader = csv.DictReader(text.splitlines(), delimiter="\t" if "\t" in head else ",")
-    if not {"patient_id", "participant_id"} <= set(reader.fieldnames or ()):
+    lines = rows(text, next((each for each in "\t;" if each in head), ","))
+    names = next(lines, (1, []))[1]
+    if not {"patient_id", "participant_id"} <= set(names):
         raise BadInput(f"{path}: its columns must be patient_id and participant_id")
     found: dict[str, str] = {}
-    for row in reader:
-        code = (row["participant_id"] or "").strip().removeprefix("sub-")
+    for number, cells in lines:
+        row = dict(zip(names, cells, strict=False))
+        if not row:
+            continue
+        code = row.get("participant_id", "").removeprefix("sub-")
         if not code or label(code) != code:
-            raise BadInput(f"{path}, line {reader.line_num}: {code!r} is not letters and digits")
-        if found.setdefault(row["patient_id"], code) != code:
-            raise BadInput(f"{path}, line {reader.line_num}: the patient has another code above")
+            raise BadInput(f"{path}, line {number}: {code!r} is not letters and digits")
+        if found.setdefault(row.get("patient_id", ""), code) != code:
+            raise BadInput(f"{path}, line {number}: the patient has another code above")
     return found
-
-
-Shift = Callable[[int | None, dt.datetime], dt.datetime | None]
-"""From a patient's key and a moment to what a data set says of it."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from dicom_graph.dicom.volume.acquisition import Acquisition
 from dicom_graph.exports.bids.entities import SUFFIXES, label
+from dicom_graph.exports.bids.words import harmless_words
 from dicom_graph.imaging.worker import VolumeSummary
 
 _PARTS = {
@@ -17,7 +18,6 @@ _MAPS = frozenset(("FIELD_MAP", "FIELD MAP", "B0 MAP", "B0"))
 _OPPOSITE = {"L": "R", "R": "L", "A": "P", "P": "A", "S": "I", "I": "S"}
 _REST = re.compile(r"(?<![a-z])rest|rs_?fmri|resting", re.IGNORECASE)
 _TASK = re.compile(r"task[-_]([0-9A-Za-z]+)")
-_WORD = re.compile(r"[0-9A-Za-z]+")
 _NO_AGENTS = frozenset(("", "0", "n", "na", "no", "none", "unknown", "without"))
 _UNKNOWN_TASK = "unknown"
 _DIRECTED = frozenset((("func", "bold"), ("func", "sbref"), ("dwi", "dwi"), ("dwi", "sbref"),
@@ -136,7 +136,7 @@ def direction(summary: VolumeSummary, acquisition: Acquisition) -> str:
 
 
 def _agent(text: str | None, names: Sequence[str]) -> str:
-    words = "".join(w for w in _WORD.findall(text or "") if not _may_name(w, names))[:20]
+    words = label("".join(harmless_words(text or "", names)))[:20]
     return "" if words.casefold() in _NO_AGENTS else words
 
 
@@ -144,25 +144,12 @@ def _task(row: Any, names: Sequence[str]) -> str:
     """What the series is called, without what names somebody or is a date."""
     texts = [text for text in (row.description, row.protocol_name) if text]
     for text in texts:
-        if found := _TASK.search(text):
-            return found[1]
+        found = _TASK.search(text)
+        if found and (said := label("".join(harmless_words(found[1], names)))):
+            return said
     if any(_REST.search(text) for text in texts):
         return "rest"
     for text in texts:
-        words = _WORD.findall(text)
-        kept = "".join(word for word in words if not _may_name(word, names))
-        if kept:
-            return label(kept)[:40]
+        if kept := label("".join(harmless_words(_TASK.sub(" ", text), names))):
+            return kept[:40]
     return _UNKNOWN_TASK
-
-
-def _may_name(word: str, names: Sequence[str]) -> bool:
-    folded = word.casefold()
-    is_date = word.isdigit() and len(word) >= 6
-    return is_date or any(name in folded if len(name) > 2 else name == folded for name in names)
-
-
-def parts_of_names(*texts: str | None) -> tuple[str, ...]:
-    """The words of names and identifiers, to be kept out of labels."""
-    found = {word.casefold() for text in texts if text for word in _WORD.findall(text)}
-    return tuple(sorted(word for word in found if len(word) > 1))

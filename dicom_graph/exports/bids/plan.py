@@ -9,10 +9,13 @@ from typing import Any
 
 from dicom_graph.errors import BadInput
 from dicom_graph.exports.bids.acquisitions import with_acquisitions, with_runs
+from dicom_graph.exports.bids.continued import Continued
+from dicom_graph.exports.bids.data_set import DataSet
 from dicom_graph.exports.bids.identities import Identities
-from dicom_graph.exports.bids.labels import VolumeLabel, label_of, parts_of_names
+from dicom_graph.exports.bids.labels import VolumeLabel, label_of
 from dicom_graph.exports.bids.metadata import Metadata, lacking, metadata_of
 from dicom_graph.exports.bids.planned import Key, PlannedVolume, key_of
+from dicom_graph.exports.bids.words import name_parts
 from dicom_graph.imaging.archive import matching_series
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.files import series_files
@@ -27,14 +30,16 @@ _AT_A_TIME = 8
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
     """`wanted`: which series. `has_derived`: with images computed from others. `dates`: how a
-    moment is told, of a patient's key; `most_series`: the most that are taken.
+    moment is told, of a subject's label; `most_series`: the most that are taken. `data_set`: one
+    that is there, which the plan goes on with.
     """
 
     wanted: Condition | None
     identities: Identities
     has_derived: bool = False
-    dates: Callable[[int | None, dt.datetime], dt.datetime | None] | None = None
+    dates: Callable[[str, dt.datetime], dt.datetime | None] | None = None
     most_series: int | None = None
+    data_set: DataSet | None = None
 
 
 async def make_plan(
@@ -52,8 +57,9 @@ async def make_plan(
         rows += some
         if request.most_series is not None and len(rows) > request.most_series:
             raise BadInput(f"a plan is of {request.most_series} series at most: filter them")
-    patients = await store.by_ids("patient", _ids(row.patient_id for row in rows))
-    studies = await store.by_ids("study", _ids(row.study_id for row in rows))
+    patients = await store.by_ids("patient", ids_of(row.patient_id for row in rows))
+    studies = await store.by_ids("study", ids_of(row.study_id for row in rows))
+    there = Continued(request.data_set, request.identities)
     subjects = await request.identities.labels(list(patients.values()))
     described = await describe(store, imaging, rows, progress)
     agents = await _agents(store, [row.id for row in rows])
@@ -61,12 +67,12 @@ async def make_plan(
     for row in rows:
         moment = moment_of(row, studies.get(row.study_id))
         shift = request.dates or request.identities.shift
-        sub = subjects.get(row.patient_id)
-        base = {"sub": sub or request.identities.code("no patient", row.study_id)}
-        names = _names_of(patients.get(row.patient_id))
-        shared = PlannedVolume(
-            row.uid, acquired=None if moment is None else shift(row.patient_id, moment), series=row
-        )
+        patient = patients.get(row.patient_id)
+        sub = subjects.get(row.patient_id) or request.identities.code("no patient", row.study_id)
+        acquired = None if moment is None else shift(sub, moment)
+        base = {"sub": sub if patient is None else there.subject(patient) or sub}
+        names = () if patient is None else name_parts(patient.name, patient.uid)
+        shared = PlannedVolume(row.uid, acquired=acquired, series=row)
         volumes = described[row.id]
         if isinstance(volumes, str):
             found.append(replace(shared, entities=base, notes=(volumes,)))
@@ -74,8 +80,8 @@ async def make_plan(
             found += _volumes(
                 shared, base, volumes, names, agents.get(row.id), has_derived=request.has_derived
             )
-    ordered = sorted(_with_sessions(found, studies), key=_place)
-    return _checked(with_runs(with_acquisitions(ordered)))
+    ordered = sorted(_with_sessions(found, studies, there), key=_place)
+    return _checked(there.named(with_runs(with_acquisitions(ordered))))
 
 
 async def _agents(store: Store, series_ids: Sequence[int]) -> dict[int, str | None]:
@@ -109,26 +115,31 @@ async def describe(
     return found
 
 
-def _ids(ids: Iterable[int | None]) -> list[int]:
+def ids_of(ids: Iterable[int | None]) -> list[int]:
+    """Those that are known, each once."""
     return list({id for id in ids if id is not None})
 
 
 def _with_sessions(
-    planned: Sequence[PlannedVolume], studies: Mapping[int, Any]
+    planned: Sequence[PlannedVolume], studies: Mapping[int, Any], there: Continued
 ) -> list[PlannedVolume]:
-    """Each with its session: a subject's studies that are exported are 01, 02 … by their dates."""
+    """Each with its session: a subject's studies that are exported are 01, 02 … by their dates,
+    after those that are there.
+    """
     of_subject: dict[str, set[Any]] = defaultdict(set)
     for each in planned:
         if each.included:
             of_subject[each.entities["sub"]].add(each.series.study_id)
-    numbers = {
-        (sub, study_id): f"{number:02}"
-        for sub, found in of_subject.items()
-        for number, study_id in enumerate(sorted(found, key=lambda id: _when(studies.get(id))), 1)
-    }
+    labels: dict[tuple[str, Any], str] = {}
+    for sub, found in of_subject.items():
+        number = there.last_session(sub)
+        for study_id in sorted(found, key=lambda id: _when(studies.get(id))):
+            known = there.session(studies.get(study_id))
+            number += known is None
+            labels[sub, study_id] = f"{number:02}" if known is None else known
     return [
-        replace(each, entities={**each.entities, "ses": number})
-        if (number := numbers.get((each.entities["sub"], each.series.study_id)))
+        replace(each, entities={**each.entities, "ses": said})
+        if (said := labels.get((each.entities["sub"], each.series.study_id)))
         else each
         for each in planned
     ]
@@ -138,12 +149,6 @@ def _when(study: Any) -> tuple[dt.date, dt.time, str]:
     if study is None:
         return dt.date.max, dt.time.min, ""
     return study.date or dt.date.max, study.time or dt.time.min, study.uid
-
-
-def _names_of(patient: Any) -> tuple[str, ...]:
-    if patient is None:
-        return ()
-    return parts_of_names(patient.name, patient.uid)
 
 
 def moment_of(row: Any, study: Any) -> dt.datetime | None:
@@ -254,7 +259,8 @@ def _checked(planned: Sequence[PlannedVolume]) -> list[PlannedVolume]:
     metadata = with_field_map_times(planned)
     checked = []
     for each in planned:
-        missing = missing_of(each, metadata[key_of(each)]) if each.included else []
+        is_new = each.included and not each.is_there
+        missing = missing_of(each, metadata[key_of(each)]) if is_new else []
         if missing:
             note = f"BIDS requires {', '.join(missing)}, which the headers do not tell"
             each = replace(each, included=False, notes=(*each.notes, note))
@@ -263,7 +269,8 @@ def _checked(planned: Sequence[PlannedVolume]) -> list[PlannedVolume]:
 
 
 def _with_magnitude(each: PlannedVolume, planned: Sequence[PlannedVolume]) -> PlannedVolume:
-    if each.suffix != "fieldmap" or not each.included or has_magnitude(each, planned):
+    is_new = each.included and not each.is_there
+    if each.suffix != "fieldmap" or not is_new or has_magnitude(each, planned):
         return each
     note = "BIDS requires a magnitude image beside it"
     return replace(each, included=False, notes=(*each.notes, note))

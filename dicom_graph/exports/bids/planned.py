@@ -14,7 +14,7 @@ from dicom_graph.imaging.worker import DescribedVolume
 class PlannedVolume:
     """One volume. `index`: which of its fourth axis, from 0; None for all. `included`: whether it
     is exported; if not, `notes` say why. `acquired`: the shifted moment of its series. `metadata`:
-    what a person adds to the sidecar.
+    what a person adds to the sidecar. `is_there`: in the data set that a plan goes on with.
     """
 
     series_uid: str
@@ -32,6 +32,7 @@ class PlannedVolume:
     series: Any = None
     volume: DescribedVolume | None = None
     line: int = 0
+    is_there: bool = False
 
     @property
     def name(self) -> str:
@@ -46,3 +47,9 @@ Key = tuple[str, int, int | None]
 def key_of(planned: PlannedVolume) -> Key:
     """What tells a volume from all others."""
     return planned.series_uid, planned.stack, planned.index
+
+
+def folder_of(planned: PlannedVolume) -> str:
+    """The folder of its session, else of its subject."""
+    sub, ses = f"sub-{planned.entities['sub']}", planned.entities.get("ses")
+    return f"{sub}/ses-{ses}" if ses else sub

@@ -1,6 +1,5 @@
 """Plans as tables of tab separated values, which people edit, and back."""
 
-import csv
 import datetime as dt
 import json
 import re
@@ -8,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dicom_graph.errors import BadInput, nearest
-from dicom_graph.exports.bids.entities import ENTITIES, problems
+from dicom_graph.exports.bids.entities import ENTITIES, folded, problems
 from dicom_graph.exports.bids.planned import PlannedVolume, key_of
+from dicom_graph.exports.bids.spreadsheets import rows
 
 _BEFORE = ("included", "name", "datatype", "suffix")
 _AFTER = (
@@ -20,7 +20,7 @@ COLUMNS = (*_BEFORE, *ENTITIES, *_AFTER)
 _READ = ("included", "datatype", "suffix", "sub", "series", "stack")
 """The columns that a plan must have."""
 _YES, _NO = frozenset(("yes", "y", "true", "1")), frozenset(("no", "n", "false", "0", ""))
-_BREAKS = re.compile(r"[\t\r\n]+")
+_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _SHOWN = 20
 
 
@@ -29,7 +29,13 @@ def plan_lines(planned: Iterable[PlannedVolume]) -> Iterator[str]:
     yield "\t".join(COLUMNS) + "\n"
     for each in planned:
         cells = _cells(each)
-        yield "\t".join(_BREAKS.sub(" ", cells.get(name, "")) for name in COLUMNS) + "\n"
+        yield "\t".join(_cell(cells.get(name, "")) for name in COLUMNS) + "\n"
+
+
+def _cell(text: str) -> str:
+    """On one line; a cell that begins with a quotation mark is quoted, as readers expect it."""
+    line = _BREAKS.sub(" ", text).strip()
+    return '"' + line.replace('"', '""') + '"' if line.startswith('"') else line
 
 
 def _cells(each: PlannedVolume) -> dict[str, str]:
@@ -58,19 +64,18 @@ def read_plan(text: str) -> list[PlannedVolume]:
 
     `name` is not read: it follows from the entities.
     """
-    reader = csv.reader(text.removeprefix("\ufeff").splitlines(), delimiter="\t")
-    head = [name.strip() for name in next(reader, [])]
+    lines = rows(text, "\t")
+    head = next(lines, (1, []))[1]
     _require_columns(head)
     wrong: list[str] = []
     planned: list[PlannedVolume] = []
-    for cells in reader:
-        line = reader.line_num
-        if not any(cell.strip() for cell in cells):
+    for line, cells in lines:
+        if not cells:
             continue
         if len(cells) > len(head):
             wrong.append(f"line {line}: it has {len(cells)} cells, the head {len(head)}")
             continue
-        row = dict(zip(head, (cell.strip() for cell in cells), strict=False))
+        row = dict(zip(head, cells, strict=False))
         try:
             each = _volume(row, line)
         except ValueError as error:
@@ -156,12 +161,16 @@ def _metadata(text: str) -> dict[str, Any]:
     if not text:
         return {}
     try:
-        found = json.loads(text)
-    except ValueError:
+        found = json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise ValueError('metadata is an object of JSON, such as {"TaskName": "rest"}')
     return found
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"JSON has no {text}")
 
 
 def _told(each: PlannedVolume) -> Iterator[str]:
@@ -177,6 +186,6 @@ def _twice(planned: Iterable[PlannedVolume]) -> Iterator[str]:
         if first != each.line:
             yield f"line {each.line}: the same volume as line {first}"
         elif each.name:
-            first = names.setdefault(each.name.casefold(), each.line)
+            first = names.setdefault(folded(each.name), each.line)
             if first != each.line:
                 yield f"line {each.line}: the name {each.name} is that of line {first}, too"
