@@ -19,6 +19,8 @@ from dicom_graph.store.views.deidentified import is_withheld
 _PAGE = 5000
 _PAGE_OF_EACH = 500
 """Where a column has all that images of a row have, which may be many."""
+_PAGE_OF_COMMON = 20_000
+"""Where a column has what all images of a row have: all of it is looked through for each page."""
 _FIRST_PAGE = 200
 _KEYS = {"study": "study_id", "patient": "patient_id", "series": "series_id"}
 _TYPES = {"patient": "Patient", "study": "Study", "series": "Series", "image": "Image"}
@@ -87,8 +89,8 @@ async def batches(
     Raises BadInput.
     """
     related, shown = _needed(entity, columns), _shown(entity, columns)
-    page_size = _PAGE_OF_EACH if any(column.is_each for column in columns) else _PAGE
-    after, size = None, _FIRST_PAGE
+    page_size = _page_size(entity, columns)
+    after, size = None, page_size if page_size == _PAGE_OF_COMMON else _FIRST_PAGE
     while True:
         request = PageRequest(DEFAULT_ORDERS[entity], first=size, after=after)
         page = await answered(store.page(entity, request, wanted, shown))
@@ -100,6 +102,13 @@ async def batches(
         if not page.has_next:
             return
         after, size = request.cursor(page.rows[-1]), page_size
+
+
+def _page_size(entity: str, columns: Sequence[Column]) -> int:
+    if any(column.is_each for column in columns):
+        return _PAGE_OF_EACH
+    has_common = entity != "image" and any(column.steps for column in columns)
+    return _PAGE_OF_COMMON if has_common else _PAGE
 
 
 def _needed(entity: str, columns: Iterable[Column]) -> list[str]:
@@ -163,13 +172,23 @@ async def _common(
     store: Store, entity: str, path: Sequence[HasElement], ids: Sequence[int]
 ) -> dict[int, ElementRow]:
     """The element at a path that all images of a row have which have one with a value."""
-    ends = await store.ends_below(entity, path, ids)
-    rows = {id: different(some) for id, (some, _) in ends.items()}
-    unsure = [id for id, (_, has_others) in ends.items() if has_others and len(rows[id]) < 2]
+    ends, rows = await store.ends_below(entity, path, ids)
+    # What many have is looked at once.
+    pairs = {(least, greatest) for _, least, greatest, _ in ends}
+    told = {pair: different(rows[id] for id in sorted({*pair}) if id in rows) for pair in pairs}
+    found: dict[int, ElementRow] = {}
+    unsure = []
+    for holder, least, greatest, n in ends:
+        some = told[least, greatest]
+        if n > 2 and len(some) < 2:
+            unsure.append(holder)
+        elif len(some) == 1:
+            found[holder] = some[0]
     if unsure:
         every = await store.elements_below(entity, path, unsure)
-        rows |= {id: different(some) for id, some in every.items()}
-    return {id: some[0] for id, some in rows.items() if len(some) == 1}
+        of_holders = {holder: different(several) for holder, several in every.items()}
+        found |= {holder: some[0] for holder, some in of_holders.items() if len(some) == 1}
+    return found
 
 
 async def _first_of(

@@ -27,7 +27,7 @@ from dicom_graph.store.read.pages import Order
 from dicom_graph.store.read.plain_values import raw_text
 
 Json = dict[str, Any]
-_AT_ONCE, _IN_A_TURN = 5_000, 200
+_AT_ONCE, _IN_A_TURN = 10_000, 200
 _COLUMNS = frozenset({"id", "uid"})
 
 

@@ -323,13 +323,14 @@ class ElementCache:
                 if row[9] is not None:
                     values[row[0]].append(ValueRow._make(row[9:]))
         await self._ensure_definitions(connection, {head[1] for head in heads.values()})  # type: ignore[misc]
+        budget = current_budget()
         found: dict[int, ElementRow] = {}
         moments = []
         for id, head in heads.items():
             found[id] = row_of_element = self._row(head, tuple(values[id]))
             if row_of_element.definition.vr == "DT":
                 moments.append(_stored(row_of_element, head[5]))  # type: ignore[arg-type]
-            await current_budget().hold_and_share(_weight(row_of_element))
+            await budget.hold_and_share(_weight(row_of_element))
         for id in await ids_in_utc(connection, moments):
             found[id] = _named_utc(found[id])
         return found

@@ -336,8 +336,10 @@ class HeaderStore(BaseStore):
 
     async def ends_below(
         self, entity: str, path: Sequence[HasElement], ids: Sequence[int]
-    ) -> dict[int, tuple[list[ElementRow], bool]]:
-        """One or two of these elements, and whether there are others."""
+    ) -> tuple[Sequence[tuple[int, int, int, int]], dict[int, ElementRow]]:
+        """The least and the greatest id of these elements, and how many there are, behind the id of
+        what holds them; and these elements.
+        """
 
         def statement(held: FromClause) -> Select[Any]:
             leaf = held.c.leaf
@@ -348,10 +350,7 @@ class HeaderStore(BaseStore):
             found = await self._held_below(connection, entity, path, ids, statement)
             wanted = {id for _, least, greatest, _ in found for id in (least, greatest)}
             rows = await self._elements.elements(connection, wanted, self._sqlite)
-        return {
-            holder: ([rows[id] for id in sorted({least, greatest}) if id in rows], n > 2)
-            for holder, least, greatest, n in found
-        }
+        return found, rows
 
     async def _held_below(
         self,

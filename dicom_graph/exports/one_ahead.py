@@ -1,0 +1,24 @@
+"""The next batch of rows is read while the one before it is written."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def one_ahead(items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    """The same items, each of them asked for when the one before it is given out.
+
+    Whoever closes it, or fails, ends what is being read.
+    """
+    async with aclosing(items):
+        upcoming = asyncio.ensure_future(anext(items, None))
+        try:
+            while (item := await upcoming) is not None:
+                upcoming = asyncio.ensure_future(anext(items, None))
+                yield item
+        finally:
+            upcoming.cancel()
+            await asyncio.gather(upcoming, return_exceptions=True)
