@@ -14,19 +14,19 @@ log = logging.getLogger(__name__)
 _MOST = 1 << 20
 _BASE = 96
 _LEAST_CONNECTIONS = 8
-_BACKLOG = 2048
+_WAITING = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class FileDescriptorLimits:
-    """`backlog`: connections that the system holds until they are taken;
+    """`waiting`: connections that are taken and have not begun;
     `requests`: how many may each have a file open; `streams`: how many may last.
     """
 
     connections: int
     requests: int
     streams: int
-    backlog: int
+    waiting: int
 
 
 def raise_limit() -> None:
@@ -61,14 +61,14 @@ def descriptors(settings: Settings) -> FileDescriptorLimits:
         + 4 * settings.max_decodes
         + 2 * settings.import_processes
     )
-    backlog = max(16, min(_BACKLOG, limit // 8))
-    rest = max(0, limit - kept - backlog)
+    waiting = max(16, min(_WAITING, limit // 8))
+    rest = max(0, limit - kept - waiting)
     connections = min(settings.max_connections, max(_LEAST_CONNECTIONS, rest * 2 // 3))
     allowed = FileDescriptorLimits(
         connections,
         min(settings.max_requests, max(2, rest // 3)),
         min(settings.max_streams, max(2, connections // 2)),
-        backlog,
+        waiting,
     )
     if (allowed.requests, allowed.streams) != (settings.max_requests, settings.max_streams):
         log.warning(

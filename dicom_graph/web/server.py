@@ -5,25 +5,23 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 import uvicorn
 from starlette.applications import Starlette
 from uvicorn.server import HANDLED_SIGNALS
 
+from dicom_graph.access.addresses import Network
 from dicom_graph.settings import Settings
 from dicom_graph.signals import ending_signals
+from dicom_graph.web.accepting import BACKLOG, Acceptor
 from dicom_graph.web.connections import Connections
 from dicom_graph.web.protocol import LimitedHttpProtocol
 from dicom_graph.web.starting import StartQueue
 from dicom_graph.web.websocket import LimitedWebSocketProtocol
 
 _TICKS = 600
-_TAKEN_IN_ONE_ROUND = 128
-"""New connections in a round of the event loop. libuv takes one for each descriptor that listens,
-and a round may take long: whoever comes after a crowd would wait for as many rounds.
-"""
 
 
 class Server(uvicorn.Server):
@@ -37,8 +35,14 @@ class Server(uvicorn.Server):
         config: uvicorn.Config,
         end_streams: Callable[[], None],
         is_quiet: Callable[[], bool],
+        max_waiting: int,
+        trusted: Sequence[Network] = (),
     ) -> None:
+        """`max_waiting`: connections that are taken and have not begun; `trusted`: proxies."""
         super().__init__(config)
+        self._max_waiting = max_waiting
+        self._trusted = trusted
+        self._acceptors: list[Acceptor] = []
         self._end_streams = end_streams
         self._is_quiet = is_quiet
         self.on_shutdown: Callable[[], None] = lambda: None
@@ -46,14 +50,21 @@ class Server(uvicorn.Server):
         self.on_each_tick: Callable[[], None] = lambda: None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen with many descriptors, so that many connections are taken at once."""
-        if sockets and os.name == "posix":
-            for each in sockets:
-                # A copy of one that blocks makes all of them block, in all server processes: each
-                # would then stand still until the next connection comes.
-                each.setblocking(False)
-            sockets = [each.dup() for each in sockets for _ in range(_TAKEN_IN_ONE_ROUND)]
-        await super().startup(sockets)
+        """Begin to listen."""
+        if not sockets or os.name != "posix":
+            await super().startup(sockets)
+            return
+        await super().startup([])
+        for each in sockets:
+            acceptor = Acceptor(each, self._make_protocol, self._max_waiting, self._trusted)
+            acceptor.start()
+            self._acceptors.append(acceptor)
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -76,6 +87,8 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more connections, let the open ones end, then stop the application."""
         self.on_shutdown()
+        for each in self._acceptors:
+            each.stop()
         asyncio.get_running_loop().call_soon(self._end_streams)
         await super().shutdown(sockets)
 
@@ -108,7 +121,13 @@ def make_server(application: Starlette, settings: Settings) -> Server:
         # Whom a proxy may speak for is decided in `web.middleware.authentication`.
         proxy_headers=False,
         ws_max_size=settings.max_body_bytes,
-        backlog=allowed.backlog,
+        backlog=BACKLOG,
     )
     admission = application.state.admission
-    return Server(config, application.state.services.store.jobs.close, lambda: admission.is_quiet)
+    return Server(
+        config,
+        application.state.services.store.jobs.close,
+        lambda: admission.is_quiet,
+        allowed.waiting,
+        settings.trusted_proxies,
+    )

@@ -5,17 +5,18 @@ after them, `/healthz` and users as well, would wait until each has begun.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 
-_IN_ONE_ROUND = 16
+from dicom_graph.web.turns import Turns
+
+_IN_ONE_ROUND = 8
 
 
 class StartQueue:
     """Requests that wait to begin; the clients that they are from take turns."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, deque[tuple[Callable[[], None], Callable[[], bool]]]] = {}
+        self._waiting: Turns[tuple[Callable[[], None], Callable[[], bool]]] = Turns()
         self._begun = 0
 
     def add(self, holder: str, begin: Callable[[], None], is_gone: Callable[[], bool]) -> None:
@@ -26,7 +27,7 @@ class StartQueue:
         if self._begun < _IN_ONE_ROUND and not self._waiting:
             self._begin(begin)
         else:
-            self._waiting.setdefault(holder, deque()).append((begin, is_gone))
+            self._waiting.add(holder, (begin, is_gone))
 
     def _begin(self, begin: Callable[[], None]) -> None:
         if not self._begun:
@@ -38,10 +39,6 @@ class StartQueue:
         """A round is over."""
         self._begun = 0
         while self._waiting and self._begun < _IN_ONE_ROUND:
-            holder, line = next(iter(self._waiting.items()))
-            begin, is_gone = line.popleft()
-            del self._waiting[holder]
-            if line:
-                self._waiting[holder] = line
+            begin, is_gone = self._waiting.next()
             if not is_gone():
                 self._begin(begin)

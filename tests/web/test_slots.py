@@ -171,7 +171,7 @@ def test_connections_leave_room_for_files(monkeypatch: pytest.MonkeyPatch) -> No
         assert 8 <= allowed.connections <= 4096
         assert allowed.streams <= allowed.connections
         if limit >= 1024:
-            most = allowed.connections + allowed.requests + allowed.backlog
+            most = allowed.connections + allowed.requests + allowed.waiting
             assert most + 64 <= limit or allowed.requests == 500
         if limit >= 65_536:
             assert (allowed.connections, allowed.requests, allowed.streams) == (4096, 500, 2000)
