@@ -293,7 +293,9 @@ def as_json(report: Report, indent: int | None = 2) -> str:
             "failed": counts.failed,
             "missing": counts.missing,
             "moved": counts.moved,
-            "failures": [{"path": f.path, "message": f.message} for f in report.failures],
+            "failures": [
+                {"path": f.path, "message": f.message, "code": f.code} for f in report.failures
+            ],
             "skippedFiles": [{"path": s.path, "reason": s.message} for s in report.skips],
             "error": report.error,
         },

@@ -1,5 +1,28 @@
 """What can be wrong with a file."""
 
+from enum import StrEnum
+
+
+class FailureCode(StrEnum):
+    """Why an import could not take a file, or a folder."""
+
+    TRUNCATED = "TRUNCATED"
+    CORRUPT = "CORRUPT"
+    NO_IDENTITY = "NO_IDENTITY"
+    NOT_PERMITTED = "NOT_PERMITTED"
+    FILE_GONE = "FILE_GONE"
+    CHANGED = "CHANGED"
+    NOT_A_FILE = "NOT_A_FILE"
+    FORBIDDEN_PATH = "FORBIDDEN_PATH"
+    BAD_PATH = "BAD_PATH"
+    TOO_SLOW = "TOO_SLOW"
+    CRASHED = "CRASHED"
+    CANNOT_READ = "CANNOT_READ"
+    CANNOT_STORE = "CANNOT_STORE"
+    NOT_REMOVED = "NOT_REMOVED"
+    CANNOT_HOLD = "CANNOT_HOLD"
+    OTHER = "OTHER"
+
 
 class DicomError(Exception):
     """A file cannot be used; the message is one line for a person, without patient data."""
@@ -11,6 +34,26 @@ class NotDicomError(DicomError):
 
 class UnreadableFileError(DicomError):
     """The content is DICOM but broken, or lacks what an image needs."""
+
+    code = FailureCode.CORRUPT
+
+
+class TruncatedFileError(UnreadableFileError):
+    """The file ends before its content does: it was not copied whole."""
+
+    code = FailureCode.TRUNCATED
+
+
+class NoIdentityError(UnreadableFileError):
+    """The content has no SOPInstanceUID."""
+
+    code = FailureCode.NO_IDENTITY
+
+
+class ChangedFileError(UnreadableFileError):
+    """The file was written to while it was read."""
+
+    code = FailureCode.CHANGED
 
 
 class PixelError(DicomError):

@@ -17,11 +17,17 @@ from dicom_graph.dicom.elements.contents import (
 )
 from dicom_graph.dicom.elements.interning import Interner
 from dicom_graph.dicom.entities import Entities, EntityReader, odd_elements
-from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
+from dicom_graph.dicom.errors import (
+    ChangedFileError,
+    FailureCode,
+    NotDicomError,
+    UnreadableFileError,
+)
 from dicom_graph.dicom.files.reading import Instance, read_instance
 from dicom_graph.dicom.files.regular_file import FolderFiles, Opened, Roots
 from dicom_graph.dicom.files.stored_file import FileVersion
 from dicom_graph.dicom.mode import Mode
+from dicom_graph.importing.failure_codes import code_of
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +64,13 @@ class NoImage(NamedTuple):
     reason: str
 
 
+class Unread(NamedTuple):
+    """Why a file that may be an image gave no content."""
+
+    reason: str
+    code: FailureCode
+
+
 class ContentReader:
     """Reads files in one mode. Not thread-safe: it interns what it reads."""
 
@@ -70,7 +83,7 @@ class ContentReader:
 
     def read(
         self, path: str, at_least: Mode = Mode.MINIMAL, roots: Roots | None = None
-    ) -> "Content | str | NoImage":
+    ) -> "Content | Unread | NoImage":
         """The file's content, or why it failed or is skipped. Never raises for a bad file.
 
         No less is kept than `at_least` says; what lies outside the roots is not read, as in
@@ -85,12 +98,14 @@ class ContentReader:
         except NotDicomError as error:
             return NoImage(str(error))
         except UnreadableFileError as error:
-            return str(error)
+            return Unread(str(error), error.code)
         except OSError as error:
-            return error.strerror or type(error).__name__
+            return Unread(error.strerror or type(error).__name__, code_of(error))
         except Exception as error:
             log.debug("unexpected error in %s", path, exc_info=True)
-            return f"unexpected {type(error).__name__} while reading it"
+            return Unread(
+                f"unexpected {type(error).__name__} while reading it", FailureCode.CORRUPT
+            )
 
     def close(self) -> None:
         """Let go of the folder that was read last; it may read on."""
@@ -102,7 +117,7 @@ class ContentReader:
         instance = read_instance(path, self._interner, opened.descriptor)
         after = FileVersion.of(opened.descriptor)
         if (before.size, before.modified_ns) != (after.size, after.modified_ns):
-            raise UnreadableFileError("it changed while it was read: import it again")
+            raise ChangedFileError("it changed while it was read: import it again")
         kept = self._kept(instance, mode)
         entities, odd = self._entities_of(instance, mode)
         is_elsewhere = opened.place != path and not opened.is_link

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from dicom_graph.dicom.errors import FailureCode
 from dicom_graph.importing.listing import Folder, Listing, Names, failure_of, printable
 from dicom_graph.importing.timeouts import (
     Calls,
@@ -293,7 +294,8 @@ class Discovery:
         try:
             path.encode()
         except UnicodeEncodeError:
-            folder.failures.append(Failure(printable(path), "the path is not UTF-8: rename it"))
+            message = "the path is not UTF-8: rename it"
+            folder.failures.append(Failure(printable(path), message, FailureCode.BAD_PATH))
             return
         if self.leave is None or not self.leave(path, status):
             folder.files.append(FileRecord(folder.path, name, status.st_size, status.st_mtime_ns))
@@ -345,7 +347,8 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def outside_roots(path: str) -> Failure:
     """A path that the API may not read."""
-    return Failure(printable(path), "outside the import roots of this server")
+    message = "outside the import roots of this server"
+    return Failure(printable(path), message, FailureCode.FORBIDDEN_PATH)
 
 
 def is_at_or_below(path: str, folder: str) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
+from dicom_graph.dicom.errors import FailureCode
 from dicom_graph.importing.discover import Leave
 from dicom_graph.importing.job import JobRun
 from dicom_graph.importing.job_writer import Progress
@@ -115,12 +116,14 @@ def read_report(database: Database, job_id: int) -> Report:
         job = connection.execute(select(ImportJob).where(ImportJob.id == job_id)).mappings().first()
         if job is None:
             raise no_such_job(job_id)
-        statement = select(ImportFailure.path, ImportFailure.message, ImportFailure.is_skipped)
+        statement = select(
+            ImportFailure.path, ImportFailure.message, ImportFailure.code, ImportFailure.is_skipped
+        )
         rows = connection.execute(
             statement.where(ImportFailure.job_id == job_id).order_by(ImportFailure.id)
         ).all()
-    failures = [Failure(path, message) for path, message, is_skipped in rows if not is_skipped]
-    skips = [Skip(path, message) for path, message, is_skipped in rows if is_skipped]
+    failures = [Failure(*row[:2], FailureCode(row.code)) for row in rows if not row.is_skipped]
+    skips = [Skip(row.path, row.message) for row in rows if row.is_skipped]
     status = JobStatus(job["status"])
     return Report(job_id, status, counts_of(job), failures, job["error"], skips)
 

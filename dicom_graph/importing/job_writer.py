@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
+from dicom_graph.dicom.errors import FailureCode
 from dicom_graph.importing.ledger import Ledger
 from dicom_graph.importing.log_texts import WarningCounts
 from dicom_graph.importing.options import ImportOptions
@@ -203,7 +204,8 @@ class JobWriter:
         except REFUSED as error:
             record = file.source or file.file
             path = os.path.join(record.directory, record.name)
-            self.fail(Failure(path, f"the database cannot hold it: {type(error).__name__}"))
+            message = f"the database cannot hold it: {type(error).__name__}"
+            self.fail(Failure(path, message, FailureCode.CANNOT_HOLD))
 
     def _write(self, batch: Sequence[ReadFile]) -> None:
         """One transaction: some files, the failures so far, and the job's counts.

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from dicom_graph.importing.failure_codes import code_of
 from dicom_graph.importing.timeouts import CallTimeout, TimeoutFailure, heartbeat
 from dicom_graph.store.ingest import FileRecord
 from dicom_graph.store.jobs.jobs import Failure
@@ -109,7 +110,7 @@ def printable(path: str) -> str:
 def failure_of(path: str, error: OSError) -> Failure:
     """Why something at a path cannot be taken."""
     kind = TimeoutFailure if isinstance(error, CallTimeout) else Failure
-    return kind(printable(path), reason_of(path, error))
+    return kind(printable(path), reason_of(path, error), code_of(error))
 
 
 def reason_of(path: str, error: OSError) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 
+from dicom_graph.dicom.errors import FailureCode
 from dicom_graph.dicom.mode import Mode
 from dicom_graph.importing.child_process import ChildProcess
 from dicom_graph.importing.reader import FileReader, Result, path_of, result_of
@@ -213,7 +214,7 @@ def _blame(order: _Order, reason: str) -> None:
     chunk = order.chunk
     if order.alone:
         file, _ = chunk.files[len(chunk.results)]
-        chunk.add(Failure(path_of(file), f"the process that read it {reason}"))
+        chunk.add(Failure(path_of(file), f"the process that read it {reason}", FailureCode.CRASHED))
     order.alone = True
 
 

@@ -3,7 +3,7 @@
 import os
 
 from dicom_graph.dicom.elements.contents import MAX_RAW
-from dicom_graph.importing.content import Content, ContentReader, NoImage
+from dicom_graph.importing.content import Content, ContentReader, NoImage, Unread
 from dicom_graph.store.ingest import FileRecord, Mode, Outcome, ReadFile
 from dicom_graph.store.jobs.jobs import Failure, Skip
 
@@ -36,12 +36,14 @@ def path_of(file: FileRecord) -> str:
     return os.path.join(file.directory, file.name)
 
 
-def result_of(file: FileRecord, replaces: Mode | None, content: Content | NoImage | str) -> Result:
+def result_of(
+    file: FileRecord, replaces: Mode | None, content: Content | NoImage | Unread
+) -> Result:
     """What became of a file, by its content or by the reason why there is none."""
     if isinstance(content, NoImage):
         return Skip(path_of(file), content.reason)
-    if isinstance(content, str):
-        return Failure(path_of(file), content)
+    if isinstance(content, Unread):
+        return Failure(path_of(file), content.reason, content.code)
     if (file.size, file.mtime_ns) != (content.size, content.mtime_ns):
         file = file._replace(size=content.size, mtime_ns=content.mtime_ns)
     return ReadFile(

@@ -11,13 +11,13 @@ from dicom_graph.dicom.elements.contents import Changes, Element, Item
 from dicom_graph.dicom.elements.values import Value
 from dicom_graph.dicom.entities import Entities, ImageFields
 from dicom_graph.dicom.mode import Mode
-from dicom_graph.importing.content import Content, NoImage
+from dicom_graph.importing.content import Content, NoImage, Unread
 
 MAX_ELEMENTS = 20_000
 MAX_BYTES = 16 << 20
 _IMAGE_FIELDS = tuple(ImageFields.__dataclass_fields__)
 _image_values: Callable[[ImageFields], tuple[Any, ...]] = attrgetter(*_IMAGE_FIELDS)
-Read = Content | NoImage | str
+Read = Content | NoImage | Unread
 Numbered = bytes | tuple[bytes, bytes]
 """A header's elements, or those that came and went since the header before."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dicom_graph.dicom.default_path import default_path
+from dicom_graph.dicom.errors import FailureCode
 from dicom_graph.importing.safe_files import (
     FULL,
     Identity,
@@ -166,14 +167,16 @@ class FileStorage:
     ) -> None:
         source = os.path.join(file.file.directory, file.file.name)
         if isinstance(place, StorageError):
-            result.failures.append(Failure(source, str(place)))
+            result.failures.append(Failure(source, str(place), FailureCode.CANNOT_STORE))
         elif isinstance(place, OSError):
             if place.errno in FULL:
                 result.full = f"{place.strerror} in the storage root {self._root}"
             else:
                 reason = place.strerror or type(place).__name__
-                kind = TimeoutFailure if isinstance(place, CallTimeout) else Failure
-                result.failures.append(kind(source, f"cannot be stored: {reason}"))
+                is_late = isinstance(place, CallTimeout)
+                kind = TimeoutFailure if is_late else Failure
+                code = FailureCode.TOO_SLOW if is_late else FailureCode.CANNOT_STORE
+                result.failures.append(kind(source, f"cannot be stored: {reason}", code))
         else:
             record = place
             # What was read is the source; the stored file is looked at when it is asked for.
@@ -307,6 +310,7 @@ class FileStorage:
             return Failure(
                 source,
                 f"it is imported and stored as {move.target}, but not removed here: {reason}",
+                FailureCode.NOT_REMOVED,
             )
         return None
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, ParamSpec, Protocol, TypeVar
 
+from dicom_graph.dicom.errors import FailureCode
 from dicom_graph.store.jobs.jobs import Failure
 
 Given = ParamSpec("Given")
@@ -39,6 +40,8 @@ class CallTimeout(TimeoutError):
 @dataclass(slots=True)
 class TimeoutFailure(Failure):
     """A file or folder that gave no answer in time."""
+
+    code: FailureCode = FailureCode.TOO_SLOW
 
 
 class Calls(Protocol):

@@ -52,6 +52,7 @@ def test_import_reports_in_words_or_json(run: Run, tmp_path: Path) -> None:
     (failure,) = report.pop("failures")
     assert failure["path"] == str(folder / "bad.dcm")
     assert failure["message"]
+    assert failure["code"] == "TRUNCATED"
     assert report.pop("skippedFiles") == [
         {"path": str(folder / "notes.txt"), "reason": "a text file"}
     ]

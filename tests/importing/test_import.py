@@ -53,6 +53,10 @@ def test_report_of_a_mixed_tree(import_files: Import, tmp_path: Path) -> None:
     assert "ends" in found["truncated.dcm"]
     assert "SOPInstanceUID" in found["no-uid.dcm"]
     assert found["dangling.dcm"] == "a link that leads to no file"
+    assert {os.path.basename(failure.path): failure.code for failure in report.failures} == {
+        "truncated.dcm": "TRUNCATED", "garbage.dcm": "TRUNCATED", "no-uid.dcm": "NO_IDENTITY",
+        "dangling.dcm": "FILE_GONE",
+    }  # fmt: skip
     assert all(Path(failure.path).parent == folder for failure in report.failures)
 
 
@@ -197,6 +201,7 @@ def test_a_file_that_cannot_be_read_fails_and_the_rest_goes_on(
     report = import_files(tmp_path / "a")
     assert report.counts == JobCounts(found=3, created=2, failed=1)
     assert reasons(report) == {"0000.dcm": "Input/output error"}
+    assert report.failures[0].code == "CANNOT_READ"
 
 
 @on_sqlite

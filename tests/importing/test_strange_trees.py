@@ -68,6 +68,7 @@ def test_a_path_that_is_too_long_for_the_system_is_reported(
     report = import_files(tmp_path / "deep")
     assert report.counts == JobCounts(found=1, failed=1)
     assert "too long" in report.failures[0].message
+    assert report.failures[0].code == "BAD_PATH"
 
 
 @on_sqlite
@@ -88,6 +89,7 @@ def test_a_file_that_changes_while_it_is_read_fails_and_is_taken_the_next_time(
         report = import_files(tmp_path / "a")
     assert report.counts == JobCounts(found=3, created=2, failed=1)
     assert "changed while it was read" in report.failures[0].message
+    assert report.failures[0].code == "CHANGED"
     assert report.failures[0].path == str(paths[1])
 
 

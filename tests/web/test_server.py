@@ -30,7 +30,7 @@ from tests.support.waiting import until
 
 JOB = """
   id status paths mode pattern stopOnError found processed created updated existing skipped failed
-  error startedAt finishedAt imagesPerSecond failures { path message }
+  error startedAt finishedAt imagesPerSecond failures { path message code }
 """
 IMPORT = """
 mutation ($input: ImportPathInput!) {
@@ -101,6 +101,7 @@ async def test_import_follow_and_walk_to_the_values(server: Server, tmp_path: Pa
               "failed": 1}  # fmt: skip
     assert {name: last[name] for name in counts} == counts
     assert [failure["path"] for failure in last["failures"]] == [str(folder / "bad.dcm")]
+    assert last["failures"][0]["code"] == "TRUNCATED"
     assert last["imagesPerSecond"] > 0
     assert last["startedAt"] <= last["finishedAt"]
     assert (last["paths"], last["mode"]) == ([str(folder)], "FULL")

@@ -8,7 +8,7 @@ import tempfile
 import zlib
 from typing import BinaryIO
 
-from dicom_graph.dicom.errors import UnreadableFileError
+from dicom_graph.dicom.errors import TruncatedFileError, UnreadableFileError
 from dicom_graph.dicom.parsing.byte_source import MAX_INFLATED
 
 MAGIC = b"\x1f\x8b\x08"
@@ -75,7 +75,7 @@ def _inflate(file: BinaryIO, made: BinaryIO, max_bytes: int) -> None:
                 return
             inflater = zlib.decompressobj(_GZIP)
         elif not pending:
-            raise UnreadableFileError("the file ends inside its gzip compression")
+            raise TruncatedFileError("the file ends inside its gzip compression")
         try:
             piece = inflater.decompress(pending, _AT_ONCE)
         except zlib.error as error:

@@ -12,7 +12,12 @@ from pydicom.uid import (
 from dicom_graph.dicom.dictionary import element_label
 from dicom_graph.dicom.elements.contents import Changes, Element, Item, make_streamed_element
 from dicom_graph.dicom.elements.interning import Interner
-from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
+from dicom_graph.dicom.errors import (
+    NoIdentityError,
+    NotDicomError,
+    TruncatedFileError,
+    UnreadableFileError,
+)
 from dicom_graph.dicom.files.gzipped import inflated, inflated_beginning, is_gzipped
 from dicom_graph.dicom.files.other_files import DIRECTORY, what_it_is
 from dicom_graph.dicom.files.regular_file import open_regular
@@ -164,7 +169,7 @@ def _walk_file(
 def _streamed(descriptor: int, large: LargeValue, start: int, size: int) -> Element:
     creator = large.data_set.creator_of(large.tag)
     if start + large.length > size:
-        raise UnreadableFileError(
+        raise TruncatedFileError(
             f"the file ends at byte {size}, inside {element_label(large.tag, creator)}, whose "
             f"value needs {large.length} bytes"
         )
@@ -203,7 +208,7 @@ def _as_it_comes(descriptor: int, interner: Interner, has_prefix: bool) -> Insta
 def _require_sop_instance(instance: Instance) -> None:
     uid = _find(instance.elements, _SOP_INSTANCE)
     if uid is None or not uid.text:
-        raise UnreadableFileError("no SOPInstanceUID (0008,0018): the image has no identity")
+        raise NoIdentityError("no SOPInstanceUID (0008,0018): the image has no identity")
 
 
 def _find(elements: Item, tag: int) -> Element | None:

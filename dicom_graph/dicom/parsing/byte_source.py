@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Protocol
 
-from dicom_graph.dicom.errors import UnreadableFileError
+from dicom_graph.dicom.errors import TruncatedFileError, UnreadableFileError
 
 CHUNK = 1 << 20
 _WINDOW = 1 << 16
@@ -157,7 +157,7 @@ class InflatedBytes:
             if inflated:
                 return inflated
             if not pending and not self._inflater.eof:
-                raise UnreadableFileError("the file ends inside its deflated data set")
+                raise TruncatedFileError("the file ends inside its deflated data set")
             pending = self._inflater.unconsumed_tail
         return b""
 

@@ -13,7 +13,7 @@ from dicom_graph.dicom.dictionary import (
     format_tag,
     is_private,
 )
-from dicom_graph.dicom.errors import UnreadableFileError
+from dicom_graph.dicom.errors import TruncatedFileError, UnreadableFileError
 from dicom_graph.dicom.parsing.byte_source import ByteSource, FileBytes, skip, take
 from dicom_graph.dicom.parsing.element_head import (
     Head,
@@ -171,13 +171,12 @@ class DataSetWalk:
         """Where fewer bytes are left than an element takes."""
         source = self._source
         if depth and end is None:
-            raise UnreadableFileError("the file ends inside an element of undefined length")
+            raise TruncatedFileError("the file ends inside an element of undefined length")
         rest = take(source, 8 if end is None else end - source.position)
         if rest.strip(b"\0"):
             what = "the file" if end is None else "an item"
-            raise UnreadableFileError(
-                f"{what} ends at byte {source.position}, inside an element's header"
-            )
+            kind = TruncatedFileError if end is None else UnreadableFileError
+            raise kind(f"{what} ends at byte {source.position}, inside an element's header")
         if rest:
             self._note(f"{len(rest)} zero bytes after the last element: ignored")
 
@@ -253,9 +252,9 @@ class DataSetWalk:
                 self._source.skip(element.length)
             raise self._cut(data_set, element)
 
-    def _cut(self, data_set: RawDataSet, element: RawElement) -> UnreadableFileError:
+    def _cut(self, data_set: RawDataSet, element: RawElement) -> TruncatedFileError:
         label = element_label(element.tag, data_set.creator_of(element.tag))
-        return UnreadableFileError(
+        return TruncatedFileError(
             f"the file ends at byte {self._source.position}, inside {label}, whose value needs "
             f"{element.length} bytes"
             if isinstance(self._source, FileBytes)

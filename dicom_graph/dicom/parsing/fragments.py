@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from dicom_graph.dicom.errors import UnreadableFileError
+from dicom_graph.dicom.errors import TruncatedFileError
 from dicom_graph.dicom.parsing.byte_source import ByteSource, skip, take
 from dicom_graph.dicom.parsing.element_head import implicit_head, tag_of
 from dicom_graph.dicom.parsing.raw_data_set import UNDEFINED
@@ -15,7 +15,7 @@ _NO_END = "the file ends inside an element of undefined length"
 def fragments(source: ByteSource, is_little: bool) -> Iterator[bytes]:
     """The bytes up to the delimiter, which is passed: items of bytes with their heads, or others.
 
-    Raises UnreadableFileError where there is no delimiter.
+    Raises TruncatedFileError where there is no delimiter.
     """
     while len(head := source.peek(8)) == 8:
         tag, length = tag_of(head, is_little), implicit_head(head, is_little).length
@@ -26,7 +26,7 @@ def fragments(source: ByteSource, is_little: bool) -> Iterator[bytes]:
             yield from _until_delimiter(source, is_little)
             return
         yield from source.chunks(8 + length)
-    raise UnreadableFileError(_NO_END)
+    raise TruncatedFileError(_NO_END)
 
 
 def _until_delimiter(source: ByteSource, is_little: bool) -> Iterator[bytes]:
@@ -40,4 +40,4 @@ def _until_delimiter(source: ByteSource, is_little: bool) -> Iterator[bytes]:
             skip(source, 8)
             return
         yield take(source, len(window) - 7)
-    raise UnreadableFileError(_NO_END)
+    raise TruncatedFileError(_NO_END)

@@ -45,3 +45,38 @@ class ImportStorage(Enum):
         description="The same, and the original is removed once its image and its copy are safe. "
         "What cannot be taken stays where it is.",
     )
+
+
+@strawberry.enum(description="Why an import could not take a file.")
+class ImportFailureCode(Enum):
+    TRUNCATED = _value("TRUNCATED", description="It ends too soon: copy it again, then retry.")
+    CORRUPT = _value("CORRUPT", description="Its content is broken: a retry does not help.")
+    NO_IDENTITY = _value(
+        "NO_IDENTITY", description="It has no SOPInstanceUID: a retry does not help."
+    )
+    NOT_PERMITTED = _value(
+        "NOT_PERMITTED", description="The server may not read it: let it, then retry."
+    )
+    FILE_GONE = _value(
+        "FILE_GONE",
+        description="It is not there, or a link to nothing: bring it, then retry.",
+    )
+    CHANGED = _value("CHANGED", description="It was written to while it was read: retry.")
+    NOT_A_FILE = _value("NOT_A_FILE", description="A pipe, socket or device.")
+    FORBIDDEN_PATH = _value("FORBIDDEN_PATH", description="It lies outside the import roots.")
+    BAD_PATH = _value(
+        "BAD_PATH", description="Its path is not UTF-8, or too long: rename it, then retry."
+    )
+    TOO_SLOW = _value("TOO_SLOW", description="Its disk gave no answer in time: retry.")
+    CRASHED = _value(
+        "CRASHED", description="The process that read it died of it, or ran out of memory."
+    )
+    CANNOT_READ = _value("CANNOT_READ", description="Its disk refused to read it.")
+    CANNOT_STORE = _value(
+        "CANNOT_STORE", description="It cannot be kept in the storage root; it stays where it is."
+    )
+    NOT_REMOVED = _value(
+        "NOT_REMOVED", description="It is imported and moved, but its original is still there."
+    )
+    CANNOT_HOLD = _value("CANNOT_HOLD", description="The database refused its values.")
+    OTHER = _value("OTHER", description="Its message says it, as of those before there were codes.")

@@ -7,7 +7,13 @@ import strawberry
 
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
-from dicom_graph.graph.enums.imports import ImportMode, ImportOrigin, ImportStatus, ImportStorage
+from dicom_graph.graph.enums.imports import (
+    ImportFailureCode,
+    ImportMode,
+    ImportOrigin,
+    ImportStatus,
+    ImportStorage,
+)
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.urls import absolute, page_path
 from dicom_graph.store.sql.types import utc_now
@@ -22,6 +28,7 @@ class ImportFailure:
         "the client gave."
     )
     message: str = _field(description="What was wrong.")
+    code: ImportFailureCode = _field(description="Of what kind it is.")
 
 
 @strawberry.type(description="A file that an import skipped.")
@@ -118,7 +125,10 @@ class ImportJob(Node):
     @computed("The files that it could not take, in the order of their appearance.")
     async def failures(self, info: Info) -> list[ImportFailure]:
         rows = await info.context.loaders.failures.load(self.key)
-        return [ImportFailure(path=row.path, message=row.message) for row in rows or ()]
+        return [
+            ImportFailure(path=row.path, message=row.message, code=ImportFailureCode[row.code])
+            for row in rows or ()
+        ]
 
     @computed("The first 1,000 files that it skipped, in the order of their appearance.")
     async def skipped_files(self, info: Info) -> list[SkippedFile]:

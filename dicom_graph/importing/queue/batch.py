@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from dicom_graph.dicom.errors import FailureCode
 from dicom_graph.importing.discover import Discovery
 from dicom_graph.importing.job import JobRun, discovery_of
 from dicom_graph.importing.log_texts import counts_text
@@ -235,7 +236,10 @@ class BatchRunner:
     def _give_up(self, batch: ClaimedBatch, ledger: BatchLedger) -> None:
         reason = f"given up: {MAX_LOST} times a worker died or failed at it"
         counts = batch.job.counts
-        failures = [Failure(FileRange.of_text(text).path, reason) for text in batch.places]
+        failures = [
+            Failure(FileRange.of_text(text).path, reason, FailureCode.CRASHED)
+            for text in batch.places
+        ]
         counts.failed += len(failures)
         first = failures[0].path if failures else f"the batch {batch.kind}"
         with self._database.writer.begin() as connection:

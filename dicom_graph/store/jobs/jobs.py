@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Update, delete, insert, select, update
 
+from dicom_graph.dicom.errors import FailureCode
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.ingest.edited import Exclusion
 from dicom_graph.store.jobs.owners import QUEUE, is_dead, process_name
@@ -137,6 +138,7 @@ class Failure:
 
     path: str
     message: str
+    code: FailureCode = FailureCode.OTHER
 
 
 class Skip(Failure):
@@ -156,6 +158,7 @@ def rows_of(job_id: int, failures: Sequence[Failure]) -> list[dict[str, Any]]:
             "job_id": job_id,
             "path": failure.path,
             "message": failure.message,
+            "code": failure.code.value,
             "is_skipped": isinstance(failure, Skip),
         }
         for failure in failures

@@ -106,7 +106,7 @@ class FileStore(HeaderStore):
         """The failures of import jobs, or what they skipped, in the order of their appearance."""
         statement = (
             select(ImportFailure.id, ImportFailure.job_id, ImportFailure.path)
-            .add_columns(ImportFailure.message)
+            .add_columns(ImportFailure.message, ImportFailure.code)
             .where(among(self._sqlite, ImportFailure.job_id.expression, job_ids))
             .where(ImportFailure.is_skipped == skipped)
             .order_by(ImportFailure.id)

@@ -58,7 +58,7 @@ class ImportJob(Base):
 class ImportFailure(Base):
     """A file that an import could not take, and why; or skipped, and what it is.
 
-    `batch`: the part of a queued import.
+    `code`: a `FailureCode`. `batch`: the part of a queued import.
     """
 
     __tablename__ = "import_failure"
@@ -71,6 +71,7 @@ class ImportFailure(Base):
     job_id: Mapped[int] = mapped_column(ForeignKey("import_job.id"))
     path: Mapped[str]
     message: Mapped[str]
+    code: Mapped[str] = mapped_column(default="OTHER", server_default="OTHER")
     batch: Mapped[int | None] = mapped_column(Id)
     is_skipped: Mapped[bool] = mapped_column(default=False, server_default=false())
 

@@ -12,7 +12,7 @@ const JOB = graphql(`
   query Import($id: ID!) {
     importJob(id: $id) {
       id status paths mode pattern origin storage sync prune verify found processed created updated existing skipped failed missing moved
-      error createdAt startedAt finishedAt imagesPerSecond failures { path message } skippedFiles { path reason } retryOf { id } retries { id }
+      error createdAt startedAt finishedAt imagesPerSecond failures { path message code } skippedFiles { path reason } retryOf { id } retries { id }
     }
   }
 `);
@@ -38,7 +38,7 @@ export function Report({ id, canImport, started }: { id: string; canImport: bool
   if (error) return <Failure error={error} />;
   if (!job) return fetching ? <Loading what="the report" /> : <section className="panel"><Empty title="There is no such import" /></section>;
   const lists = {
-    failed: job.failures.map(({ path, message }): Told => ({ path, text: message })),
+    failed: job.failures.map(({ path, message, code }): Told => ({ path, text: message, code })),
     skipped: job.skippedFiles.map(({ path, reason }): Told => ({ path, text: reason })),
   };
   const shown = tab ?? (lists.failed.length || !lists.skipped.length ? "failed" : "skipped");

@@ -1,4 +1,4 @@
-import{a as e}from"./states-S24C7eBo.js";var t={patient:e(`
+import{a as e}from"./states-TjT4LHxC.js";var t={patient:e(`
     query PatientRows(
       $filter: PatientFilter, $search: String, $orderBy: [PatientOrder!], $after: String, $first: Int
       $name: Boolean! = false

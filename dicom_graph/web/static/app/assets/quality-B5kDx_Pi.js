@@ -1,4 +1,4 @@
-import{a as e,d as t,i as n,l as r,p as i,r as a}from"./states-S24C7eBo.js";import{C as o,b as s,d as c,l,p as u,y as d}from"./fields-CDt6Ys6m.js";import{t as f}from"./useNavigate-BxUJBhWH.js";import{l as p,o as m,s as h}from"./main-CbXTaJlw.js";import{n as g,t as _}from"./bins-DUkfXwFT.js";import{a as v,o as y,r as b,t as x}from"./chips-1USYb2rZ.js";import{t as S}from"./picture-DlRkc-9K.js";var C=o(s(),1),w=d(),T=e(`query Protocols { protocols(first: 200) { nodes { id name acquisitions } } }`),E=e(`
+import{a as e,d as t,i as n,l as r,p as i,r as a}from"./states-TjT4LHxC.js";import{C as o,b as s,d as c,l,p as u,y as d}from"./fields-CDt6Ys6m.js";import{t as f}from"./useNavigate-BxUJBhWH.js";import{l as p,o as m,s as h}from"./main-COdtye-E.js";import{n as g,t as _}from"./bins-DUkfXwFT.js";import{a as v,o as y,r as b,t as x}from"./chips-fIoQ4-oI.js";import{t as S}from"./picture-DlRkc-9K.js";var C=o(s(),1),w=d(),T=e(`query Protocols { protocols(first: 200) { nodes { id name acquisitions } } }`),E=e(`
   query ProtocolCompliance($id: ID!, $acquisition: String, $filter: SeriesFilter) {
     node(id: $id) {
       ... on Protocol {
