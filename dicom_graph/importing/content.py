@@ -23,11 +23,11 @@ from dicom_graph.dicom.errors import (
     NotDicomError,
     UnreadableFileError,
 )
+from dicom_graph.dicom.files.failure_codes import code_of
 from dicom_graph.dicom.files.reading import Instance, read_instance
 from dicom_graph.dicom.files.regular_file import FolderFiles, Opened, Roots
 from dicom_graph.dicom.files.stored_file import FileVersion
 from dicom_graph.dicom.mode import Mode
-from dicom_graph.importing.failure_codes import code_of
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from dicom_graph.importing.failure_codes import code_of
+from dicom_graph.dicom.files.failure_codes import code_of
 from dicom_graph.importing.timeouts import CallTimeout, TimeoutFailure, heartbeat
 from dicom_graph.store.ingest import FileRecord
 from dicom_graph.store.jobs.jobs import Failure

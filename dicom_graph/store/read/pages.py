@@ -154,6 +154,23 @@ def page_statement(statement: Select[Any], keys: Keys, request: PageRequest) -> 
     )
 
 
+def page_of_ids(
+    ids: Select[Any],
+    statement: Select[Any],
+    key: ColumnElement[int],
+    keys: Keys,
+    request: PageRequest,
+) -> Select[Any]:
+    """The same page with the columns of a statement, which are read for its rows alone.
+
+    `ids`: a `page_statement` of ids. `key`: the id of the statement's rows.
+    """
+    chosen = ids.subquery("chosen")
+    names = [chosen.c[key_name(place)] for place in range(len(keys))]
+    joined = statement.join(chosen, chosen.c.id == key).add_columns(*names)
+    return joined.order_by(*order_by(keys, request, names))
+
+
 def labelled(keys: Keys) -> list[ColumnElement[Any]]:
     """The keys as columns of a page's rows."""
     return [key.label(key_name(place)) for place, key in enumerate(keys)]

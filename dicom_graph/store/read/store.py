@@ -49,6 +49,7 @@ from dicom_graph.store.read.pages import (
     make_page,
     order_by,
     page_form,
+    page_of_ids,
     page_statement,
 )
 from dicom_graph.store.read.relations import ENTITY_TABLES, RELATIONS, Parent
@@ -78,11 +79,7 @@ class Store(FileStore):
 
             def all_of_them() -> Select[Any]:
                 seen = self._where(filters_of(self._sqlite, {}), entity, table, None)
-                narrowed = select(*columns_of(table, only=needed)).where(*seen)
-                keys = self._keys(entity, table, request)
-                return self._with_counts(
-                    page_statement(narrowed, keys, request), keys, request, needed
-                )
+                return self._page_statement(entity, request, needed, seen)
 
             form = ("page", entity, needed, given.form)
             rows = await self.database.rows(form, all_of_them, given.parameters, ROW_MEMORY)
@@ -97,16 +94,31 @@ class Store(FileStore):
 
                 def make() -> Select[Any]:
                     where = self._where(filters, entity, table, wanted)
-                    narrowed = select(*columns_of(table, only=needed)).where(*where)
-                    keys = self._keys(entity, table, request)
-                    return self._with_counts(
-                        page_statement(narrowed, keys, request), keys, request, needed
-                    )
+                    return self._page_statement(entity, request, needed, where)
 
                 statement = await made(connection, wanted, make)
                 page = make_page(await all_rows(await connection.execute(statement)), request)
         self._note(entity, page.rows)
         return page
+
+    def _page_statement(
+        self,
+        entity: str,
+        request: PageRequest,
+        columns: Columns,
+        where: Sequence[ColumnElement[bool]],
+    ) -> Select[Any]:
+        """A page of the entities that fulfil all of the conditions."""
+        table = ENTITY_TABLES[entity]
+        keys = self._keys(entity, table, request)
+        wanted = columns_of(table, only=columns)
+        if len(request.order) == 1 or "id" not in table.c:
+            page = page_statement(select(*wanted).where(*where), keys, request)
+        else:
+            # A database that sorts carries along what is selected: of all that it sorts.
+            ids = page_statement(select(table.c.id).where(*where), keys, request)
+            page = page_of_ids(ids, select(*wanted), table.c.id, keys, request)
+        return self._with_counts(page, keys, request, columns)
 
     async def count(self, entity: str, wanted: Condition | None = None) -> int:
         """The number of entities of a kind."""
