@@ -92,7 +92,7 @@ def _canonical(array: Any, affine: Any) -> tuple[Any, Any]:
 
 
 def _told(ours: Any, theirs: Any, tolerance: float) -> str:
-    if theirs is None or theirs == []:
+    if theirs is None or np.size(theirs) == 0:
         return "-" if ours is None else "ours"
     if ours is None:
         return "theirs"

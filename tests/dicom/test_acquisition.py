@@ -101,6 +101,12 @@ def test_what_is_not_said_is_not_there(tmp_path: Path) -> None:
     assert found == Acquisition()
     assert json.loads(sidecar(found)) == {}
     assert (b_values_text(found), b_vectors_text(found)) == (None, None)
+    # Philips writes a b value of 0 into all images; without weighting are some of diffusion, too.
+    for codes, told in (("M", (None, None)), ("DIFFUSION", ((0.0,), ((0.0, 0.0, 0.0),)))):
+        kind = ["ORIGINAL", "PRIMARY", codes]
+        made = make_slices(tmp_path / codes, [0.0], DiffusionBValue=0.0, ImageType=kind)
+        found = read_acquisition(read_geometries(made)[0])
+        assert (found.b_values, found.b_vectors) == told
 
 
 def test_slices_that_tell_their_time(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ SPIN = {"ScanningSequence": "SE", "SequenceVariant": "SK"}
 GRADIENT = {"ScanningSequence": "GR", "SequenceVariant": "SP", "MagneticFieldStrength": 3}
 PLANAR = {"ScanningSequence": "EP", "SequenceVariant": "SK", "EchoTime": 30}
 INVERSION = {"ScanningSequence": ["GR", "IR"], "SequenceVariant": ["SK", "SP", "MP"]}
+INVERTED = {"ScanningSequence": ["SE", "IR"], "SequenceVariant": "SK"}
 T2_TIMES = {"EchoTime": 95, "RepetitionTime": 5000}
 PHASE = {"ImageType": ["ORIGINAL", "PRIMARY", "P", "ND"]}
 DERIVED = "DERIVED", "PRIMARY"
@@ -88,12 +89,36 @@ LABELS: list[tuple[dict[str, Any], str | None, str | None]] = [
      "anat/T2starw", "medium"),
     ({**GRADIENT, "EchoTime": 2, "RepetitionTime": 10, "FlipAngle": 25}, "anat/T1w", "medium"),
     ({**PLANAR, "FlipAngle": 80, "RepetitionTime": 2000}, "func/bold", "medium"),
+    # What has the codes of another: fat is dark, not fluid; in 2D; a contrast agent passes
+    ({**INVERTED, "SequenceName": "*spcir3d1_91", "InversionTime": 220, **T2_TIMES}, None, None),
+    ({**INVERTED, "PulseSequenceName": "fseir", "InversionTime": 160, **T2_TIMES}, None, None),
+    ({**SPIN, "SequenceName": "fse_mx", "InversionTime": 2000, **T2_TIMES},
+     "anat/FLAIR", "medium"),
+    ({"ScanningSequence": "IR", "PulseSequenceName": "TIR", "InversionTime": 2800, **T2_TIMES},
+     "anat/FLAIR", "high"),
+    ({**GRADIENT, "PulseSequenceName": "T1TFE", "MRAcquisitionType": "2D"}, None, None),
+    ({**GRADIENT, "SequenceName": "*fl3d1r", "EchoTime": 20}, "anat/T2starw", "medium"),
+    ({**GRADIENT, "SequenceName": "*me2d1r5", "EchoTime": 17}, "anat/T2starw", "medium"),
+    ({**GRADIENT, "SequenceName": "*tfi2d1_9", "EchoTime": 2, "RepetitionTime": 4,
+      "FlipAngle": 50}, None, None),
+    ({**PLANAR, "SequenceName": "*epfid2d1_128", "FlipAngle": 90,
+      "ContrastBolusAgent": "Gadovist"}, None, None),
+    ({**PLANAR, "SequenceName": "*epfid2d1_128", "ContrastBolusAgent": "NONE"},
+     "func/bold", "high"),
+    ({**PLANAR, "SequenceName": "*epfid2d1_64", "SeriesDescription": "fmap_PA"},
+     "fmap/epi", "medium"),
+    ({**PLANAR, "SequenceName": "epse2d1_104", "NumberOfTemporalPositions": 200,
+      "ScanningSequence": ["EP", "SE"], "FlipAngle": None}, None, None),
+    ({**PLANAR, "SequenceName": "*epfid2d1_64", **typed("M", "MOCO")}, "derived/bold", "high"),
+    ({**PLANAR, **typed("ASL"), "SeriesDescription": "pasl_3m0s"}, "perf/asl", "high"),
+    ({**PLANAR, **typed("ASL"), "SeriesDescription": "pasl_M0"}, "perf/m0scan", "medium"),
     # A name that a person typed, and nothing
     ({"EchoTime": None, "SeriesDescription": "Sag T1"}, "anat/T1w", "low"),
     ({"EchoTime": None, "SeriesDescription": "whatever"}, None, None),
     ({**SPIN, "EchoTime": 50, "RepetitionTime": 1500}, None, None),
     ({"Modality": "CT", "SeriesDescription": "T1"}, None, None),
     ({"Modality": "PT"}, "pet/pet", "high"),
+    ({"Modality": "PT", "ImageType": [*DERIVED, "MIP"]}, "derived/mpr", "high"),
 ]  # fmt: skip
 
 

@@ -50,6 +50,7 @@ _DIFFUSION = r"_diff|resolve|stejskal|ep_b\d|ep2d_dif|dwi|dti|dwise|hydi"
 _FIELD_MAP = r"gre_field_mapping|\*?fm2d|b0map|fieldmap"
 _SINGLE_BAND = r"sb_?ref"
 _FEW_TIME_POINTS = 20
+_NO_AGENTS = frozenset(("", "0", "n", "na", "n/a", "no", "none", "unknown", "without"))
 _PROJECTIONS = ("MPR", "MIP", "MNIP", "MINIP", "PROJECTION IMAGE", "REFORMATTED", "CPR", "CSA MPR")
 
 
@@ -81,21 +82,37 @@ def _echo_planar(facts: Facts) -> Evidence | None:
                            facts.scanning("EP"))  # fmt: skip
 
 
+def _is_perfusion(facts: Facts) -> bool:
+    """Of a contrast agent: echo planar images of its passage have the codes of functional ones."""
+    agent = (facts.code("ContrastBolusAgent") or "").strip().casefold()
+    named = r"(?<![a-z])(?:perf|perfusion|dsc)(?![a-z])"
+    return agent not in _NO_AGENTS or bool(facts.sequence(named) or facts.named(named))
+
+
 def _gradient_echo_planar(facts: Facts) -> Evidence | None:
     """By name: T2* weighted echo planar images, as functional series are."""
-    return evidence_of_any(
-        facts.sequence(r"bold|ep2d_pace|ep2d_fid|epfid2d|epirt|feepi|greepi|fmri"),
-        facts.image_type("FMRI"),
+    return (
+        None
+        if _is_perfusion(facts)
+        else evidence_of_any(
+            facts.sequence(r"bold|ep2d_pace|ep2d_fid|epfid2d|epirt|feepi|greepi|fmri"),
+            facts.image_type("FMRI"),
+        )
     )
 
 
+def _few_time_points(facts: Facts) -> Evidence | None:
+    return () if facts.time_points < _FEW_TIME_POINTS else None
+
+
 def _spin_echo_planar(facts: Facts) -> Evidence | None:
-    return facts.sequence(r"ep2d_se|epse2d|seepi")
+    is_single = facts.time_points < _FEW_TIME_POINTS
+    return facts.sequence(r"ep2d_se|epse2d|seepi") if is_single else None
 
 
 def _repeated(facts: Facts) -> Evidence | None:
     """Many images of everything, with the echo time of functional ones, and no contrast agent."""
-    if facts.time_points < _FEW_TIME_POINTS or facts.has("ContrastBolusAgent"):
+    if facts.time_points < _FEW_TIME_POINTS or _is_perfusion(facts):
         return None
     return evidence_of_all(
         ("NumberOfTemporalPositions",), facts.number("EchoTime", least=12, below=80),
@@ -104,6 +121,9 @@ def _repeated(facts: Facts) -> Evidence | None:
 
 
 def _mprage(facts: Facts) -> Evidence | None:
+    """The sequences of turbo gradient echo are those of dynamic and cardiac images, too: in 2D."""
+    if facts.code("MRAcquisitionType") == "2D" or facts.sequence(r"tfl2d"):
+        return None
     return evidence_of_any(
         facts.sequence(r"\*?tfl3d|\\tfl|mprage|bravo|t1tfe|gre_fsp"),
         evidence_of_all(
@@ -114,17 +134,25 @@ def _mprage(facts: Facts) -> Evidence | None:
     )  # fmt: skip
 
 
-def _fluid_attenuated(facts: Facts) -> Evidence | None:
-    long = evidence_of_all(
+def _long_inversion(facts: Facts) -> Evidence | None:
+    """Fluid is dark: the inversion time is long, and the echo time that of T2."""
+    return evidence_of_all(
         facts.number("InversionTime", least=1300), facts.number("EchoTime", least=60)
     )
-    named = facts.sequence(r"tir2d|tirm|spcir|flair|tir_")
+
+
+def _fluid_attenuated(facts: Facts) -> Evidence | None:
+    named = facts.sequence(r"tir2d|tirm|spcir|flair|tir_|\btir\b")
+    is_inverted = facts.scanning("IR", "SE") if facts.has("ScanningSequence") else None
     return evidence_of_any(
         facts.contrast("FLUID_ATTENUATED"),
-        evidence_of_all(named, long),
-        evidence_of_all(facts.scanning("IR"), facts.scanning("SE"), long),
-        facts.sequence(r"spcir"),
+        evidence_of_all(evidence_of_any(named, is_inverted), _long_inversion(facts)),
     )
+
+
+def _not_inverted(facts: Facts) -> Evidence | None:
+    """As far as it is known: with a short inversion fat is dark, with a long one fluid."""
+    return None if facts.number("InversionTime", least=50) else ()
 
 
 def _not_planar(facts: Facts) -> Evidence | None:
@@ -141,6 +169,9 @@ def _spin_echo(facts: Facts) -> Evidence | None:
 
 
 def _gradient_echo(facts: Facts) -> Evidence | None:
+    """With spoiled or without balanced gradients, whose contrast is that of their times."""
+    if facts.sequence(r"\*?tfi[23]d|tru?fi|fiesta|bffe|b_?tfe|ssfp|ciss"):
+        return None
     return evidence_of_all(
         evidence_of_any(facts.scanning("GR"), facts.sequence(r"\bffe|flash|fspgr|spgr|vibe")),
         _not_planar(facts),
@@ -217,30 +248,44 @@ _RULES = (
     _Rule("dwi", "sbref", HIGH, _all(_diffusion, _echo_planar, _named(_SINGLE_BAND))),
     _Rule("dwi", "dwi", HIGH, _all(_diffusion, _echo_planar)),
     _Rule("dwi", "dwi", MEDIUM, _any(_diffusion)),
-    _Rule("perf", "m0scan", HIGH, _all(_asl, _named(r"_?m0"))),
+    _Rule("perf", "m0scan", MEDIUM, _all(_asl, _named(r"(?<![a-z0-9])m0(?![0-9])|m0.?scan"))),
     _Rule("perf", "asl", HIGH, _asl),
     _Rule("fmap", "phasediff", HIGH, _all(_field_map, _phase)),
     _Rule("fmap", "fieldmap", HIGH, _type("FIELD MAP", "FIELD_MAP", "B0 MAP", "B0")),
     _Rule("fmap", "magnitude2", HIGH, _all(_field_map, lambda f: f.number("EchoNumbers", least=2))),
     _Rule("fmap", "magnitude1", HIGH, _field_map),
     _Rule("anat", "T2starw", HIGH, _any(_type("SWI"), _sequence(r"swi3d|swi|swan|ep_seg_fid"))),
-    _Rule("anat", "angio", HIGH, _any(_contrast("TOF"), _sequence(r"tof|fl3d1r"))),
+    _Rule("anat", "angio", HIGH, _any(_contrast("TOF"), _sequence(r"tof|fl3d1r_t"))),
+    _Rule("anat", "angio", MEDIUM, _all(
+        _sequence(r"fl3d1r"), lambda facts: facts.number("EchoTime", below=8),
+    )),
     _Rule("fmap", "epi", HIGH, _spin_echo_planar),
+    _Rule("fmap", "epi", MEDIUM, _all(
+        _gradient_echo_planar, _named(r"field.?map|fmap|topup|pepolar"), _few_time_points,
+    )),
     _Rule("func", "sbref", HIGH, _all(_gradient_echo_planar, _named(_SINGLE_BAND))),
     _Rule("func", "bold", HIGH, _gradient_echo_planar),
-    _Rule("fmap", "epi", MEDIUM, lambda f: evidence_of_all(f.scanning("EP", "SE"))),
+    _Rule("fmap", "epi", MEDIUM, lambda f: evidence_of_all(
+        f.scanning("EP", "SE"), _few_time_points(f),
+    )),
     _Rule("func", "sbref", MEDIUM, _all(_echo_planar, _named(_SINGLE_BAND))),
-    _Rule("func", "bold", MEDIUM, lambda f: evidence_of_all(
+    _Rule("func", "bold", MEDIUM, lambda f: None if _is_perfusion(f) else evidence_of_all(
         _echo_planar(f), f.number("EchoTime", least=12, below=80), f.number("FlipAngle", below=91),
     )),
     _Rule("func", "bold", MEDIUM, _repeated),
     _Rule("anat", "T1w", HIGH, _all(_not_planar, _mprage)),
     _Rule("anat", "FLAIR", HIGH, _all(_not_planar, _fluid_attenuated)),
-    _Rule("anat", "MEGRE", HIGH, _sequence(r"megre|\*?me[23]d|medic|aspire|qsm")),
-    _Rule("anat", "T2w", HIGH, _of_weight(_all(_turbo_spin_echo, _not_planar), "T2", True)),
+    _Rule("anat", "MEGRE", HIGH, _sequence(r"megre|aspire|qsm")),
+    _Rule("anat", "T2starw", MEDIUM, _sequence(r"\*?me[23]d|medic")),
+    _Rule("anat", "T2w", HIGH, _of_weight(
+        _all(_turbo_spin_echo, _not_planar, _not_inverted), "T2", True,
+    )),
+    _Rule("anat", "FLAIR", MEDIUM, _all(
+        _any(_turbo_spin_echo, _spin_echo), _not_planar, _long_inversion,
+    )),
     _Rule("anat", "PDw", MEDIUM, _of_weight(_all(_turbo_spin_echo, _not_planar), "PD", True)),
     _Rule("anat", "T1w", MEDIUM, _of_weight(_all(_turbo_spin_echo, _not_planar), "T1", True)),
-    _Rule("anat", "T2w", MEDIUM, _of_weight(_spin_echo, "T2", True)),
+    _Rule("anat", "T2w", MEDIUM, _of_weight(_all(_spin_echo, _not_inverted), "T2", True)),
     _Rule("anat", "PDw", MEDIUM, _of_weight(_spin_echo, "PD", True)),
     _Rule("anat", "T1w", MEDIUM, _of_weight(_spin_echo, "T1", True)),
     _Rule("anat", "T2starw", MEDIUM, _of_weight(_gradient_echo, "T2*", False)),
@@ -272,6 +317,9 @@ def bids_label(facts: Facts) -> BidsLabel:
     """
     modality = facts.code("Modality")
     if modality == "PT":
+        projection = facts.image_type(*_PROJECTIONS)
+        if projection is not None:
+            return BidsLabel("derived", "mpr", HIGH, projection)
         return BidsLabel("pet", "pet", HIGH, ("Modality",))
     if modality != "MR":
         return BidsLabel(evidence=() if modality else ("Modality",))
@@ -291,7 +339,7 @@ def bids_label(facts: Facts) -> BidsLabel:
 
 def _or_derived(facts: Facts, label: BidsLabel) -> BidsLabel:
     """An image that was computed from others is none of the raw data."""
-    is_derived = facts.image_type("DERIVED") or facts.image_type("SECONDARY")
+    is_derived = facts.image_type("DERIVED", "SECONDARY", "MOCO")
     is_raw = label.suffix in ("UNIT1", "T1map") or label.datatype in _KEPT_WHEN_DERIVED
     if is_derived is None or is_raw:
         return label

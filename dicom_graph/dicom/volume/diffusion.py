@@ -29,7 +29,8 @@ Vector: TypeAlias = tuple[float, float, float]
 Array: TypeAlias = NDArray[np.float64]
 _KEYWORDS = (
     "DiffusionGradientOrientation", "DiffusionBValue", "InPlanePhaseEncodingDirection",
-    "PatientPosition", "ImageComments", "Manufacturer",
+    "PatientPosition", "ImageComments", "Manufacturer", "ImageType", "AcquisitionContrast",
+    "SequenceName", "PulseSequenceName",
 )  # fmt: skip
 _TAGS = (
     FUNCTIONAL_GROUP_TAGS
@@ -39,6 +40,7 @@ _TAGS = (
          (0x2005, 0xB0), (0x2005, 0xB1), (0x2005, 0xB2))
     )
 )  # fmt: skip
+_DIFFUSION_SEQUENCE = re.compile(r"ep_b\d|ep2d_dif|dwi|dti", re.IGNORECASE)
 _COMMENT = re.compile(
     r"b=\s*[\d.]+\s*\(\s*([-+\d.eE]+)\s*,\s*([-+\d.eE]+)\s*,\s*([-+\d.eE]+)\s*\)", re.ASCII
 )
@@ -56,7 +58,9 @@ def read_diffusion(
     """
     b_values = [volume[0].labels.b_value for volume in geometry.grid]
     known = tuple(value for value in b_values if value is not None)
-    if len(known) < len(b_values) or not any(known):
+    if len(known) < len(b_values):
+        return None, None
+    if not any(known) and not _is_diffusion(geometry.grid[0][0]):
         return None, None
     vectors: list[Vector] = []
     for volume, b_value in zip(geometry.grid, known, strict=True):
@@ -65,6 +69,18 @@ def read_diffusion(
             return known, None
         vectors.append(_by_fsl(direction, geometry))
     return known, tuple(vectors)
+
+
+def _is_diffusion(plane: Plane) -> bool:
+    """Whether the header says so. Some vendors write a b value of 0 into all images."""
+    with quiet_pydicom(), open_image(plane.file.origin, _TAGS) as image:
+        header = image.header
+        codes = {str(code) for code in header.get("ImageType") or ()}
+        names = f"{header.get('SequenceName')} {header.get('PulseSequenceName')}"
+        return bool(
+            "DIFFUSION" in codes | {str(header.get("AcquisitionContrast"))}
+            or _DIFFUSION_SEQUENCE.search(names)
+        )
 
 
 def _by_fsl(direction: Array, geometry: VolumeGeometry) -> Vector:

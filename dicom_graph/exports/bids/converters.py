@@ -7,8 +7,9 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 import nibabel
 import numpy as np
@@ -46,6 +47,10 @@ _THEIRS = frozenset((
     "SpacingBetweenSlices", "SpoilingState", "TotalReadoutTime", "UsePhilipsFloatNotDisplayScaling",
 ))  # fmt: skip
 """Of dcm2niix's JSON: no names, identifiers, dates, places or free texts."""
+_HEADER_BYTES = 348
+_TEXTS = ((10, 14), (18, 32), (80, 228), (24, 252), (16, 344))
+"""The sizes and ends of data_type, db_name, descrip, aux_file, intent_name in NIfTI-1."""
+_LEVEL, _CHUNK = 6, 1 << 20
 _SAME_ECHO = 1e-4
 
 
@@ -161,13 +166,32 @@ def _take(
         with replaced(stem.with_name(stem.name + ending)) as partial:
             partial.write_text(text, encoding="utf-8", newline="\n")
     with replaced(stem.with_name(f"{stem.name}.nii.gz")) as partial:
-        if kind in _TIME_SERIES and len(chosen.shape) == 3:
-            _write_time_series(chosen, partial)
-        else:
-            shutil.copyfile(chosen.path, partial)
+        is_one_moment = kind in _TIME_SERIES and len(chosen.shape) == 3
+        with _nifti_of(chosen, is_one_moment) as source, partial.open("wb") as file:
+            _write_without_texts(source, file)
 
 
-def _write_time_series(chosen: _Output, target: Path) -> None:
+def _nifti_of(chosen: _Output, is_one_moment: bool) -> IO[bytes]:
+    return (
+        BytesIO(_time_series(chosen))
+        if is_one_moment
+        else cast("IO[bytes]", gzip.open(chosen.path))
+    )
+
+
+def _write_without_texts(source: IO[bytes], file: IO[bytes]) -> None:
+    """Compress a NIfTI file without the texts of its header: dcm2niix writes the time of day and
+    ImageComments there.
+    """
+    header = bytearray(source.read(_HEADER_BYTES))
+    for size, end in _TEXTS:
+        header[end - size : end] = bytes(size)
+    with gzip.GzipFile("", "wb", _LEVEL, file, mtime=0) as target:
+        target.write(header)
+        shutil.copyfileobj(source, target, _CHUNK)
+
+
+def _time_series(chosen: _Output) -> bytes:
     """A volume of one moment with a fourth axis, as BIDS wants it of time series."""
     image: Any = nibabel.load(chosen.path)
     header = image.header.copy()
@@ -175,7 +199,7 @@ def _write_time_series(chosen: _Output, target: Path) -> None:
     header.set_zooms((*image.header.get_zooms()[:3], chosen.told.get("RepetitionTime", 0.0)))
     header.set_xyzt_units("mm", "sec")
     made = nibabel.Nifti1Image(np.asanyarray(image.dataobj)[..., None], image.affine, header)
-    target.write_bytes(gzip.compress(made.to_bytes(), mtime=0))
+    return bytes(made.to_bytes())
 
 
 def _fits(output: _Output, planned: PlannedVolume) -> bool:
