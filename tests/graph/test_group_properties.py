@@ -199,10 +199,11 @@ QUESTION = """query ($by: [GroupBy!]!, $f: %sFilter, $having: GroupHaving, $orde
 
 
 async def all_groups(graph: Graph, entity: str, **asked: Any) -> tuple[list[Any], dict[str, Any]]:
-    """The groups of all pages, and the last page."""
+    """The groups of two pages and of one with all others, and the last page."""
     many, one = NAMES[entity]
     found: list[Any] = []
-    while True:
+    for first in (asked["first"], asked["first"], 10_000):
+        asked["first"] = first
         data = await graph(QUESTION % (one, many), **asked)
         is_deidentified = graph.principal.deidentified
         # Beside those that find out what may be seen.
@@ -211,8 +212,9 @@ async def all_groups(graph: Graph, entity: str, **asked: Any) -> tuple[list[Any]
         page = data["page"]["groups"]
         found += page["nodes"]
         if not page["pageInfo"]["hasNextPage"]:
-            return found, page
+            break
         asked["after"] = page["pageInfo"]["endCursor"]
+    return found, page
 
 
 def _hashable(value: Any) -> Any:
