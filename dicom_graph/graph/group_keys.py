@@ -19,6 +19,7 @@ from dicom_graph.store.read.group_requests import Bounds, GroupKey
 
 _field = strawberry.field
 _MIDNIGHT = "T00:00:00"
+_UTC = "+00:00"
 _MOST = 2**31
 """The integers of GraphQL are below."""
 
@@ -63,9 +64,9 @@ class KeyOf(NamedTuple):
         if key.is_numeric:
             value, to = _bucket(key, value, bounds)
         elif key.part is not None:
-            midnight = _MIDNIGHT * (self._is_moment and key.part != "HOUR")
+            rest = _MIDNIGHT * (self._is_moment and key.part != "HOUR") + _UTC * self._is_instant
             end = _end(value, key.part)
-            value, to = value + midnight, end and end + midnight
+            value, to = value + rest, end and end + rest
         elif key.csa is not None:
             value = _plain(json.loads(value))
         elif key.path and key.is_whole:
@@ -75,13 +76,19 @@ class KeyOf(NamedTuple):
             value = [_plain(member) for member in members] if members is not None else None
         elif self.field is not None and self.field.choices is not None:
             value = self.field.choices(value).name
+        elif self.field is not None and self.field.conditions is bool:
+            value = bool(value)
         else:
             value = _plain(value)
         return GroupKeyValue(value=value, to=to)
 
     @property
     def _is_moment(self) -> bool:
-        return self.column == "datetime" or (self.field is not None and self.field.is_moment)
+        return self.column == "datetime" or self._is_instant
+
+    @property
+    def _is_instant(self) -> bool:
+        return self.field is not None and self.field.is_moment
 
     def _whole(self, text: str) -> Any:
         members = json.loads(text)
@@ -106,7 +113,10 @@ class KeyOf(NamedTuple):
     def _of_field(self, value: Any, bounds: dict[str, Any]) -> Any:
         field = self.field
         assert field is not None
-        if field.conditions is bool:
+        if field.related is not None:
+            is_one = {field.name: {} if value is None else {"uid": {"eq": value}}}
+            return {"not": is_one} if value is None else is_one
+        if field.conditions in (bool, str):
             return {field.name: value}
         if value is None:
             return {field.name: {"isNull": True}}

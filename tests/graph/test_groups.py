@@ -134,7 +134,7 @@ async def test_dates_and_times_by_their_parts(archive: list[Dataset], graph: Gra
     )
     assert months == wanted
     created = await groups(graph, "series", {"field": "CREATED", "part": "YEAR"})
-    assert created == {(f"{dt.datetime.now(dt.UTC).year}-01-01T00:00:00",): 5}
+    assert created == {(f"{dt.datetime.now(dt.UTC).year}-01-01T00:00:00+00:00",): 5}
 
 
 async def test_elements_of_images_and_series(archive: list[Dataset], graph: Graph) -> None:
@@ -348,7 +348,7 @@ async def test_buckets_at_the_ends_of_numbers(archive: list[Dataset], graph: Gra
 
 async def test_imports_and_definitions_have_groups(archive: list[Dataset], graph: Graph) -> None:
     data = await graph("""{
-        importJobs { groups(by: [{field: STATUS}, {field: CREATED, part: YEAR}]) {
+        importJobs { groups(by: [{field: STATUS}, {field: CREATED_AT, part: YEAR}]) {
             nodes { count filter keys { value } } } }
         dataElementDefinitions { groups(by: [{field: VR}]) {
             nodes { count filter keys { value } } } } }""")

@@ -111,7 +111,7 @@ async def test_all_headers_and_values(
             f"{{ {name} {{ groups(by: [{{ field: NUMBER }}]) {{ totalCount }} }} }}"
         )
         assert refused.errors[0].extensions["code"] == "BAD_INPUT"
-        assert "group the images" in refused.errors[0].message
+        assert "group these, by `images" in refused.errors[0].message
     assert (await graph.execute('{ node(id: "RGF0YUVsZW1lbnRWYWx1ZTo1") { id } }')).errors
 
 

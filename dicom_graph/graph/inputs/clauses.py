@@ -35,6 +35,10 @@ Clause = Callable[[Any], Sequence[Condition]]
 _CLAUSE = "clause"
 COLUMN = "column"
 """In the metadata of a field: the column, or the count, that its conditions are on."""
+HOLDS = "holds"
+"""In the metadata of a truth value: the condition that it tells of."""
+RELATED = "related"
+"""In the metadata of conditions on one other object: its entity."""
 
 
 @strawberry.input(description="Conditions on a global id.")
@@ -66,11 +70,12 @@ def where(
     name: str | None = None,
     column: str | None = None,
     directives: Sequence[object] = (),
+    **metadata: Any,
 ) -> Any:
-    """A field of a filter, and what it means."""
+    """A field of a filter, and what it means; `metadata`: `holds` or `related`."""
     return strawberry.field(
         default=None, description=description, name=name,
-        metadata={_CLAUSE: clause, COLUMN: column}, directives=directives,
+        metadata={_CLAUSE: clause, COLUMN: column, **metadata}, directives=directives,
     )  # fmt: skip
 
 
@@ -86,7 +91,9 @@ def by_column(description: str, column: str, directives: Sequence[object] = ()) 
 
 def if_true(description: str, condition: Condition) -> Any:
     """Whether a condition holds."""
-    return where(description, lambda value: [condition if value else Not(condition)])
+    return where(
+        description, lambda value: [condition if value else Not(condition)], holds=condition
+    )
 
 
 def by_count(description: str, relation: str) -> Any:
@@ -126,7 +133,11 @@ def by_every(description: str, relation: str) -> Any:
 
 def by_related(description: str, entity: str) -> Any:
     """What the one entity that a column leads to fulfils."""
-    return where(description, lambda value: [Related(f"{entity}_id", entity, required(value))])
+    return where(
+        description,
+        lambda value: [Related(f"{entity}_id", entity, required(value))],
+        related=entity,
+    )
 
 
 def by_id(type_name: str) -> Any:
@@ -225,9 +236,8 @@ def _described(described: Description) -> dict[str, tuple[Any, Any]]:
         )
         for attribute in (*described.attributes, *ROW_ATTRIBUTES)
     }
-    is_edited = where(
-        "Whether a person has set one of its fields.",
-        lambda given: [Field("edited", Test("is_null", not given))],
+    is_edited = if_true(
+        "Whether a person has set one of its fields.", Field("edited", Test("is_null", False))
     )
     return {**members, "edited": (bool | None, is_edited)}
 

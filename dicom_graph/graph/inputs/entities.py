@@ -127,6 +127,9 @@ class ImageFilter:
     missing: bool | None = if_true(
         "Whether all its files were found gone.", Field("missing_since", Test("is_null", False))
     )
+    missing_since: DateTimeFilter | None = by_column(
+        "By when the last of its files was found gone.", "missing_since"
+    )
 
 
 @filter_input("Which imports; all conditions must hold.", type_name="ImportJob")

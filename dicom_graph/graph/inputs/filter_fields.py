@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, NamedTuple, get_args
 
 from dicom_graph.graph.inputs.audit import AuditEntryFilter
-from dicom_graph.graph.inputs.clauses import COLUMN
+from dicom_graph.graph.inputs.clauses import COLUMN, HOLDS, RELATED
 from dicom_graph.graph.inputs.elements import DataElementDefinitionFilter, ElementFilter
 from dicom_graph.graph.inputs.entities import (
     ImageFilter,
@@ -22,6 +22,7 @@ from dicom_graph.graph.inputs.operators import (
     IntFilter,
     StringListFilter,
 )
+from dicom_graph.store.read.conditions import Condition, Field, Test
 
 _FILTERS: dict[str, Any] = {
     "patient": PatientFilter, "study": StudyFilter, "series": SeriesFilter, "image": ImageFilter,
@@ -29,17 +30,35 @@ _FILTERS: dict[str, Any] = {
     "import_job": ImportJobFilter, "audit_entry": AuditEntryFilter,
 }  # fmt: skip
 _BY_NAME = {
-    "data_element": ("vm", "has_warnings"),
+    "data_element": ("vm", "vr", "has_warnings"),
     "data_element_definition": ("keyword", "private_creator", "vr", "name"),
 }
 """Fields of filters whose meaning stands elsewhere: they have their columns' names."""
+_COLUMNS = {
+    "import_job": {
+        "created_at": "created", "created": "images_created", "updated": "images_updated",
+        "existing": "images_existing",
+    },
+    "audit_entry": {"created_at": "created"},
+}  # fmt: skip
+"""Where a type calls a field otherwise than its column is called."""
+_PRIVATE = Field("is_private", Test("eq", True))
 
 
 class FilterField(NamedTuple):
-    """A field of a filter, as clients write it, and the conditions that it takes, or `bool`."""
+    """A field of a filter, as clients write it, and the conditions that it takes; or `bool`, or
+    `str` of what has to be the same.
+
+    `holds`: of a `bool`, the condition that it tells of, where that is no column. `related`: the
+    conditions are the filter of this entity, of which there is one at most. `description`: what
+    the filter says.
+    """
 
     name: str
     conditions: Any
+    description: str
+    holds: Condition | None = None
+    related: str | None = None
 
     @property
     def is_list(self) -> bool:
@@ -69,15 +88,34 @@ class FilterField(NamedTuple):
         return next((a for a in found if issubclass(a, Enum)), None)
 
 
+def column_of_field(entity: str, name: str) -> str:
+    """The column, or count, of a field of a type, both as echo_time."""
+    return _COLUMNS.get(entity, {}).get(name, name)
+
+
+def field_of_column(entity: str, column: str) -> str:
+    """The reverse."""
+    names = {column: name for name, column in _COLUMNS.get(entity, {}).items()}
+    return names.get(column, column)
+
+
 @cache
 def filter_fields(entity: str) -> dict[str, FilterField]:
-    """By column, or count such as `n_images`; none of an entity whose lists take no filter."""
-    found = {}
+    """By column, count such as `n_images`, or entity; none where lists take no filter."""
+    found: dict[str, FilterField] = {}
     for field in fields(_FILTERS[entity]) if entity in _FILTERS else ():
         column = field.metadata.get(COLUMN)
         if field.name in _BY_NAME.get(entity, ()):
             column = field.name
-        if column is not None:
+        holds, related = field.metadata.get(HOLDS), field.metadata.get(RELATED)
+        name = column or related or (field.name if holds is not None else None)
+        if name is not None:
             conditions, *_ = get_args(_FILTERS[entity].__annotations__[field.name])
-            found[column] = FilterField(camel_case(field.name), conditions)
+            found[name] = FilterField(
+                camel_case(field.name), conditions, field.description or "", holds, related
+            )
+    if entity == "data_element_definition":
+        found["is_private"] = FilterField(
+            "private", bool, "Whether it is private.", _PRIVATE
+        )
     return found

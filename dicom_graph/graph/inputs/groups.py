@@ -1,6 +1,7 @@
 """What groups are made by: fields, elements, buckets."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 from typing import Any
@@ -10,7 +11,11 @@ import strawberry
 from dicom_graph.dicom.entities import DESCRIBED
 from dicom_graph.errors import BadInput
 from dicom_graph.graph.csa import checked_path
-from dicom_graph.graph.inputs.filter_fields import filter_fields
+from dicom_graph.graph.inputs.filter_fields import (
+    column_of_field,
+    field_of_column,
+    filter_fields,
+)
 from dicom_graph.graph.inputs.operators import IntFilter, checked_text, tests_of
 from dicom_graph.graph.inputs.orders import OrderDirection
 from dicom_graph.store.read.conditions import HasElement
@@ -20,31 +25,79 @@ from dicom_graph.store.read.group_requests import GroupKey, GroupRequest
 from dicom_graph.store.tables.entities import ROW_ATTRIBUTES
 
 _by = strawberry.field
+_PLURALS = {
+    "patient": "patients", "study": "studies", "series": "series", "image": "images",
+    "import_job": "imports", "audit_entry": "lines of the audit log", "data_element": "elements",
+    "data_element_definition": "definitions",
+}  # fmt: skip
+_UNFILTERED = {
+    "found": "number of files found", "existing": "number of files whose image was there already",
+    "updated": "number of images whose header was renewed", "moved": "number of files that moved",
+    "skipped": "number of files that are no DICOM images", "status": "the HTTP status",
+    "pruned_before": "the moment before which lines were deleted",
+    "length": "the length of its bytes", "tag": "the tag, as a number",
+}  # fmt: skip
+"""What fields of others are that no filter has."""
 _OTHERS = ("import_job", "audit_entry", "data_element", "data_element_definition")
-_OF_IMAGES = {"data_element_value": "values are elements", "header": "headers are those"}
-"""What is grouped as the images that have it."""
+_NO_GROUPS = {
+    "data_element_value": "values are elements of images: group these, by `images { groups }`",
+    "header": "headers are those of images: group these, by `images { groups }`",
+    "protocol": "protocols are few, and have no filter that would select those of a group",
+}
+"""Lists that have no groups."""
+_INSTEAD = {
+    ("patient", "LATEST_STUDY_TIME"): "group their studies by DATE",
+    ("data_element", "KEYWORD"): "list the definitions, each with `elements { totalCount }`",
+    ("data_element", "TAG"): "list the definitions, each with `elements { totalCount }`",
+}
+"""What to do where lists cannot be grouped by a field that they have."""
 _MAX_KEYS, _MAX_BINS, _MAX_GROUPS = 5, 1000, 10_000
 
 
 def _field_names() -> dict[str, str]:
     """The fields of all entities by their names in the enum, with what they are in each."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, list[str]]] = {}
+
+    def tell(name: str, about: str, entity: str) -> None:
+        entities = found.setdefault(name, {}).setdefault(about, [])
+        if _PLURALS[entity] not in entities:
+            entities.append(_PLURALS[entity])
+
     for entity, described in DESCRIBED.items():
         for attribute in (*described.attributes, *ROW_ATTRIBUTES):
-            found.setdefault(attribute.name, []).append(f"{entity}: {attribute.phrase}")
+            tell(attribute.name, attribute.phrase, entity)
         for name in sorted(counted_fields(entity)):
-            found.setdefault(name, []).append(f"{entity}: number of {name.removeprefix('n_')}")
-    found["latest_study_time"] = ["patient: date and time of the latest study"]
-    found["missing_since"] = ["image: when the last of its files was found gone"]
-    found |= {"study": ["series: its study"], "patient": ["series: its patient"]}
+            tell(name, f"number of {name.removeprefix('n_')}", entity)
+    tell("latest_study_time", "date and time of the latest study", "patient")
+    for entity in DESCRIBED:
+        for name, field in filter_fields(entity).items():
+            if field.related is not None:
+                tell(name, f"its {name}, by `uid`", entity)
+            elif name not in found or field.holds is not None:
+                tell(name, _phrase(field.description), entity)
     for entity in _OTHERS:
-        for name in sorted(measurable_fields(entity) | filter_fields(entity).keys()):
-            found.setdefault(name, []).append(f"{entity}: {name.replace('_', ' ')}")
-    return {name: "; ".join(dict.fromkeys(about)) for name, about in found.items()}
+        known = filter_fields(entity)
+        for column in sorted(measurable_fields(entity) | known.keys()):
+            name = field_of_column(entity, column)
+            about = _phrase(known[column].description) if column in known else _UNFILTERED[name]
+            tell(name, about, entity)
+    return {name: _sentence(about) for name, about in found.items()}
+
+
+def _phrase(description: str) -> str:
+    """What a field is, from what its filter says: "By the route."."""
+    text = description.removeprefix("By ").partition(";")[0].rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
+def _sentence(about: Mapping[str, Sequence[str]]) -> str:
+    parts = [f"of {', '.join(entities)}: {what}" for what, entities in about.items()]
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 _MEMBERS: Any = {
-    name.upper(): strawberry.enum_value(name, description=f"Of a {about}.")
+    name.upper(): strawberry.enum_value(name, description=about)
     for name, about in _field_names().items()
 }
 _NAMES: Any = Enum("FieldName", _MEMBERS, module=__name__)  # type: ignore[misc]
@@ -143,10 +196,17 @@ def _named(entity: str, given: GroupBy) -> GroupKey:
         if given.part is not None:
             raise BadInput("`part` is of dates and times, and CSA headers have texts and numbers")
         return GroupKey(csa=checked_path(given.csa))
-    key = value_key(entity, given.field, given.element)
-    if key.name is not None and key.name not in filter_fields(entity):
-        raise BadInput(f"{key.name.upper()} is no field that these objects can be grouped by")
-    return key
+    if given.field is not None and given.element is None:
+        column = column_of_field(entity, given.field.value)
+        if column not in filter_fields(entity):
+            raise BadInput(_cannot_group(entity, given.field.name))
+        return GroupKey(name=column, holds=filter_fields(entity)[column].holds)
+    return value_key(entity, None, given.element)
+
+
+def _cannot_group(entity: str, name: str) -> str:
+    hint = _INSTEAD.get((entity, name), "keys are what the list can be filtered by")
+    return f"{name} is no field that these objects can be grouped by: {hint}"
 
 
 def value_key(entity: str, field: Any, element: ElementKey | None) -> GroupKey:
@@ -157,9 +217,10 @@ def value_key(entity: str, field: Any, element: ElementKey | None) -> GroupKey:
         if entity not in DESCRIBED:
             raise BadInput("these objects have no headers, so no elements")
         return GroupKey(path=element_names(element), each=True)
-    if field.value not in listed_fields(entity) | counted_fields(entity):
+    column = column_of_field(entity, field.value)
+    if column not in listed_fields(entity) | counted_fields(entity):
         raise BadInput(f"{field.name} is no field of these objects")
-    return GroupKey(name=str(field.value))
+    return GroupKey(name=column)
 
 
 def element_names(given: ElementKey) -> tuple[HasElement, ...]:
@@ -184,9 +245,8 @@ def group_request(
     has_distinct: bool,
 ) -> GroupRequest:
     """The request for a page of groups. Raises BadInput."""
-    if entity in _OF_IMAGES:
-        what = _OF_IMAGES[entity]
-        raise BadInput(f"{what} of images: group the images, by `images {{ groups(by: …) }}`")
+    if entity in _NO_GROUPS:
+        raise BadInput(_NO_GROUPS[entity])
     if not 1 <= len(by) <= _MAX_KEYS:
         raise BadInput(f"`by` has {len(by)} keys; it must have 1 to {_MAX_KEYS}")
     if not 0 <= first <= _MAX_GROUPS:

@@ -162,15 +162,16 @@ class DeidentifiedStore(Store):
         _require_shown(entity, request.keys)
         asked = await self._asked(entity, wanted)
         found = await super().groups(entity, relation, request, parents, asked)
-        places = [n for n, key in enumerate(request.keys) if key.name == "uid"]
-        if places:
+        of_keys = [_identified(entity, key) for key in request.keys]
+        if any(of_keys):
             pseudonyms = await self._pseudonyms()
             for page in found.values():
                 for n, row in enumerate(page.rows):
-                    keys = list(row.keys)
-                    for place in places:
-                        keys[place] = pseudonyms.of_row(entity, int(keys[place]))
-                    page.rows[n] = row._replace(keys=tuple(keys))
+                    keys = tuple(
+                        pseudonyms.of_row(of, int(key)) if of and key is not None else key
+                        for of, key in zip(of_keys, row.keys, strict=True)
+                    )
+                    page.rows[n] = row._replace(keys=keys)
         return found
 
     async def group_figures(
@@ -184,7 +185,7 @@ class DeidentifiedStore(Store):
     ) -> list[dict[tuple[Any, ...], Statistics]]:
         values = [of for _, of in asked]
         _require_shown(entity, [*request.keys, *values])
-        if any(key.name == "uid" for key in request.keys):
+        if any(_identified(entity, key) for key in request.keys):
             raise FilterError("`uid` is a pseudonym in the de-identified view: one in each group")
         condition = await self._asked(entity, wanted)
         return await super().group_figures(entity, relation, request, asked, condition, definitions)
@@ -306,6 +307,13 @@ def _refuse_pseudonymous(wanted: HasElement) -> None:
         )
 
 
+def _identified(entity: str, key: GroupKey) -> str | None:
+    """The entity whose UID or PatientID a key is, in place of which there are pseudonyms."""
+    if key.name == "uid":
+        return entity
+    return key.name if key.name in KINDS else None
+
+
 def _require_shown(entity: str, keys: Sequence[GroupKey]) -> None:
     """Raises FilterError for a key that the view withholds."""
     for key in keys:
@@ -314,5 +322,7 @@ def _require_shown(entity: str, keys: Sequence[GroupKey]) -> None:
             _refuse_withheld(step)
         if key.csa is not None:
             raise FilterError("CSA headers are withheld in the de-identified view")
+        if key.holds is not None or _identified(entity, key):
+            continue
         if key.name is not None and is_withheld(entity, key.name):
             raise FilterError(f"`{key.name}` is withheld in the de-identified view")

@@ -16,7 +16,7 @@ _MORE = {"image": frozenset({"missing_since"})}
 _HIDDEN = frozenset(
     {
         "id", "definition_id", "block", "n_values", "packed", "sha256", "image_id", "element_id",
-        "shared_set_id", "own", "mode", "retry_of",
+        "shared_set_id", "own", "mode", "retry_of", "resumed_at", "heartbeat_at",
     }
 )  # fmt: skip
 """Columns, of what is not described, that no client knows."""

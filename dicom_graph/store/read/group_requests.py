@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from dicom_graph.store.read.conditions import HasElement, Test
+from dicom_graph.store.read.conditions import Condition, HasElement, Test
 from dicom_graph.store.read.elements import DefinitionRow
 
 Part = Literal["YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR"]
@@ -15,7 +15,8 @@ PARENT = ("parent", "patient")
 @dataclass(frozen=True, slots=True)
 class GroupKey:
     """What a list is grouped by: a field by `name`, the element at the end of a `path`, or what
-    Siemens CSA headers have at the path `csa`.
+    Siemens CSA headers have at the path `csa`. `holds`: of a field that tells whether a condition
+    holds, this.
 
     `each`: by every member of a list, not by the whole list. `width`: of buckets of numbers, one of
     which begins at 0; `bins`: how many buckets there are from the least number to the greatest.
@@ -29,6 +30,7 @@ class GroupKey:
     width: float | None = None
     bins: int | None = None
     part: Part | None = None
+    holds: Condition | None = None
 
     @property
     def is_numeric(self) -> bool:

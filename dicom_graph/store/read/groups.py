@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     ColumnElement,
     CompoundSelect,
     Float,
@@ -346,15 +347,20 @@ class Grouped:
         """The column of a field; with the members of a list, its own joined to it."""
         assert key.name is not None
         sqlite, table = self.filters.sqlite, source.table
+        if key.holds is not None:
+            holds = self.filters.where(self.entity, table, key.holds)
+            return case((holds, 1), else_=0)
         if not self._is_list(key):
-            return order_key(sqlite, self.entity, table, key.name)
+            value = order_key(sqlite, self.entity, table, key.name)
+            # PostgreSQL knows no least truth value.
+            return cast(value, Integer) if isinstance(value.type, Boolean) else value
         column = column_of(table, key.name)
         if key.is_whole:
             return cast(column, Text)
         members = func.json_each if sqlite else func.jsonb_array_elements_text
         items = members(column).table_valued("value", name=label)
         source.joined = source.joined.outerjoin(items, true())
-        value: ColumnElement[Any] = items.c.value
+        value = items.c.value
         return cast(value, EXACT) if _has_numbers(self.entity, key.name) else cast(value, Text)
 
     def _source(self) -> _Source:

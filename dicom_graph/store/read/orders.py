@@ -45,9 +45,21 @@ def _patient(series: FromClause) -> ColumnElement[Any]:
     return select(PATIENT.uid).where(PATIENT.id == series.c.patient_id).scalar_subquery()
 
 
+def _series(image: FromClause) -> ColumnElement[Any]:
+    return select(SERIES.uid).where(SERIES.id == image.c.series_id).scalar_subquery()
+
+
+def _vr(element: FromClause) -> ColumnElement[Any]:
+    definition = ENTITY_TABLES["data_element_definition"]
+    found = select(definition.c.vr).where(definition.c.id == element.c.definition_id)
+    return found.scalar_subquery()
+
+
 _OF_OTHERS: dict[tuple[str, str], Callable[[FromClause], ColumnElement[Any]]] = {
     ("patient", "latest_study_time"): _latest_study_time,
     ("series", "study"): _study,
     ("series", "patient"): _patient,
+    ("image", "series"): _series,
+    ("data_element", "vr"): _vr,
 }
-"""What an entity is sorted by that other entities have."""
+"""What an entity is sorted or grouped by that other entities have."""
