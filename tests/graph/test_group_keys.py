@@ -44,7 +44,7 @@ def archive(tmp_path: Path, import_files: Callable[..., Report]) -> None:
 
 def keys() -> list[tuple[str, str]]:
     """The types and what their lists are filtered by, as groups have it."""
-    types = schema._schema.type_map  # noqa: SLF001
+    types = schema._schema.type_map
     found = []
     for name in LISTS:
         filter_type: Any = types[f"{name}Filter"]
@@ -124,9 +124,7 @@ async def test_the_same_without_identities(archive: None, graph: Graph) -> None:
 async def test_instants_have_an_offset(archive: None, graph: Graph) -> None:
     for part, ends in (({}, None), ({"part": "HOUR"}, ":00:00+00:00"), ({"part": "DAY"}, "T00:00")):
         query = "query ($by: [GroupBy!]!) { found: series { groups(by: $by) { %s } } }"
-        data = await graph(
-            query % "nodes { keys { value to } }", by=[{"field": "CREATED", **part}]
-        )
+        data = await graph(query % "nodes { keys { value to } }", by=[{"field": "CREATED", **part}])
         for group in data["found"]["groups"]["nodes"]:
             (key,) = group["keys"]
             assert dt.datetime.fromisoformat(key["value"]).utcoffset() == dt.timedelta(0)

@@ -115,7 +115,5 @@ def filter_fields(entity: str) -> dict[str, FilterField]:
                 camel_case(field.name), conditions, field.description or "", holds, related
             )
     if entity == "data_element_definition":
-        found["is_private"] = FilterField(
-            "private", bool, "Whether it is private.", _PRIVATE
-        )
+        found["is_private"] = FilterField("private", bool, "Whether it is private.", _PRIVATE)
     return found
