@@ -112,7 +112,11 @@ def filter_fields(entity: str) -> dict[str, FilterField]:
         if name is not None:
             conditions, *_ = get_args(_FILTERS[entity].__annotations__[field.name])
             found[name] = FilterField(
-                camel_case(field.name), conditions, field.description or "", holds, related
+                camel_case(field.name),
+                conditions,
+                getattr(field, "description", None) or "",
+                holds,
+                related,
             )
     if entity == "data_element_definition":
         found["is_private"] = FilterField("private", bool, "Whether it is private.", _PRIVATE)
