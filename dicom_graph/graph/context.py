@@ -195,10 +195,10 @@ class Loaders:
         """All elements of headers (rows) with the nested ones."""
         return self._loader("tree", self.store.trees, name_of=lambda header: header.id)
 
-    @property
-    def failures(self) -> Loader[int, Any]:
-        """Failures of import jobs."""
-        return self._by_key("failures", self.store.failures)
+    def failures(self, first: int, offset: int) -> Loader[int, Any]:
+        """So many failures of each import job, behind so many others."""
+        find = partial(self.store.failures, first=first, offset=offset)
+        return self._by_key(("failures", first, offset), find)
 
     @property
     def skipped_files(self) -> Loader[int, Any]:

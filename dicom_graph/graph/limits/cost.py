@@ -37,6 +37,7 @@ from dicom_graph.graph.limits.weights import (
     FREE_FIELDS,
     NAMED,
     RELATED,
+    SMALL,
     VALUE,
     WEIGHTS,
 )
@@ -294,10 +295,12 @@ def _part(
         return None
     given = ArgumentSizes.of(node.arguments or (), of_archive=node.name.value not in _AUDIT)
     size, default = _page_size(node, definition)
+    name = f"{type_.name}.{node.name.value}"
     if default is not None:
         is_of_list = node.name.value == "groups" and type_.name.endswith("Connection")
-        return _Part(size, default, each=1, given=given, parts=parts, is_of_list=is_of_list)
-    weight = WEIGHTS.get(f"{type_.name}.{node.name.value}")
+        own = WEIGHTS[name].own if name in SMALL and name in WEIGHTS else 0
+        return _Part(size, default, SMALL.get(name, 1), own, given, parts, is_of_list)
+    weight = WEIGHTS.get(name)
     if weight is None and _is_entity(definition) and not type_.name.endswith(_OF_PAGES):
         weight = RELATED
     if weight is not None:

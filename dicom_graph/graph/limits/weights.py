@@ -45,6 +45,7 @@ WEIGHTS: dict[str, Weight] = {
     "Image.sequenceType": Weight(0.3),
     "Image.defaultPath": Weight(1),
     "Series.filePaths": Weight(8),
+    "Series.nFiles": Weight(8),
     "Series.path": Weight(5),
     "Series.sampleHeader": Weight(1),
     "Series.constantElements": Weight(30, 10),
@@ -66,12 +67,17 @@ WEIGHTS: dict[str, Weight] = {
     "SearchResult.series": Weight(1),
     "SearchResult.definitions": Weight(1),
     "SearchResult.values": Weight(10),
-    "ImportJob.failures": Weight(100),
+    "ImportJob.failures": Weight(10),
     "ImportJob.skippedFiles": Weight(10),
     "ImportJob.retries": Weight(1, 3),
 }
 """By type and field. An object that is no `Node`, and a field that is not here, weigh nothing."""
 
+SMALL = {
+    "Series.filePaths": 0.01, "ImportJob.paths": 0.01, "ImportJob.failures": 0.05,
+    "ProtocolDeviation.found": 0.01,
+}  # fmt: skip
+"""What each thing of a list weighs that is no object of its own."""
 NAMED = 0.03
 """Each of the elements that are asked for by name."""
 FREE_FIELDS = 10

@@ -5,6 +5,7 @@ from typing import Any
 
 import strawberry
 
+from dicom_graph.graph.bounded import DEFAULT, First, Offset, check_part, part_of
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.enums.imports import (
@@ -41,8 +42,8 @@ class SkippedFile:
 class ImportJob(Node):
     key: strawberry.Private[int]
     retry_of_key: strawberry.Private[int | None]
+    all_paths: strawberry.Private[list[str]]
     status: ImportStatus = _field(description="Where it is in its life.")
-    paths: list[str] = _field(description="What it imports.")
     mode: ImportMode = _field(
         description="How much of a header it keeps; of one read again, no less than before."
     )
@@ -88,7 +89,7 @@ class ImportJob(Node):
             key=row.id,
             retry_of_key=row.retry_of,
             status=ImportStatus[row.status],
-            paths=row.paths,
+            all_paths=row.paths,
             mode=ImportMode[row.mode],
             pattern=row.pattern,
             stop_on_error=row.stop_on_error,
@@ -122,15 +123,32 @@ class ImportJob(Node):
     def url(self) -> str:
         return absolute(page_path("imports", self.id))
 
-    @computed("The files that it could not take, in the order of their appearance.")
-    async def failures(self, info: Info) -> list[ImportFailure]:
-        rows = await info.context.loaders.failures.load(self.key)
+    @computed("What it imports: files and folders, as they were given.")
+    def paths(self, first: First = DEFAULT, offset: Offset = 0) -> list[str]:
+        return part_of(self.all_paths, first, offset)
+
+    @computed("How many `paths` there are.")
+    def n_paths(self) -> int:
+        return len(self.all_paths)
+
+    @computed(
+        "The files that it could not take, in the order of their appearance; `failed` says how "
+        "many there are."
+    )
+    async def failures(
+        self, info: Info, first: First = DEFAULT, offset: Offset = 0
+    ) -> list[ImportFailure]:
+        check_part(first, offset)
+        rows = await info.context.loaders.failures(first, offset).load(self.key)
         return [
             ImportFailure(path=row.path, message=row.message, code=ImportFailureCode[row.code])
             for row in rows or ()
         ]
 
-    @computed("The first 1,000 files that it skipped, in the order of their appearance.")
+    @computed(
+        "The first 1,000 files that it skipped, in the order of their appearance; `skipped` says "
+        "how many there are."
+    )
     async def skipped_files(self, info: Info) -> list[SkippedFile]:
         rows = await info.context.loaders.skipped_files.load(self.key)
         return [SkippedFile(path=row.path, reason=row.message) for row in rows or ()]

@@ -9,6 +9,7 @@ import strawberry
 from dicom_graph.dicom.protocols import Finding, ProtocolAcquisition, ProtocolError, read_protocol
 from dicom_graph.errors import BadInput
 from dicom_graph.exports.compliance import Deviation, SeriesCompliance, compliance, found_texts
+from dicom_graph.graph.bounded import First, Offset, part_of
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.inputs.clauses import condition_of
@@ -42,7 +43,7 @@ class ProtocolDeviation:
     element: str = _field(description="The element, as the protocol names it.")
     outcome: ComplianceOutcome = _field(description="What came of the rule.")
     expected: str = _field(description="What the protocol wants, for a person.")
-    found: list[str] = _field(description="The different values that the series has.")
+    values: strawberry.Private[Sequence[Any]]
 
     @classmethod
     def of(cls, series: Series, deviation: Deviation) -> "ProtocolDeviation":
@@ -52,8 +53,16 @@ class ProtocolDeviation:
             element=deviation.rule.name,
             outcome=deviation.finding,
             expected=deviation.rule.expected,
-            found=found_texts(deviation.found),
+            values=deviation.found,
         )
+
+    @computed("The different values that the series has; `nFound` says how many there are.")
+    def found(self, first: First = 100, offset: Offset = 0) -> list[str]:
+        return found_texts(part_of(self.values, first, offset))
+
+    @computed("How many different values the series has.")
+    def n_found(self) -> int:
+        return len(self.values)
 
 
 @strawberry.type(description="Series held against an acquisition of a protocol.")

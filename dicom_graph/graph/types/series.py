@@ -9,6 +9,7 @@ import strawberry
 from dicom_graph.dicom.code_meanings import display_name
 from dicom_graph.dicom.dictionary import format_tag
 from dicom_graph.dicom.entities import SERIES, SeriesFields
+from dicom_graph.graph.bounded import DEFAULT, First, Offset, check_part, part_of
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.connection import Connection
 from dicom_graph.graph.context import Info
@@ -169,9 +170,15 @@ class Series(SeriesFields, Node):
     def sequence_type_display(self) -> str | None:
         return display_of(self.sequence_type)
 
-    @computed("The paths of all files of its images, in order.")
-    async def file_paths(self, info: Info) -> list[str]:
-        return await info.context.loaders.files_of_series.load(self.key) or []
+    @computed("The paths of the files of its images, in order; `nFiles` says how many there are.")
+    async def file_paths(self, info: Info, first: First = DEFAULT, offset: Offset = 0) -> list[str]:
+        check_part(first, offset)
+        paths = await info.context.loaders.files_of_series.load(self.key)
+        return part_of(paths or (), first, offset)
+
+    @computed("Number of files of its images: more than images where there are copies.")
+    async def n_files(self, info: Info) -> int:
+        return len(await info.context.loaders.files_of_series.load(self.key) or ())
 
     @computed("The folder that holds all files of its images; null where it has none.")
     async def path(self, info: Info) -> str | None:

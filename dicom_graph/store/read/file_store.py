@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     case,
+    func,
     select,
 )
 
@@ -101,22 +102,32 @@ class FileStore(HeaderStore):
         return found
 
     async def failures(
-        self, job_ids: Sequence[int], *, skipped: bool = False
+        self,
+        job_ids: Sequence[int],
+        *,
+        skipped: bool = False,
+        first: int | None = None,
+        offset: int = 0,
     ) -> dict[int, list[Any]]:
-        """The failures of import jobs, or what they skipped, in the order of their appearance."""
-        statement = (
+        """The failures of import jobs, or what they skipped, in the order of their appearance: of
+        each job all, or the `first` ones behind so many others.
+        """
+        place = func.row_number().over(partition_by=ImportFailure.job_id, order_by=ImportFailure.id)
+        told = (
             select(ImportFailure.id, ImportFailure.job_id, ImportFailure.path)
-            .add_columns(ImportFailure.message, ImportFailure.code)
+            .add_columns(ImportFailure.message, ImportFailure.code, place.label("place"))
             .where(among(self._sqlite, ImportFailure.job_id.expression, job_ids))
             .where(ImportFailure.is_skipped == skipped)
-            .order_by(ImportFailure.id)
-            .limit(ROWS_AT_ONCE)
+            .subquery("told")
         )
+        statement = select(told).order_by(told.c.id).limit(ROWS_AT_ONCE)
+        if first is not None:
+            statement = statement.where(told.c.place.between(offset + 1, offset + first))
         found: dict[int, list[Any]] = defaultdict(list)
         last: int | None = 0
         while last is not None:
             async with self.database.read() as connection:
-                result = await connection.execute(statement.where(ImportFailure.id > last))
+                result = await connection.execute(statement.where(told.c.id > last))
                 rows = await all_rows(result, SMALL_ROW)
             for row in rows:
                 found[row.job_id].append(row)

@@ -12,7 +12,7 @@ const JOB = graphql(`
   query Import($id: ID!) {
     importJob(id: $id) {
       id status paths mode pattern origin storage sync prune verify found processed created updated existing skipped failed missing moved
-      error createdAt startedAt finishedAt imagesPerSecond failures { path message code } skippedFiles { path reason } retryOf { id } retries { id }
+      error createdAt startedAt finishedAt imagesPerSecond failures(first: 10000) { path message code } skippedFiles { path reason } retryOf { id } retries { id }
     }
   }
 `);
