@@ -74,10 +74,15 @@ def principal_of(user: UserRow, ungrouped: Ungrouped = Ungrouped.AUTO) -> Princi
     )  # fmt: skip
 
 
+def role_of_token(own: str, of_user: str) -> Role:
+    """Returns what a token may: no more than its user."""
+    return min(Role[own], Role[of_user])
+
+
 def principal_of_token(token: TokenRow, ungrouped: Ungrouped = Ungrouped.AUTO) -> Principal:
     """The principal of a token: it may what both the token and its user may."""
     user = token.user
-    role = min(Role[token.role], Role[user.role])
+    role = role_of_token(token.role, user.role)
     deidentified = token.deidentified or user.deidentified
     return Principal(
         user.name, role, _groups_of(user, ungrouped), deidentified, user.id, token.id,

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Connection, Row
 
-from dicom_graph.access.principal import Role, Ungrouped
+from dicom_graph.access.principal import Role, Ungrouped, role_of_token
 from dicom_graph.access.secrets import digest_of, hash_password, new_token
 from dicom_graph.cli.audit import write_command
 from dicom_graph.cli.console import DatabaseUrl, open_database, start
@@ -122,7 +122,12 @@ def change_user(
         raise AccountError("say what to change: see `dicom-graph user change --help`")
     changes = " ".join(f"{column}={value}" for column, value in values.items())
     with _written(database_url, f"user change {name} {changes}") as connection:
+        before = _roles_of_tokens(connection, name)
         accounts.change_user(connection, name, **values)
+        after = _roles_of_tokens(connection, name)
+    for id, may in after.items():
+        if may is not before[id]:
+            print(f"token {id} of {name} may do what a user of role {may.name.lower()} may, now")  # noqa: T201
 
 
 @user.command("password")
@@ -187,7 +192,7 @@ def list_tokens(database_url: DatabaseUrl = None) -> None:
         ("id", "user", "for", "role", "sees", "created", "expires", "revoked"),
         [
             (
-                str(row.id), row.user_name, row.name, row.role.lower(),
+                str(row.id), row.user_name, row.name, _role_of_token(row),
                 "no identities" if row.deidentified else "as its user", _day(row.created),
                 _day(row.expires_at), _day(row.revoked_at),
             )
@@ -346,6 +351,25 @@ def _shut_out(connection: Connection, url: str | None) -> set[str]:
     ungrouped = Ungrouped(load_settings(database_url=url).ungrouped_viewers)
     is_hidden = ungrouped.hides(Role.VIEWER, has_groups=accounts.has_groups(connection))
     return set(accounts.viewers_outside(connection)) if is_hidden else set()
+
+
+def _roles_of_tokens(connection: Connection, user_name: str) -> dict[int, Role]:
+    """What the tokens of a user may that are still good, by id."""
+    return {
+        row.id: role_of_token(row.role, row.user_role)
+        for row in accounts.tokens(connection)
+        if row.user_name == user_name
+        and row.revoked_at is None
+        and (row.expires_at is None or row.expires_at > utc_now())
+    }
+
+
+def _role_of_token(row: Row[Any]) -> str:
+    may = role_of_token(row.role, row.user_role)
+    is_less = may < Role[row.role]
+    return (
+        f"{row.role.lower()}, but its user is {may.name.lower()}" if is_less else may.name.lower()
+    )
 
 
 def _sees(row: Row[Any], shut_out: set[str]) -> str:

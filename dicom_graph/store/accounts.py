@@ -158,11 +158,12 @@ def add_token(connection: Connection, user_name: str, digest: bytes, **values: A
 
 
 def tokens(connection: Connection) -> list[Row[Any]]:
-    """All tokens with the names of their users (`user_name`), without their digests."""
+    """All tokens with the names and roles of their users (`user_name`, `user_role`), without their
+    digests.
+    """
     columns = [column for column in Token.__table__.c if column.name != "digest"]
-    statement = select(*columns, User.name.label("user_name")).join(
-        User, User.id == Token.account_id
-    )
+    of_user = User.name.label("user_name"), User.role.label("user_role")
+    statement = select(*columns, *of_user).join(User, User.id == Token.account_id)
     return list(connection.execute(statement.order_by(User.name, Token.id)))
 
 

@@ -180,3 +180,23 @@ def test_a_token_that_may_less_than_it_says(run: Run) -> None:
     assert len(made.stdout.split()) == 1
     assert made.stderr.startswith("dicom-graph: ann is viewer, so the token may do no more")
     assert run("token", "create", "ann", "--role", "viewer").stderr == ""
+
+
+def test_the_tokens_of_a_user_who_may_less_are_named(run: Run) -> None:
+    done(run("user", "add", "ann", "--role", "editor", given=PASSWORD))
+    for role in ("editor", "viewer", "importer", "editor"):
+        done(run("token", "create", "ann", "--role", role))
+    done(run("token", "revoke", "4"))
+    assert done(run("user", "change", "ann", "--limited")) == ""
+    assert done(run("user", "change", "ann", "--role", "viewer")).splitlines() == [
+        "token 1 of ann may do what a user of role viewer may, now",
+        "token 3 of ann may do what a user of role viewer may, now",
+    ]
+    listed = done(run("token", "list")).splitlines()
+    assert "editor, but its user is viewer" in listed[1]
+    assert "but" not in listed[2]
+    # They would be worth more again.
+    assert done(run("user", "change", "ann", "--role", "importer")).splitlines() == [
+        "token 1 of ann may do what a user of role importer may, now",
+        "token 3 of ann may do what a user of role importer may, now",
+    ]
