@@ -6,6 +6,7 @@ It needs nothing else of this package, and `pip install '.[client]'` in a clone 
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -26,6 +27,9 @@ DEFAULT_FIELDS = (
 )
 """What `Client.series` asks for of a series."""
 _PAGE = 500
+_BYTES, _DICOM_JSON, _PARQUET = (
+    f"application/{name}" for name in ("octet-stream", "dicom+json", "vnd.apache.parquet")
+)
 _TABLES = ("patients", "studies", "series", "images", "elements")
 _SERIES = """query ($filter: SeriesFilter, $after: String, $first: Int!) {
   series(filter: $filter, after: $after, first: $first) {
@@ -92,16 +96,21 @@ class Client:
         """The data of a GraphQL operation."""
         from gql import GraphQLRequest
         from gql.transport.exceptions import TransportError, TransportQueryError
+        from graphql import GraphQLError
 
         try:
             request = GraphQLRequest(query, variable_values=dict(variables or {}))
-            return dict(self._graphql.execute(request))
-        except TransportQueryError as error:
-            first = (error.errors or [{}])[0]
-            code = (first.get("extensions") or {}).get("code")
-            raise ClientError(first.get("message") or str(error), code) from None
-        except TransportError as failure:
-            raise self._unanswered(failure) from None
+        except GraphQLError as error:
+            raise ClientError(str(error), "BAD_OPERATION") from None
+        with self._read_as_ours():
+            try:
+                return dict(self._graphql.execute(request))
+            except TransportQueryError as refused:
+                first = (refused.errors or [{}])[0]
+                code = (first.get("extensions") or {}).get("code")
+                raise ClientError(first.get("message") or str(refused), code) from None
+            except TransportError as failure:
+                raise self._unanswered(failure) from None
 
     def series(
         self,
@@ -149,13 +158,14 @@ class Client:
         for key, value in (("filter", filter), ("elements", elements)):
             if value is not None:
                 given[key] = json.dumps(value)
-        content = self._get(f"/{name}.parquet", given).content
-        found = pyarrow.parquet.read_table(pyarrow.BufferReader(content))
+        content = self._get(f"/{name}.parquet", _PARQUET, given).content
+        with self._read_as_ours():
+            found = pyarrow.parquet.read_table(pyarrow.BufferReader(content))
         return found if columns is None else found.select(list(columns))
 
     def volume(self, uid: str, stack: int | None = None) -> Volume:
         """A volume of a series. `stack` says which where it makes several."""
-        series = self.execute(_VOLUME, {"uid": uid})["seriesByUid"]
+        series = self._field(_VOLUME, {"uid": uid}, "seriesByUid")
         if series is None:
             raise ClientError(f"no series has the UID {uid!r}", "NOT_FOUND")
         found = series["volumes"]
@@ -180,7 +190,9 @@ class Client:
 
     def header(self, uid: str) -> Json:
         """An image's header in the DICOM JSON Model, which pydicom's `Dataset.from_json` reads."""
-        return dict(self._get(f"/images/{quote(uid, safe='')}/header.json").json())
+        answer = self._get(f"/images/{quote(uid, safe='')}/header.json", _DICOM_JSON)
+        with self._read_as_ours():
+            return dict(answer.json())
 
     def header_series(self, uid: str, *, verbose: bool = False) -> "pandas.Series[Any]":
         """An image's header as a pandas Series: values by keyword, in the order of tags; private
@@ -190,7 +202,7 @@ class Client:
             import pandas
         except ImportError:
             raise ImportError("header_series needs pandas: pip install pandas") from None
-        image = self.execute(_HEADER, {"uid": uid})["imageByUid"]
+        image = self._field(_HEADER, {"uid": uid}, "imageByUid")
         if image is None:
             raise ClientError(f"no image has the UID {uid!r}", "NOT_FOUND")
         if image["header"] is None:
@@ -207,18 +219,29 @@ class Client:
         query, after = _SERIES % fields, None
         while True:
             variables = {"filter": filter, "after": after, "first": _PAGE}
-            page = self.execute(query, variables)["series"]
-            yield from page["nodes"]
-            if not page["pageInfo"]["hasNextPage"]:
+            page = self._field(query, variables, "series")
+            with self._read_as_ours():
+                nodes, info = page["nodes"], page["pageInfo"]
+                after = info["endCursor"] if info["hasNextPage"] else None
+            yield from nodes
+            if after is None:
                 return
-            after = page["pageInfo"]["endCursor"]
+
+    def _field(self, query: str, variables: Json, name: str) -> Any:
+        found = self.execute(query, variables)
+        with self._read_as_ours():
+            return found[name]
 
     def _array(self, address: str) -> NDArray[Any]:
-        content = io.BytesIO(self._get(address).content)
-        array: NDArray[Any] = np.load(content, allow_pickle=False)
+        content = io.BytesIO(self._get(address, _BYTES).content)
+        with self._read_as_ours():
+            array: NDArray[Any] = np.load(content, allow_pickle=False)
         return array
 
-    def _get(self, address: str, parameters: Mapping[str, Any] | None = None) -> "httpx.Response":
+    def _get(
+        self, address: str, media_type: str, parameters: Mapping[str, Any] | None = None
+    ) -> "httpx.Response":
+        """What an address gives, if it is of that media type: a proxy may answer with a page."""
         from httpx import TransportError
 
         try:
@@ -226,6 +249,9 @@ class Client:
             answer = self._http.get(url, params=parameters)
         except TransportError as failure:
             raise self._unanswered(failure) from None
+        found = answer.headers.get("content-type", "nothing that it names").partition(";")[0]
+        if answer.is_success and found != media_type:
+            raise self._foreign(f"{found} in place of {media_type}")
         if answer.is_success:
             return answer
         try:
@@ -234,6 +260,23 @@ class Client:
         except (ValueError, KeyError, TypeError, IndexError):
             message, code = f"the server answered {answer.status_code}", None
         raise ClientError(message, code)
+
+    @contextmanager
+    def _read_as_ours(self) -> Iterator[None]:
+        """What goes wrong inside is a ClientError: gql and others raise what they like for answers
+        that they do not expect.
+        """
+        try:
+            yield
+        except ClientError:
+            raise
+        except Exception as error:
+            raise self._foreign(f"what cannot be read ({error or type(error).__name__})") from error
+
+    def _foreign(self, given: str) -> ClientError:
+        return ClientError(
+            f"{self._url} gave {given}: is it dicom-graph, or does a proxy answer in its place?"
+        )
 
     def _unanswered(self, error: Exception) -> ClientError:
         return ClientError(f"{self._url} gave no answer: {error or type(error).__name__}")

@@ -3,7 +3,9 @@
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -119,3 +121,48 @@ def test_a_server_that_cannot_be_reached_or_is_another(archive: Archive) -> None
                 with pytest.raises(ClientError) as caught:
                     ask()
                 assert caught.value.code in (None, "NOT_FOUND")
+
+
+class _Other(BaseHTTPRequestHandler):
+    """Answers everything with what the test put into its server."""
+
+    def do_GET(self) -> None:
+        media_type, body = self.server.answer  # type: ignore[attr-defined]
+        self.send_response(200)
+        self.send_header("Content-Type", media_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET  # noqa: N815
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(
+    ("media_type", "body"),
+    [
+        ("text/html; charset=utf-8", b"<html>log in"), ("application/json", b"null"),
+        ("application/json", b'{"data": null}'), ("application/json", b'{"data": {"series": []}}'),
+        ("application/json", b'{"errors": "no"}'), ("application/octet-stream", b"\x93NUMPY"),
+        ("application/dicom+json", b"[1]"), ("application/vnd.apache.parquet", b"PAR1"),
+    ],
+)  # fmt: skip
+def test_what_answers_in_the_place_of_a_server(media_type: str, body: bytes) -> None:
+    """As a proxy does, whose page for logging in is a success; all of it is a ClientError."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Other)
+    server.answer = (media_type, body)  # type: ignore[attr-defined]
+    threading.Thread(target=server.serve_forever, daemon=True, args=(0.01,)).start()
+    with Client(f"http://127.0.0.1:{server.server_port}", timeout=5) as client:
+        asked: list[Callable[[], object]] = [
+            lambda: client.series(), lambda: client.volume("1.2"), lambda: client.image("1.2"),
+            lambda: client.header("1.2"), lambda: client.execute("{"),
+        ]  # fmt: skip
+        if importlib.util.find_spec("pyarrow") is not None:
+            asked.append(lambda: client.table())
+        for ask in asked:
+            with pytest.raises(ClientError):
+                ask()
+    server.shutdown()
+    server.server_close()

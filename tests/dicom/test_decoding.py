@@ -226,6 +226,19 @@ def test_a_jpeg_that_jpeg_xl_compressed_again(tmp_path: Path) -> None:
     assert np.abs(pixels.array[0].astype(int) - picture).max() < 16
 
 
+@pytest.mark.parametrize("told", ["YBR_ICT", "YBR_RCT", "YBR_PARTIAL_420", "RGB"])
+def test_a_jpeg_under_the_colour_space_of_another_coding(tmp_path: Path, told: str) -> None:
+    """What a conversion from JPEG 2000 leaves in the header; JFIF says that it is YCbCr."""
+    written = io.BytesIO()
+    Image.fromarray(smooth(samples=3)).save(written, "jpeg", quality=95, subsampling=0)
+    frame = written.getvalue() + bytes(len(written.getvalue()) % 2)
+    path = make_compressed(
+        tmp_path / "a.dcm", [frame], smooth(samples=3), BASELINE, PhotometricInterpretation=told
+    )
+    decoded = np.asarray(Image.open(written)).astype(int)
+    assert np.abs(read_pixels(path).array[0].astype(int) - decoded).max() <= 2
+
+
 def test_near_lossless_is_near(tmp_path: Path) -> None:
     array = grey(8, np.uint8)
     path = make_compressed(tmp_path / "a.dcm", [jls(array, 3)], array, NEAR_LOSSLESS)

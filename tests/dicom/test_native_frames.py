@@ -314,6 +314,32 @@ def test_ybr_partial_422_is_what_dcmtk_draws(tmp_path: Path, is_subsampled: bool
     assert render_image(path)
 
 
+def test_hue_saturation_and_value_are_what_dcmtk_draws(tmp_path: Path) -> None:
+    """Retired (PS3.3 of 2004, C.7.6.3.1.2)."""
+    path = make_image(
+        tmp_path / "a.dcm", np.zeros((32, 32), np.uint8), SamplesPerPixel=3,
+        PhotometricInterpretation="HSV", PlanarConfiguration=0,
+    )  # fmt: skip
+    data_set = pydicom.dcmread(path)
+    values = np.random.default_rng(2).integers(0, 256, (32, 32, 3)).astype(np.uint8)
+    data_set.PixelData = values.tobytes()
+    data_set.save_as(path)
+    # dcmtk divides the hue by 256, others by 255.
+    difference = np.abs(read_pixels(path).array[0].astype(int) - dcmtk.picture(path))
+    assert difference.max() <= 6
+
+
+def test_pixels_of_an_unknown_vr_are_little_endian(tmp_path: Path) -> None:
+    """In a big endian file, too (PS3.5 6.2.2)."""
+    path = make_image(tmp_path / "a.dcm", np.array([[1, 2], [3, 770]], np.uint16))
+    data_set = pydicom.dcmread(path)
+    data_set["PixelData"].VR = "UN"
+    data_set.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    data_set.set_original_encoding(None, None)
+    data_set.save_as(path, enforce_file_format=True)
+    np.testing.assert_array_equal(read_pixels(path).array[0], [[1, 2], [3, 770]])
+
+
 @pytest.mark.parametrize("bits", [8, 16])
 def test_the_big_endian_pixels_of_ge_are_those_of_dcmtk(tmp_path: Path, bits: int) -> None:
     """The private transfer syntax 1.2.840.113619.5.2, which DCMTK and GDCM know."""

@@ -15,6 +15,7 @@ from typing import Any
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from pydicom.pixels.processing import convert_color_space
 
 from dicom_graph.dicom.bounded_cache import BoundedCache
@@ -172,6 +173,10 @@ def to_rgb(values: Array, photometric: str) -> tuple[Array, str]:
     if photometric in _YBR_PARTIAL and values.ndim == 3 and values.dtype == np.uint8:
         colours = (values - np.array([16.0, 128.0, 128.0])) @ np.linalg.inv(_TO_YBR_PARTIAL).T
         return np.rint(colours).clip(0, 255).astype(np.uint8), "RGB"
+    if photometric == "HSV" and values.ndim == 3 and values.dtype == np.uint8:
+        # Retired; its hue goes once around in 256 steps.
+        image = Image.frombytes("HSV", values.shape[1::-1], values.tobytes())
+        return np.array(image.convert("RGB")), "RGB"
     return values, photometric
 
 
@@ -210,15 +215,16 @@ def _photometric(stream: Codestream, layout: FrameFormat) -> str:
     told = layout.photometric
     if layout.samples != 3:
         return told
-    if stream.coding is Coding.JPEG_XL or told in _DECODED_TO_RGB:
+    if stream.coding is Coding.JPEG_XL:
         return "RGB"
     if stream.coding in (Coding.JPEG, Coding.JPEG_LS):
         if bytes(stream.component_ids) in (b"RGB", b"rgb"):
             return "RGB"
-        if told in _YBR_PARTIAL or (stream.is_jfif and "YBR" not in told):
-            # JPEG has no partial range (ISO 10918-5); dcmtk takes it for a full one too.
+        # JPEG has no partial range (ISO 10918-5), which dcmtk takes for a full one too, and not the
+        # transforms of JPEG 2000: a header that tells these was left as it was.
+        if told not in _YBR and (stream.is_jfif or told.startswith("YBR_PARTIAL")):
             return "YBR_FULL"
-    return told
+    return "RGB" if told in _DECODED_TO_RGB else told
 
 
 def _jpeg(data: bytes, stream: Codestream, layout: FrameFormat) -> Array:

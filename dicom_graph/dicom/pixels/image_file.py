@@ -194,7 +194,8 @@ class ImageFile:
         layout = self.native_layout(layout)
         start = index * layout.native_bits
         data = self._value(start // 8, -(-(start + layout.native_bits) // 8))
-        is_little = not self.has_big_pixels
+        # UN is little endian whatever the file is (PS3.5 6.2.2).
+        is_little = not self.has_big_pixels or self._vr == "UN"
         cells = native_values(data, layout, first_bit=start % 8, is_little_endian=is_little)
         return to_rgb(layout.samples_of(cells), layout.photometric)
 
