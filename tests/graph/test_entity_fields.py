@@ -17,7 +17,7 @@ from dicom_graph.graph.schema import schema, schema_text
 from tests.support.graph import Graph
 
 TYPES = schema._schema.type_map
-FIELDS = """query ($entity: EntityType!) { entityFields(entity: $entity) { name enumName label type
+FIELDS = """query ($entity: EntityType!) { entityFields(entity: $entity) { name field label type
     unit group keyword tag choices operators sortable filterable editable nullable
     description } }"""
 OUTPUT = {
@@ -52,7 +52,7 @@ async def test_fields_are_told_as_the_schema_has_them(graph: Graph) -> None:
             else:
                 expected = OUTPUT[field["type"]]
             assert str(shown) == expected + "!" * is_required
-            assert field["sortable"] == (field["enumName"] in orders.values)
+            assert field["sortable"] == (field["field"] in orders.values)
             assert field["filterable"] == (field_name in filters)
             assert field["editable"] == (field_name in edits)
             operators = (

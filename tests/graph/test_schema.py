@@ -25,8 +25,8 @@ BUILT = schema._schema
 CAMEL = re.compile(r"[a-z][a-zA-Z0-9]*")
 PASCAL = re.compile(r"[A-Z][a-zA-Z0-9]*")
 CAPITALS = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
-SPELLED_AS_FIELDS = "InputField"
-"""The enum whose values are names of fields, so that a form finds its own by them."""
+SPELLED_AS_FIELDS = {"InputField", "FilterOperator"}
+"""The enums whose values are names of fields of inputs, so that a form finds its own by them."""
 
 
 def test_schema_graphql_is_the_schema() -> None:
@@ -63,7 +63,7 @@ def test_an_error_names_any_field_of_an_input() -> None:
     assert mutation is not None
     inputs = [get_named_type(field.args["input"].type) for field in mutation.fields.values()]
     wanted = {name for input_ in inputs for name in input_.fields}  # type: ignore[union-attr]
-    named = BUILT.type_map[SPELLED_AS_FIELDS]
+    named = BUILT.type_map["InputField"]
     assert isinstance(named, GraphQLEnumType)
     assert set(named.values) == wanted
 
@@ -100,7 +100,7 @@ def _odd_names(type_: GraphQLNamedType) -> Iterator[str]:
     if not PASCAL.fullmatch(type_.name):
         yield type_.name
     if isinstance(type_, GraphQLEnumType):
-        form = CAMEL if type_.name == SPELLED_AS_FIELDS else CAPITALS
+        form = CAMEL if type_.name in SPELLED_AS_FIELDS else CAPITALS
         yield from (f"{type_.name}.{name}" for name in type_.values if not form.fullmatch(name))
     for name, field in getattr(type_, "fields", {}).items():
         arguments = getattr(field, "args", {})

@@ -37,8 +37,9 @@ class StringFilter:
     istarts_with: str | None = _op("Begins with this, in either case.")
     ends_with: str | None = _op("Ends with this.")
     regex: str | None = _op(
-        "Matches this regular expression, anywhere in the text: PostgreSQL's, or on SQLite RE2's, "
-        "which has no back references."
+        "Matches this regular expression of RE2, anywhere in the text: a dot is any character, "
+        "classes such as \\d are of ASCII, flags as (?i) stand at its beginning; there are no back "
+        "references and no looking around."
     )
     is_null: bool | None = _op("Is missing, or is there.")
 

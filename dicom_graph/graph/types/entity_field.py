@@ -73,12 +73,39 @@ _MORE = {
 """Fields of a type that neither its description nor its rows have, by entity."""
 
 
+_OPERATORS = {
+    "eq": "Is the same; of a list, in the same order.", "ne": "Is another, or missing.",
+    "in": "Is one of several.", "ieq": "Is the same text, in either case.",
+    "iin": "Is one of several texts, in either case.", "contains": "Contains a text.",
+    "icontains": "Contains a text, in either case.", "startsWith": "Begins with a text.",
+    "istartsWith": "Begins with a text, in either case.", "endsWith": "Ends with a text.",
+    "regex": "Matches a regular expression.", "gt": "Is greater, or later.",
+    "gte": "Is not less, or not earlier.", "lt": "Is less, or earlier.",
+    "lte": "Is not greater, or not later.", "between": "Lies between two, both included.",
+    "exactly": "A list that holds these and no others, as a set.",
+    "containsAll": "A list that holds all of these.",
+    "containsAny": "A list that holds at least one of these.",
+    "any": "A list of numbers, at least one of which fulfils conditions.",
+    "length": "A list of so many.", "isNull": "Is missing, or is there.",
+}  # fmt: skip
+_NAMES: Any = Enum(  # type: ignore[misc]
+    "FilterOperator",
+    {name: strawberry.enum_value(name, description=about) for name, about in _OPERATORS.items()},
+    module=__name__,
+)
+FilterOperator: Any = strawberry.enum(
+    _NAMES, description="An operator of a filter, spelled as it is there."
+)
+
+
 @strawberry.type(description="A field of patients, studies, series or images.")
 class EntityField:
-    name: str = _field(
-        description="Its name in the type, its filter and its update, such as echoTime."
+    field: FieldName = _field(
+        description="The field, as groups, facets, statistics and orders name it: ECHO_TIME."
     )
-    enum_name: FieldName = _field(description="Its name in enums of fields, such as ECHO_TIME.")
+    name: str = _field(
+        description="The same as a property of its type, its filter and its update: echoTime."
+    )
     label: str = _field(description="What people call it: Echo Time.")
     description: str = _field(description="What it is, in a sentence.")
     type: FieldType = _field(description="What kind of value it has.")
@@ -89,7 +116,9 @@ class EntityField:
     keyword: str | None = _field(description="The keyword of the element that it is, if it is one.")
     tag: str | None = _field(description="The tag of that element: (0018,0081).")
     choices: list[str] | None = _field(description="The values that there are, of an enum.")
-    operators: list[str] = _field(description="The operators that its filter takes, such as gte.")
+    operators: list[FilterOperator] = _field(
+        description="The operators that its filter takes, such as gte; none without one."
+    )
     sortable: bool = _field(description="Whether lists can be sorted by it.")
     filterable: bool = _field(description="Whether lists can be filtered by it.")
     editable: bool = _field(description="Whether an update can set it.")
@@ -131,8 +160,8 @@ def _field_of(attribute: Attribute, is_sortable: bool, is_filterable: bool) -> E
         conditions: Any = IntFilter if attribute.group == "Counts" else filter_of(attribute)
         names = [field.name for field in fields(conditions)]
     return EntityField(
+        field=FieldName(attribute.name),
         name=camel_case(attribute.name),
-        enum_name=FieldName(attribute.name),
         label=attribute.label,
         description=attribute.description,
         type=FieldType.ENUM if choices is not None else _TYPES[attribute.type],
@@ -141,7 +170,7 @@ def _field_of(attribute: Attribute, is_sortable: bool, is_filterable: bool) -> E
         keyword=attribute.keyword,
         tag=format_tag(attribute.tag) if attribute.tag is not None else None,
         choices=[member.name for member in choices] if choices is not None else None,
-        operators=[camel_case(name.rstrip("_")) for name in names],
+        operators=[FilterOperator(camel_case(name.rstrip("_"))) for name in names],
         sortable=is_sortable,
         filterable=is_filterable,
         editable=attribute.edit is not None,

@@ -16,6 +16,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import TableValuedAlias
 
 from dicom_graph.store.sql.driver_errors import FilterError
+from dicom_graph.store.sql.postgresql_regex import for_postgresql
 from dicom_graph.store.sql.regular_expressions import BadPattern, check_pattern
 
 
@@ -36,11 +37,23 @@ def _fold_sqlite(element: Any, compiler: Any, **options: Any) -> str:
 
 @compiles(_FoldCase, "postgresql")
 def _fold_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    return f"lower({_cased(element, compiler, **options)})"
+
+
+class _Cased(FunctionElement[str]):
+    """The text with the cases of all letters, on PostgreSQL."""
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(_Cased, "postgresql")
+def _cased(element: Any, compiler: Any, **options: Any) -> str:
     # The columns' own collation knows ASCII only; before 17 the cluster's locale has to do.
     is_modern = (compiler.dialect.server_version_info or (0,)) >= (17,)
     collation = "pg_c_utf8" if is_modern else "default"
     text = compiler.process(element.clauses, **options)
-    return f'lower(CAST({text} AS TEXT) COLLATE "{collation}")'
+    return f'(CAST({text} AS TEXT) COLLATE "{collation}")'
 
 
 class SmallestNull(ColumnClause[Any]):
@@ -111,14 +124,16 @@ def holds_none_of(sqlite: bool, text: ColumnElement[Any], characters: str) -> Co
 
 
 def matches_regex(sqlite: bool, text: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
-    """By PostgreSQL's regular expressions; on SQLite by RE2. Raises FilterError.
+    """By RE2, and on PostgreSQL by what it means there. Raises FilterError.
 
     SQLAlchemy would take Python's on SQLite, some of which never come to an end.
     """
-    if not sqlite:
-        return text.regexp_match(pattern)
     try:
         check_pattern(pattern)
     except BadPattern as error:
         raise FilterError(str(error)) from None
-    return func.re2_search(pattern, text, type_=Integer) == 1
+    if sqlite:
+        return func.re2_search(pattern, text, type_=Integer) == 1
+    translated = for_postgresql(pattern)
+    cased = _Cased(text) if translated.ignores_case else text
+    return cased.regexp_match(translated.pattern)

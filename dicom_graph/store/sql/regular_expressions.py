@@ -1,7 +1,9 @@
-"""Regular expressions on SQLite, by RE2: in time linear in the text, whatever the pattern."""
+"""Regular expressions of RE2: on SQLite by itself, in time linear in the text."""
 
 from functools import lru_cache
 from typing import Any
+
+from dicom_graph.store.sql.postgresql_regex import NotInBoth, for_postgresql
 
 _MAX_PATTERN, _MAX_MEMORY = 1000, 1 << 20
 _KEPT_PATTERNS, _KEPT_TEXTS, _LONGEST_KEPT = 64, 4096, 256
@@ -12,10 +14,14 @@ class BadPattern(ValueError):
 
 
 def check_pattern(pattern: str) -> None:
-    """Raises BadPattern."""
+    """Raises BadPattern for what either database does not take."""
     if len(pattern) > _MAX_PATTERN:
         raise BadPattern(f"`regex` has {len(pattern)} characters; at most {_MAX_PATTERN} can be")
     _compiled(pattern)
+    try:
+        for_postgresql(pattern)
+    except NotInBoth as error:
+        raise BadPattern(f"`regex` has {error}, which not both databases know") from None
 
 
 def re2_search(pattern: str, text: str | None) -> bool | None:
