@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import typer
+
 from dicom_graph.cli.console import fail
 from dicom_graph.imaging.files import find
 from dicom_graph.store.read import Condition, Store
@@ -32,15 +34,18 @@ async def write_table(store: Store, asked: TableOptions, target: Path) -> None:
     # Here, since other exports have no need of the schema and should not wait for it.
     from dicom_graph.errors import BadInput
     from dicom_graph.exports.arrow import ArrowMissing
-    from dicom_graph.exports.tables import table
+    from dicom_graph.exports.tables import table, table_warnings
 
     try:
         for uid in asked.series_uids:
             await find(store, "series", uid)
+        request = _table_request(asked)
         with target.open("wb") as file:
-            async with aclosing(table(store, _table_request(asked))) as chunks:
+            async with aclosing(table(store, request)) as chunks:
                 async for chunk in chunks:
                     file.write(chunk)
+        for warning in await table_warnings(store, request):
+            typer.echo(f"Warning: {warning}", err=True)
     except (BadInput, ArrowMissing) as error:
         fail(str(error))
     finally:

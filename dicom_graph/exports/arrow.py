@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from dicom_graph.exports.batches import Batch
-from dicom_graph.exports.cells import element_text
+from dicom_graph.exports.cells import csa_text, element_text, plain_text
 from dicom_graph.exports.columns import Column, Kind
 from dicom_graph.exports.element_rows import IMAGE_COLUMNS, VALUE_COLUMNS, ElementBatch
+from dicom_graph.store.read.csa_store import CsaValues
 from dicom_graph.store.read.elements import ElementRow, ValueRow
 from dicom_graph.store.read.plain_values import exact_integer, raw_text
 
@@ -136,10 +137,31 @@ class _Outlet:
 def entity_arrays(batch: Batch, columns: Sequence[Column]) -> list[Any]:
     """The rows of entities, by column."""
     arrow = _pyarrow()
-    return [
-        (_of_elements if column.steps else _array)(arrow, column, batch.cells(column))
-        for column in columns
-    ]
+    found = []
+    for column in columns:
+        cells = batch.cells(column)
+        if column.csa:
+            cells = [None if cell is None else _of_csa(column, cell) for cell in cells]
+        make = _of_elements if column.steps else _array
+        found.append(make(arrow, column, cells))
+    return found
+
+
+def _of_csa(column: Column, cell: Any) -> Any:
+    """The values of an image, or those of the images of a row."""
+    if not column.is_each:
+        values = _typed_csa(column, cell)
+        return values if column.is_list else values[0] if len(values) == 1 else None
+    if "note" in column.notes:
+        return [csa_text(values) for values in cell]
+    return [each for values in cell for each in _typed_csa(column, values)]
+
+
+def _typed_csa(column: Column, values: CsaValues) -> Sequence[float | str | None]:
+    """As the column has them; what was imported after its type was told may be none of it."""
+    if column.kind == "text":
+        return [None if value is None else plain_text(value) for value in values]
+    return [value if isinstance(value, float) else None for value in values]
 
 
 def _of_elements(arrow: Any, column: Column, cells: Sequence[Any]) -> Any:

@@ -11,6 +11,7 @@ from dicom_graph.store.global_ids import global_id
 from dicom_graph.store.read import Condition, ElementQuery, PageRequest, Parent, Store
 from dicom_graph.store.read.answered import answered
 from dicom_graph.store.read.conditions import HasElement
+from dicom_graph.store.read.csa_store import CsaValues
 from dicom_graph.store.read.element_path import Step
 from dicom_graph.store.read.elements import ElementRow
 from dicom_graph.store.read.relations import DEFAULT_ORDERS
@@ -32,7 +33,8 @@ class Batch:
 
     `related`: rows of what they belong to, by entity and id. `counts`: by relation and id.
     `elements`: by the name of a column and the id of the row; `of_images`: the different ones that
-    the images of a row have. `is_deidentified`: whether it is of the de-identified view, in which
+    the images of a row have; `csa`: the values of each of these, or of an image alone, at a path of
+    CSA headers. `is_deidentified`: whether it is of the de-identified view, in which
     some fields have a value that stands for none.
     """
 
@@ -42,13 +44,19 @@ class Batch:
     counts: dict[str, Mapping[int, int]] = field(default_factory=dict)
     elements: dict[str, Mapping[int, ElementRow]] = field(default_factory=dict)
     of_images: dict[str, Mapping[int, Sequence[ElementRow]]] = field(default_factory=dict)
+    csa: dict[str, Mapping[int, Sequence[CsaValues]]] = field(default_factory=dict)
     is_deidentified: bool = False
 
     def cells(self, column: Column) -> list[Any]:
-        """The values of a column: of an element its ElementRow, or those of its images; None where
-        there is none.
+        """The values of a column: of an element its ElementRow, or those of its images; of a CSA
+        path its values, or a list of those of its images; None where there is none.
         """
         rows = self.rows
+        if column.csa:
+            told = [self.csa[column.csa].get(row.id, ()) for row in rows]
+            if column.is_each:
+                return [each or None for each in told]
+            return [each[0] if len(each) == 1 else None for each in told]
         if column.is_each:
             of_images = self.of_images[column.name]
             return [of_images.get(row.id) for row in rows]
@@ -98,6 +106,7 @@ async def batches(
         await _add_related(store, batch, related, columns)
         await _add_counts(store, batch, columns)
         await _add_elements(store, batch, columns)
+        await _add_csa(store, batch, columns)
         yield batch
         if not page.has_next:
             return
@@ -105,7 +114,7 @@ async def batches(
 
 
 def _page_size(entity: str, columns: Sequence[Column]) -> int:
-    if any(column.is_each for column in columns):
+    if any(column.is_each or (column.csa and entity != "image") for column in columns):
         return _PAGE_OF_EACH
     has_common = entity != "image" and any(column.steps for column in columns)
     return _PAGE_OF_COMMON if has_common else _PAGE
@@ -166,6 +175,18 @@ async def _add_elements(store: Store, batch: Batch, columns: Sequence[Column]) -
             batch.of_images[name] = {id: different(rows) for id, rows in every.items()}
         else:
             batch.elements[name] = await _common(store, batch.entity, path, ids)
+
+
+async def _add_csa(store: Store, batch: Batch, columns: Sequence[Column]) -> None:
+    paths = sorted({column.csa for column in columns} - {""})
+    if not paths:
+        return
+    ids = [row.id for row in batch.rows]
+    if batch.entity != "image":
+        batch.csa.update(await store.csa_of_owners(batch.entity, paths, ids))
+        return
+    for path, values in (await store.csa_of_images(paths, ids)).items():
+        batch.csa[path] = {id: [each] for id, each in values.items()}
 
 
 async def _common(

@@ -3,10 +3,21 @@
 from collections.abc import Iterable
 
 from dicom_graph.dicom.elements.values import BYTES_VRS
+from dicom_graph.store.read.csa_store import CsaValues
 from dicom_graph.store.read.elements import ElementRow, ValueRow
 from dicom_graph.store.read.plain_values import raw_text
 
 Told = tuple[tuple[bool, float, str], ...]
+
+
+def csa_text(values: CsaValues) -> str:
+    """The values at a path of CSA headers."""
+    return "\\".join(map(plain_text, values))
+
+
+def plain_text(value: float | str | None) -> str:
+    """One of them; none is an empty text."""
+    return f"{value:.15g}" if isinstance(value, float) else value or ""
 
 
 def element_text(row: ElementRow) -> str:

@@ -1,16 +1,25 @@
 """The columns of tables: fields of an entity and of what it belongs to, and elements of headers."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from dicom_graph.dicom.dictionary import dictionary_vm, dictionary_vr, format_tag, keyword_tag
+from dicom_graph.dicom.dictionary import (
+    definition,
+    dictionary_vm,
+    dictionary_vr,
+    format_tag,
+    is_private,
+    keyword_tag,
+    keywords,
+)
 from dicom_graph.dicom.elements.values import BYTES_VRS
 from dicom_graph.dicom.entities import DESCRIBED, Attribute
 from dicom_graph.errors import BadInput, nearest
 from dicom_graph.store.read import Store
+from dicom_graph.store.read.csa import checked_path
 from dicom_graph.store.read.element_path import Step, parse_column
-from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.filters import COUNTED
 from dicom_graph.store.tables.entities import ROW_ATTRIBUTES
 
@@ -49,6 +58,9 @@ _OF_VR: dict[str, Kind] = {
     **dict.fromkeys(("IS", "SL", "SS", "SV", "UL", "US"), "integer"),
     "DA": "date", "DT": "datetime", "TM": "time",
 }  # fmt: skip
+SEVERAL_ARE_ONE = "several values of an image are one text, separated by a backslash"
+_CSA = "csa."
+"""Begins the name of a column of a path into CSA headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +68,9 @@ class Column:
     """A column of a table.
 
     A field is `attribute` of `entity` (`ID`: without either), a count is `relation`, an element is
-    at the end of `steps`. `is_each`: of what has images, the different values that these have; of
-    an element else the one that all have. `notes`: what is to be said of it, by what it is about.
+    at the end of `steps`, values of CSA headers are at the path `csa`. `is_each`: of what has
+    images, the different values that these have; of an element else the one that all have.
+    `notes`: what is to be said of it, by what it is about.
     """
 
     name: str
@@ -67,6 +80,7 @@ class Column:
     attribute: Attribute | None = None
     relation: str = ""
     steps: tuple[Step, ...] = ()
+    csa: str = ""
     is_each: bool = False
     notes: Mapping[str, str] = field(default_factory=dict)
 
@@ -74,8 +88,9 @@ class Column:
 def entity_columns(entity: str, names: Iterable[str]) -> list[Column]:
     """The columns of a table of an entity, and those that are named beyond them.
 
-    A name is a field's in GraphQL (`nImages`, `study.date`), or an element's keyword, tag or path
-    into sequences. One that is there already is none of its own. Raises BadInput.
+    A name is a field's in GraphQL (`nImages`, `study.date`), an element's keyword, tag or path into
+    sequences, or `csa.` and a path into CSA headers. One that is there already is none of its own.
+    Raises BadInput.
     """
     columns = {column.name: column for column in _of_every_table(entity)}
     for name in names:
@@ -101,15 +116,25 @@ def _of_keyword(entity: str, keyword: str) -> Column:
 def _named(entity: str, name: str) -> Column:
     """The column of a name. Raises BadInput."""
     owner, _, rest = name.partition(".")
-    if owner == "images" and entity != "image" and not rest[:1].islower():
-        notes = {"images": "the different values of the images of a row"}
-        return Column(name, steps=tuple(parse_column(rest)), is_each=True, notes=notes)
-    if name[:1].islower():
+    is_each = owner == "images" and entity != "image" and _is_of_headers(rest)
+    whole = rest if is_each else name
+    if not is_each and not _is_of_headers(name):
         return _of_field(entity, name)
     notes = {}
-    if entity != "image":
+    if is_each:
+        notes["images"] = "the different values of the images of a row"
+    elif entity != "image":
         notes["images"] = f"null where the images of a row differ: images.{name} has their values"
-    return Column(name, steps=tuple(parse_column(name)), notes=notes)
+    if whole.startswith(_CSA):
+        path = checked_path(whole.removeprefix(_CSA))
+        return Column(name, csa=path, is_each=is_each, notes=notes)
+    return Column(name, steps=tuple(parse_column(whole)), is_each=is_each, notes=notes)
+
+
+def _is_of_headers(name: str) -> bool:
+    """Whether it is an element or a CSA path, no field: some keywords begin in lower case."""
+    first = re.split(r"[.\[]", name, maxsplit=1)[0]
+    return name.startswith(_CSA) or not name[:1].islower() or first in keywords()
 
 
 def _of_field(entity: str, name: str) -> Column:
@@ -158,35 +183,56 @@ def _field(name: str, entity: str, attribute: Attribute) -> Column:
 
 
 async def typed(store: Store, columns: Sequence[Column]) -> list[Column]:
-    """The columns, those of elements with the types of what the database holds of them.
+    """The columns, those of elements with the types of what may be seen of them.
 
     Elements whose types conflict are texts, and a note says so; those of which the standard wants
     one value are lists where some have more.
     """
-    if not any(column.steps for column in columns):
-        return list(columns)
-    definitions = await store.all_definitions()
-    return [
-        await _typed(store, column, definitions) if column.steps else column for column in columns
-    ]
+    found = []
+    for column in columns:
+        if column.steps:
+            column = await _typed(store, column)
+        elif column.csa:
+            column = await _typed_csa(store, column)
+        found.append(column)
+    return found
 
 
-async def _typed(store: Store, column: Column, definitions: Sequence[DefinitionRow]) -> Column:
-    query = column.steps[-1].query
-    found = [d for d in definitions if query.may_match(d)]
+async def _typed_csa(store: Store, column: Column) -> Column:
+    kind = await store.csa_kind(column.csa)
+    notes = {**column.notes, "description": f"{column.csa} of Siemens CSA headers"}
+    is_number = kind.has_numbers and not kind.has_texts
+    if kind.has_numbers and kind.has_texts:
+        notes["note"] = "text: some headers have a number here, some a text"
+    elif not any(kind):
+        notes["note"] = "no header has this path"
+    is_list = kind.has_lists
+    if is_list and column.is_each:
+        is_number = False
+        notes["note"] = SEVERAL_ARE_ONE
+    return replace(
+        column,
+        kind="number" if is_number else "text",
+        is_list=is_list or column.is_each,
+        notes=notes,
+    )
+
+
+async def _typed(store: Store, column: Column) -> Column:
+    found, has_several = await store.kinds_at([step.condition for step in column.steps])
     tag = _tag(column.steps[-1])
     vrs = sorted({d.vr for d in found}) or [dictionary_vr(tag)]
     notes = {**column.notes, "vr": " ".join(vrs), "tag": format_tag(tag & 0xFFFFFFFF)}
-    if found and found[0].name:
-        notes["description"] = found[0].name
+    name = found[0].name if found else "" if is_private(tag) else definition(tag, "", "").name
+    if name:
+        notes["description"] = name
     vm = dictionary_vm(tag)
-    has_several = bool(found) and await store.have_several_values([d.id for d in found])
     is_list = has_several or vm not in ("1", "")
     kind, note = _kind_of(vrs)
     if note:
         is_list = False
     elif is_list and column.is_each:
-        kind, note = "text", "several values of an image are one text, separated by a backslash"
+        kind, note = "text", SEVERAL_ARE_ONE
     elif has_several and vm == "1":
         note = "a list: some elements have several values, of which one is allowed"
     if note:

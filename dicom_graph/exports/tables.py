@@ -1,6 +1,7 @@
 """Tables out: patients, studies, series, images and elements, as CSV, Parquet or Arrow."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from dicom_graph.exports.element_rows import (
 )
 from dicom_graph.exports.one_ahead import one_ahead
 from dicom_graph.store.read import Condition, Store
+from dicom_graph.store.read.answered import answered
+from dicom_graph.store.read.ties import tie_warnings
 
 TABLES = (*ENTITIES, "elements")
 MEDIA_TYPES = {
@@ -84,7 +87,8 @@ async def _entities_csv(store: Store, request: TableRequest) -> Chunks:
 
 async def _entities_arrow(store: Store, request: TableRequest) -> Chunks:
     columns = await typed(store, entity_columns(request.entity, request.columns))
-    file = arrow.ArrowFile(columns, _about(request), parquet=request.form == "parquet")
+    about = await _about(store, request)
+    file = arrow.ArrowFile(columns, about, parquet=request.form == "parquet")
     async for batch in one_ahead(batches(store, request.entity, request.wanted, columns)):
         yield await _written(file, partial(arrow.entity_arrays, batch, columns))
     yield await asyncio.to_thread(file.finish)
@@ -93,7 +97,7 @@ async def _entities_arrow(store: Store, request: TableRequest) -> Chunks:
 async def _elements_arrow(store: Store, request: TableRequest) -> Chunks:
     parquet = request.form == "parquet"
     columns = (*IMAGE_COLUMNS, *VALUE_COLUMNS)
-    file = arrow.ArrowFile(columns, _about(request), parquet=parquet)
+    file = arrow.ArrowFile(columns, await _about(store, request), parquet=parquet)
     async for batch in one_ahead(element_batches(store, request.wanted, request.elements)):
         yield await _written(file, partial(arrow.element_arrays, batch, parquet=parquet))
     yield await asyncio.to_thread(file.finish)
@@ -118,5 +122,15 @@ def _element_lines(batch: ElementBatch) -> bytes:
     return "".join([f"{heads[image]},{rests[cell]}" for image, cell in pairs]).encode()
 
 
-def _about(request: TableRequest) -> dict[str, str]:
-    return {"dicom_graph.table": request.table}
+async def _about(store: Store, request: TableRequest) -> dict[str, str]:
+    """What a file says of its table, beside its columns. Raises BadInput."""
+    about = {"dicom_graph.table": request.table}
+    warnings = await table_warnings(store, request)
+    if warnings:
+        about["warnings"] = json.dumps(warnings, ensure_ascii=False)
+    return about
+
+
+async def table_warnings(store: Store, request: TableRequest) -> list[str]:
+    """What is to be said of a table's condition: of groups without a majority. Raises BadInput."""
+    return await answered(tie_warnings(store, request.entity, request.wanted))

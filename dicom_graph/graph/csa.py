@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from dicom_graph.dicom.csa.entries import MAX_PATH_LENGTH
 from dicom_graph.dicom.csa.header import (
     CSA_TAGS,
     XA_CREATOR,
@@ -18,12 +17,10 @@ from dicom_graph.dicom.csa.paths import (
     CsaPathSyntaxError,
     CsaTagError,
     csa_value,
-    normal_path,
 )
 from dicom_graph.dicom.dictionary import ANY_BLOCK
 from dicom_graph.errors import BadInput
 from dicom_graph.store.read.elements import ElementQuery, ElementRow
-from dicom_graph.store.storable import UnstorableText, check_text
 
 QUERY = ElementQuery(tags=frozenset({tag | ANY_BLOCK for tag in CSA_TAGS}), private=True)
 """What may be the image's and the series' CSA header, in whichever block."""
@@ -85,17 +82,6 @@ def _has_value(node: Any) -> bool:
     if isinstance(node, dict | list):
         return any(map(_has_value, node.values() if isinstance(node, dict) else node))
     return node is not None
-
-
-def checked_path(path: str) -> str:
-    """The path as the database has it. Raises BadInput."""
-    try:
-        normal = normal_path(check_text(path))
-    except (CsaPathSyntaxError, UnstorableText) as error:
-        raise BadInput(str(error)) from None
-    if len(normal) > MAX_PATH_LENGTH:
-        raise BadInput(f"the path has {len(normal)} characters, more than {MAX_PATH_LENGTH}")
-    return normal
 
 
 @lru_cache(maxsize=32)

@@ -13,6 +13,8 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dicom_graph.access.principal import Principal, Role, principal_of
+from dicom_graph.dicom.csa.header import CSA_CREATOR, CSA_IMAGE_HEADER
+from dicom_graph.exports.columns import ENTITIES, entity_columns, typed
 from dicom_graph.exports.tables import TableRequest, table
 from dicom_graph.graph.context import Context
 from dicom_graph.graph.schema import schema
@@ -22,6 +24,7 @@ from dicom_graph.store import accounts
 from dicom_graph.store.engine import Database
 from dicom_graph.store.read import Store
 from tests.support.archive import filled_database
+from tests.support.csa import csa
 from tests.support.make import make_data_set, put_raw, save
 
 GRANTED_STUDY = "1.2.3.50"
@@ -47,7 +50,21 @@ def write(folder: Path, number: int, *, seen: bool, only_seen: bool, **elements:
     put_raw(data_set, 0x00080050, "SH", f"number {number}".encode())
     if number % 2:
         put_raw(data_set, 0x00180080, "DS", b"no number ")
+    _add_what_others_have_otherwise(data_set, seen)
     save(data_set, folder / f"{number}.dcm")
+
+
+def _add_what_others_have_otherwise(data_set: Dataset, seen: bool) -> None:
+    """Elements of other types and multiplicities, and a CSA header of another kind of value."""
+    put_raw(data_set, 0x00180083, "DS", b"1 " if seen else b"1\\2 ")
+    put_raw(data_set, 0x00190010, "LO", b"ACME")
+    put_raw(data_set, 0x00191001, "DS" if seen else "LO", b"1 ")
+    if not seen:
+        put_raw(data_set, 0x00191002, "DS", b"1 ")
+    block = data_set.private_block(0x0029, CSA_CREATOR, create=True)
+    vr, vm, values = ("IS", 1, ["1"]) if seen else ("LO", 0, ["x", "y"])
+    others = [] if seen else [("Other", "IS", 1, ["1"])]
+    block.add_new(CSA_IMAGE_HEADER, "OB", csa([("B_value", vr, vm, values), *others]))
 
 
 def fill(folder: Path, *, only_seen: bool) -> None:
@@ -352,7 +369,10 @@ async def test_tables_of_a_limited_user_are_those_of_what_is_granted(
     archives: list[Archive],
 ) -> None:
     whole, part = archives
-    names = ("InstanceNumber", "PatientName", "CodeValue", "(0008,0050)", "SOPInstanceUID")
+    names = (
+        "InstanceNumber", "PatientName", "CodeValue", "(0008,0050)", "SOPInstanceUID",
+        "NumberOfAverages", "(0019,xx01) ACME", "(0019,xx02)", "csa.B_value", "csa.Other",
+    )  # fmt: skip
     columns = (*names, *(f"images.{name}" for name in names), "nImages")
     paths = ("ReferencedImageSequence.PurposeOfReferenceCodeSequence[0].CodeMeaning",)
     for name, asked in (
@@ -367,3 +387,13 @@ async def test_tables_of_a_limited_user_are_those_of_what_is_granted(
             tables.append(sorted([(k, v) for k, v in row.items() if k != "ID"] for row in rows))
         assert tables[0] == tables[1], name
         assert tables[0]
+    # What the columns are says nothing of others either.
+    for name in ("series", "patients", "images"):
+        asked = columns if name != "images" else names + paths
+        schemas = []
+        for store in (whole.store.limited_to(whole.limited.groups), part.store):
+            kept = await typed(store, entity_columns(ENTITIES[name], asked))
+            schemas.append([(c.name, c.kind, c.is_list, dict(c.notes)) for c in kept])
+        assert schemas[0] == schemas[1]
+        kinds = {name: kind for name, kind, *_ in schemas[0]}
+        assert kinds["csa.B_value"] == kinds["(0019,xx01) ACME"] == "number"

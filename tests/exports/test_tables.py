@@ -23,7 +23,15 @@ from dicom_graph.exports.columns import entity_columns
 from dicom_graph.exports.tables import TableRequest, table
 from dicom_graph.store.engine import Database
 from dicom_graph.store.read import Store
-from dicom_graph.store.read.conditions import Field, Or, Test
+from dicom_graph.store.read.conditions import (
+    And,
+    DiffersFromMajority,
+    Field,
+    Not,
+    Or,
+    Test,
+)
+from dicom_graph.store.read.group_requests import GroupKey
 from dicom_graph.store.sql.id_list import pack_ids, unpack_each, unpack_ids
 from tests.graph.test_elements import rich_data_set
 from tests.support.data import distinct_copies, nibabel_dicom_files, sampled, shared_files
@@ -324,6 +332,19 @@ async def test_csv_says_the_same(database: Database) -> None:
                     assert cell == ("" if value is None else str(value)), key
 
 
+async def test_a_file_tells_of_groups_without_a_majority(database: Database) -> None:
+    uid = GroupKey("uid")
+    alone = DiffersFromMajority((uid,), (GroupKey("rows"),))
+    found = await read(Store(database), "images", wanted=alone)
+    assert b"warnings" not in found.schema.metadata
+    for name in ("images", "elements"):
+        differs = And((Or((DiffersFromMajority((), (uid,)),)), Not(Or(()))))
+        found = await read(Store(database), name, wanted=differs)
+        (warning,) = json.loads(found.schema.metadata[b"warnings"])
+        assert "UID: 1 group of" in warning
+        assert found.num_rows == 0
+
+
 async def test_a_table_of_nothing_has_its_columns(database: Database) -> None:
     for name in ("elements", "series"):
         for form in ("parquet", "arrow"):
@@ -449,3 +470,19 @@ def test_export_writes_tables(archive: Archive, tmp_path: Path) -> None:
 def test_a_new_field_is_a_column_at_once() -> None:
     (column,) = [c for c in entity_columns("series", ["echoTime"]) if c.name == "echoTime"]
     assert (column.kind, column.notes["unit"]) == ("number", "ms")
+
+
+def test_any_element_that_may_be_asked_for_is_a_column() -> None:
+    names = (
+        "dBdt", "images.dBdt", "(0018,1318)", "00181318", "csa.B_value", "images.csa.Times[01]",
+        "ReferencedImageSequence[0].(0019,xx01) ACME. (x)", "images.(0019,1001)",
+    )  # fmt: skip
+    dbdt, each, tag, digits, csa, times, private, other = entity_columns("series", names)[-8:]
+    assert {column.steps[0].keyword for column in (dbdt, each)} == {"dBdt"}
+    assert {column.steps[0].tag for column in (tag, digits)} == {0x00181318}
+    assert (csa.csa, times.csa, times.is_each) == ("B_value", "Times[1]", True)
+    assert [step.private_creator for step in private.steps] == [None, "ACME. (x)"]
+    assert (other.steps[0].tag, other.is_each) == (0x00191001, True)
+    for wrong in ("dbdt", "images.dbdt", "csa.", "csa.a..b", "csa"):
+        with pytest.raises(BadInput):
+            entity_columns("series", [wrong])

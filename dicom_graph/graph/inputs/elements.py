@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import strawberry
 
 from dicom_graph.errors import BadInput
-from dicom_graph.graph import csa
 from dicom_graph.graph.inputs.operators import (
     DateFilter,
     DateTimeFilter,
@@ -28,6 +27,7 @@ from dicom_graph.store.read.conditions import (
     Or,
     Test,
 )
+from dicom_graph.store.read.csa import checked_path
 from dicom_graph.store.read.element_path import Step, checked_keyword, checked_tag, parse_path
 
 _VALUE_COLUMNS = ("text", "number", "date", "time", "datetime")
@@ -191,7 +191,7 @@ def header_condition(given: HeaderFilter) -> Condition:
 
 
 def _csa_condition(given: CsaFilter) -> Condition:
-    condition = HasCsa(csa.checked_path(given.path), _value_tests(given, ("text", "number")))
+    condition = HasCsa(checked_path(given.path), _value_tests(given, ("text", "number")))
     return Not(condition) if given.exists is False else condition
 
 

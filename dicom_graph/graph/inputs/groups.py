@@ -10,7 +10,6 @@ import strawberry
 
 from dicom_graph.dicom.entities import DESCRIBED
 from dicom_graph.errors import BadInput
-from dicom_graph.graph.csa import checked_path
 from dicom_graph.graph.inputs.filter_fields import (
     column_of_field,
     field_of_column,
@@ -19,6 +18,7 @@ from dicom_graph.graph.inputs.filter_fields import (
 from dicom_graph.graph.inputs.operators import IntFilter, checked_text, tests_of
 from dicom_graph.graph.inputs.orders import OrderDirection
 from dicom_graph.store.read.conditions import HasElement
+from dicom_graph.store.read.csa import checked_path
 from dicom_graph.store.read.element_path import checked_keyword, parse_path
 from dicom_graph.store.read.fields import counted_fields, listed_fields, measurable_fields
 from dicom_graph.store.read.group_requests import GroupKey, GroupRequest

@@ -6,16 +6,31 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, select, union_all
 from sqlalchemy.sql.selectable import CompoundSelect
 
+from dicom_graph.dicom.csa.entries import MAX_PATH_LENGTH
 from dicom_graph.dicom.csa.header import CSA_IMAGE_HEADER, CSA_SERIES_HEADER
+from dicom_graph.dicom.csa.paths import CsaPathSyntaxError, normal_path
+from dicom_graph.errors import BadInput
 from dicom_graph.store.postings import postings
 from dicom_graph.store.read.compare import compare, passes_null
 from dicom_graph.store.read.conditions import HasCsa
 from dicom_graph.store.read.containing_images import images_with
 from dicom_graph.store.read.text_prefixes import as_range, of_beginning
+from dicom_graph.store.storable import UnstorableText, check_text
 from dicom_graph.store.tables.columns import CSA_NUMBER, CSA_PART_ELEMENT, CSA_PATH, CSA_TEXT
 from dicom_graph.store.tables.headers import HeaderElement
 
 Ids = Select[Any] | CompoundSelect[Any]
+
+
+def checked_path(path: str) -> str:
+    """The path as the database has it. Raises BadInput."""
+    try:
+        normal = normal_path(check_text(path))
+    except (CsaPathSyntaxError, UnstorableText) as error:
+        raise BadInput(str(error)) from None
+    if len(normal) > MAX_PATH_LENGTH:
+        raise BadInput(f"the path has {len(normal)} characters, more than {MAX_PATH_LENGTH}")
+    return normal
 
 
 def images_with_csa(sqlite: bool, wanted: HasCsa) -> CompoundSelect[Any]:

@@ -10,7 +10,7 @@ from dicom_graph.store.read import ElementQuery
 from dicom_graph.store.read.conditions import HasElement
 
 _STEP = re.compile(r"(?P<name>[^\[\].]+)(?:\[(?P<index>[0-9]{1,9})\])?")
-_PRIVATE = re.compile(r"(?P<tag>\([^()]*\))\s+(?P<creator>\S.*)")
+_PRIVATE = re.compile(r"(?P<above>(?:[^ ]+\.)?)(?P<tag>\([^()]*\))\s+(?P<creator>\S.*)")
 _MAX_STEPS = 32
 
 
@@ -64,16 +64,16 @@ def parse_path(path: str) -> list[Step]:
 
 
 def parse_column(name: str) -> list[Step]:
-    """The steps of a path, or those of a private element: `(0019,xx0A) SIEMENS MR HEADER`, the tag
-    and whose it is. Raises BadInput.
+    """The steps of a path that may end in a private element: `(0019,xx0A) SIEMENS MR HEADER`, the
+    tag and whose it is. Raises BadInput.
     """
     private = _PRIVATE.fullmatch(name)
     if private is None:
         return parse_path(name)
-    tag = checked_tag(private["tag"])
-    if not tag >> 16 & 1:
+    *above, last = parse_path(private["above"] + private["tag"])
+    if not (last.tag or 0) >> 16 & 1:
         raise BadInput(f"{private['tag']} is no private element: it has no creator")
-    return [Step(None, tag, None, private["creator"].strip())]
+    return [*above, last._replace(private_creator=private["creator"].strip())]
 
 
 def checked_keyword(keyword: str) -> str:

@@ -15,7 +15,7 @@ from dicom_graph.dicom.elements.contents import Item
 from dicom_graph.dicom.entities import Entities
 from dicom_graph.store.ingest.missing_images import has_header
 from dicom_graph.store.ingest.origin import is_as_stored
-from dicom_graph.store.read.header_store import HeaderStore
+from dicom_graph.store.read.csa_store import CsaStore
 from dicom_graph.store.read.rows import ROWS_AT_ONCE, SERIES_AT_ONCE, SMALL_ROW, all_rows
 from dicom_graph.store.sql.many_values import among
 from dicom_graph.store.tables.entities import Image
@@ -24,7 +24,7 @@ from dicom_graph.store.tables.imports import ImportFailure, ImportJob
 from dicom_graph.store.views.narrowing import WHOLE
 
 
-class FileStore(HeaderStore):
+class FileStore(CsaStore):
     """Questions about files."""
 
     async def files_of_series(self, series_ids: Sequence[int]) -> dict[int, list[str]]:

@@ -21,6 +21,7 @@ from dicom_graph.store.read.conditions import Condition, HasElement
 from dicom_graph.store.read.element_values import (
     holders_of_any,
     holders_of_path,
+    named,
     value_column,
 )
 from dicom_graph.store.read.elements import (
@@ -39,8 +40,8 @@ from dicom_graph.store.read.relations import ENTITY_TABLES
 from dicom_graph.store.read.rows import SERIES_AT_ONCE, SMALL_ROW, all_rows, in_parts
 from dicom_graph.store.read.summary import SeriesContents, count_elements, summarise
 from dicom_graph.store.sql.id_list import unpack_ids
-from dicom_graph.store.sql.many_values import among, ids_parameter
-from dicom_graph.store.tables.columns import DATA_ELEMENT_VALUE
+from dicom_graph.store.sql.many_values import among, ids_parameter, join_in_order
+from dicom_graph.store.tables.columns import DATA_ELEMENT, DATA_ELEMENT_VALUE
 from dicom_graph.store.tables.entities import Image
 from dicom_graph.store.tables.headers import ElementSet, Header
 from dicom_graph.store.views.narrowing import visibility_conditions
@@ -291,11 +292,6 @@ class HeaderStore(BaseStore):
             )
             return set((await connection.execute(statement)).scalars())
 
-    async def all_definitions(self) -> list[DefinitionRow]:
-        """All definitions that are seen."""
-        async with self.database.read() as connection:
-            return list((await self._elements.current_definitions(connection)).values())
-
     async def elements_of_series(
         self, name: HasElement, series_ids: Sequence[int]
     ) -> tuple[Sequence[tuple[int, int]], dict[int, ElementRow]]:
@@ -367,17 +363,35 @@ class HeaderStore(BaseStore):
         found = await connection.execute(statement(some), execution_options={"visible": None})
         return await all_rows(found, _ID_MEMORY)
 
-    async def have_several_values(self, definition_ids: Sequence[int]) -> bool:
+    async def kinds_at(self, path: Sequence[HasElement]) -> tuple[list[DefinitionRow], bool]:
+        """The definitions of elements at the end of a path, and whether one has several values;
+        whoever is limited is told of what images that are seen have.
+        """
+        async with self.database.read() as connection:
+            definitions = await self._elements.current_definitions(connection)
+            found = named(definitions, path[-1])
+            if self.database.groups is None:
+                ids = [definition.id for definition in found]
+                return found, bool(ids) and await self._have_several(connection, ids)
+            held = holders_of_any(definitions, path, "series", "of_kind").cte("held")
+            statement = (
+                select(DATA_ELEMENT.definition_id, func.max(DATA_ELEMENT.n_values))
+                .select_from(join_in_order(held, DATA_ELEMENT.id, held.c.leaf))
+                .group_by(DATA_ELEMENT.definition_id)
+            )
+            most = dict(map(tuple, await connection.execute(statement)))
+        return [definitions[id] for id in most], max(most.values(), default=0) > 1
+
+    async def _have_several(self, connection: AsyncConnection, ids: Sequence[int]) -> bool:
         """Whether an element of these definitions has more than one value."""
         value = DATA_ELEMENT_VALUE
         is_text = and_(value.text.is_not(None), value.number.is_(None))
-        async with self.database.read() as connection:
-            for is_indexed in (value.number.is_not(None), is_text):
-                statement = select(value.element_id).where(
-                    value.definition_id.in_(definition_ids), value.index > 0, is_indexed
-                )
-                if (await connection.execute(statement.limit(1))).first() is not None:
-                    return True
+        for is_indexed in (value.number.is_not(None), is_text):
+            statement = select(value.element_id).where(
+                value.definition_id.in_(ids), value.index > 0, is_indexed
+            )
+            if (await connection.execute(statement.limit(1))).first() is not None:
+                return True
         return False
 
     async def elements(self, ids: Sequence[int]) -> dict[int, ElementRow]:
