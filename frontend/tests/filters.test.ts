@@ -28,6 +28,11 @@ describe("a filter as it is typed", () => {
     });
     expect(graphql("hasWarnings=true")).toEqual({ hasWarnings: true });
   });
+  it("takes a day for all of it, where moments are compared", () => {
+    expect(graphql("created>=2026-11-21")).toEqual({ created: { gte: "2026-11-21T00:00:00Z" } });
+    expect(graphql("created<=2026-11-21")).toEqual({ created: { lte: "2026-11-21T23:59:59.999999Z" } });
+    expect(graphql("created>=2026-11-21T10:00:00Z")).toEqual({ created: { gte: "2026-11-21T10:00:00Z" } });
+  });
   it("comes back from an address as it was", () => {
     for (const text of ["series.modality=MR", "!study.date>=2020-01-01 | element.EchoTime<=40", "series.description=a=b & c | image.rows=3", "patient.name~Müller^"]) {
       const filter = parseFilter(text, "series");

@@ -46,6 +46,11 @@ export function parseCondition(text: string, entity: Entity): Condition | null {
   };
 }
 
+/** Whether a condition says what is compared with what; an empty value compares with nothing. */
+export function isComplete({ name, operator, value }: Condition): boolean {
+  return name !== "" && (operator === "?" || value !== "");
+}
+
 export function formatCondition(condition: Condition): string {
   return `${condition.not ? "!" : ""}${condition.level}.${condition.name}${condition.operator}${condition.value}`;
 }
@@ -91,12 +96,25 @@ function scalar(type: string, operator: Operator, value: string): unknown {
       return { containsAny: value.split("\\") };
     case "SequenceTypeFilter":
       return { eq: value };
+    case "DateTimeFilter":
+      return operator !== "!=" && /^\d{4}-\d{2}-\d{2}$/.test(value) ? ofDay(operator, value) : { [COMPARISONS[operator] ?? "eq"]: value };
     case "DateFilter":
     case "TimeFilter":
-    case "DateTimeFilter":
       return { [COMPARISONS[operator] ?? "eq"]: value };
     default:
       return { [TEXTS[operator] ?? "eq"]: value };
+  }
+}
+
+/** A comparison of moments (UTC) with a day, which is all of it. */
+function ofDay(operator: Operator, day: string): Json {
+  const [start, end] = [`${day}T00:00:00Z`, `${day}T23:59:59.999999Z`];
+  switch (operator) {
+    case ">=": return { gte: start };
+    case ">": return { gt: end };
+    case "<": return { lt: start };
+    case "<=": return { lte: end };
+    default: return { gte: start, lte: end };
   }
 }
 

@@ -28,7 +28,7 @@ const ONE = graphql(`
 export function Elements() {
   const search = useSearch({ strict: false });
   const navigate = useNavigate();
-  const text = textOf(search, "q"), kind = textOf(search, "kind");
+  const text = textOf(search, "q"), shown = textOf(search, "kind") || (text ? "all" : "standard"), kind = shown === "all" ? "" : shown;
   const set = (change: Record<string, string | undefined>) => { void navigate({ to: "/elements", search: { ...search, ...change } as never, replace: true }); };
   const isTag = /^\(?[0-9a-f]{4},?[0-9a-fx]{4}\)?$/i.test(text);
   const filter = { ...(text ? (isTag ? { tag: text } : { name: { icontains: text } }) : {}), ...(kind ? { private: kind === "private" } : {}) };
@@ -39,7 +39,7 @@ export function Elements() {
       <div className="head"><div className="grow"><h1>Elements</h1><div className="facts"><span>All that occur in any header, standard and private, nested ones too</span></div></div></div>
       <section className="panel">
         <header><input type="search" aria-label="Find an element" placeholder="Name or tag" value={text} onChange={(event) => { set({ q: event.target.value || undefined }); }} />
-          <div className="end"><span className="seg" role="group" aria-label="Which elements">{[["", "all"], ["standard", "standard"], ["private", "private"]].map(([key = "", name]) => <button key={key} type="button" aria-pressed={kind === key} onClick={() => { set({ kind: key || undefined }); }}>{name}</button>)}</span></div></header>
+          <div className="end"><span className="seg" role="group" aria-label="Which elements">{["standard", "private", "all"].map((key) => <button key={key} type="button" aria-pressed={shown === key} onClick={() => { set({ kind: key }); }}>{key}</button>)}</span></div></header>
         {error && <Failure error={error} again={() => { again({ requestPolicy: "network-only" }); }} />}
         {fetching && !list && <Loading what="elements" />}
         {list?.nodes.length === 0 && <Empty title="No element is called so"><p>Look for a part of its name, or for its tag.</p></Empty>}

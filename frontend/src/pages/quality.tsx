@@ -37,7 +37,7 @@ export function Quality() {
     <div className="page">
       <div className="head"><div className="grow"><h1>Quality</h1><div className="facts"><span><b>{show(warned.totalCount)}</b> series with warnings</span><span><b>{show(missing.totalCount)}</b> images without their file</span><span><b>{show(unrelated.totalCount)}</b> series without a patient or study</span></div></div></div>
       <div className="col">
-        <section className="panel"><header><h2>Values that cannot be read, by kind</h2><div className="end"><Link className="link" to="/series" search={{ f: ["series.hasWarnings=true"] }}>All {show(warned.totalCount)} series</Link></div></header>
+        <section className="panel"><header><h2>Warnings by kind</h2><div className="end"><Link className="link" to="/series" search={{ f: ["series.hasWarnings=true"] }}>All {show(warned.totalCount)} series</Link></div></header>
           <ul className="kinds">{[...kinds.values()].sort((a, b) => b.series.length - a.series.length).map((kind) => (
             <li key={kind.text}><Icon name="warn" className="w" /><div><p>{kind.text}</p><p className="muted">{plural(kind.series.length, "series", "series")}, as {kind.series.slice(0, 3).map((each, i) => <span key={each.id}>{i > 0 && ", "}<Link className="link" to="/series/$uid" params={{ uid: each.uid }}>{each.description ?? `#${String(each.number ?? "–")}`}</Link></span>)}</p></div>{kind.series[0] && <Picture kind="series" uid={kind.series[0].uid} label={kind.series[0].modality ?? ""} />}</li>
           ))}{kinds.size === 0 && <li><span /><p>All values can be read.</p></li>}</ul>

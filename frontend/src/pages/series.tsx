@@ -4,7 +4,9 @@ import { useQuery } from "urql";
 import { graphql } from "../gql";
 import { at } from "../lib/base";
 import { textOf } from "../lib/address";
+import { elementName } from "../lib/columns";
 import { plural, show } from "../lib/fields";
+import { formatFilter } from "../lib/filters";
 import { bytesInWords, bytesOf, directions, slicesInWords } from "../lib/geometry";
 import { Code } from "../parts/code";
 import { Icon } from "../parts/icons";
@@ -91,6 +93,7 @@ export function SeriesPage() {
             <span><b>{series.modality}</b> {series.manufacturerModelName ?? series.manufacturer}{series.magneticFieldStrength ? `, ${show(series.magneticFieldStrength)} T` : ""}</span>
             <span><b>{show(series.nImages)}</b> {series.nImages === 1 ? "image" : "images"}</span>
             {facts.filter(([, value]) => value !== null && value !== undefined).map(([name, value, unit]) => <span key={name}>{name} <b>{show(value)}</b> {unit}</span>)}
+            {series.protocolName && <span>Protocol <Link className="link" title="All series of this protocol" to="/series" search={{ f: [formatFilter([{ not: false, level: "series", name: "protocolName", operator: "=", value: series.protocolName }])] }}>{series.protocolName}</Link></span>}
             <span>{[series.date, show(series.time, "Time")].filter(Boolean).join(" ")}</span>
           </div>
         </div>
@@ -167,9 +170,21 @@ function Constant({ uid, image }: { uid: string; image: string | undefined }) {
   return (
     <section className="panel"><header><h2>Constant</h2><div className="end"><input type="search" aria-label="Find among the constant elements" placeholder={`Find among ${String(all.length)}`} value={text} onChange={(event) => { setText(event.target.value); }} /></div></header>
       {error ? <Failure error={error} /> : fetching && !data ? <Loading what="elements" /> : (
-        <dl className="kv">{shown.map((each) => <div className="pair" key={each.id}><dt className="clip" title={`${each.name} ${each.tag}`}>{each.keyword ?? `${each.name} ${each.tag}`}</dt><dd>{show(each.value).slice(0, 120) || (each.vr === "SQ" ? plural(each.vm, "item") : "–")}</dd></div>)}</dl>
+        <dl className="kv">{shown.map((each) => <div className="pair" key={each.id}><dt className="clip" title={`${each.name} ${each.tag}`}>{each.keyword ?? `${each.name} ${each.tag}`}</dt><dd><Same element={each} /></dd></div>)}</dl>
       )}
       {image && <p className="hint"><Link className="link" to="/images/$uid" params={{ uid: image }}>All {all.length} in the header</Link></p>}
     </section>
   );
+}
+
+const COMPARED = new Set(["AE", "CS", "DS", "FD", "FL", "IS", "LO", "LT", "SH", "SL", "SS", "ST", "UI", "UL", "US"]);
+interface OfAll { vr: string; vm: number; tag: string; keyword?: string | null; privateCreator?: string | null; value?: unknown }
+/** A value that all images have; where it can be looked for, the way to who else has it. */
+function Same({ element }: { element: OfAll }) {
+  const { value, vr, vm } = element;
+  const text = show(value).slice(0, 120) || (vr === "SQ" ? plural(vm, "item") : "–");
+  const isOne = vm === 1 && COMPARED.has(vr) && (typeof value === "string" || typeof value === "number") && String(value).length < 65 && value !== "";
+  if (!isOne) return <>{text}</>;
+  const filter = formatFilter([{ not: false, level: "header", name: elementName(element), operator: "=", value: String(value) }]);
+  return <Link className="who-else" title="Series that have this, too" to="/series" search={{ f: [filter] }}>{text}</Link>;
 }

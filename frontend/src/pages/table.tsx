@@ -117,7 +117,7 @@ function NoRows({ entity, filters, drop }: { entity: Entity; filters: Filter[]; 
   if (filters.length === 0) return <Empty title={`No ${TITLES[entity].toLowerCase()} yet`}><p>Import a folder, or drop files on the page of imports.</p><a className="btn primary" href={at("/imports")}>Imports</a></Empty>;
   return (
     <Empty title={`No ${TITLES[entity].toLowerCase()} match`}>
-      <p>Each filter alone may match; without one of them there would be:</p>
+      <p>{filters.length > 1 ? "Each filter alone may match; without one of them there would be:" : "Without the filter there would be:"}</p>
       <ul>{filters.map((filter, i) => <Without key={i} entity={entity} filter={filter} rest={filters.filter((_, k) => k !== i)} drop={() => { drop(i); }} />)}</ul>
     </Empty>
   );

@@ -1,6 +1,7 @@
 import { memo, useEffect, useRef, useState } from "react";
 import { fieldsOf, titleOf, type Entity } from "../lib/fields";
-import { formatFilter, LEVEL_WORDS, nameOf, OPERATOR_WORDS, parseFilter, type Condition, type Filter } from "../lib/filters";
+import { formatFilter, isComplete, LEVEL_WORDS, nameOf, OPERATOR_WORDS, parseFilter, type Condition, type Filter } from "../lib/filters";
+import { Builder } from "./builder";
 import { useElements } from "./completion";
 import { Icon } from "./icons";
 import { useKeys } from "./keys";
@@ -44,25 +45,30 @@ function Editor({ entity, given, add, close }: { entity: Entity; given: string; 
   const [text, setText] = useState(given);
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => { input.current?.focus(); }, []);
-  const filter = parseFilter(text, entity);
+  const [built, setBuilt] = useState<Filter | null>(null);
+  const typed = parseFilter(text, entity);
+  const filter = built ? built.filter(isComplete) : typed;
+  const type = (next: string) => { setBuilt(null); setText(next); };
+  const build = (next: Filter) => { setBuilt(next); setText(formatFilter(next.filter(isComplete))); };
   const word = (/^[!a-z.]*?([A-Za-z]+)$/.exec(text)?.[1] ?? "").toLowerCase();
   const levels: Entity[] = [entity, ...(["series", "study", "patient", "image"] as const).filter((level) => level !== entity)];
   const offers = word ? levels.flatMap((level) => fieldsOf(level).filter((field) => field.filter && (titleOf(field).toLowerCase().includes(word) || field.name.toLowerCase().includes(word))).map((field) => ({ level, field }))).slice(0, 6) : [];
   const elements = useElements(filter.length ? "" : word, undefined).slice(0, 5);
   return (
     <form className="editor" onSubmit={(event) => { event.preventDefault(); if (filter.length) add(filter); }} onKeyDown={(event) => { if (event.key === "Escape") close(); }}>
-      <input ref={input} type="text" aria-label="New filter" value={text} placeholder="modality=MR, EchoTime<=40, csa.B_value>0 …" onChange={(event) => { setText(event.target.value); }} />
+      <input ref={input} type="text" aria-label="New filter" value={text} placeholder="modality=MR, EchoTime<=40, csa.B_value>0 …" onChange={(event) => { type(event.target.value); }} />
       <button className="btn primary" disabled={!filter.length}>{given ? "Change" : "Add"}</button>
       <button type="button" className="btn plain" onClick={close}>Cancel</button>
+      <Builder entity={entity} filter={built ?? typed} change={build} />
       {filter.length > 0
         ? <p className="quiet">{filter.map((condition) => `${condition.not ? "not " : ""}${LEVEL_WORDS[condition.level]}: ${nameOf(condition)} ${OPERATOR_WORDS[condition.operator]} ${condition.value}`).join(" or ")}</p>
         : offers.length + elements.length > 0
           ? <ul className="complete">{offers.map(({ level, field }) => (
-              <li key={level + field.name}><button type="button" onClick={() => { setText(`${level}.${field.name}=`); input.current?.focus(); }}>{titleOf(field)} <small>{LEVEL_WORDS[level]}</small></button></li>
+              <li key={level + field.name}><button type="button" onClick={() => { type(`${level}.${field.name}=`); input.current?.focus(); }}>{titleOf(field)} <small>{LEVEL_WORDS[level]}</small></button></li>
             ))}{elements.map((each) => (
-              <li key={each.name}><button type="button" onClick={() => { setText(`element.${each.name}=`); input.current?.focus(); }}>{each.title} <small>{LEVEL_WORDS.element}</small></button><small className="mono">{each.detail}</small></li>
+              <li key={each.name}><button type="button" onClick={() => { type(`element.${each.name}=`); input.current?.focus(); }}>{each.title} <small>{LEVEL_WORDS.element}</small></button><small className="mono">{each.detail}</small></li>
             ))}</ul>
-          : <p className="quiet">A field or a DICOM keyword, then = != ~ ^= &lt; &gt; &lt;= &gt;= and a value; | between alternatives, ! before what must not hold. An element is looked for in any image at any depth.</p>}
+          : <p className="quiet">Choose above, or type: a field or a DICOM keyword, then = != ~ ^= &lt; &gt; &lt;= &gt;= and a value; | between alternatives, ! before what must not hold. An element is looked for in any image at any depth.</p>}
     </form>
   );
 }

@@ -8,6 +8,10 @@ const MAP: readonly [string, string][] = [
   ["C D", "columns or add as column, compare"], ["→ ← *", "unfold, fold, unfold all below"], ["viewer: ↑↓ [ ] W Space", "slice, time, window, play"], [".", "show as GraphQL"], ["Esc", "close the panel"], ["?", "this list"],
 ];
 
+const LETTERS = "dicom-graph:letters";
+/** Whether single letters do something: who speaks to the computer may not want it (WCAG 2.1.4). */
+const areLettersOn = (): boolean => localStorage.getItem(LETTERS) !== "off";
+
 /** Whether a key is meant for a field that has the focus. */
 export function isTyping(event: KeyboardEvent): boolean {
   const target = event.target as HTMLElement;
@@ -17,7 +21,10 @@ export function isTyping(event: KeyboardEvent): boolean {
 /** Calls `handle` for keys that are not meant for a field. */
 export function useKeys(handle: (event: KeyboardEvent) => void): void {
   useEffect(() => {
-    const listen = (event: KeyboardEvent) => { if (!isTyping(event)) handle(event); };
+    const listen = (event: KeyboardEvent) => {
+      if (isTyping(event) || (/^[a-z]$/i.test(event.key) && !areLettersOn())) return;
+      handle(event);
+    };
     window.addEventListener("keydown", listen);
     return () => { window.removeEventListener("keydown", listen); };
   });
@@ -28,6 +35,7 @@ export function Keys() {
   const navigate = useNavigate();
   const [open, setOpen] = useState(false);
   const [waits, setWaits] = useState(false);
+  const [letters, setLetters] = useState(areLettersOn);
   useKeys((event) => {
     if (waits) {
       setWaits(false);
@@ -45,6 +53,7 @@ export function Keys() {
     <aside className="sheet panel" aria-label="Keyboard">
       <header><h2>Keyboard</h2><div className="end"><button type="button" className="btn plain small" onClick={() => { setOpen(false); }}>Close</button></div></header>
       <dl className="kv">{MAP.map(([key, does]) => <div key={key} className="pair"><dt><kbd>{key}</kbd></dt><dd>{does}</dd></div>)}</dl>
+      <label className="row hint"><input type="checkbox" checked={letters} onChange={() => { localStorage.setItem(LETTERS, letters ? "off" : "on"); setLetters(!letters); }} /> Single letters do this</label>
     </aside>
   );
 }

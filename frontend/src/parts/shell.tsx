@@ -12,6 +12,14 @@ const PAGES = [
   ["/", "Home"], ["/patients", "Patients"], ["/studies", "Studies"], ["/series", "Series"], ["/images", "Images"],
   ["/explore", "Explore"], ["/imports", "Imports"], ["/quality", "Quality"],
 ] as const;
+const TITLES: Record<string, string> = { elements: "Elements", search: "Search", compare: "Compare headers", headers: "Header" };
+const OF_ONE: Record<string, string> = { patients: "Patient", studies: "Study", series: "A series", images: "Header", elements: "Element", imports: "Import" };
+
+/** What a tab says: the page without anything of a person, since browsers keep it. */
+function titleOf(path: string): string {
+  const [, first = "", second] = path.split("/");
+  return (second && OF_ONE[first]) ?? TITLES[first] ?? PAGES.find(([to]) => to === `/${first}`)?.[1] ?? "No such page";
+}
 
 export function Shell() {
   const path = useRouterState({ select: (state) => state.location.pathname });
@@ -20,7 +28,7 @@ export function Shell() {
   const lost = useLost();
   useEffect(() => {
     setMenu(false);
-    document.title = `${PAGES.find(([to]) => (to === "/" ? path === "/" : path.startsWith(to)))?.[1] ?? "Page"} · dicom-graph`;
+    document.title = `${titleOf(path)} · dicom-graph`;
   }, [path]);
   return (
     <>

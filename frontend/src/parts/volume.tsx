@@ -65,8 +65,8 @@ export default function Volume({ volume, header }: { volume: Shown; header: { ce
       if (gone || !first) return;
       nv.setSliceType(SLICE_TYPE.MULTIPLANAR);
       nv.setCustomLayout(node.clientWidth > 560
-        ? [{ sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 0.333, 1] }, { sliceType: SLICE_TYPE.CORONAL, position: [0.3335, 0, 0.333, 1] }, { sliceType: SLICE_TYPE.SAGITTAL, position: [0.667, 0, 0.333, 1] }]
-        : [{ sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 1, 0.6] }, { sliceType: SLICE_TYPE.CORONAL, position: [0, 0.601, 0.499, 0.399] }, { sliceType: SLICE_TYPE.SAGITTAL, position: [0.501, 0.601, 0.499, 0.399] }]);
+        ? [{ sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 0.32, 1] }, { sliceType: SLICE_TYPE.CORONAL, position: [0.34, 0, 0.32, 1] }, { sliceType: SLICE_TYPE.SAGITTAL, position: [0.68, 0, 0.32, 1] }]
+        : [{ sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 1, 0.6] }, { sliceType: SLICE_TYPE.CORONAL, position: [0, 0.601, 0.48, 0.399] }, { sliceType: SLICE_TYPE.SAGITTAL, position: [0.52, 0.601, 0.48, 0.399] }]);
       nv.opts.crosshairWidth = node.clientWidth > 560 ? 0.3 : 0.7;
       const ras = first.dimsRAS ?? [3, 1, 1, 1];
       const found: [number, number, number] = [ras[1] ?? 1, ras[2] ?? 1, ras[3] ?? 1];
