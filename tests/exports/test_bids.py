@@ -468,6 +468,61 @@ def test_a_plan_goes_on_with_a_data_set(url: str, tmp_path: Path) -> None:
     assert errors_of(out) == []
 
 
+ASL = {
+    "aslcontext.tsv": ["control", "label"], "ArterialSpinLabelingType": "PASL",
+    "PostLabelingDelay": 1.8, "BackgroundSuppression": False, "M0Type": "Absent",
+    "TotalAcquiredPairs": 1, "RepetitionTimePreparation": 2.0, "BolusCutOffFlag": False,
+    "MRAcquisitionType": "3D",
+}  # fmt: skip
+MP2RAGE = {
+    "RepetitionTimeExcitation": 0.006, "RepetitionTimePreparation": 5.0, "NumberShots": 176,
+}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_what_only_a_person_knows(url: str, tmp_path: Path) -> None:
+    """Labelling, and the shots of MP2RAGE: a plan says what lacks, its metadata tell it."""
+    turbo = {**T1W, "PulseSequenceName": "mp2rage"}
+    labelled = ["ORIGINAL", "PRIMARY", "ASL"]
+    for number, time in ((1, 2500.0), (2, 700.0)):
+        uid = f"1.2.34.{number}"
+        inverted = {"InversionTime": time, "SeriesInstanceUID": uid, "StudyInstanceUID": "1.2.34"}
+        make_slices(tmp_path / f"files/{number}", [0.0], **(SIEMENS | turbo | inverted))
+    at = {"SeriesInstanceUID": "1.2.34.3", "StudyInstanceUID": "1.2.34", "ImageType": labelled}
+    make_slices(
+        tmp_path / "files/3", [0.0, 0.0], **(SIEMENS | BOLD | at),
+        each=lambda index: {"AcquisitionNumber": index + 1, "AcquisitionTime": f"10100{index}"},
+    )  # fmt: skip
+    import_folder(url, tmp_path / "files")
+    plan = bids("plan").stdout
+    rows = rows_of(plan)
+    assert {row["included"] for row in rows} == {"no"}
+    assert all("the column metadata can" in row["notes"] for row in rows)
+    assert {row["series"]: row["inv"] for row in rows} == {
+        "1.2.34.1": "2", "1.2.34.2": "1", "1.2.34.3": "",
+    }  # fmt: skip
+
+    def said(asl: dict[str, Any]) -> str:
+        texts = {n: asl if r["suffix"] == "asl" else MP2RAGE for n, r in enumerate(rows, 2)}
+        lines = {number: json.dumps(text) for number, text in texts.items()}
+        return edited(plan, metadata=lines, included=dict.fromkeys(lines, "yes"))
+
+    out = tmp_path / "out"
+    for wrong, told in (
+        ({"aslcontext.tsv": ["control"]}, "aslcontext.tsv with a list of 2"),
+        ({"BolusCutOffFlag": True}, "BIDS requires BolusCutOffDelayTime, BolusCutOffTechnique"),
+        ({"MRAcquisitionType": "2D"}, "BIDS requires SliceTiming"),
+    ):
+        refused = bids("export", "-", "--to", out, given=said(ASL | wrong))
+        assert (refused.exit_code, told in refused.stderr) == (2, True), refused.stderr
+    done = bids("export", "-", "--to", out, given=said(ASL))
+    assert done.exit_code == 0, done.stderr
+    (context,) = out.glob("sub-*/ses-*/perf/*_aslcontext.tsv")
+    assert context.read_text() == "volume_type\ncontrol\nlabel\n"
+    assert len(list(out.glob("sub-*/ses-*/anat/*_inv-?_MP2RAGE.nii.gz"))) == 2
+    assert errors_of(out) == []
+
+
 def volume(uid: str, time: int, datatype: str, suffix: str, **entities: str) -> PlannedVolume:
     moment = dt.datetime(1900, 1, 1, 10, time)
     return PlannedVolume(uid, included=True, datatype=datatype, suffix=suffix, acquired=moment,
@@ -612,7 +667,8 @@ def test_what_is_required_is_what_the_schema_of_bids_requires() -> None:
     """By rules for a suffix alone; those for others, and of other fields, are not looked at."""
     rules = pytest.importorskip("bidsschematools.schema").load_schema().rules.sidecars
     for (datatype, suffix), ours in REQUIRED.items():
-        for rule in (*rules.fmap.values(), *rules.qmri.values(), *rules.pet.values()):
+        groups = (rules.fmap, rules.qmri, rules.pet, rules.asl, rules.mri)
+        for rule in (rule for group in groups for rule in group.values()):
             selectors = list(rule.selectors)
             is_of_it = any(each.startswith(f'suffix == "{suffix}"') for each in selectors)
             of_other = any((each.startswith("datatype") and datatype not in each) or

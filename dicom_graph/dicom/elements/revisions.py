@@ -146,6 +146,7 @@ WITH_FUNCTIONAL_GROUPS = frozenset(
     }
 )
 """SOP classes whose images have functional groups (PS3.3 C.7.6.16)."""
+_OF_MR_AND_PET = WITH_FUNCTIONAL_GROUPS | {MRImageStorage, PositronEmissionTomographyImageStorage}
 READINGS = (
     Reading(1, "text beyond ASCII", vrs=_TEXT_VRS, with_bytes=True),
     Reading(1, "character sets and time zones", tags=frozenset({CHARACTER_SET, TIMEZONE_OFFSET})),
@@ -164,17 +165,13 @@ READINGS = (
     Reading(
         2, "fields from functional groups", sop_classes=WITH_FUNCTIONAL_GROUPS, fields=True
     ),
-    Reading(
-        3, "what series are for",
-        sop_classes=frozenset({MRImageStorage, PositronEmissionTomographyImageStorage})
-        | WITH_FUNCTIONAL_GROUPS,
-        fields=True,
-    ),
+    Reading(3, "what series are for", sop_classes=_OF_MR_AND_PET, fields=True),
     Reading(3, "lengths of private groups", tags=PRIVATE_GROUP_LENGTHS),
     Reading(4, "ages, and how many images are expected", fields=True),
     Reading(5, "protocols of Siemens' software XA", tags=frozenset({XA_GROUP << 16 | XA_PROTOCOL})),
     Reading(6, "digits beyond ASCII", vrs=_DIGIT_VRS, with_bytes=True),
     Reading(6, "long fractions of a second", vrs=frozenset({"DT"})),
+    Reading(7, "what series are for, less sure", sop_classes=_OF_MR_AND_PET, fields=True),
 )  # fmt: skip
 """All that was ever read otherwise, in the order of versions."""
 VERSION = max(reading.version for reading in READINGS)

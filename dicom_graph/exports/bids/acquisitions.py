@@ -8,8 +8,25 @@ from typing import Any
 from dicom_graph.exports.bids.entities import label
 from dicom_graph.exports.bids.planned import PlannedVolume
 
-_WITHIN = ("echo", "part")
+_INVERSIONS = 2
+_WITHIN = ("echo", "inv", "part")
 """What tells volumes of one acquisition apart."""
+
+
+def with_inversions(planned: Sequence[PlannedVolume]) -> list[PlannedVolume]:
+    """The volumes of MP2RAGE with their `inv`, by the two inversion times of a session."""
+    found = list(planned)
+    of_session: dict[Hashable, dict[int, float]] = defaultdict(dict)
+    for place, each in enumerate(planned):
+        time = None if each.volume is None else each.volume.acquisition.inversion_time
+        if each.suffix == "MP2RAGE" and time is not None:
+            of_session[each.entities["sub"], each.entities.get("ses")][place] = round(time, 3)
+    for times in of_session.values():
+        ordered = sorted(set(times.values()))
+        if len(ordered) == _INVERSIONS:
+            for place, time in times.items():
+                found[place] = _with(found[place], inv=str(ordered.index(time) + 1))
+    return found
 
 
 def with_acquisitions(planned: Sequence[PlannedVolume]) -> list[PlannedVolume]:
@@ -65,9 +82,10 @@ def _signature(each: PlannedVolume) -> Hashable:
     assert each.volume is not None
     acquisition, summary, row = each.volume.acquisition, each.volume.summary, each.series
     echo = None if each.entities.get("echo") else _rounded(acquisition.echo_time, 4)
+    inversion = None if each.entities.get("inv") else _rounded(acquisition.inversion_time, 3)
     return (
         row.sequence_name, row.pulse_sequence_name, row.mr_acquisition_type, echo,
-        _rounded(acquisition.inversion_time, 3), _rounded(acquisition.flip_angle, 1),
+        inversion, _rounded(acquisition.flip_angle, 1),
         summary.shape[:3], summary.orientation,
         tuple(_rounded(size, 2) for size in summary.spacing),
     )  # fmt: skip

@@ -105,6 +105,13 @@ class DataSet:
         """Whether a volume of that name, without its ending, is there, compressed or not."""
         return any((self.folder / f"{name}{ending}").exists() for ending in (".nii.gz", ".nii"))
 
+    def write_context(self, name: str, types: Sequence[str] | None) -> None:
+        """What each volume of arterial spin labelling is, beside it. Raises OSError."""
+        if types is not None:
+            rows = [{"volume_type": each} for each in types]
+            path = self.folder / f"{name.removesuffix('_asl')}_aslcontext.tsv"
+            write_text(path, _tsv(("volume_type",), rows))
+
     def volumes(self) -> set[str]:
         """The names of all volumes that are there, of whichever program."""
         found = self.folder.glob("sub-*/**/*.nii*")

@@ -13,7 +13,7 @@ from dicom_graph.exports.bids.data_set import LEDGER, DataSet, Entry
 from dicom_graph.exports.bids.entities import folded, named
 from dicom_graph.exports.bids.field_maps import field_map_metadata
 from dicom_graph.exports.bids.identities import Identities
-from dicom_graph.exports.bids.metadata import Metadata
+from dicom_graph.exports.bids.metadata import ASL_CONTEXT, Metadata, missing_text
 from dicom_graph.exports.bids.plan import (
     describe,
     has_magnitude,
@@ -265,10 +265,7 @@ def _require_complete(
         if each.suffix == "fieldmap" and not has_magnitude(each, planned):
             missing.append("a magnitude image with the same entities")
         if missing:
-            wrong.append(
-                f"line {each.line}: BIDS requires {', '.join(missing)} of {each.suffix}, which the "
-                "headers do not tell; the column metadata can"
-            )
+            wrong.append(f"line {each.line}: {missing_text(each.suffix, missing)}")
     if wrong:
         raise bad_lines(wrong)
 
@@ -294,7 +291,9 @@ async def _write_all(
             told = metadata[key_of(each)] | _existing(data_set, of_maps.get(key_of(each), {}))
             try:
                 files = await series_files(imaging.files, store, each.series.id)
-                await export.write(each, files, export.folder / each.name, told | each.metadata)
+                told |= each.metadata
+                data_set.write_context(each.name, told.pop(ASL_CONTEXT, None))
+                await export.write(each, files, export.folder / each.name, told)
                 counts.written += 1
             except ImagingError as error:
                 counts.failed += 1

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dicom_graph.errors import BadInput
-from dicom_graph.exports.bids.acquisitions import with_acquisitions, with_runs
+from dicom_graph.exports.bids.acquisitions import with_acquisitions, with_inversions, with_runs
 from dicom_graph.exports.bids.continued import Continued
 from dicom_graph.exports.bids.data_set import DataSet
+from dicom_graph.exports.bids.entities import problems
 from dicom_graph.exports.bids.identities import Identities
 from dicom_graph.exports.bids.labels import VolumeLabel, label_of
-from dicom_graph.exports.bids.metadata import Metadata, lacking, metadata_of
+from dicom_graph.exports.bids.metadata import Metadata, lacking, metadata_of, missing_text
 from dicom_graph.exports.bids.planned import Key, PlannedVolume, key_of
 from dicom_graph.exports.bids.words import name_parts
 from dicom_graph.imaging.archive import matching_series
@@ -81,7 +82,7 @@ async def make_plan(
                 shared, base, volumes, names, agents.get(row.id), has_derived=request.has_derived
             )
     ordered = sorted(_with_sessions(found, studies, there), key=_place)
-    return _checked(there.named(with_runs(with_acquisitions(ordered))))
+    return _checked(there.named(with_runs(with_acquisitions(with_inversions(ordered)))))
 
 
 async def _agents(store: Store, series_ids: Sequence[int]) -> dict[int, str | None]:
@@ -260,9 +261,12 @@ def _checked(planned: Sequence[PlannedVolume]) -> list[PlannedVolume]:
     checked = []
     for each in planned:
         is_new = each.included and not each.is_there
+        wrong = tuple(problems(each.datatype, each.suffix, each.entities)) if is_new else ()
+        if wrong:
+            each = replace(each, included=False, notes=(*each.notes, *wrong))
         missing = missing_of(each, metadata[key_of(each)]) if is_new else []
         if missing:
-            note = f"BIDS requires {', '.join(missing)}, which the headers do not tell"
+            note = missing_text(each.suffix, missing)
             each = replace(each, included=False, notes=(*each.notes, note))
         checked.append(each)
     return [_with_magnitude(each, checked) for each in checked]
