@@ -47,13 +47,9 @@ from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.read import Store
 from dicom_graph.store.tables.base import Base
 from dicom_graph.store.views.definitions import DefinitionRow
-from dicom_graph.store.views.deidentified import (
-    FIELD_TAGS,
-    DeidentifiedTable,
-    VisibleDefinitions,
-    shown_columns,
-    shown_rows,
-)
+from dicom_graph.store.views.deidentified import shown_columns, shown_rows
+from dicom_graph.store.views.deidentified_columns import DeidentifiedTable
+from dicom_graph.store.views.visible_definitions import FIELD_TAGS, VisibleDefinitions
 from tests.support.all_keywords import of_a_sequence, of_all_keywords
 from tests.support.make import save
 

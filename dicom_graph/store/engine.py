@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from copy import copy
@@ -11,42 +10,38 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Connection, Dialect, Engine, Select, create_engine, event
+from sqlalchemy import Connection, Dialect, Engine, Select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool, PoolProxiedConnection, QueuePool
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 from sqlalchemy.util import greenlet_spawn
 
 from dicom_graph.settings import default_folder
 from dicom_graph.store.answer_budget import current_budget
 from dicom_graph.store.deadline import DEADLINE, interrupted_at
-from dicom_graph.store.private_files import make_folder, restrict_to_owner
-from dicom_graph.store.sql.connections import (
-    SILENT_MILLISECONDS,
-    began_writing,
-    limit_waiting,
-    tune_sqlite_connection,
-    tune_sqlite_reader,
-    tune_sqlite_sweeper,
+from dicom_graph.store.engine_setup import (
+    CONNECT_SECONDS,
+    postgres_reader,
+    postgres_writer,
+    sqlite_engine_without_pool,
+    sqlite_reader,
+    sqlite_writer,
 )
-from dicom_graph.store.sql.driver_errors import refuse_condition, refuse_error
+from dicom_graph.store.private_files import make_folder, restrict_to_owner
+from dicom_graph.store.sql.connections import tune_sqlite_reader, tune_sqlite_sweeper
+from dicom_graph.store.sql.driver_errors import refuse_error
 from dicom_graph.store.sql.kept_statements import KeptStatements
-from dicom_graph.store.sql.large_statements import WrittenStatements, bound_statements, is_spent
-from dicom_graph.store.sql.lock_holder import lock_holder
-from dicom_graph.store.sql.one_hop import OneHopModule
-from dicom_graph.store.sql.pings import ping_doubtful
+from dicom_graph.store.sql.large_statements import is_spent
 from dicom_graph.store.sql.same_file import SameFile
-from dicom_graph.store.sql.types import read_json
 from dicom_graph.store.sql.unavailable import (
     BUSY,
     UNREACHABLE,
     DatabaseUnavailable,
     unavailable_message,
 )
-from dicom_graph.store.storable import refuse_unstorable
 from dicom_graph.store.views.definitions import VisibleDefinitionsCache
-from dicom_graph.store.views.narrowing import WHOLE, Groups, narrow_statement, narrowed
+from dicom_graph.store.views.narrowing import WHOLE, Groups, narrowed
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -54,15 +49,6 @@ _ROWS_AT_ONCE = 200
 _CONVERTED_AT_ONCE = 500
 _ENDINGS = ("", "-wal", "-shm", "-journal")
 """Of the names of SQLite's files."""
-_CONNECT_SECONDS = 5
-_POSTGRES_LINK = {
-    "connect_timeout": _CONNECT_SECONDS,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 20_000,
-}
-"""Half a minute, and who is gone without a word is noticed; the URL may say otherwise."""
 
 
 class DatabaseError(Exception):
@@ -144,27 +130,10 @@ class Database:
     @cached_property
     def writer(self) -> Engine:
         """For writing. A transaction on SQLite takes the write lock at its start."""
-        if not self.is_sqlite:
-            engine = create_engine(
-                self.url.set(drivername="postgresql+psycopg"),
-                pool_pre_ping=True,
-                hide_parameters=True,
-                connect_args=self._link(),
-            )
-            event.listen(engine, "begin", _limit_waiting)
-            _watch_statements(engine)
-            return engine
+        if self._file is None:
+            return postgres_writer(self.url)
         self._make_folder()
-        engine = create_engine(
-            self.url.set(drivername="sqlite+pysqlite"),
-            connect_args={"timeout": 60},
-            hide_parameters=True,
-        )
-        event.listen(engine, "connect", tune_sqlite_connection)
-        self._watch_file(engine)
-        event.listen(engine, "begin", _begin_immediate)
-        _watch_statements(engine)
-        return engine
+        return sqlite_writer(self.url, self._file)
 
     @contextmanager
     def read_sync(self) -> Iterator[Connection]:
@@ -189,14 +158,8 @@ class Database:
     @contextmanager
     def read_anew(self) -> Iterator[Connection]:
         """A connection to SQLite that remembers no page, for a look at the file as it is."""
-        engine = create_engine(
-            self.url.set(drivername="sqlite+pysqlite"),
-            poolclass=NullPool,
-            connect_args={"timeout": _CONNECT_SECONDS},
-            hide_parameters=True,
-        )
-        event.listen(engine, "connect", tune_sqlite_connection)
-        self._watch_file(engine)
+        assert self._file is not None
+        engine = sqlite_engine_without_pool(self.url, self._file)
         with engine.connect() as connection:
             yield connection
 
@@ -204,42 +167,13 @@ class Database:
     def reader(self) -> AsyncEngine:
         """For questions."""
         if not self.is_sqlite:
-            engine = create_async_engine(
-                self.url.set(drivername="postgresql+psycopg"),
-                pool_size=self._pool_size,
-                max_overflow=0,
-                hide_parameters=True,
-                isolation_level="AUTOCOMMIT",
-                skip_autocommit_rollback=True,
-                connect_args=self._link(),
-                json_deserializer=read_json,
-                execution_options={"compiled_cache": WrittenStatements()},
-            )
-            _listen_to_reader(engine)
-            event.listen(engine.sync_engine, "checkout", ping_doubtful)
-            return engine
+            return postgres_reader(self.url, self._pool_size)
         return self._sqlite_reader(tune_sqlite_reader)
 
     def _sqlite_reader(self, tune: Callable[[Any, Any], None]) -> AsyncEngine:
+        assert self._file is not None
         self._make_folder()
-        engine = create_async_engine(
-            self.url.set(drivername="sqlite+aiosqlite"),
-            module=OneHopModule(),
-            # Readers begin no transaction, so there is none to end.
-            pool_reset_on_return=None,
-            isolation_level="AUTOCOMMIT",
-            skip_autocommit_rollback=True,
-            pool_size=self._pool_size,
-            max_overflow=0,
-            connect_args={"timeout": _CONNECT_SECONDS},
-            hide_parameters=True,
-            json_deserializer=read_json,
-            execution_options={"compiled_cache": WrittenStatements()},
-        )
-        event.listen(engine.sync_engine, "connect", tune)
-        self._watch_file(engine.sync_engine)
-        _listen_to_reader(engine)
-        return engine
+        return sqlite_reader(self.url, self._file, self._pool_size, tune)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -340,7 +274,7 @@ class Database:
 
     async def _in_time(self, connecting: Awaitable[T], moment: float | None) -> T:
         """A connection, in time. Raises TimeoutError, DatabaseUnavailable."""
-        latest = asyncio.get_running_loop().time() + 2 * _CONNECT_SECONDS
+        latest = asyncio.get_running_loop().time() + 2 * CONNECT_SECONDS
         deadline = asyncio.timeout_at(latest if moment is None else min(moment, latest))
         try:
             async with deadline:
@@ -380,15 +314,6 @@ class Database:
         if "writer" in self.__dict__:
             self.writer.dispose()
 
-    def _link(self) -> dict[str, int]:
-        return {k: v for k, v in _POSTGRES_LINK.items() if k not in self.url.query}
-
-    def _watch_file(self, engine: Engine) -> None:
-        assert self._file is not None
-        event.listen(engine, "do_connect", self._file.before_connect)
-        event.listen(engine, "connect", self._file.on_connect)
-        event.listen(engine, "checkout", self._file.on_checkout)
-
     @property
     def path(self) -> Path | None:
         """SQLite's file; None for PostgreSQL."""
@@ -425,40 +350,6 @@ class Database:
                 make_folder(self.path.parent)
             except OSError as error:
                 raise DatabaseError(f"cannot open {self.safe_url}: {error.strerror}") from error
-
-
-def _listen_to_reader(engine: AsyncEngine) -> None:
-    bound_statements(engine.sync_engine)
-    event.listen(engine.sync_engine, "handle_error", refuse_condition)
-    _watch_statements(engine.sync_engine)
-
-
-def _watch_statements(engine: Engine) -> None:
-    event.listen(engine, "before_execute", narrow_statement, retval=True)
-    event.listen(engine, "before_cursor_execute", refuse_unstorable)
-
-
-def _limit_waiting(connection: Connection) -> None:
-    """Within a request by its time, which the thread that writes for it inherits."""
-    moment = DEADLINE.get()
-    limit_waiting(
-        connection, None if moment is None else max(1, int(1000 * (moment - time.monotonic())))
-    )
-
-
-def _begin_immediate(connection: Connection) -> None:
-    reading = connection.get_execution_options().get("reading", False)
-    if reading:
-        connection.exec_driver_sql("BEGIN")
-        return
-    if DEADLINE.get() is None:
-        limit_waiting(connection, SILENT_MILLISECONDS)
-        if began_writing(connection):
-            return
-        path = str(connection.engine.url.database)
-        log.warning("waiting for %s, which writes to %s", lock_holder(path), path)
-    _limit_waiting(connection)
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _reason(error: BaseException) -> str:

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, ClassVar, cast
 
 from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
-from graphql import GraphQLError
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
@@ -18,15 +17,9 @@ from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData, GraphQLRequestProtocol
-from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.http.streaming import SSETransport
 from strawberry.http.types import QueryParams
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
-from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
-    BaseGraphQLTransportWSHandler,
-)
-from strawberry.subscriptions.protocols.graphql_transport_ws.types import Message as SocketMessage
-from strawberry.subscriptions.protocols.graphql_transport_ws.types import SubscribeMessage
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.unset import UNSET, UnsetType
@@ -36,7 +29,6 @@ from dicom_graph.access.policy import need_of_field, refusal
 from dicom_graph.access.principal import EVERYONE, NOBODY, Principal
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.context import Context
-from dicom_graph.graph.errors import Overloaded
 from dicom_graph.graph.schema import schema
 from dicom_graph.graph.uploading import FIELD, file_variables
 from dicom_graph.json_text import dumps
@@ -62,6 +54,7 @@ from dicom_graph.web.large_answers import (
 from dicom_graph.web.middleware.authentication import bearer, identifier
 from dicom_graph.web.operations import slot_of
 from dicom_graph.web.raw_headers import header
+from dicom_graph.web.socket_operations import SocketOperations
 
 _CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -98,52 +91,6 @@ class _EventStream(SSETransport):
     headers: ClassVar = {**SSETransport.headers, "Cache-Control": "no-store, no-transform"}
 
 
-class _Operations(BaseGraphQLTransportWSHandler[Context, None]):
-    async def handle_message(self, message: SocketMessage) -> None:
-        """A message; one that is none of the protocol ends the WebSocket (4400)."""
-        if _is_message(message):
-            await super().handle_message(message)
-        else:
-            await self.handle_invalid_message("Failed to parse message")
-
-    async def handle_subscribe(self, message: SubscribeMessage) -> None:
-        """Begin an operation, unless so many run already."""
-        limit, id = self.max_subscriptions_per_connection or 0, message["id"]
-        is_new = self.connection_acknowledged and id not in self.operations
-        if is_new and len(self.operations) >= limit:
-            text = f"{limit} operations run on this WebSocket (DICOM_GRAPH_MAX_OPERATIONS)"
-            await self.send_message(
-                {"id": id, "type": "error", "payload": [Overloaded(text).formatted]}
-            )
-            return
-        await super().handle_subscribe(message)
-
-    async def handle_task_exception(self, error: Exception) -> None:
-        """An operation ended with an error; that its client is gone is none."""
-        if not isinstance(error, WebSocketDisconnected):
-            await super().handle_task_exception(error)
-
-    @staticmethod
-    def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:
-        """A mistake in one operation does not end the others of its WebSocket."""
-        return None
-
-
-def _is_message(message: object) -> bool:
-    """Whether the parts that are looked at have the types of the protocol."""
-    if not isinstance(message, dict) or not isinstance(message.get("id", ""), str):
-        return False
-    if message.get("type") != "subscribe":
-        return True
-    payload = message.get("payload")
-    return (
-        isinstance(payload, dict)
-        and isinstance(payload.get("query"), str)
-        and isinstance(payload.get("variables"), dict | None)
-        and isinstance(payload.get("operationName"), str | None)
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class ViewOptions:
     """What the endpoint offers. `default_query`: what GraphiQL shows at first."""
@@ -162,7 +109,7 @@ class ViewOptions:
 class GraphQLView(GraphQL[Context, None]):
     """The endpoint `/graphql`: POST and GET, graphql-transport-ws, events (SSE), GraphiQL."""
 
-    graphql_transport_ws_handler_class = _Operations
+    graphql_transport_ws_handler_class = SocketOperations
     request_adapter_class = _Adapter
     websocket_adapter_class = WebSocketAdapter
     stream_transport_classes_by_protocol = {GRAPHQL_SSE_PROTOCOL: _EventStream}  # noqa: RUF012

@@ -43,7 +43,8 @@ from dicom_graph.store.read import Order, Store
 from dicom_graph.store.read.relations import DEFAULT_ORDERS, ENTITY_TABLES
 from dicom_graph.store.tables.base import Base
 from dicom_graph.store.tables.entities import DESCRIBED_TABLES, Entity
-from dicom_graph.store.views.deidentified import COLUMNS, entity_columns
+from dicom_graph.store.views.deidentified import COLUMNS
+from dicom_graph.store.views.deidentified_columns import entity_columns
 
 
 class DeviceTable(Entity, described=DEVICE):

@@ -10,8 +10,8 @@ from dicom_graph.dicom.elements.plausible import TEXT_RULES
 from dicom_graph.store.plausible import is_plausible
 from dicom_graph.store.tables.accounts import Secret
 from dicom_graph.store.tables.headers import DataElement, DataElementDefinition, DataElementValue
-from dicom_graph.store.views.deidentified import FIELD_TAGS, VisibleDefinitions
 from dicom_graph.store.views.pseudonyms import Pseudonyms
+from dicom_graph.store.views.visible_definitions import FIELD_TAGS, VisibleDefinitions
 
 _LOOK_AGAIN = 10.0
 """Seconds: elements with lower ids may be committed after others with higher ones."""

@@ -46,12 +46,9 @@ from dicom_graph.store.tables.files import File
 from dicom_graph.store.tables.headers import ElementSet, ElementSetMember, Header, HeaderElement
 from dicom_graph.store.tables.imports import ImportFailure, ImportJob
 from dicom_graph.store.tables.protocols import Protocol
-from dicom_graph.store.views.deidentified import (
-    DeidentifiedTable,
-    VisibleDefinitions,
-    shown_columns,
-    shown_rows,
-)
+from dicom_graph.store.views.deidentified import shown_columns, shown_rows
+from dicom_graph.store.views.deidentified_columns import DeidentifiedTable
+from dicom_graph.store.views.visible_definitions import VisibleDefinitions
 
 Groups = tuple[int, ...]
 WHOLE: Mapping[str, Any] = {"groups": None, "visible": None}
