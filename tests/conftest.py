@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+import hypothesis
 import pytest
 
 from dicom_graph.importing.foreground import Report, run_import
@@ -17,6 +18,7 @@ from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.read import Store
+from tests.support import samples
 from tests.support.archive import DATABASES, filled_database
 from tests.support.bytecode import keep_compiled_modules
 from tests.support.commands import Run
@@ -40,6 +42,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--all", action="store_true", help="also the tests that take long, and both databases"
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before the modules of tests are imported, which make their examples then."""
+    if config.getoption("--all"):
+        samples.take_all()
+    hypothesis.settings.register_profile("dicom-graph", max_examples=samples.examples(100))
+    hypothesis.settings.load_profile("dicom-graph")
 
 
 def pytest_xdist_auto_num_workers() -> int | None:

@@ -29,6 +29,7 @@ from tests.support.data import (
     read_header,
     shared_files,
 )
+from tests.support.samples import examples
 
 
 @cache
@@ -255,20 +256,21 @@ def test_an_item_cannot_be_longer_than_the_header(length):
 
 
 HOSTILE = {
-    "holes": protocol("\n".join(f"a{number}[9999] = 1" for number in range(20000))),
-    "beginnings": csa([("MrProtocol", "UN", 1, ["### ASCCONV BEGIN ###\n" * 50000])]),
-    "quotes": protocol('a = ""' + '"" ' * 200000),
-    "equals signs": protocol("= " * 300000),
-    "spaces": protocol("a" + " " * 500000),
-    "a long name": protocol("a" * 500000),
-    "a long number": protocol("a = " + "9" * 500000),
-    "many assignments": protocol('a = ""\n' * 30000),
-    "many tags": csa([(f"T{number}", "IS", 0, ["1"] * 1000) for number in range(100)]),
+    "holes": lambda: protocol("\n".join(f"a{number}[9999] = 1" for number in range(20000))),
+    "beginnings": lambda: csa([("MrProtocol", "UN", 1, ["### ASCCONV BEGIN ###\n" * 50000])]),
+    "quotes": lambda: protocol('a = ""' + '"" ' * 200000),
+    "equals signs": lambda: protocol("= " * 300000),
+    "spaces": lambda: protocol("a" + " " * 500000),
+    "a long name": lambda: protocol("a" * 500000),
+    "a long number": lambda: protocol("a = " + "9" * 500000),
+    "many assignments": lambda: protocol('a = ""\n' * 30000),
+    "many tags": lambda: csa([(f"T{number}", "IS", 0, ["1"] * 1000) for number in range(100)]),
 }
 
 
-@pytest.mark.parametrize("raw", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_headers_end_and_take_little_memory(raw):
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_headers_end_and_take_little_memory(name):
+    raw = HOSTILE[name]()
     tracemalloc.start()
     with suppress(CsaError):
         parse_csa(raw)
@@ -296,7 +298,7 @@ SEEDS = [
 flips = st.lists(st.tuples(st.integers(0, 20000), st.integers(0, 255)), max_size=12)
 
 
-@settings(max_examples=1500, deadline=2000)
+@settings(max_examples=examples(1500), deadline=2000)
 @given(seed=st.sampled_from(SEEDS), flips=flips, cut=st.integers(0, 20000), keep=st.booleans())
 def test_flipped_and_cut_bytes_only_give_a_result_or_a_csa_error(seed, flips, cut, keep):
     raw = bytearray(seed)
@@ -305,21 +307,21 @@ def test_flipped_and_cut_bytes_only_give_a_result_or_a_csa_error(seed, flips, cu
     parses_or_refuses(bytes(raw) if keep else bytes(raw[: cut % len(raw)]))
 
 
-@settings(max_examples=500, deadline=2000)
+@settings(max_examples=examples(500), deadline=2000)
 @given(st.binary(max_size=400), st.sampled_from([b"", b"SV10\4\3\2\1", b"\1\0\0\0\x4d\0\0\0"]))
 def test_any_bytes_only_give_a_result_or_a_csa_error(tail, start):
     parses_or_refuses(start + tail)
 
 
 @pytest.mark.slow
-@settings(max_examples=1500, deadline=2000)
+@settings(max_examples=examples(1500), deadline=2000)
 @given(st.text(alphabet='ab.[]012x="# \t\r\n-e_', max_size=60))
 def test_any_ascconv_only_gives_a_result_or_a_csa_error(body):
     parses_or_refuses(protocol(body))
 
 
 @pytest.mark.slow
-@settings(max_examples=1500, deadline=2000)
+@settings(max_examples=examples(1500), deadline=2000)
 @given(st.text(max_size=30), st.sampled_from(["IS", "DS", "FD", "UL", "LO", "UN"]))
 def test_any_item_only_gives_a_result_or_a_csa_error(item, vr):
     text = item.encode("latin-1", "replace").decode("latin-1")

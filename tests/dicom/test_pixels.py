@@ -51,12 +51,14 @@ from tests.support.data import (
 )
 from tests.support.dcmtk import decompressed
 from tests.support.make import make_data_set, make_file, save
+from tests.support.samples import mostly_slow
 from tests.support.slices import make_image
 
-FILES = [
-    pytest.param(path, id=f"{path.parent.name}-{path.name}")
-    for path in (*pydicom_files(), *sampled(shared_files(), "nih", 2), *nibabel_dicom_files())
-]
+FILES = mostly_slow(
+    (*pydicom_files(), *sampled(shared_files(), "nih", 2), *nibabel_dicom_files()),
+    8,
+    lambda path: f"{path.parent.name}-{path.name}",
+)
 
 
 def pydicom_array(path):

@@ -6,7 +6,6 @@ The truth is graphql-core's own executor, as Strawberry uses it, on the same ope
 import asyncio
 import json
 import math
-import os
 from collections.abc import AsyncGenerator, Iterator
 from enum import Enum
 from pathlib import Path
@@ -38,8 +37,9 @@ from dicom_graph.store.engine import Database
 from tests.support.archive import filled_database
 from tests.support.graph import Graph
 from tests.support.make import make_data_set, put_raw, save
+from tests.support.samples import examples
 
-EXAMPLES = int(os.environ.get("DICOM_GRAPH_TEST_EXAMPLES", "60"))
+EXAMPLES = examples(60)
 TYPES = schema._schema.type_map
 LISTS = {"Patient": "patients", "Study": "studies", "Series": "series", "Image": "images"}
 BELOW = {

@@ -1,15 +1,14 @@
 """Random filters find what a plain evaluation in Python over pydicom's data sets finds.
 
-An example is a filter; a request asks one of images, one of series and one of patients. By default
-each database answers 150; the 2,000 of a release take some minutes. A tenth as many lists are
-sorted by random elements and walked page by page:
+An example is a filter; a request asks one of images, one of series and one of patients. With
+`--all` each database answers 150, else 30; the 2,000 of a release take some minutes. A tenth as
+many lists are sorted by random elements and walked page by page:
 
     DICOM_GRAPH_TEST_EXAMPLES=2000 pytest tests/graph/test_filter_properties.py
 
 The evaluation knows nothing of dicom-graph: it is written from the descriptions in the schema.
 """
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,8 +49,9 @@ from tests.graph.filters_in_python import (
 )
 from tests.support.archive import filled_database
 from tests.support.graph import Graph
+from tests.support.samples import examples
 
-EXAMPLES = int(os.environ.get("DICOM_GRAPH_TEST_EXAMPLES", "150"))
+EXAMPLES = examples(150)
 Wanted = SearchStrategy[Filter]
 
 
