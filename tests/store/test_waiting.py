@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dicom_graph.store import engine
+from dicom_graph.store import engine_setup
 from dicom_graph.store.engine import Database
 from dicom_graph.store.migrate import prepare, upgrade
 from dicom_graph.store.sql import connections
@@ -22,7 +22,7 @@ from tests.support.waiting import until
 def test_a_wait_for_the_write_lock_is_told_once_it_is_long(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "SILENT_MILLISECONDS", 50)
+    monkeypatch.setattr(engine_setup, "SILENT_MILLISECONDS", 50)
     path = tmp_path / "database.sqlite3"
     database = Database(f"sqlite:///{path}")
     written = threading.Event()
@@ -84,7 +84,7 @@ def held(path: Path, pragma: str) -> Iterator[int]:
 def test_the_process_that_is_waited_for_is_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, pragma: str
 ) -> None:
-    for each in (engine, connections):
+    for each in (engine_setup, connections):
         monkeypatch.setattr(each, "SILENT_MILLISECONDS", 50)
     path = tmp_path / "database.sqlite3"
     database = Database(f"sqlite:///{path}")
