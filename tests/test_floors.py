@@ -66,6 +66,7 @@ ROOMS = {
         "accounts audit formats generation postings",
         "ingest",
         "views",
+        "engine_setup",
         "engine",
         "edit had_users jobs read",
         "backup migrate reindex",
@@ -134,7 +135,7 @@ def test_the_web_needs_the_schema_for_graphql_alone() -> None:
         for path in (PACKAGE / "web").rglob("*.py")
         if any(name.startswith("dicom_graph.graph.") for name in imported(path.read_text()))
     }
-    assert users == {"app", "graphql", "operations"}  # `app` mounts it.
+    assert users == {"app", "graphql", "operations", "socket_operations"}  # `app` mounts it.
 
 
 @pytest.mark.parametrize("floor", ["store", "exports", "graph"])

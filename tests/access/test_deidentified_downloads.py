@@ -28,6 +28,7 @@ from tests.access.identities import (
     make_planted,
 )
 from tests.support.data import distinct_copies, pydicom_files, shared_files
+from tests.support.samples import mostly_slow
 from tests.support.slices import make_image
 
 GREY = np.arange(12, dtype=np.uint16).reshape(3, 4)
@@ -51,7 +52,7 @@ def _fill(folder: Path) -> None:
             folder / f"{name}.dcm", GREY, PatientID=name, SeriesInstanceUID=f"1.3.888.1{number}",
             StudyInstanceUID=f"1.3.888.2{number}", SOPInstanceUID=f"1.3.888.3{number}", **elements,
         )  # fmt: skip
-    distinct_copies([*pydicom_files()[::8], *shared_files()[::97]], folder / "real")
+    distinct_copies([*pydicom_files()[::20], *shared_files()[::300]], folder / "real")
 
 
 class Names(NamedTuple):
@@ -247,7 +248,7 @@ def test_pictures_and_volumes_are_those_of_others(site: Site) -> None:
     assert nibabel.Nifti1Image.from_bytes(volume).shape[:2] == (5, 4)
 
 
-@pytest.mark.parametrize("name", [*BURNED, *CLEAN])
+@pytest.mark.parametrize("name", mostly_slow([*BURNED, *CLEAN], 3))
 def test_pixels_that_may_show_a_name_are_withheld(site: Site, name: str) -> None:
     number = list(BURNED | CLEAN).index(name)
     names = _names(site, f"1.3.888.3{number}")

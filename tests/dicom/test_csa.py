@@ -264,7 +264,7 @@ HOSTILE = {
     "a long name": lambda: protocol("a" * 500000),
     "a long number": lambda: protocol("a = " + "9" * 500000),
     "many assignments": lambda: protocol('a = ""\n' * 30000),
-    "many tags": lambda: csa([(f"T{number}", "IS", 0, ["1"] * 1000) for number in range(100)]),
+    "many tags": lambda: csa([(f"T{number}", "IS", 0, ["1"] * 1000) for number in range(20)]),
 }
 
 

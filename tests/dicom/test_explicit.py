@@ -31,6 +31,7 @@ from tests.support.data import (
     shared_files,
 )
 from tests.support.make import make_data_set, save
+from tests.support.samples import mostly_slow
 
 NOT_EXPLICIT_LITTLE = {
     ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian,
@@ -104,6 +105,7 @@ def test_the_walk_equals_pydicom_on_the_files_of_the_wheels() -> None:
     assert n_taken > n_files / 3
 
 
+@pytest.mark.slow
 @needs_shared
 def test_the_walk_equals_pydicom_on_the_shared_files() -> None:
     paths = [path for path in shared_files() if ".nii" not in path.name and "nih" not in path.parts]
@@ -111,6 +113,7 @@ def test_the_walk_equals_pydicom_on_the_shared_files() -> None:
     assert n_taken > 50
 
 
+@pytest.mark.slow
 @needs_shared
 def test_the_walk_equals_pydicom_on_a_long_series() -> None:
     assert SHARED is not None
@@ -162,7 +165,7 @@ def mutated(raw: bytes, start: int, chance: random.Random) -> bytes:
     return bytes(made)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", mostly_slow(range(4), 4))
 def test_the_walk_equals_pydicom_on_mutated_files(seed: int) -> None:
     chance = random.Random(seed)
     interner = Interner()

@@ -273,6 +273,7 @@ def _of_series(paths: list[str], name: str) -> dict[str, list[Any]]:
     return found
 
 
+@pytest.mark.slow
 async def test_elements_of_series_are_those_of_all_images(graph: Graph) -> None:
     store = graph.store
     data = await graph("{ images(first: 1000) { nodes { files { path } } } }")

@@ -20,6 +20,7 @@ from tests.store.test_ingest import write
 from tests.support.contents import Tables, assert_consistent, contents
 from tests.support.graph import Graph
 from tests.support.make import make_data_set, make_file, make_series, save
+from tests.support.samples import mostly_slow
 
 Import = Callable[..., Report]
 PAYLOAD = "deletedId nStudies nSeries nImages nFiles errors { field code message }"
@@ -89,7 +90,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("entity", "uid", "part", "counts"), CASES)
+@pytest.mark.parametrize(("entity", "uid", "part", "counts"), mostly_slow(CASES, 2))
 async def test_deleted_and_pruned_is_as_never_imported(
     entity: str, uid: str, part: str, counts: tuple[int, int, int],
     tmp_path: Path, import_files: Import, graph: Graph, database: Database,
@@ -178,7 +179,7 @@ def test_a_deletion_takes_as_many_statements_for_60_images_as_for_6(
     assert counted[0] == counted[1]
 
 
-@pytest.mark.parametrize("entity", ["image", "series", "study", "patient"])
+@pytest.mark.parametrize("entity", mostly_slow(["series", "image", "study", "patient"], 4))
 @pytest.mark.parametrize("pruned", [False, True])
 def test_a_writer_forgets_what_was_deleted_meanwhile(
     entity: str, pruned: bool, tmp_path: Path, database: Database

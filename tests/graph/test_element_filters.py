@@ -629,6 +629,7 @@ WITH_SEQUENCES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 async def test_codes_in_the_sequences_of_the_files_in_a_wheel(
     tmp_path: Path, import_files: Callable[..., Report], graph: Graph
 ) -> None:

@@ -67,6 +67,7 @@ async def test_json_of_the_files_in_wheels(
     assert compared["elements"] > 25_000
 
 
+@pytest.mark.slow
 @needs_shared
 async def test_json_of_the_shared_files(
     shared_copies: list[Path], import_files: Callable[..., Report], graph: Graph

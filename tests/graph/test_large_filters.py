@@ -93,6 +93,7 @@ async def watched(answer: Awaitable[T]) -> tuple[T, float, float]:
     return result, seconds, longest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", mostly_slow(["in one header", "either", "of items", "of others"], 4)
 )

@@ -32,11 +32,14 @@ def mostly_slow(
 ) -> list[Any]:
     """Parameters of a test, of which one in `step` is tried where not all tests run.
 
+    A tuple is a value of each of several parameters.
     `name`: the name of the test with a value, where pytest's is not told apart.
     """
     return [
         pytest.param(
-            value, marks=[] if place % step == 0 else pytest.mark.slow, id=name and name(value)
+            *(value if isinstance(value, tuple) else (value,)),
+            marks=[] if place % step == 0 else pytest.mark.slow,
+            id=name and name(value),
         )
         for place, value in enumerate(values)
     ]
