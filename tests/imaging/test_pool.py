@@ -230,6 +230,7 @@ def _figures() -> dict[str, float]:
     }
 
 
+@pytest.mark.slow
 async def test_figures_tell_who_decodes_who_waits_and_what_crashed(
     pool: DecodePool, tmp_path: Path
 ) -> None:

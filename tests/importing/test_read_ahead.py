@@ -26,6 +26,7 @@ from dicom_graph.store.migrate import upgrade
 from tests.support.contents import assert_consistent, contents
 from tests.support.data import nibabel_dicom_files, pydicom_files
 from tests.support.make import make_file, make_series
+from tests.support.samples import mostly_slow
 from tests.support.waiting import until
 
 Import = Callable[..., Report]
@@ -90,7 +91,7 @@ def all_of(element: Element) -> object:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", mostly_slow(reversed(Mode), 3))
 def test_processes_read_what_one_process_reads_in_the_same_order(tree: Path, mode: Mode) -> None:
     real = [record(path) for path in (*pydicom_files(), *nibabel_dicom_files())]
     files = [*records(tree), *real]
@@ -98,6 +99,7 @@ def test_processes_read_what_one_process_reads_in_the_same_order(tree: Path, mod
         assert told(found) == told(expected)
 
 
+@pytest.mark.slow
 def test_a_database_filled_by_processes_equals_one_filled_by_one(
     tree: Path, database: Database, tmp_path: Path
 ) -> None:
@@ -150,6 +152,7 @@ def readers_of(parent: int) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 @needs_proc
 def test_a_killed_process_loses_nothing(tree: Path) -> None:
     files = records(tree) * 6

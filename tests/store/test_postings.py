@@ -10,6 +10,7 @@ from sqlalchemy import Integer as Int
 from dicom_graph.store.engine import Database
 from dicom_graph.store.postings import delete_postings, insert_postings, is_held, postings
 from dicom_graph.store.tables.headers import ElementSetMember, HeaderElement, Posting
+from tests.support.samples import mostly_slow
 
 Held = dict[int, set[int]]
 
@@ -35,7 +36,7 @@ def drawn_holdings(dice: random.Random, first: int) -> Held:
 
 
 @pytest.mark.parametrize("model", [HeaderElement, ElementSetMember])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", mostly_slow(range(3), 3))
 def test_they_say_what_was_written(database: Database, model: type[Posting], seed: int) -> None:
     dice = random.Random(seed)
     held: Held = {}
