@@ -8,21 +8,18 @@ the others are read again, in a decoding process.
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from dicom_graph.dicom.bounded_cache import BoundedCache
-from dicom_graph.dicom.errors import FileGoneError, PixelError
+from dicom_graph.dicom.errors import FileGoneError
 from dicom_graph.dicom.files.regular_file import resolved_roots
 from dicom_graph.dicom.files.stored_file import FileState, FileVersion, StoredFile, open_stored_file
-from dicom_graph.imaging.errors import imaging_error
 from dicom_graph.imaging.headers import HeaderOnDisk
+from dicom_graph.imaging.unpacking import UnpackedFiles
 from dicom_graph.store.read import Store
 
 _AT_ONCE = 100
 _REMEMBERED = 10_000
-# Each writes all that its file holds to the disk, and takes a processor meanwhile.
-_UNPACKERS = ThreadPoolExecutor(2, thread_name_prefix="dicom-graph-unpacking")
 ReadHeaders = Callable[[Sequence[FileState]], Awaitable[list[HeaderOnDisk | None]]]
 
 
@@ -54,6 +51,7 @@ class FileChecker:
         self._checked: BoundedCache[tuple[int, FileState, FileVersion], ChosenFile] = BoundedCache(
             _REMEMBERED
         )
+        self._unpacked = UnpackedFiles()
 
     async def chosen(self, store: Store, images: Sequence[StoredImage]) -> list[FileState | None]:
         """A file of each image, None where there is none. Raises ImagingError, TimeoutError."""
@@ -66,10 +64,17 @@ class FileChecker:
         if chosen is None:
             return None
         opened = await asyncio.to_thread(_open, chosen)
-        if opened is not None and opened.is_packed():
-            loop = asyncio.get_running_loop()
-            opened = await loop.run_in_executor(_UNPACKERS, _unpacked, opened)
-        return None if opened is None else (chosen.file, opened)
+        if opened is None:
+            return None
+        if opened.is_packed():
+            try:
+                await self._unpacked.unpack(opened)
+            except BaseException as error:
+                opened.close()
+                if isinstance(error, FileGoneError):
+                    return None
+                raise
+        return chosen.file, opened
 
     async def _choose(self, store: Store, images: Sequence[StoredImage]) -> list[ChosenFile | None]:
         seen = await asyncio.to_thread(lambda: [_look_at(image) for image in images])
@@ -128,15 +133,3 @@ def _open(chosen: ChosenFile) -> StoredFile | None:
         return opened
     opened.close()
     return None
-
-
-def _unpacked(opened: StoredFile) -> StoredFile | None:
-    """The same; None where it is not what it was. Raises ImagingError where there is no room."""
-    try:
-        opened.unpack()
-        return opened
-    except PixelError as error:
-        opened.close()
-        if isinstance(error, FileGoneError):
-            return None
-        raise imaging_error(error) from error

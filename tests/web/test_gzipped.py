@@ -1,5 +1,6 @@
 """Files that gzip compresses as a whole: imported, drawn, given as DICOM."""
 
+import asyncio
 import errno
 import gzip
 import io
@@ -7,6 +8,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -16,11 +18,14 @@ import pytest
 from pydicom import dcmread
 
 from dicom_graph.dicom.elements.interning import Interner
-from dicom_graph.dicom.errors import NotDicomError, UnreadableFileError
+from dicom_graph.dicom.errors import FileGoneError, NotDicomError, UnreadableFileError
 from dicom_graph.dicom.files import gzipped, stored_file
 from dicom_graph.dicom.files.gzipped import inflated, most_inflated
 from dicom_graph.dicom.files.reading import read_instance
+from dicom_graph.dicom.files.stored_file import StoredFile
 from dicom_graph.dicom.parsing.byte_source import MAX_INFLATED
+from dicom_graph.imaging import unpacking
+from dicom_graph.imaging.unpacking import UnpackedFiles
 from tests.support.served_archive import Archive, served
 from tests.support.slices import make_image, make_slices
 
@@ -28,9 +33,10 @@ GREY = np.arange(12, dtype=np.uint16).reshape(3, 4)
 
 
 def make(folder: Path) -> dict[str, Path]:
-    """An image, and a volume of three slices, all in gzip files; the originals beside the tree."""
+    """Images, and a volume of three slices, all in gzip files; the originals beside the tree."""
     plain = Path(tempfile.mkdtemp())
-    files = {"grey": make_image(plain / "grey.dcm", GREY, PatientID="P")}
+    names = ("grey", "parts", "full")
+    files = {name: make_image(plain / f"{name}.dcm", GREY, PatientID="P") for name in names}
     slices = make_slices(plain / "volume", [0.0, 2.0, 4.0], size=(4, 6))
     files |= {f"slice{at}": path for at, path in enumerate(slices)}
     folder.mkdir(exist_ok=True)
@@ -56,6 +62,51 @@ def test_downloads_give_the_dicom_file(archive: Archive) -> None:
     with zipfile.ZipFile(io.BytesIO(content)) as zipped:
         given = sorted(zipped.read(name) for name in zipped.namelist())
     assert given == sorted(archive.files[f"slice{at}"].read_bytes() for at in range(3))
+
+
+def test_many_ranges_unpack_a_file_once(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    unpacked: list[None] = []
+    make = tempfile.TemporaryFile
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: unpacked.append(None) or make())
+    uid, original = archive.uid("parts"), archive.files["parts"].read_bytes()
+
+    def part(start: int) -> bytes:
+        headers = {"Range": f"bytes={start}-{start + 40}"}
+        return archive.get(f"/images/{uid}.dcm", headers=headers).content
+
+    starts = range(0, 320, 8)
+    with ThreadPoolExecutor(8) as pool:
+        parts = list(pool.map(part, starts))
+    assert parts == [original[start : start + 41] for start in starts]
+    assert len(unpacked) == 1
+
+
+async def test_what_is_unpacked_is_gone_soon_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unpacking, "_KEPT_SECONDS", 0.05)
+    path = tmp_path / "file.gz"
+    path.write_bytes(gzip.compress(b"content" * 1000))
+    os.utime(path, ns=(0, 0))
+    await asyncio.sleep(0.1)
+    files, before = UnpackedFiles(), set(os.listdir("/proc/self/fd"))
+    opened = [StoredFile(path.open("rb")) for _ in range(3)]
+    await asyncio.gather(*map(files.unpack, opened))
+    assert opened[0].read(7) == b"content"
+    assert opened[1].read() == opened[2].read() == b"content" * 1000
+    assert opened[0].read() == b"content" * 999
+    opened[1].close()
+    opened[2].close()
+    await asyncio.sleep(0.2)
+    assert len(set(os.listdir("/proc/self/fd")) - before) <= 2
+    # Who still reads it has it.
+    opened[0].seek(0)
+    assert opened[0].read() == b"content" * 1000
+    opened[0].close()
+    assert set(os.listdir("/proc/self/fd")) <= before
+    path.write_bytes(gzip.compress(b"cut off")[:-4])
+    with pytest.raises(FileGoneError), StoredFile(path.open("rb")) as broken:
+        await files.unpack(broken)
 
 
 def test_pixels_and_volumes_are_read(archive: Archive) -> None:
@@ -146,7 +197,7 @@ def test_what_a_client_has_is_not_unpacked_again(
     monkeypatch.setattr(stored_file, "inflated", _full_disk)
     for given in (tag, "*", f'"other", W/{tag}'):
         assert archive.get(address, headers={"If-None-Match": given}).status_code == 304
-    full = archive.get(address, headers={"If-None-Match": '"other"'})
+    full = archive.get(f"/images/{archive.uid('full')}.dcm", headers={"If-None-Match": '"other"'})
     assert (full.status_code, full.json()["errors"][0]["code"]) == (507, "NO_SPACE")
 
 

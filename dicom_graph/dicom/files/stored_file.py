@@ -119,14 +119,21 @@ class StoredFile:
 
     def unpack(self) -> None:
         """Of a gzip file, what it holds is read from here on. Raises FileGoneError, NoRoomError."""
-        if not self.is_packed():
-            return
+        if self.is_packed():
+            self.read_from(self.unpacked())
+
+    def unpacked(self) -> BinaryIO:
+        """Returns what a gzip file holds. Raises FileGoneError, NoRoomError."""
         try:
-            self.content = inflated(self._file)
+            return inflated(self._file)
         except (DicomError, OSError) as error:
             if isinstance(error, OSError) and error.errno in _DISK_FULL:
                 raise NoRoomError("the server has no room to unpack the file") from error
             raise FileGoneError(_GONE) from error
+
+    def read_from(self, content: BinaryIO) -> None:
+        """Read what it holds, unpacked, from here on. Raises FileGoneError where it has changed."""
+        self.content = content
         require_unchanged(self._file, self.moment)
 
     @property
