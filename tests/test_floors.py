@@ -44,8 +44,8 @@ ROOMS = {
         "entities nifti sidecar",
     ),
     "graph": (
-        "bounded computed csa dicom_directive enums errors limits loading node scalars together "
-        "urls",
+        "bounded computed csa dicom_directive enums errors limits loading node paging scalars "
+        "together urls",
         "context inputs uploading",
         "bulk_data described imaging listing permissions registry",
         "aggregate",

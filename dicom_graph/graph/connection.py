@@ -27,6 +27,7 @@ from dicom_graph.graph.inputs.groups import (
 )
 from dicom_graph.graph.limits.cost import DEFAULT_PAGE_SIZE
 from dicom_graph.graph.listing import Listing
+from dicom_graph.graph.paging import Edge, PageInfo
 from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.store.read import Order, Page, PageRequest, Statistics
 from dicom_graph.store.read.group_requests import GroupRequest
@@ -52,33 +53,6 @@ Offset = Annotated[
         "right while an import runs."
     ),
 ]
-
-
-@strawberry.type(description="Where a page lies in its list (Relay).")
-class PageInfo:
-    has_next_page: bool = strawberry.field(description="Whether more follows this page.")
-    has_previous_page: bool = strawberry.field(description="Whether something precedes this page.")
-    start_cursor: str | None = strawberry.field(description="The cursor of the first node.")
-    end_cursor: str | None = strawberry.field(
-        description="The cursor of the last node: give it as `after` to get the next page."
-    )
-
-    @classmethod
-    def of(cls, page: Page, request: PageRequest) -> "PageInfo":
-        """Where a page lies that a request asked for."""
-        rows = page.rows
-        return cls(
-            has_next_page=page.has_next,
-            has_previous_page=page.has_previous,
-            start_cursor=request.cursor(rows[0]) if rows else None,
-            end_cursor=request.cursor(rows[-1]) if rows else None,
-        )
-
-
-@strawberry.type(description="A node and its cursor.")
-class Edge(Generic[T]):
-    node: T = strawberry.field(description="The object.")
-    cursor: str = strawberry.field(description="Its place in this list, opaque.")
 
 
 @strawberry.type(description="A page of a list.")

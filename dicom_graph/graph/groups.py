@@ -16,6 +16,7 @@ from dicom_graph.graph.group_keys import GroupKeyValue, KeyOf
 from dicom_graph.graph.inputs.field_names import aggregate_field, camel_case
 from dicom_graph.graph.inputs.groups import ElementKey, FieldName, value_key
 from dicom_graph.graph.listing import Listing
+from dicom_graph.graph.paging import Edge, PageInfo
 from dicom_graph.graph.scalars import JSON
 from dicom_graph.store.read import Statistics
 from dicom_graph.store.read.elements import DefinitionRow
@@ -67,23 +68,24 @@ class Group:
         return Aggregate.of(found.get(self.row.keys) or Statistics())
 
 
-@strawberry.type(description="Where a page lies among the groups.")
-class GroupPageInfo:
-    has_next_page: bool = _field(description="Whether more groups follow.")
-    has_previous_page: bool = _field(description="Whether some precede.")
-    end_cursor: str | None = _field(description="Give it as `after` to get the next page.")
-
-
 @strawberry.type(description="A page of the groups of a list.")
 class GroupConnection:
-    nodes: list[Group] = _field(description="The groups, in order.")
+    offset: strawberry.Private[int]
+    nodes: list[Group] = _field(description="The groups of the page, in order.")
     total_count: int = _field(description="How many groups there are in all.")
     count_distinct: int = _field(
         description="How many different objects the groups of all pages hold together: less than "
         "the sum of their counts where objects are in several, such as a series whose images "
         "differ in an element."
     )
-    page_info: GroupPageInfo = _field(description="Where the page lies among them.")
+    page_info: PageInfo = _field(description="Where the page lies among them.")
+
+    @computed("The groups of the page with their cursors.")
+    def edges(self) -> list[Edge[Group]]:
+        return [
+            Edge(node=node, cursor=_cursor(place))
+            for place, node in enumerate(self.nodes, self.offset + 1)
+        ]
 
 
 async def groups_of(listing: Listing, request: GroupRequest) -> GroupConnection:
@@ -99,9 +101,11 @@ async def groups_of(listing: Listing, request: GroupRequest) -> GroupConnection:
         nodes=[_group(keys, row, figures) for row in page.rows],
         total_count=page.total,
         count_distinct=page.n_objects,
-        page_info=GroupPageInfo(
+        offset=request.offset,
+        page_info=PageInfo(
             has_next_page=end < page.total,
             has_previous_page=bool(request.offset and page.total),
+            start_cursor=_cursor(request.offset + 1) if page.rows else None,
             end_cursor=_cursor(end) if page.rows else None,
         ),
     )

@@ -35,7 +35,8 @@ CODES = {0: ["SE", "IR"], 1: ["IR", "SE"], 2: None, 3: ["SE"], 4: ["GR"]}
 SPACING = {0: ["0.5", "0.5"], 1: ["0.5", "1"], 2: None, 3: ["0.5", "0.5"], 4: ["2", "2"]}
 QUERY = """query ($by: [GroupBy!]!, $first: Int! = 100, $after: String, $having: GroupHaving,
     $order: [GroupOrder!]) { %s { groups(by: $by, first: $first, after: $after,
-    having: $having, orderBy: $order) { totalCount pageInfo { hasNextPage endCursor }
+    having: $having, orderBy: $order) { totalCount pageInfo { hasNextPage endCursor startCursor }
+    edges { cursor node { count } }
     nodes { count filter keys { value to } } } } }"""
 
 
@@ -190,6 +191,10 @@ async def test_pages_order_having_and_statistics(archive: list[Dataset], graph: 
         assert found["totalCount"] == len(HEADERS)
         seen += [node["keys"][0]["value"] for node in found["nodes"]]
         after = found["pageInfo"]["endCursor"]
+        cursors = [edge["cursor"] for edge in found["edges"]]
+        assert (cursors[0], cursors[-1]) == (found["pageInfo"]["startCursor"], after)
+        rest = await graph(QUERY % "images", by=by, after=cursors[0], first=1)
+        assert rest["images"]["groups"]["nodes"] == [*found["nodes"][1:2]] or len(cursors) == 1
         if not found["pageInfo"]["hasNextPage"]:
             break
     assert seen == sorted(f"1.2.9.{number}" for number in range(len(HEADERS)))

@@ -5,9 +5,10 @@ from typing import Any
 import strawberry
 
 from dicom_graph.graph.computed import computed
-from dicom_graph.graph.connection import Connection, Edge
+from dicom_graph.graph.connection import Connection
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.fields import related_count, related_list
+from dicom_graph.graph.paging import Edge
 from dicom_graph.graph.types.image import Image
 from dicom_graph.graph.types.series import Series
 from dicom_graph.graph.types.study import Study
