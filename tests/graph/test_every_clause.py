@@ -93,7 +93,7 @@ def holds(kind: str, operator: str, value: Any, given: Any) -> bool:
     if read is not None:
         value = read(value)
         given = [read(each) for each in given] if isinstance(given, list) else read(given)
-    return ({**ORDERED, **TEXTS, **MEMBERS})[operator](value, given)
+    return bool({**ORDERED, **TEXTS, **MEMBERS}[operator](value, given))
 
 
 @pytest.mark.parametrize("name", LISTS)
