@@ -84,7 +84,7 @@ def operands(operator: str, values: list[Any]) -> Iterator[Any]:
 
 def holds(kind: str, operator: str, value: Any, given: Any) -> bool:
     if operator == "isNull":
-        return (value is None) == given
+        return bool((value is None) == given)
     if operator == "ne":
         return bool(value != given)
     if value is None:
