@@ -11,7 +11,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from dicom_graph.dicom.elements.contents import Element, Item
+from dicom_graph.dicom.elements.contents import Element, Item, make_element
 from dicom_graph.dicom.elements.interning import Interner
 from dicom_graph.dicom.files.reading import read_instance
 from dicom_graph.dicom.mode import Mode
@@ -146,6 +146,16 @@ def test_equal_bytes_in_two_zones_are_two_elements_and_in_one_zone_one(tmp_path:
     ]
     assert len({element.digest for element in found}) == 3
     assert found[0] is found[3]
+
+
+@pytest.mark.parametrize("moment", ["20200102101112.1234567", "20200102101112.1234567\\x"])
+def test_what_tells_a_header_is_the_same_to_all_versions(tmp_path: Path, moment: str) -> None:
+    """Older ones read no moment of a long fraction, so no zone was part of its content."""
+    element = find(read(save(with_offset("+0200", moment), tmp_path / "a.dcm")), START)
+    raw = moment.encode() + b" " * (len(moment) % 2)
+    assert element.content == make_element(START, "", "DT", raw, [], True).content
+    assert element.digest != make_element(START, "", "DT", raw, [], True).digest
+    assert element.values[0].datetime == dt.datetime(2020, 1, 2, 8, 11, 12, 123456)
 
 
 def content(content: Content | str | None) -> list[tuple[int, bytes, object]]:

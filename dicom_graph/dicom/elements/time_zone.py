@@ -9,6 +9,7 @@ character set is: equal bytes in two zones are two moments, and two elements.
 """
 
 import datetime as dt
+import re
 from bisect import bisect_left
 from collections.abc import Iterable
 from hashlib import blake2b
@@ -27,6 +28,7 @@ from dicom_graph.dicom.elements.revisions import TIMEZONE_OFFSET
 from dicom_graph.dicom.elements.values import Value, is_local, parse_offset
 
 _REMEMBERED = 10_000
+_LONG_FRACTION = re.compile(r"\.[0-9]{7}")
 _tag = attrgetter("tag")
 
 
@@ -88,7 +90,9 @@ class TimeZones:
     def _made(self, element: Element, offset: str) -> Element:
         creator = element.definition.private_creator
         items = element.items
-        digest, content = (_in_zone(each, offset) for each in (element.digest, element.content))
+        digest, content = _in_zone(element.digest, offset), element.content
+        if items is not None or any(map(_was_local, element.values)):
+            content = _in_zone(content, offset)
         if items is not None:
             items = tuple(self._item(item, offset) for item in items)
             if element.warning is None:
@@ -108,6 +112,13 @@ class TimeZones:
             items=items,
             has_local_time=False,
         )
+
+
+def _was_local(value: Value) -> bool:
+    """Whether it is a local time to all versions of the program, as `Element.content` is the same
+    to all: the first ones read no long fractions.
+    """
+    return is_local(value) and _LONG_FRACTION.search(value.text or "") is None
 
 
 def _in_zone(digest: bytes, offset: str) -> bytes:
