@@ -289,9 +289,9 @@ def revoke(
 
 
 @contextmanager
-def _opened(url: str | None) -> Iterator[Database]:
+def _opened(url: str | None, *, makes: bool = False) -> Iterator[Database]:
     """The database of the settings."""
-    database = open_database(start(url))
+    database = open_database(start(url), makes=makes)
     try:
         yield database
     finally:
@@ -307,7 +307,7 @@ def _read(url: str | None) -> Iterator[Connection]:
 @contextmanager
 def _written(url: str | None, done: str) -> Iterator[Connection]:
     """A transaction on the database of the settings; `done` is what the audit log says of it."""
-    with _opened(url) as database:
+    with _opened(url, makes=True) as database:
         with database.writer.begin() as connection:
             yield connection
             write_command(connection, done)

@@ -149,7 +149,7 @@ def import_files(
     settings = start(database_url)
     kept = Storage[storage.name] if storage else storage_named(settings.import_storage)
     given = paths_to_store(kept, [str(path) for path in paths], settings.storage_root)
-    database = open_database(settings)
+    database = open_database(settings, makes=True)
     how = mode_of(mode, settings)
     request = JobRequest(
         given, how, pattern, stop_on_error, JobOrigin.CLI, verify=verify, storage=kept
@@ -197,7 +197,7 @@ def serve(
         settings = start(
             database_url, import_roots=import_root, trusted_documents=trusted_documents
         )
-        database = open_database(settings)
+        database = open_database(settings, makes=True)
         _require_names(settings, database, host, insecure=insecure)
         require_queue_of(settings, database)
         listener = _listen(host, port)

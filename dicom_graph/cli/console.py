@@ -80,9 +80,18 @@ def start(database_url: str | None, **overrides: object) -> Settings:
     return settings
 
 
-def open_database(settings: Settings) -> Database:
-    """The database, upgraded if it is embedded."""
+def open_database(settings: Settings, *, makes: bool = False) -> Database:
+    """The database, upgraded if it is embedded.
+
+    Where there is none the program ends, unless it `makes` one: of a wrong path a command that
+    looks would say that nothing is there.
+    """
     database = Database(settings.database_url)
+    if not makes and database.is_sqlite and not os.path.exists(str(database.url.database)):
+        fail(
+            f"there is no database at {printable(str(database.url.database))}: "
+            "`dicom-graph import` or `dicom-graph db upgrade` makes one"
+        )
     prepare(database)
     return database
 

@@ -66,7 +66,7 @@ def sync(
     """Import folders, and mark images whose files are gone. Exit status as of `import`."""
     absolute = check_paths(paths)
     settings = start(database_url)
-    database = open_database(settings)
+    database = open_database(settings, makes=not dry_run)
     if dry_run:
         _show_gone(database, absolute, prune)
         return
@@ -107,7 +107,7 @@ def watch(
     """Keep the database in step with folders until Ctrl+C: a sync, then what changes."""
     absolute = check_paths(paths)
     settings = start(database_url)
-    database = open_database(settings)
+    database = open_database(settings, makes=True)
     stop = threading.Event()
     stop_on_signal(stop)
 

@@ -28,6 +28,20 @@ def test_a_backup_of_no_database_names_the_source(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["jobs list", "user list", "token list", "group list", "audit list", "db prune", "db reindex",
+     "export --filter {} --to -", "bids plan", "store-files 1.2 --storage copy",
+     "sync --dry-run /"],
+)  # fmt: skip
+def test_a_command_that_looks_makes_no_database(tmp_path: Path, command: str) -> None:
+    """Of a wrong path it would say that nothing is there."""
+    path = tmp_path / "folder" / "wrong.sqlite3"
+    done = CliRunner().invoke(app, [*command.split(), "--database", str(path)])
+    assert (done.exit_code, list(tmp_path.iterdir())) == (2, [])
+    assert f"no database at {path}" in done.stderr
+
+
 def test_a_database_of_a_newer_version(database_url: str) -> None:
     database = Database(database_url)
     upgrade(database)
