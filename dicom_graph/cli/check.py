@@ -83,6 +83,8 @@ def _report(
     if acquisition.not_checked:
         names = ", ".join(acquisition.not_checked)
         lines.append(f"not checked, since they are no elements: {names}")
+    if not found:
+        lines.append("no series fulfil the filter: nothing was checked")
     compliant = len(found) - len(deviating)
     lines.append(f"{acquisition.name}: {compliant} series comply, {len(deviating)} deviate")
     return lines

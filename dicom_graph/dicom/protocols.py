@@ -142,9 +142,9 @@ class Protocol:
 
 
 def parse_protocol(text: str) -> Protocol:
-    """A protocol in JSON. Raises ProtocolError."""
+    """A protocol in JSON, with or without a byte order mark. Raises ProtocolError."""
     try:
-        return read_protocol(json.loads(text))
+        return read_protocol(json.loads(text.removeprefix("\ufeff")))
     except (ValueError, RecursionError) as error:
         if isinstance(error, ProtocolError):
             raise

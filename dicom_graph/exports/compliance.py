@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dicom_graph.dicom.dictionary import keywords
 from dicom_graph.dicom.elements.values import NUMBER_VRS
 from dicom_graph.dicom.protocols import (
     FieldRule,
@@ -17,7 +18,7 @@ from dicom_graph.dicom.protocols import (
     parse_acquisition,
 )
 from dicom_graph.error_codes import ErrorCode
-from dicom_graph.errors import BadInput
+from dicom_graph.errors import BadInput, nearest
 from dicom_graph.store.answer_budget import current_budget
 from dicom_graph.store.read import Condition, PageRequest, Store
 from dicom_graph.store.read.answered import answered
@@ -197,7 +198,10 @@ async def observed(
     given = {"fields": [{"field": name} for name in elements]}
     acquisition = parse_acquisition("", given)
     for rule in acquisition.rules:
-        if not rule.is_known and (rule.keyword is not None or rule.tag is not None):
+        if rule.keyword is None and rule.tag is None:
+            hint = nearest(rule.name[:80], keywords())
+            raise BadInput(f"{rule.name[:80]!r} is no keyword and no tag of an element{hint}")
+        if not rule.is_known:
             message = f"{rule.name} has no values: name an element inside it"
             raise BadInput(message, ErrorCode.BAD_FILTER)
     counts: dict[str, Counter[tuple[Value, ...]]] = {

@@ -14,7 +14,8 @@ from dicom_graph.store.read import Condition, Store
 from dicom_graph.store.read.elements import ElementRow
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""The last are as wide as an ideograph: spreadsheets of East Asia take them for the first."""
 
 
 async def entity_csv(

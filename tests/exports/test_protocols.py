@@ -199,8 +199,12 @@ def test_the_command(archive_url: str, tmp_path: Path) -> None:
     assert "missing: Flip Angle should be 85 to 95\n" in done.stdout
     assert "not checked, since they are no elements: MultibandFactor, 1 programs" in done.stdout
     assert done.stdout.splitlines()[-1] == "a: 1 series comply, 3 deviate"
+    path.write_text(path.read_text(), encoding="utf-8-sig")  # As editors of Windows save it.
     good = check(str(path), "--filter", '{"uid": {"eq": "1.2.0"}}')
     assert (good.exit_code, good.stdout.splitlines()[-1]) == (0, "a: 1 series comply, 0 deviate")
+    none = check(str(path), "--filter", '{"uid": {"eq": "9.9"}}')
+    assert none.exit_code == 0
+    assert "nothing was checked" in none.stdout
     for arguments in (
         (str(path), "--acquisition", "b"), (str(path), "--filter", "x"),
         (str(tmp_path / "none.json"),),
@@ -269,6 +273,10 @@ async def test_protocols_are_kept_and_asked(database: Database, graph: Graph) ->
         {"field": "FlipAngle", "value": 90},
         {"field": "ImageType", "value": ["ORIGINAL", "PRIMARY", "M"]},
     ]
+    given = {"name": "typo", "majority": {}, "elements": ["FlipAngle", "EchoTim"]}
+    refused = (await graph(create, input=given))["createProtocol"]
+    assert refused["protocol"] is None
+    assert [error["code"] for error in refused["errors"]] == ["BAD_INPUT"]
     update = """mutation ($input: UpdateProtocolInput!) { updateProtocol(input: $input) {
         protocol { name json } errors { code } } }"""
     done = (await graph(update, input={"id": most["id"], "name": "renamed"}))["updateProtocol"]

@@ -20,6 +20,7 @@ from dicom_graph.cli.app import app
 from dicom_graph.client import Client, ClientError
 from dicom_graph.errors import BadInput
 from dicom_graph.exports.columns import entity_columns
+from dicom_graph.exports.csv_lines import line
 from dicom_graph.exports.tables import TableRequest, table
 from dicom_graph.store.engine import Database
 from dicom_graph.store.read import Store
@@ -466,6 +467,13 @@ def test_export_writes_tables(archive: Archive, tmp_path: Path) -> None:
         "--to", "y.zip"), ("--elements", "{}", "--to", "y.csv"), ("9.9", "--to", "y.csv"),
     ):  # fmt: skip
         assert export(*wrong).exit_code in (1, 2), wrong
+
+
+def test_no_cell_of_csv_is_a_formula() -> None:
+    for cell in ("=1+1", "+a", "-a", "@x", "\tx", "\n=x", "\uff1d1+1", "\uff20x"):
+        assert line([cell]).lstrip('"').startswith(f"'{cell}")
+    for cell in ("-1", "+1.5e3", "a=1", " =x", "2020-01-01"):
+        assert line([cell]) == f"{cell}\r\n"
 
 
 def test_a_new_field_is_a_column_at_once() -> None:
