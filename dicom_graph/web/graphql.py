@@ -34,7 +34,7 @@ from dicom_graph.graph.uploading import FIELD, file_variables
 from dicom_graph.json_text import dumps
 from dicom_graph.services import Services
 from dicom_graph.store.answer_budget import PendingAnswers
-from dicom_graph.telemetry.request import CURRENT, ORIGIN, ROOT_PATH
+from dicom_graph.telemetry.request import CURRENT, ORIGIN
 from dicom_graph.web.accepted_types import prefers_events
 from dicom_graph.web.admission import TICKET, Kind
 from dicom_graph.web.body import PREFLIGHT_NEEDED, bounded, is_preflighted, refuse_length
@@ -360,8 +360,8 @@ class GraphQLView(GraphQL[Context, None]):
     async def render_graphql_ide(self, request: Request) -> Response:
         """GraphiQL, all of it from this server."""
         page = graphiql_page(
-            endpoint=f"{ROOT_PATH.get()}/graphql",
-            static_url=f"{ROOT_PATH.get()}/static",
+            endpoint="graphql",
+            static_url="static",
             default_query=self._options.default_query,
             # Where only known documents are executed it would be refused.
             example=None if self._options.documents else EXAMPLE_QUERY,

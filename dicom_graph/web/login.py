@@ -10,11 +10,12 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from dicom_graph.access.authenticator import Authenticator, Basic, Cookie
 from dicom_graph.access.principal import NOBODY
 from dicom_graph.access.throttle import TooManyFailures
-from dicom_graph.telemetry.request import ROOT_PATH, claim
+from dicom_graph.telemetry.request import claim
 from dicom_graph.web.middleware.authentication import SESSION_COOKIE, CredentialSources
 
 _FORM_COOKIE = "dicom_graph_login"
 _MAX_FORM = 10_000
+# Its addresses and the cookie of its form say no path: a proxy may have the server below any.
 _PAGE = """\
 <!doctype html>
 <html lang="en">
@@ -23,12 +24,12 @@ _PAGE = """\
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>dicom-graph: log in</title>
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="{root}/static/login.css">
+<link rel="stylesheet" href="static/login.css">
 </head>
 <body>
 <main>
 <h1>dicom-graph</h1>
-{message}<form method="post" action="{root}{action}">
+{message}<form method="post" action="{action}">
 {fields}
 </form>
 </main>
@@ -79,7 +80,7 @@ class Login:
             return _form(request, target, "Wrong name or password.", 401)
         request.scope["principal"] = await self._authenticator.principal(Cookie(cookie)) or NOBODY
         response = RedirectResponse(_own(target), status_code=303)
-        response.delete_cookie(_FORM_COOKIE, path="/login")
+        response.set_cookie(_FORM_COOKIE, max_age=0, expires=0, path=None)
         _set_cookie(request, response, SESSION_COOKIE, cookie)
         return response
 
@@ -87,9 +88,7 @@ class Login:
         """Who is logged in, and a button."""
         principal = request.scope["principal"]
         fields = _LOGOUT.format(name=escape(principal.name), role=principal.role.name.lower())
-        return HTMLResponse(
-            _PAGE.format(root=ROOT_PATH.get(), message="", action="/logout", fields=fields)
-        )
+        return HTMLResponse(_PAGE.format(message="", action="logout", fields=fields))
 
     async def log_out(self, request: Request) -> Response:
         """End the session."""
@@ -99,22 +98,18 @@ class Login:
         return response
 
 
-def _page(**parts: str) -> str:
-    return _PAGE.format(root=ROOT_PATH.get(), **parts)
-
-
 def _form(request: Request, target: str, message: str = "", status: int = 200) -> Response:
     token = secrets.token_urlsafe()
     fields = _LOGIN.format(form=token, target=escape(_own(target)))
     shown = f'<p class="message" role="alert">{escape(message)}</p>\n' if message else ""
-    page = _page(message=shown, action="/login", fields=fields)
+    page = _PAGE.format(message=shown, action="login", fields=fields)
     response = HTMLResponse(page, status)
-    _set_cookie(request, response, _FORM_COOKIE, token, path="/login")
+    _set_cookie(request, response, _FORM_COOKIE, token, path=None)
     return response
 
 
 def _set_cookie(
-    request: Request, response: Response, name: str, value: str, path: str = "/"
+    request: Request, response: Response, name: str, value: str, path: str | None = "/"
 ) -> None:
     response.set_cookie(
         name, value, path=path, httponly=True, secure=request.url.scheme == "https", samesite="lax"
