@@ -60,9 +60,12 @@ export function isNumeric(field: Field): boolean {
 }
 
 const NUMBER = new Intl.NumberFormat("en", { maximumFractionDigits: 3 });
+/** What stands for a moment that is kept from users who see no identities. */
+const NO_MOMENT = "1970-01-01T00:00:00";
 /** A value as a table shows it: numbers with separators, lists joined, times without fractions. */
 export function show(value: unknown, type = ""): string {
   if (value === null || value === undefined || value === "") return "";
+  if (type === "DateTime" && typeof value === "string" && value.startsWith(NO_MOMENT)) return "";
   if (typeof value === "number") return NUMBER.format(value);
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (Array.isArray(value)) return value.map((each) => show(each)).join(typeof value[0] === "number" ? " × " : "\\");

@@ -1,4 +1,4 @@
-import{a as e,d as t,i as n,l as r,n as i,p as a,r as o}from"./states-TjT4LHxC.js";import{t as s}from"./useNavigate-BxUJBhWH.js";import{a as c,l,s as u,u as d}from"./main-DSXwQkIv.js";import{t as f}from"./esm-gTeFi1G5.js";import{C as p,b as m,d as h,h as g,l as _,p as v,y}from"./fields-CDt6Ys6m.js";import{a as b}from"./columns-DfOj8B0X.js";import{t as x}from"./code-D9AjwgZr.js";var S=p(m(),1),C=e(`
+import{a as e,d as t,i as n,l as r,n as i,p as a,r as o}from"./states-3RVBrhHh.js";import{t as s}from"./useNavigate-BInNKpy5.js";import{a as c,l,s as u,u as d}from"./main-DfXGINad.js";import{t as f}from"./esm-DiuUEbpl.js";import{C as p,b as m,d as h,h as g,l as _,p as v,y}from"./fields-Dg8lHIlx.js";import{a as b}from"./columns-BiOGYyv7.js";import{t as x}from"./code-DktCICO_.js";var S=p(m(),1),C=e(`
   query Items($id: ID!) {
     node(id: $id) {
       ... on DataElement {

@@ -1,4 +1,4 @@
-import{a as e,d as t,i as n,n as r,p as i,r as a}from"./states-TjT4LHxC.js";import{u as o}from"./main-DSXwQkIv.js";import{d as s,h as c,l,p as u,y as d}from"./fields-CDt6Ys6m.js";import{t as f}from"./cards-UbBF9szM.js";var p=d(),m=e(`
+import{a as e,d as t,i as n,n as r,p as i,r as a}from"./states-3RVBrhHh.js";import{u as o}from"./main-DfXGINad.js";import{d as s,h as c,l,p as u,y as d}from"./fields-Dg8lHIlx.js";import{t as f}from"./cards-FCtnBhkO.js";var p=d(),m=e(`
   query StudyPage($uid: String!) {
     studyByUid(uid: $uid) {
       id uid description date time created nSeries nImages zipUrl

@@ -1,4 +1,4 @@
-import{a as e,d as t,i as n,n as r,p as i,r as a}from"./states-TjT4LHxC.js";import{t as o}from"./useNavigate-BxUJBhWH.js";import{l as s,s as c,u as l}from"./main-DSXwQkIv.js";import{C as u,b as d,d as f,l as p,p as m,y as h}from"./fields-CDt6Ys6m.js";import{a as g}from"./columns-DfOj8B0X.js";var _=u(d(),1),v=h(),y=e(`
+import{a as e,d as t,i as n,n as r,p as i,r as a}from"./states-3RVBrhHh.js";import{t as o}from"./useNavigate-BInNKpy5.js";import{l as s,s as c,u as l}from"./main-DfXGINad.js";import{C as u,b as d,d as f,l as p,p as m,y as h}from"./fields-Dg8lHIlx.js";import{a as g}from"./columns-BiOGYyv7.js";var _=u(d(),1),v=h(),y=e(`
   query Elements($filter: DataElementDefinitionFilter, $after: String) {
     dataElementDefinitions(filter: $filter, first: 200, after: $after) { nodes { id tag keyword name vr privateCreator } pageInfo { hasNextPage endCursor } }
   }

@@ -1,4 +1,4 @@
-import{a as e}from"./states-TjT4LHxC.js";var t={patient:e(`
+import{a as e}from"./states-3RVBrhHh.js";var t={patient:e(`
     query PatientRows(
       $filter: PatientFilter, $search: String, $orderBy: [PatientOrder!], $after: String, $first: Int
       $name: Boolean! = false
@@ -120,6 +120,7 @@ import{a as e}from"./states-TjT4LHxC.js";var t={patient:e(`
       $sequenceVariantDisplay: Boolean! = false
       $mrAcquisitionTypeDisplay: Boolean! = false
       $sequenceTypeDisplay: Boolean! = false
+      $nFiles: Boolean! = false
     ) {
       rows: series(filter: $filter, search: $search, orderBy: $orderBy, first: $first, after: $after) {
         nodes {
@@ -175,6 +176,7 @@ import{a as e}from"./states-TjT4LHxC.js";var t={patient:e(`
           sequenceVariantDisplay @include(if: $sequenceVariantDisplay)
           mrAcquisitionTypeDisplay @include(if: $mrAcquisitionTypeDisplay)
           sequenceTypeDisplay @include(if: $sequenceTypeDisplay)
+          nFiles @include(if: $nFiles)
         }
         pageInfo { hasNextPage endCursor }
       }
