@@ -14,7 +14,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.queries import DATA, archive, postgres
+from benchmarks.archive_options import add_archive_options, checked_options
+from benchmarks.queries import archive, postgres
 from benchmarks.tables import driver_rows
 from dicom_graph.dicom.protocols import parse_acquisition
 from dicom_graph.exports.compliance import as_fields, compliance, observed
@@ -78,17 +79,8 @@ def _missing(fields: list[dict[str, object]]) -> list[dict[str, object]]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks.compliance", description="Protocols.")
     parser.add_argument("--series", type=int, default=10_000)
-    both = ["sqlite", "postgresql"]
-    parser.add_argument("--databases", nargs="+", choices=both, default=both, metavar="KIND")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="databases to keep, and reuse")
-    parser.add_argument("--data", type=Path, default=DATA, help="the headers to multiply")
-    options = parser.parse_args()
-    if not options.data.is_dir():
-        parser.error(f"the headers to multiply are not at {options.data}: give --data")
-    if options.keep is not None:
-        options.keep = options.keep.resolve()
-        options.keep.mkdir(parents=True, exist_ok=True)
-    return options
+    add_archive_options(parser)
+    return checked_options(parser)
 
 
 if __name__ == "__main__":

@@ -24,8 +24,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from benchmarks.archive_options import add_archive_options, checked_options
 from benchmarks.memory import PeakMemory, resident_bytes
-from benchmarks.queries import DATA, archive, postgres
+from benchmarks.queries import archive, postgres
 from dicom_graph.exports.columns import entity_columns
 from dicom_graph.exports.tables import TableRequest, table
 from dicom_graph.store.engine import Database
@@ -180,19 +181,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--per-series", type=int, metavar="N", help="of a series at most N images")
     parser.add_argument("--tables", nargs="+", default=list(_COLUMNS), choices=list(_COLUMNS))
     parser.add_argument("--forms", nargs="+", default=["parquet"], help="parquet, arrow, csv")
-    both = ["sqlite", "postgresql"]
-    parser.add_argument("--databases", nargs="+", choices=both, default=both, metavar="KIND")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="databases to keep, and reuse")
-    parser.add_argument("--data", type=Path, default=DATA, help="the headers to multiply")
+    add_archive_options(parser)
     parser.add_argument("--measure", nargs=4, help=argparse.SUPPRESS)
     parser.add_argument("--plain", nargs=4, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if not options.data.is_dir():
-        parser.error(f"the headers to multiply are not at {options.data}: give --data")
-    if options.keep is not None:
-        options.keep = options.keep.resolve()
-        options.keep.mkdir(parents=True, exist_ok=True)
-    return options
+    return checked_options(parser)
 
 
 if __name__ == "__main__":

@@ -126,10 +126,6 @@ class Description:
         """All of them."""
         return tuple(self.by_name.values())
 
-    def of_keyword(self, keyword: str) -> Attribute:
-        """The attribute that a keyword names. Raises KeyError."""
-        return {attribute.keyword: attribute for attribute in self.attributes}[keyword]
-
     @property
     def columns(self) -> tuple[Attribute, ...]:
         """The attributes that the entity's own table has."""
