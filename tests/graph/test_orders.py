@@ -1,170 +1,28 @@
-"""Order, pages and search: lists come as Python sorts the facts that the files were made of."""
+"""Order and pages: lists come as Python sorts the facts that the files were made of."""
 
 import base64
 import datetime as dt
-import random
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 from graphql import GraphQLEnumType
-from pydicom.uid import (
-    CTImageStorage,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    MRImageStorage,
-)
 
 from dicom_graph.dicom.entities import DESCRIBED
 from dicom_graph.graph.schema import schema
 from dicom_graph.store.engine import Database
+from tests.graph.ordered_archive import (
+    IDENTITY,
+    ROOTS,
+    Facts,
+    fill,
+    objects,
+    sequence_type,
+    syntax_of,
+)
 from tests.support.graph import Graph
-from tests.support.make import make_data_set, save
 
-Facts = dict[str, Any]
-ROOTS = {"Patient": "patients", "Study": "studies", "Series": "series", "Image": "images"}
-TEXTS = ["", "a", "A", "B", "Ångström", "ångström", "z", "10", "9", None]
-FAMILIES = ["Ångström", "berg", "Berg", None, "Adams"]
-MORE_NAMES = ["", "M", "m", "^Dr", "M^^Jr", "^Prof^jr", "", "M^Dr^Jr"]
-"""Middle name, prefix and suffix of each patient."""
-CODES = [None, ["GR"], ["GR", "IR"], ["GR", "IR", "SE"], ["EP"], ["SE"], ["GR2"]]
-DATES = [None, "20190101", "20190102", "20200229"]
-TIMES = ["000001", "120000", "120000.5", None]
-
-
-@cache
-def facts() -> tuple[Facts, ...]:
-    """The elements of every file, by their keywords; 40 images of 18 series."""
-    dice = random.Random(7)
-    made = []
-    for number in range(18):
-        of_series = _series_facts(dice, number)
-        for place in range(dice.randint(1, 4)):
-            made.append(of_series | _image_facts(dice, f"1.3.{number}.{place}"))
-    return tuple(made)
-
-
-def _series_facts(dice: random.Random, number: int) -> Facts:
-    study, patient = (number * 7) % 5, number % 8 if number < 12 else 3
-    # A study belongs to whatever patients its series say; some series lack one or the other.
-    return {
-        **_patient_facts(patient if number % 9 else None),
-        **_study_facts(study if number % 8 else None),
-        "SeriesInstanceUID": f"1.3.{number}",
-        "SeriesNumber": dice.choice([None, 1, 2, 10, -3]),
-        "SeriesDate": dice.choice(DATES),
-        "SeriesTime": dice.choice(TIMES),
-        "SeriesDescription": dice.choice(TEXTS),
-        "Modality": dice.choice(["MR", "CT", None]),
-        "ProtocolName": dice.choice(TEXTS),
-        "ScanningSequence": dice.choice(CODES),
-        "SequenceVariant": dice.choice(CODES),
-        "PixelSpacing": dice.choice([None, [0.5, 2], [0.5, 1], [10, 1], [2, 2]]),
-        "Manufacturer": dice.choice(TEXTS),
-        "ManufacturerModelName": dice.choice(TEXTS),
-        "DeviceSerialNumber": dice.choice(TEXTS),
-        "InstitutionName": dice.choice(TEXTS),
-        **{keyword: dice.choice([None, 0, 2.5, 10, 9.75]) for keyword in _NUMBERS},
-        **dice.choice(_TYPED),
-        **_more_series_facts(random.Random(number)),
-    }
-
-
-def _more_series_facts(dice: random.Random) -> Facts:
-    return {
-        "BodyPartExamined": dice.choice(["HEAD", "KNEE", None]),
-        "PatientPosition": dice.choice(["HFS", "FFS", None]),
-        "OperatorsName": dice.choice([None, "A^B", ["A^B", "C"], "B"]),
-        "EchoTrainLength": dice.choice([None, 1, 2, 10]),
-        "SequenceName": dice.choice(["*se2d1", "*SE2d1", None]),
-        "PulseSequenceName": dice.choice(["fse", "FSE", "epi", None]),
-        "MRAcquisitionType": dice.choice(["2D", "3D", None]),
-    }
-
-
-_NUMBERS = (
-    "SliceThickness", "EchoTime", "InversionTime", "RepetitionTime", "FlipAngle",
-    "MagneticFieldStrength",
-)  # fmt: skip
-_TYPED: list[Facts] = [
-    {},
-    {"ScanningSequence": ["SE", "IR"], "SequenceVariant": ["SK", "SP", "MP"], "Modality": "MR"},
-    {"ScanningSequence": ["SE"], "SequenceVariant": ["SK", "SP"], "Modality": "MR"},
-]
-"""Nothing, the codes of a flair, and those of a t2w."""
-
-
-def _patient_facts(patient: int | None) -> Facts:
-    if patient is None:
-        return {"PatientID": None, "PatientName": None}
-    family = FAMILIES[patient % len(FAMILIES)]
-    return {
-        "PatientID": f"p{patient * 37 % 101}",
-        "PatientName": f"{family}^{'AbC'[patient % 3]}^{MORE_NAMES[patient]}" if family else None,
-        "PatientSex": ["F", "M", None][patient % 3],
-        "PatientBirthDate": DATES[patient % 4],
-    }
-
-
-def _study_facts(study: int | None) -> Facts:
-    if study is None:
-        return {"StudyInstanceUID": None}
-    return {
-        "StudyInstanceUID": f"1.2.{study * 37 % 11}",
-        "StudyDate": DATES[study % 4],
-        "StudyTime": TIMES[study % 3],
-        "StudyDescription": TEXTS[study * 3 % 10],
-    }
-
-
-def _image_facts(dice: random.Random, uid: str) -> Facts:
-    return {
-        "SOPInstanceUID": uid,
-        "InstanceNumber": dice.choice([None, 1, 2, 3]),
-        "InstanceCreationDate": dice.choice(DATES),
-        "InstanceCreationTime": dice.choice(TIMES),
-        **_format_facts(random.Random(uid)),
-    }
-
-
-def _format_facts(dice: random.Random) -> Facts:
-    return {
-        "SOPClassUID": dice.choice([MRImageStorage, CTImageStorage]),
-        "NumberOfFrames": dice.choice([None, 1, 3]),
-        "Rows": dice.choice([None, 2, 10]),
-        "Columns": dice.choice([None, 4, 30]),
-    }
-
-
-def syntax_of(elements: Facts) -> str:
-    """The transfer syntax of a file."""
-    is_even = int(elements["SOPInstanceUID"][-1]) % 2 == 0
-    return ExplicitVRLittleEndian if is_even else ImplicitVRLittleEndian
-
-
-def fill(folder: Path) -> None:
-    for elements in facts():
-        path = folder / f"{elements['SOPInstanceUID']}.dcm"
-        save(make_data_set(**elements), path, syntax_of(elements))
-
-
-IDENTITY = {
-    "Patient": "PatientID", "Study": "StudyInstanceUID", "Series": "SeriesInstanceUID",
-    "Image": "SOPInstanceUID",
-}  # fmt: skip
-
-
-@cache
-def objects(entity: str) -> dict[str, list[Facts]]:
-    """The files of each object of a kind, by its uid."""
-    found: dict[str, list[Facts]] = {}
-    for elements in facts():
-        if elements[IDENTITY[entity]] is not None:
-            found.setdefault(elements[IDENTITY[entity]], []).append(elements)
-    return found
-
+__all__ = ["fill"]
 
 Key = Callable[[list[Facts]], Any]
 
@@ -219,14 +77,6 @@ def latest_study(files: list[Facts]) -> Any:
     """The date and time of the patient's latest study."""
     dated = [f for f in files if f["StudyInstanceUID"] and f.get("StudyDate")]
     return max(((f["StudyDate"], f["StudyTime"] or "") for f in dated), default=None)
-
-
-def sequence_type(files: list[Facts]) -> str | None:
-    codes = (files[0].get("ScanningSequence"), files[0].get("SequenceVariant"))
-    types = {(("SE", "IR"), ("SK", "SP", "MP")): "flair", (("SE",), ("SK", "SP")): "t2w"}
-    if None in codes or files[0]["Modality"] != "MR":
-        return None
-    return types.get(tuple(map(tuple, codes)))  # type: ignore[call-overload, no-any-return]
 
 
 KEYS: dict[str, dict[str, Key]] = {
@@ -545,107 +395,3 @@ async def test_the_next_page_of_a_nested_list(graph: Graph) -> None:
         mine = of_patient("Series", patient["uid"], all_series)
         uids = [node["uid"] for node in again["series"]["nodes"]]
         assert uids == in_python("Series", mine, order)[2:4]
-
-
-SEARCH = """
-query ($patients: String, $studies: String, $series: String, $images: String) {
-  patients(search: $patients, first: 1000) { totalCount nodes { uid } }
-  studies(search: $studies, first: 1000) { totalCount nodes { uid } }
-  series(search: $series, first: 1000) { totalCount nodes { uid } }
-  images(search: $images, first: 1000) { totalCount nodes { uid } }
-}
-"""
-
-
-async def searched(graph: Graph, entity: str, words: str) -> set[str]:
-    """The uids of what a search finds; the count must agree."""
-    page = (await graph(SEARCH, **{ROOTS[entity]: words}))[ROOTS[entity]]
-    assert page["totalCount"] == len(page["nodes"])
-    return {node["uid"] for node in page["nodes"]}
-
-
-def having(entity: str, *keywords: str, words: str) -> set[str]:
-    """The uids of the objects in whose elements all words occur, in either case."""
-    return {
-        uid
-        for uid, files in objects(entity).items()
-        if all(
-            any(word.lower() in str(files[0].get(keyword) or "").lower() for keyword in keywords)
-            for word in words.split()
-        )
-    }
-
-
-SERIES_TEXTS = (
-    "SeriesInstanceUID", "SeriesDescription", "Modality", "ProtocolName", "Manufacturer",
-    "ManufacturerModelName", "DeviceSerialNumber", "InstitutionName", "StudyInstanceUID",
-    "StudyDescription", "PatientID", "PatientName",
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("words", ["ÅNGSTRÖM", "ångström", "ngstr", "berg a", "BERG", "Å c", "p3"])
-async def test_search_of_patients(words: str, graph: Graph) -> None:
-    expected = having("Patient", "PatientID", "PatientName", words=words)
-    assert expected
-    assert await searched(graph, "Patient", words) == expected
-
-
-@pytest.mark.parametrize(
-    "words",
-    ["ångström", "mr ÅNG", "ct z", "MR 10 z", " 9\t10 ", "1.3.4", "å å å", "MR CT", "%", "_"],
-)
-async def test_search_of_series(words: str, graph: Graph) -> None:
-    found = await searched(graph, "Series", words)
-    assert found == having("Series", *SERIES_TEXTS, words=words)
-    assert bool(found) == (words not in ("MR CT", "%", "_"))
-
-
-async def test_search_by_the_label_of_a_sequence_type(graph: Graph) -> None:
-    flair = {uid for uid, files in objects("Series").items() if sequence_type(files) == "flair"}
-    assert flair
-    assert await searched(graph, "Series", "FLAIR") == flair
-
-
-async def test_search_of_studies_and_images(graph: Graph) -> None:
-    expected = having("Study", "StudyInstanceUID", "StudyDescription", words="1.2. b")
-    assert await searched(graph, "Study", "1.2. b") == expected != set()
-    assert await searched(graph, "Image", "1.3.4.") == {
-        uid for uid in objects("Image") if uid.startswith("1.3.4.")
-    }
-
-
-@pytest.mark.parametrize("entity", ROOTS)
-@pytest.mark.parametrize("nothing", ["", "  \t\n"])
-async def test_a_search_for_nothing_finds_all(entity: str, nothing: str, graph: Graph) -> None:
-    assert await searched(graph, entity, nothing) == objects(entity).keys()
-
-
-async def test_a_search_narrows_a_filter_and_a_nested_list(graph: Graph) -> None:
-    data = await graph(
-        """{ series(search: "mr", filter: { number: { isNull: false } }, first: 100) {
-               totalCount nodes { uid } }
-             patients(first: 100) { nodes { uid series(search: "ct") { totalCount } } } }"""
-    )
-    mr = having("Series", *SERIES_TEXTS, words="mr")
-    numbered = {uid for uid in mr if objects("Series")[uid][0]["SeriesNumber"] is not None}
-    assert {node["uid"] for node in data["series"]["nodes"]} == numbered != mr
-    assert data["series"]["totalCount"] == len(numbered)
-    ct = having("Series", *SERIES_TEXTS, words="ct")
-    for patient in data["patients"]["nodes"]:
-        mine = {f["SeriesInstanceUID"] for f in objects("Patient")[patient["uid"]]}
-        assert patient["series"]["totalCount"] == len(mine & ct)
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [("a " * 21, "21 words; at most 20"), ("\x00", "NUL"), ("\udc00", "surrogate")],
-)
-async def test_a_search_that_cannot_be_right(words: str, message: str, graph: Graph) -> None:
-    result = await graph.execute(SEARCH, series=words)
-    assert [error.extensions["code"] for error in result.errors] == ["BAD_INPUT"]
-    assert message in result.errors[0].message
-
-
-async def test_twenty_words_are_not_too_many(graph: Graph) -> None:
-    expected = having("Series", *SERIES_TEXTS, words="å")
-    assert await searched(graph, "Series", "å " * 20) == expected
