@@ -76,7 +76,11 @@ def _parsed(text: str) -> list[_Part]:
         if field is None:
             parts.append(_Part(literal))
             continue
-        if field not in FIELDS or conversion:
+        if conversion:
+            raise BadInput(
+                f"the name pattern: {{{field[:80]}!{conversion}}}: it has no conversions"
+            )
+        if field not in FIELDS:
             near = nearest(field, FIELDS)
             raise BadInput(f"the name pattern: {field[:80]!r} is no field of a series{near}")
         parts.append(_Part(literal, *FIELDS[field], form or ""))
@@ -84,9 +88,21 @@ def _parsed(text: str) -> list[_Part]:
 
 
 def _filled(parts: Iterable[_Part], rows: Mapping[str, Any]) -> str:
-    return "".join(
-        part.text + (_text(part, rows.get(part.entity)) if part.attribute else "") for part in parts
-    )
+    """The longest value is cut where all is too long: what stands behind it tells series apart."""
+    texts = [text for part in parts for text in (part.text, _value(part, rows))]
+    surplus = sum(len(text.encode()) for text in texts) - _LONGEST
+    if surplus > 0:
+        place = max(range(1, len(texts), 2), key=lambda place: len(texts[place].encode()))
+        longest = texts[place].encode()
+        texts[place] = longest[: max(len(longest) - surplus, 1)].decode(errors="ignore")
+    return "".join(texts)
+
+
+def _value(part: _Part, rows: Mapping[str, Any]) -> str:
+    if not part.attribute:
+        return ""
+    text = _text(part, rows.get(part.entity))
+    return unicodedata.normalize("NFC", text)
 
 
 def _text(part: _Part, row: Any) -> str:

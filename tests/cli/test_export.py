@@ -4,6 +4,7 @@ import csv
 import io
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel
 import numpy as np
@@ -13,6 +14,8 @@ from typer.testing import CliRunner
 
 from dicom_graph.cli.app import app
 from dicom_graph.dicom.volume import read_geometries, read_volume
+from dicom_graph.errors import BadInput
+from dicom_graph.exports.file_names import NamePattern
 from dicom_graph.importing.foreground import run_import
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
@@ -179,3 +182,14 @@ def test_many_series_are_refused_before_anything_is_written(url: str, tmp_path: 
         assert not out.exists()
     single = export("1.2.3", "1.2.4", "--to", tmp_path / "one.nii.gz")
     assert (single.exit_code, "--to FOLDER" in single.stderr) == (2, True)
+
+
+def test_a_long_value_takes_no_other_from_a_name() -> None:
+    for long in ("x" * 300, "日" * 100):
+        series = SimpleNamespace(description=long, number=7)
+        rows = {"series": series, "study": None, "patient": None}
+        name = NamePattern("{description}_{number}").name(rows)
+        assert name.endswith(f"{long[0]}_7")
+        assert len(name.encode()) <= 180
+    with pytest.raises(BadInput, match="no conversions"):
+        NamePattern("{number!r}")
