@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import TypeVar
+
+from anyio import CancelScope
 
 T = TypeVar("T")
 
@@ -13,12 +14,14 @@ async def one_ahead(items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
 
     Whoever closes it, or fails, ends what is being read.
     """
-    async with aclosing(items):
-        upcoming = asyncio.ensure_future(anext(items, None))
-        try:
-            while (item := await upcoming) is not None:
-                upcoming = asyncio.ensure_future(anext(items, None))
-                yield item
-        finally:
-            upcoming.cancel()
+    upcoming = asyncio.ensure_future(anext(items, None))
+    try:
+        while (item := await upcoming) is not None:
+            upcoming = asyncio.ensure_future(anext(items, None))
+            yield item
+    finally:
+        upcoming.cancel()
+        # Starlette cancels again and again whoever answers a client that is gone.
+        with CancelScope(shield=True):
             await asyncio.gather(upcoming, return_exceptions=True)
+            await items.aclose()

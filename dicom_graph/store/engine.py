@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from anyio import CancelScope
 from sqlalchemy import Connection, Dialect, Engine, Select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
@@ -111,7 +112,9 @@ class Database:
         try:
             yield sweeping
         finally:
-            await sweeping.reader.dispose()
+            # Whoever answers a client that is gone is cancelled again and again.
+            with CancelScope(shield=True):
+                await sweeping.reader.dispose()
 
     @property
     def is_narrowed(self) -> bool:
