@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Annotated, Any, TypeVar
 
 import strawberry
@@ -15,6 +16,7 @@ from dicom_graph.graph.context import Info
 from dicom_graph.graph.urls import window_text
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.files import file_of, series_files
+from dicom_graph.imaging.indexed import indexed_headers
 from dicom_graph.imaging.worker import PixelStatistics, VolumeSummary
 from dicom_graph.store.read.elements import ElementNode
 
@@ -87,6 +89,12 @@ async def volumes_of(info: Info, series: Any) -> list[VolumeSummary]:
     store, imaging = info.context.store, info.context.imaging
 
     async def read(series: Any) -> list[VolumeSummary]:
+        # Without identities labels are not what headers say: the files tell, as for pictures.
+        hides = info.context.principal.deidentified
+        headers = None if hides else await indexed_headers(store, series.key)
+        if headers:
+            with suppress(ImagingError):  # Which the files tell, with their names.
+                return await imaging.volumes_of_headers(headers)
         return await imaging.volumes(await series_files(imaging.files, store, series.key))
 
     found: list[VolumeSummary] = await _load(info, "volumes", read, series)

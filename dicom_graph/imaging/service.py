@@ -10,6 +10,7 @@ from dicom_graph.dicom.pixels.arrays import PixelDescription
 from dicom_graph.dicom.pixels.voi import Window
 from dicom_graph.dicom.volume.acquisition import Acquisition
 from dicom_graph.dicom.volume.pictures import PreviewAxis
+from dicom_graph.dicom.volume.stored_header import StoredHeader
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.imaging import worker
 from dicom_graph.imaging.bulk_data import write_bulk_value
@@ -87,6 +88,10 @@ class Imaging:
     async def volumes(self, files: Files) -> list[VolumeSummary]:
         """The volumes of a series, the main one first; only headers are read."""
         return await self._pool.run(worker.summarise_volumes, files)
+
+    async def volumes_of_headers(self, headers: Sequence[StoredHeader]) -> list[VolumeSummary]:
+        """The same of headers of the index; no file is opened."""
+        return await self._pool.run(worker.summarise_headers, headers)
 
     async def described_volumes(self, files: Files) -> list[DescribedVolume]:
         """The volumes of a series, and how they were acquired; only headers are read."""

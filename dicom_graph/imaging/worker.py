@@ -24,9 +24,10 @@ from dicom_graph.dicom.pixels.arrays import (
 )
 from dicom_graph.dicom.pixels.rendering import render_image
 from dicom_graph.dicom.pixels.voi import Window
-from dicom_graph.dicom.volume import VolumeGeometry, read_geometries
+from dicom_graph.dicom.volume import VolumeGeometry, geometries_of_headers, read_geometries
 from dicom_graph.dicom.volume.acquisition import Acquisition, read_acquisition
 from dicom_graph.dicom.volume.pictures import MAX_TILES, PreviewAxis, preview, sheet
+from dicom_graph.dicom.volume.stored_header import StoredHeader
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.imaging.errors import ImagingError
 
@@ -108,6 +109,12 @@ def image_statistics(path: Path, max_bytes: int) -> PixelStatistics:
 def summarise_volumes(files: Sequence[FileState]) -> list[VolumeSummary]:
     """The volumes of a series, the main one first. Raises PixelError."""
     return [summary_of(each, stack) for stack, each in enumerate(geometries(files))]
+
+
+def summarise_headers(headers: Sequence[StoredHeader]) -> list[VolumeSummary]:
+    """The same of headers of an index. Raises PixelError."""
+    found = geometries_of_headers(headers)
+    return [summary_of(each, stack) for stack, each in enumerate(found)]
 
 
 class DescribedVolume(NamedTuple):

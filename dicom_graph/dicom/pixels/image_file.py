@@ -258,6 +258,18 @@ class ImageFile:
         self._length = _UNDEFINED if element.is_undefined_length else len(self._inflated)
 
 
+class HeaderOfImage(ImageFile):
+    """An image of which there is the header alone: of its pixels is known what this says."""
+
+    def __init__(self, header: Dataset) -> None:
+        self.path = ""
+        self.header = header
+        self.syntax = syntax_of(header)
+        self._keyword = "PixelData"
+        self._length = 0 if self.is_native else _UNDEFINED
+        _drop_unreadable(header)
+
+
 @contextmanager
 def open_image(
     path: str | os.PathLike[str], tags: frozenset[int] | None = None

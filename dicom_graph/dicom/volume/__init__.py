@@ -9,6 +9,7 @@ from dicom_graph.dicom.volume.geometry import VolumeGeometry
 from dicom_graph.dicom.volume.planes import Plane, SourceFile, read_planes
 from dicom_graph.dicom.volume.reading import (
     Volume,
+    geometries_of_headers,
     iter_slices,
     read_geometries,
     read_slice,
@@ -22,6 +23,7 @@ __all__ = [
     "SourceFile",
     "Volume",
     "VolumeGeometry",
+    "geometries_of_headers",
     "iter_slices",
     "read_geometries",
     "read_planes",

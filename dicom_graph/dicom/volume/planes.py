@@ -8,7 +8,7 @@ for each tile of a mosaic. Only headers are read.
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,12 @@ from dicom_graph.dicom.functional_groups import FunctionalGroups
 from dicom_graph.dicom.parsing.byte_source import INFLATED_LIMIT
 from dicom_graph.dicom.parsing.through_pydicom import quiet_pydicom
 from dicom_graph.dicom.pixels.arrays import PIXEL_TAGS, PixelDescription, PixelLayout
-from dicom_graph.dicom.pixels.image_file import ImageFile, open_image
+from dicom_graph.dicom.pixels.image_file import (
+    HeaderOfImage,
+    ImageFile,
+    as_pixel_errors_of,
+    open_image,
+)
 from dicom_graph.dicom.pixels.modality_lut import Transform
 from dicom_graph.dicom.pixels.padding import Padding
 from dicom_graph.dicom.pixels.raw_frames import RawFrame, raw_frames
@@ -28,6 +33,7 @@ from dicom_graph.dicom.volume.ge import is_reversed_volume
 from dicom_graph.dicom.volume.header_values import number
 from dicom_graph.dicom.volume.labels import LABEL_TAGS, Labels, frame_labels
 from dicom_graph.dicom.volume.mosaic import Mosaic, is_mosaic, read_mosaic
+from dicom_graph.dicom.volume.stored_header import StoredHeader, data_set_of
 
 Vector: TypeAlias = NDArray[np.float64]
 
@@ -38,7 +44,8 @@ _KEYWORDS = (
     "DetectorInformationSequence", "SegmentationType",
 )  # fmt: skip
 _REVERSED = "GE acquired it with the phase encoding reversed and wrote it upside down: it is turned"
-_TAGS = PIXEL_TAGS | LABEL_TAGS | frozenset(int(Tag(keyword)) for keyword in _KEYWORDS)
+HEADER_TAGS = PIXEL_TAGS | LABEL_TAGS | frozenset(int(Tag(keyword)) for keyword in _KEYWORDS)
+"""The elements of the top level of a header that planes are made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,55 +118,76 @@ def read_planes(path: str | os.PathLike[str], *, stored: bool = False) -> list[P
 
     Raises PixelError; NoPixelDataError where the file is no image.
     """
-    with quiet_pydicom(), open_image(path, _TAGS) as image:
-        image.require_pixels()
-        is_label_map = image.header.get("SegmentationType") == "LABELMAP"
-        layout = PixelLayout(image, rescaled=not stored and not is_label_map)
-        header, groups = image.header, FunctionalGroups(image.header)
-        description = layout.description(None)
-        _check_frame_count(image, description, raw := raw_frames(image, layout.format, description))
-        file = _source_file(path, image, description, is_inverted=layout.is_inverted)
-        places = _places(header, groups, description.frames)
-        is_reversed = is_reversed_volume(header)
-        planes = [
-            Plane(
-                file=file,
-                frame=frame,
-                rows=description.rows,
-                columns=description.columns,
-                transform=layout.transform(frame),
-                labels=frame_labels(header, groups, frame),
-                dtype=np.dtype(description.dtype),
-                position=_vector(place.position, 3),
-                orientation=_orientation(place.orientation),
-                spacing=_spacing(place.spacing),
-                thickness=_thickness(place.step) or _thickness(place.thickness),
-                stated_step=_thickness(place.step),
-                raw=None if raw is None else raw[frame],
-                is_upside_down=is_reversed,
-                note=_REVERSED if is_reversed else None,
-                padding=layout.padding(frame),
-            )
-            for frame, place in enumerate(places)
-        ]
-        if len(planes) == 1 and is_mosaic(header):
-            return _tiles(planes[0], read_mosaic(header))
-        return planes
+    with quiet_pydicom(), open_image(path, HEADER_TAGS) as image:
+        status = image.status()
+        origin = _Origin(path, status.st_size, status.st_mtime_ns)
+        return _planes_of(image, origin, stored=stored, has_file=True)
+
+
+def planes_of_header(stored: StoredHeader) -> list[Plane]:
+    """The same of a header alone, without what only its file can tell; none of its values can be
+    read. Raises PixelError.
+    """
+    with quiet_pydicom(), as_pixel_errors_of(stored.uid):
+        image = HeaderOfImage(data_set_of(stored))
+        return _planes_of(image, _Origin(stored.uid, stored.size, 0), stored=False, has_file=False)
+
+
+class _Origin(NamedTuple):
+    path: str | os.PathLike[str]
+    size: int
+    modified_ns: int
+
+
+def _planes_of(image: ImageFile, origin: _Origin, *, stored: bool, has_file: bool) -> list[Plane]:
+    image.require_pixels()
+    is_label_map = image.header.get("SegmentationType") == "LABELMAP"
+    layout = PixelLayout(image, rescaled=not stored and not is_label_map)
+    header, groups = image.header, FunctionalGroups(image.header)
+    description = layout.description(None)
+    if "TotalPixelMatrixColumns" in header:
+        raise VolumeError("the frames are tiles of a slide, which make no volume")
+    raw = raw_frames(image, layout.format, description) if has_file else None
+    if raw is None:
+        is_inflated = has_file and image.value_start is None
+        _check_frame_count(image, description, INFLATED_LIMIT if is_inflated else origin.size)
+    file = _source_file(origin, header, description, is_inverted=layout.is_inverted)
+    places = _places(header, groups, description.frames)
+    is_reversed = is_reversed_volume(header)
+    planes = [
+        Plane(
+            file=file,
+            frame=frame,
+            rows=description.rows,
+            columns=description.columns,
+            transform=layout.transform(frame),
+            labels=frame_labels(header, groups, frame),
+            dtype=np.dtype(description.dtype),
+            position=_vector(place.position, 3),
+            orientation=_orientation(place.orientation),
+            spacing=_spacing(place.spacing),
+            thickness=_thickness(place.step) or _thickness(place.thickness),
+            stated_step=_thickness(place.step),
+            raw=None if raw is None else raw[frame],
+            is_upside_down=is_reversed,
+            note=_REVERSED if is_reversed else None,
+            padding=layout.padding(frame),
+        )
+        for frame, place in enumerate(places)
+    ]
+    if len(planes) == 1 and is_mosaic(header):
+        return _tiles(planes[0], read_mosaic(header))
+    return planes
 
 
 def _source_file(
-    path: str | os.PathLike[str],
-    image: ImageFile,
-    description: PixelDescription,
-    *,
-    is_inverted: bool,
+    origin: _Origin, header: Dataset, description: PixelDescription, *, is_inverted: bool
 ) -> SourceFile:
-    status, header = image.status(), image.header
     return SourceFile(
-        os.fspath(path),
-        path,
-        status.st_size,
-        status.st_mtime_ns,
+        os.fspath(origin.path),
+        origin.path,
+        origin.size,
+        origin.modified_ns,
         str(header.get("SOPInstanceUID") or ""),
         str(header.get("SeriesInstanceUID") or ""),
         str(header.get("FrameOfReferenceUID") or ""),
@@ -282,19 +310,17 @@ def _tile(
     return replace(plane, rows=rows, columns=columns, tile=corner, position=position)
 
 
-def _check_frame_count(
-    image: ImageFile, description: PixelDescription, raw: list[RawFrame] | None
-) -> None:
-    """Before each frame gets a plane: the file must be able to hold as many as its header says."""
-    if "TotalPixelMatrixColumns" in image.header:
-        raise VolumeError("the frames are tiles of a slide, which make no volume")
+def _check_frame_count(image: ImageFile, description: PixelDescription, size: int) -> None:
+    """Before each frame gets a plane: the file must be able to hold as many as its header says.
+
+    `size`: of the file, or what it may be inflated to.
+    """
     # An encoded frame takes 8 bytes or more; an inflated data set is bounded already.
     bits = 64
     if image.is_native:
         allocated = int(image.header.get("BitsAllocated") or 1)
         bits = description.rows * description.columns * allocated
-    size = max(image.status().st_size, INFLATED_LIMIT if image.value_start is None else 0)
-    if raw is None and description.frames * bits > 8 * size:
+    if description.frames * bits > 8 * size:
         raise CorruptPixelsError(
             f"the header says {description.frames} frames, which the file is too short for"
         )

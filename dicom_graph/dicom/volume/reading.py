@@ -24,8 +24,9 @@ from dicom_graph.dicom.pixels.arrays import PIXEL_TAGS, PixelLayout
 from dicom_graph.dicom.pixels.image_file import as_pixel_errors_of, open_image
 from dicom_graph.dicom.pixels.modality_lut import apply_transform
 from dicom_graph.dicom.volume.geometry import VolumeGeometry, make_geometry
-from dicom_graph.dicom.volume.planes import Plane, SourceFile, read_planes
+from dicom_graph.dicom.volume.planes import Plane, SourceFile, planes_of_header, read_planes
 from dicom_graph.dicom.volume.stacks import make_stacks
+from dicom_graph.dicom.volume.stored_header import StoredHeader
 
 Array = NDArray[Any]
 _OPEN_FILES = 8
@@ -63,6 +64,17 @@ def read_geometries(
         raise VolumeError(
             "no image has pixel data, so there is no volume" if passed_over else "no images"
         )
+    return [make_geometry(stack) for stack in make_stacks(planes)]
+
+
+def geometries_of_headers(headers: Iterable[StoredHeader]) -> list[VolumeGeometry]:
+    """The same of headers that an index holds; no file is opened, and none can be decoded.
+
+    Raises VolumeError and PixelError.
+    """
+    planes = [plane for header in headers for plane in planes_of_header(header)]
+    if not planes:
+        raise VolumeError("no images")
     return [make_geometry(stack) for stack in make_stacks(planes)]
 
 

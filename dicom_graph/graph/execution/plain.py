@@ -1,7 +1,9 @@
 """Values of scalar fields: how they are read off an object, and made into what an answer has."""
 
+import datetime as dt
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from math import isfinite
 from types import NoneType
 from typing import Any
 
@@ -10,6 +12,7 @@ from graphql import (
     GraphQLLeafType,
     GraphQLOutputType,
     Undefined,
+    is_enum_type,
     is_leaf_type,
     is_list_type,
     is_non_null_type,
@@ -18,6 +21,10 @@ from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 Complete = Callable[[Any], Any]
+
+
+_MOMENTS: Mapping[str, type] = {"Date": dt.date, "Time": dt.time, "DateTime": dt.datetime}
+"""What scalars are made of that write every one of these as a text."""
 
 
 class Unfit(Exception):
@@ -52,13 +59,30 @@ def completed_column(output: GraphQLOutputType, complete: Complete, values: list
         if named is not output:
             raise Unfit
         kinds.discard(NoneType)
-    # These are their own outputs.
-    if kinds <= {str} and getattr(named, "name", "") in ("String", "ID"):
+    if not kinds:
         return values
-    if kinds == {int} and getattr(named, "name", "") == "Int":
-        numbers = [value for value in values if value is not None]
-        if min(numbers) >= -(2**31) and max(numbers) < 2**31:
-            return values
+    if len(kinds) == 1 and is_leaf_type(named):
+        return _of_one_kind(named, complete, values, kinds.pop())
+    return list(map(complete, values))
+
+
+def _of_one_kind(
+    named: GraphQLLeafType, complete: Complete, values: list[Any], kind: type
+) -> list[Any]:
+    """The outputs of values that all are of one class, but for those that are None."""
+    if kind is str and named.name in ("String", "ID"):
+        return values
+    numbers = [value for value in values if value is not None]
+    if kind is int and named.name == "Int" and -(2**31) <= min(numbers) <= max(numbers) < 2**31:
+        return values
+    if kind is float and named.name == "Float" and all(map(isfinite, numbers)):
+        return values
+    if kind is _MOMENTS.get(named.name):
+        coerce = named.coerce_output_value
+        return [None if value is None else coerce(value) for value in values]
+    if is_enum_type(named):
+        known = {value: complete(value) for value in set(values)}
+        return list(map(known.__getitem__, values))
     return list(map(complete, values))
 
 

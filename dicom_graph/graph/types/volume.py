@@ -54,7 +54,8 @@ VolumeIndex = Annotated[
 
 @strawberry.type(
     description="Images of a series as one array in the patient's space. Its geometry is read from "
-    "the headers of the files; nothing is decoded."
+    "headers that the index holds, of those that it does not hold in full from the files; nothing "
+    "is decoded."
 )
 class Volume:
     series: strawberry.Private[Any]

@@ -160,10 +160,15 @@ class HeaderStore(BaseStore):
             rows = await self._elements.elements(connection, found, self._sqlite)
         return [list(map(rows.get, ids)) for ids in first]
 
-    async def trees(self, headers: Sequence[Row[Any]]) -> list[list[ElementNode]]:
-        """The headers' elements with all nested ones; four statements for each level."""
+    async def trees(
+        self, headers: Sequence[Row[Any]], query: ElementQuery | None = None
+    ) -> list[list[ElementNode]]:
+        """The headers' elements with all nested ones; four statements for each level.
+
+        `query`: which of the first level, in place of all.
+        """
         budget = current_budget()
-        contents = await self.elements_of(headers, ElementQuery())
+        contents = await self.elements_of(headers, query or ElementQuery())
         sequences = {e.id for content in contents for e in content if e.definition.vr == "SQ"}
         items = await self.items(sorted(sequences)) if sequences else {}
         rows = [row for id in sequences for row in items.get(id, ())]

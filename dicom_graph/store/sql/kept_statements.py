@@ -7,6 +7,7 @@ it; its parameters have names (`bindparam`). It is for readers, and gives what S
 
 from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import psycopg
@@ -31,7 +32,8 @@ class KeptStatement:
         self._fixed = dict(compiled.params)
         columns = compiled._result_columns
         self._types = [column[3] for column in columns]
-        self._make_row = _row_class([column[0] for column in columns])._make
+        # The same as `_make` of the class, which is a function in Python for each row.
+        self._make_row = partial(tuple.__new__, _row_class([column[0] for column in columns]))
         self._converters: list[tuple[int, Callable[[Any], Any]]] | None = None
         self._n_used = 0
 
