@@ -18,7 +18,7 @@ from benchmarks.archive_options import add_archive_options, checked_options
 from benchmarks.queries import archive, postgres
 from benchmarks.tables import driver_rows
 from dicom_graph.dicom.protocols import parse_acquisition
-from dicom_graph.exports.compliance import as_fields, compliance, observed
+from dicom_graph.exports.compliance import as_fields, compliance, majority_values
 from dicom_graph.store.engine import Database
 from dicom_graph.store.read import Store
 
@@ -57,7 +57,7 @@ def _print_figures(kind: str, database: Database) -> None:
 async def _measured(url: str) -> tuple[int, int, float, float]:
     """How many series there are and comply, and the seconds of the best round."""
     store = Store(Database(url))
-    fields = as_fields(await observed(store, _ELEMENTS, None), 0.01)
+    fields = as_fields(await majority_values(store, _ELEMENTS, None), 0.01)
     acquisition = parse_acquisition("", {"fields": fields + _missing(fields)})
     assert len(acquisition.rules) == len(_ELEMENTS)
     rounds = []

@@ -241,7 +241,7 @@ class Client:
     def _get(
         self, address: str, media_type: str, parameters: Mapping[str, Any] | None = None
     ) -> "httpx.Response":
-        """What an address gives, if it is of that media type: a proxy may answer with a page."""
+        """Returns the response of an address; another media type is an error (ClientError)."""
         from httpx import TransportError
 
         try:

@@ -12,12 +12,12 @@ from dicom_graph.imaging.service import Imaging
 from dicom_graph.importing.background import JobRunner
 from dicom_graph.importing.storage import required_root
 from dicom_graph.importing.uploads import Upload
+from dicom_graph.research_subjects import Resolver
 from dicom_graph.store.answer_budget import AnswerBudget, MemoryBudget
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobRequest, Storage
 from dicom_graph.store.read import Condition, Store
 from dicom_graph.store.read.deidentified import DeidentifiedStore
-from dicom_graph.subjects import Resolver
 
 DEFAULT_MEMORY = 256 << 20
 

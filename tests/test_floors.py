@@ -13,7 +13,7 @@ PACKAGE = Path(dicom_graph.__file__).parent
 FLOORS = {
     "settings_names": -1,
     "error_codes": 0, "json_text": 0, "settings": 0, "client": 0, "signals": 0, "telemetry": 0,
-    "errors": 1, "subjects": 1, "dicom": 1, "store": 2,
+    "errors": 1, "research_subjects": 1, "dicom": 1, "store": 2,
     "access": 3, "importing": 3, "imaging": 3, "exports": 4, "services": 4,
     "graph": 5, "web": 6, "cli": 7, "__main__": 7,
 }  # fmt: skip
@@ -44,8 +44,8 @@ ROOMS = {
         "entities nifti sidecar",
     ),
     "graph": (
-        "bounded computed csa dicom_directive enums errors limits loading node paging scalars "
-        "together urls",
+        "batch_marks bounded_lists computed csa dicom_directive enums errors limits loading node "
+        "paging scalars urls",
         "context inputs uploading",
         "bulk_data described imaging listing permissions registry",
         "aggregate",
@@ -60,7 +60,7 @@ ROOMS = {
         "filter_json",
     ),
     "store": (
-        "audit_subjects global_ids private_files storable turns",
+        "audit_subjects event_loop_turns global_ids private_files storable",
         "answer_budget sql",
         "deadline plausible tables",
         "accounts audit formats generation postings",
@@ -68,7 +68,7 @@ ROOMS = {
         "views",
         "engine_setup",
         "engine",
-        "edit had_users jobs read",
+        "edit former_users jobs read",
         "backup migrate reindex",
         "readiness",
     ),
@@ -135,7 +135,7 @@ def test_the_web_needs_the_schema_for_graphql_alone() -> None:
         for path in (PACKAGE / "web").rglob("*.py")
         if any(name.startswith("dicom_graph.graph.") for name in imported(path.read_text()))
     }
-    assert users == {"app", "graphql", "operations", "socket_operations"}  # `app` mounts it.
+    assert users == {"app", "graphql", "operation_slots", "socket_operations"}  # `app` mounts it.
 
 
 @pytest.mark.parametrize("floor", ["store", "exports", "graph"])

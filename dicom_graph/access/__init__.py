@@ -1,1 +1,1 @@
-"""Who may do what: roles, the policy, passwords and tokens. Knows nothing of HTTP or GraphQL."""
+"""What users may do: roles, the policy, passwords and tokens. Knows nothing of HTTP or GraphQL."""

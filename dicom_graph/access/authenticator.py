@@ -22,7 +22,7 @@ from dicom_graph.access.principal import (
 )
 from dicom_graph.access.secrets import PasswordChecker, digest_of, new_session
 from dicom_graph.access.throttle import Throttle
-from dicom_graph.store import accounts, had_users
+from dicom_graph.store import accounts, former_users
 from dicom_graph.store.engine import Database
 from dicom_graph.store.sql.types import utc_now
 from dicom_graph.store.storable import is_storable
@@ -113,9 +113,9 @@ class Authenticator:
             async with self._database.read() as connection:
                 self._has_users = await connection.run_sync(accounts.has_users)
             if self._has_users:
-                await asyncio.to_thread(had_users.mark, self._database)
+                await asyncio.to_thread(former_users.mark, self._database)
             else:
-                self._has_users = await asyncio.to_thread(had_users.is_marked, self._database)
+                self._has_users = await asyncio.to_thread(former_users.is_marked, self._database)
             self._looked_at = time.monotonic()
         return self._has_users
 

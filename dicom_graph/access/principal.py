@@ -1,4 +1,4 @@
-"""Roles, and who a request comes from."""
+"""Roles, and the user whom a request comes from."""
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
@@ -22,7 +22,7 @@ class Role(IntEnum):
 
 
 class Ungrouped(StrEnum):
-    """What viewers see who are in no group."""
+    """What viewers who are in no group see."""
 
     AUTO = "auto"
     """Nothing once there is a group; until then everything."""
@@ -30,7 +30,7 @@ class Ungrouped(StrEnum):
     NOTHING = "nothing"
 
     def hides(self, role: Role, *, has_groups: bool) -> bool:
-        """Whether nothing is shown to who is in no group, and has this role."""
+        """Whether users of this role who are in no group see nothing."""
         if role > Role.VIEWER or self is Ungrouped.ALL:
             return False
         return has_groups or self is Ungrouped.NOTHING
@@ -38,7 +38,7 @@ class Ungrouped(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who a request comes from.
+    """The user whom a request comes from.
 
     `groups`: ids of the groups whose patients and studies alone it sees; None sees everything.
     `group_names`: what these are called. `deidentified`: it sees no identities. `token_id`: the

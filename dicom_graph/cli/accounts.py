@@ -21,7 +21,7 @@ from dicom_graph.settings import load_settings
 from dicom_graph.store import accounts
 from dicom_graph.store.accounts import AccountError
 from dicom_graph.store.engine import Database
-from dicom_graph.store.had_users import require_users
+from dicom_graph.store.former_users import require_users
 from dicom_graph.store.sql.types import utc_now
 
 user = typer.Typer(help="Users of the server.", no_args_is_help=True)

@@ -54,7 +54,7 @@ from dicom_graph.store.accounts import AccountError, has_users
 from dicom_graph.store.backup import back_up
 from dicom_graph.store.edit.prune import compact_database, prune
 from dicom_graph.store.engine import Database, DatabaseError
-from dicom_graph.store.had_users import open_to_all
+from dicom_graph.store.former_users import open_to_all
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest, Storage, storage_named
 from dicom_graph.store.migrate import upgrade

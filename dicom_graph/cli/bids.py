@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dicom_graph.cli.console import DatabaseUrl, bar, fail, open_database, say, start
+from dicom_graph.research_subjects import load_resolver
 from dicom_graph.settings import Settings
 from dicom_graph.store.read import Store
-from dicom_graph.subjects import load_resolver
 
 if TYPE_CHECKING:
     from dicom_graph.imaging.service import Imaging

@@ -1,4 +1,4 @@
-"""A memory that does not grow for ever."""
+"""A cache of bounded size."""
 
 from collections.abc import Iterable
 from typing import Generic, TypeVar

@@ -57,7 +57,7 @@ class ChangedFileError(UnreadableFileError):
 
 
 class PixelError(DicomError):
-    """An image gives no pixels, or a series no volume.
+    """An image has no pixels that can be read, or a series makes no volume.
 
     `path`: the file that is to blame, where it is one; not in the message, as paths name patients.
     """

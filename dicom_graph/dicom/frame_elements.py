@@ -99,7 +99,7 @@ def _of_groups(groups: list[Element | None], wanted: tuple[Place, ...]) -> Itera
 
 
 def _element(item: Item, tag: int) -> Element | None:
-    """An element that has a value and is of the VR that PS3.6 gives it."""
+    """An element that has a value and has the VR of PS3.6."""
     for element in item:
         if element.tag == tag:
             vrs = DicomDictionary[tag][0].split(" or ")

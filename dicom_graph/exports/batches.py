@@ -9,7 +9,7 @@ from dicom_graph.exports.cells import different
 from dicom_graph.exports.columns import RELATED, Column
 from dicom_graph.store.global_ids import global_id
 from dicom_graph.store.read import Condition, ElementQuery, PageRequest, Parent, Store
-from dicom_graph.store.read.answered import answered
+from dicom_graph.store.read.client_errors import answered
 from dicom_graph.store.read.conditions import HasElement
 from dicom_graph.store.read.csa_store import CsaValues
 from dicom_graph.store.read.element_path import Step
@@ -237,11 +237,11 @@ async def _below(
 
     What is equal is stored once, and so is looked into once.
     """
-    for step, following in pairwise(steps):
+    for step, next_step in pairwise(steps):
         ids = sorted({element.id for element in found.values()})
         items = await store.items(ids) if ids else {}
         place = step.item or 0
         headers = {id: items[id][place] for id in ids if len(items.get(id, ())) > place}
-        (below,) = await _first_of(store, headers, [following.query])
+        (below,) = await _first_of(store, headers, [next_step.query])
         found = {key: below[each.id] for key, each in found.items() if each.id in below}
     return found

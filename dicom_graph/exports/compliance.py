@@ -21,7 +21,7 @@ from dicom_graph.error_codes import ErrorCode
 from dicom_graph.errors import BadInput, nearest
 from dicom_graph.store.answer_budget import current_budget
 from dicom_graph.store.read import Condition, PageRequest, Store
-from dicom_graph.store.read.answered import answered
+from dicom_graph.store.read.client_errors import answered
 from dicom_graph.store.read.conditions import HasElement
 from dicom_graph.store.read.elements import ElementRow, ValueRow
 from dicom_graph.store.read.pages import Order
@@ -189,7 +189,7 @@ def _text(value: object) -> str:
     return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
-async def observed(
+async def majority_values(
     store: Store, elements: Sequence[str], wanted: Condition | None
 ) -> dict[str, Sequence[Value]]:
     """Of each element the values that most of the series that fulfil a condition have; none where

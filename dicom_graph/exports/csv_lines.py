@@ -9,7 +9,7 @@ from typing import Any
 from dicom_graph.exports.batches import batches
 from dicom_graph.exports.cells import element_text
 from dicom_graph.exports.columns import Column
-from dicom_graph.exports.one_ahead import one_ahead
+from dicom_graph.exports.prefetch import prefetched
 from dicom_graph.store.read import Condition, Store
 from dicom_graph.store.read.elements import ElementRow
 
@@ -27,7 +27,7 @@ async def entity_csv(
     with an apostrophe. Raises BadInput.
     """
     yield line([column.name for column in columns])
-    async for batch in one_ahead(batches(store, entity, wanted, columns)):
+    async for batch in prefetched(batches(store, entity, wanted, columns)):
         cells = [[text_of(cell) for cell in batch.cells(column)] for column in columns]
         yield lines(zip(*cells, strict=True))
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dicom_graph.dicom.dictionary import format_tag
 from dicom_graph.exports.columns import Column
 from dicom_graph.store.read import Condition, PageRequest, Store
-from dicom_graph.store.read.answered import answered
+from dicom_graph.store.read.client_errors import answered
 from dicom_graph.store.read.elements import ElementRow
 from dicom_graph.store.read.header_comparison import step_name
 from dicom_graph.store.read.plain_values import raw_text

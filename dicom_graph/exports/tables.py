@@ -19,10 +19,10 @@ from dicom_graph.exports.element_rows import (
     ElementBatch,
     element_batches,
 )
-from dicom_graph.exports.one_ahead import one_ahead
+from dicom_graph.exports.prefetch import prefetched
 from dicom_graph.store.read import Condition, Store
-from dicom_graph.store.read.answered import answered
-from dicom_graph.store.read.ties import tie_warnings
+from dicom_graph.store.read.client_errors import answered
+from dicom_graph.store.read.no_majority import tie_warnings
 
 TABLES = (*ENTITIES, "elements")
 MEDIA_TYPES = {
@@ -89,7 +89,7 @@ async def _entities_arrow(store: Store, request: TableRequest) -> Chunks:
     columns = await typed(store, entity_columns(request.entity, request.columns))
     about = await _about(store, request)
     file = arrow.ArrowFile(columns, about, parquet=request.form == "parquet")
-    async for batch in one_ahead(batches(store, request.entity, request.wanted, columns)):
+    async for batch in prefetched(batches(store, request.entity, request.wanted, columns)):
         yield await _written(file, partial(arrow.entity_arrays, batch, columns))
     yield await asyncio.to_thread(file.finish)
 
@@ -98,7 +98,7 @@ async def _elements_arrow(store: Store, request: TableRequest) -> Chunks:
     parquet = request.form == "parquet"
     columns = (*IMAGE_COLUMNS, *VALUE_COLUMNS)
     file = arrow.ArrowFile(columns, await _about(store, request), parquet=parquet)
-    async for batch in one_ahead(element_batches(store, request.wanted, request.elements)):
+    async for batch in prefetched(element_batches(store, request.wanted, request.elements)):
         yield await _written(file, partial(arrow.element_arrays, batch, parquet=parquet))
     yield await asyncio.to_thread(file.finish)
 
@@ -110,7 +110,7 @@ async def _written(file: arrow.ArrowFile, arrays: Callable[[], Sequence[Any]]) -
 
 async def _elements_csv(store: Store, request: TableRequest) -> Chunks:
     yield line([column.name for column in (*IMAGE_COLUMNS, *VALUE_COLUMNS)]).encode()
-    async for batch in one_ahead(element_batches(store, request.wanted, request.elements)):
+    async for batch in prefetched(element_batches(store, request.wanted, request.elements)):
         yield await asyncio.to_thread(_element_lines, batch)
 
 

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 import strawberry
 
 from dicom_graph.access.principal import Principal
-from dicom_graph.graph.limits.prepared import PreparedDocument
+from dicom_graph.graph.limits.prepared_documents import PreparedDocument
 from dicom_graph.graph.loading import Loader
 from dicom_graph.imaging.service import Imaging
+from dicom_graph.research_subjects import Resolver, SubjectPatient, subjects_of
 from dicom_graph.services import Services
 from dicom_graph.store.answer_budget import PendingAnswers, current_budget
 from dicom_graph.store.read import (
@@ -26,7 +27,6 @@ from dicom_graph.store.read import (
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.group_requests import GroupKey, GroupPage, GroupRequest
 from dicom_graph.store.read.relations import DEFAULT_ORDERS
-from dicom_graph.subjects import Resolver, SubjectPatient, subjects_of
 
 DEFAULT_MEMORY = 256 << 20
 Key = TypeVar("Key")
@@ -313,7 +313,7 @@ class Context:
         return made
 
     async def identify_again(self) -> None:
-        """Whoever asks may have lost a right, or all, since it was last looked at."""
+        """The user who asks may have lost a right, or all, since it was last looked at."""
         if self.identify is not None:
             self.principal = await self.identify()
 

@@ -20,7 +20,7 @@ from dicom_graph.graph.registry import ENTITIES
 from dicom_graph.graph.scalars import JSON
 from dicom_graph.graph.types.entity_field import EntityType
 from dicom_graph.store.read import FacetValue as Row
-from dicom_graph.store.read.answered import answered
+from dicom_graph.store.read.client_errors import answered
 from dicom_graph.store.read.conditions import Condition, HasElement
 from dicom_graph.store.read.element_path import checked_keyword, parse_path
 from dicom_graph.store.read.fields import listed_fields

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import strawberry
 
 from dicom_graph.dicom.entities import Description
-from dicom_graph.graph import together
+from dicom_graph.graph import batch_marks
 from dicom_graph.graph.connection import (
     After,
     Before,
@@ -51,7 +51,7 @@ def root_list(entity: str, description: str) -> Any:
         wanted = ENTITIES[entity].wanted(filter, search)
         return Connection(listing=Listing(info.context, entity, request, wanted))
 
-    together.mark(resolve, together.AllOf(entity))
+    batch_marks.mark(resolve, batch_marks.AllOf(entity))
     return strawberry.field(resolver=_with_inputs(resolve, entity), description=description)
 
 
@@ -85,7 +85,7 @@ def related_list(
         listing = Listing(info.context, child, request, wanted, relation, self.as_parent())
         return connection()(listing=listing)
 
-    together.mark(resolve, together.Listed(relation))
+    batch_marks.mark(resolve, batch_marks.Listed(relation))
     return strawberry.field(resolver=_with_inputs(resolve, child), description=description)
 
 
@@ -131,7 +131,7 @@ def related_count(relation: str, description: str) -> Any:
     async def resolve(self: Any, info: Info) -> int:
         return await info.context.loaders.counts(relation).load(self.as_parent())
 
-    together.mark(resolve, together.Counted(relation))
+    batch_marks.mark(resolve, batch_marks.Counted(relation))
     return strawberry.field(resolver=resolve, description=description)
 
 

@@ -13,11 +13,11 @@ from dicom_graph.store.read import (
     Parent,
     Statistics,
 )
-from dicom_graph.store.read.answered import answered, bad_cursor
+from dicom_graph.store.read.client_errors import answered, bad_cursor
 from dicom_graph.store.read.elements import DefinitionRow
 from dicom_graph.store.read.group_requests import GroupKey, GroupPage, GroupRequest
+from dicom_graph.store.read.no_majority import tie_warnings
 from dicom_graph.store.read.pages import CursorError
-from dicom_graph.store.read.ties import tie_warnings
 
 
 @dataclass(frozen=True, slots=True)

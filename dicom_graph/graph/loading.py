@@ -52,7 +52,7 @@ class _Batch:
 
 
 class Loader(Generic[K, V]):
-    """Whoever waited for it goes on in a turn of the event loop that has time for it.
+    """What waited for it goes on in a turn of the event loop that has time for it.
 
     `load` finds the values of keys, in their order; one that is an exception is raised for its key.
     `name_of`: what is equal for equal keys.

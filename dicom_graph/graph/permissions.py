@@ -62,7 +62,7 @@ def _guard_events(field: GraphQLField, name: str, need: Need) -> None:
 
 
 def require(context: Context, need: Need, name: str) -> None:
-    """Raises Refused where whoever asks may not do what `name` is."""
+    """Raises Refused where the user who asks may not do what `name` is."""
     principal = context.principal
     reason = refusal(principal, need, f"`{name}`")
     if reason is not None:

@@ -24,7 +24,7 @@ from dicom_graph.graph.types.study import Study
 from dicom_graph.graph.types.value import DataElementValue
 from dicom_graph.graph.types.values import make_values
 from dicom_graph.store.read import Condition, PageRequest
-from dicom_graph.store.read.answered import answered
+from dicom_graph.store.read.client_errors import answered
 from dicom_graph.store.read.relations import DEFAULT_ORDERS
 
 T = TypeVar("T")

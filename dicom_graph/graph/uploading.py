@@ -22,7 +22,7 @@ from graphql import (
 )
 
 from dicom_graph.graph.limits.limits import document_limit_exceeded
-from dicom_graph.graph.limits.prepared import PreparedDocument
+from dicom_graph.graph.limits.prepared_documents import PreparedDocument
 from dicom_graph.services import Limits
 
 FIELD = "uploadImages"

@@ -1,1 +1,1 @@
-"""Pixels and files for the outside: decoding in worker processes, archives, what a file gives."""
+"""Pixels and files for the outside: decoding in worker processes, archives, elements of files."""

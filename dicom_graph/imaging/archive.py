@@ -27,7 +27,7 @@ from dicom_graph.dicom.files.stored_file import StoredFile
 from dicom_graph.imaging.checker import FileChecker, StoredImage
 from dicom_graph.imaging.files import find, images_of_series, pages
 from dicom_graph.store.read import Condition, Order, PageRequest, Parent, Store
-from dicom_graph.store.read.answered import answered
+from dicom_graph.store.read.client_errors import answered
 from dicom_graph.store.read.relations import DEFAULT_ORDERS
 
 MISSING = "MISSING.txt"

@@ -104,7 +104,7 @@ def _cut(after: str) -> tuple[bool, str]:
 
 @contextmanager
 def _opened(resolved: str, roots: Roots) -> Iterator[int]:
-    """A folder's descriptor, to list it: the one that `open_folder` gives may only be passed."""
+    """A folder's descriptor, to list it: the one that `open_folder` returns may only be passed."""
     passed = open_folder(resolved, roots)
     try:
         folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=passed)

@@ -171,7 +171,7 @@ class Discovery:
         return self._list(Listing(path, base, after, until), set())[0]
 
     def _list(self, listing: "Listing", visited: set[_Key]) -> tuple[Folder, list[str]]:
-        """A folder's files, and the folders in it. An entry that gives no answer is left out."""
+        """A folder's files, and the folders in it. An entry that does not answer is left out."""
         folder, below = Folder(listing.path), list[str]()
         for _ in range(_LATE_ENTRIES):
             try:

@@ -1,4 +1,4 @@
-"""What the imports of the API are given to, as the settings say."""
+"""Makes what runs the imports of the API: this process or the queue, as the settings say."""
 
 from pathlib import Path
 

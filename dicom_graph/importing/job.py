@@ -231,7 +231,7 @@ class JobRun:
             self._writer.save()
 
     def _while_waiting(self) -> None:
-        """A file or folder gives no answer yet."""
+        """A file or folder does not answer yet."""
         self._writer.check_stop()
         if self._writer.is_silent():
             self._writer.save()

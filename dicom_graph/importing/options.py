@@ -1,4 +1,4 @@
-"""How imports read and write, whoever runs them: said once for all."""
+"""How imports read and write, whichever process runs them."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,5 +1,5 @@
-"""Reading files in the order given, ahead of who writes them, by several processes if they are
-many."""
+"""Reading files in the order given, ahead of the process that writes them to the database; many
+files are read by several processes."""
 
 from collections import deque
 from collections.abc import Iterator

@@ -201,7 +201,7 @@ def heartbeat() -> None:
 
 
 def each(calls: Calls, items: Iterator[Result]) -> Iterator[Result]:
-    """What an iterator gives, each found by a call. Raises CallTimeout."""
+    """Returns the items of an iterator, each found by a call. Raises CallTimeout."""
     end = object()
     while (item := calls.run(next, items, end)) is not end:
         yield item  # type: ignore[misc]

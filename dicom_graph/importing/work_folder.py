@@ -45,7 +45,7 @@ def _made(root: Path, name: str) -> Path:
 
 
 def unique_name() -> str:
-    """A name that no other process gives, and that tells which one gave it."""
+    """Returns a name that no other process makes, and that tells which process made it."""
     return f"{_HOST}+{os.getpid()}+{_RUN}+{next(_numbers)}"
 
 

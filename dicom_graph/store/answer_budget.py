@@ -10,7 +10,7 @@ from contextvars import Context, ContextVar, copy_context
 from typing import TypeVar
 
 from dicom_graph.error_codes import ErrorCode
-from dicom_graph.store.turns import EventLoopTurns, turns
+from dicom_graph.store.event_loop_turns import EventLoopTurns, turns
 
 T = TypeVar("T")
 _STEP = 1 << 20
@@ -162,7 +162,7 @@ class AnswerBudget:
             self._timer = None
 
     async def run(self, awaitable: Awaitable[T]) -> T:
-        """What the awaitable gives. Raises ResponseLimitExceeded where it takes too much."""
+        """Returns the awaitable's result. Raises ResponseLimitExceeded where it takes too much."""
         self._task, self._is_cancelled = asyncio.current_task(), False
         try:
             result = await awaitable
@@ -187,7 +187,7 @@ class AnswerBudget:
         return task.uncancel() if self._is_cancelled else task.cancelling()
 
     def is_turn_over(self) -> bool:
-        """Whether to wait for the following turn of the event loop."""
+        """Whether to wait for the next turn of the event loop."""
         return self.turns.is_over()
 
     async def next_turn(self) -> None:

@@ -112,4 +112,4 @@ _TELLING = {
 }  # fmt: skip
 
 AUDIT_SUBJECTS: ContextVar[AuditSubjects | None] = ContextVar("audit_subjects", default=None)
-"""Where the rows that the store gives are noted; None where nobody wants to know."""
+"""Where the rows that the store returns are noted; None where nobody wants to know."""

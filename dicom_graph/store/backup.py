@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from dicom_graph.store.engine import Database, DatabaseError
-from dicom_graph.store.had_users import require_file
+from dicom_graph.store.former_users import require_file
 from dicom_graph.store.private_files import open_new
 
 

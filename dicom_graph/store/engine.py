@@ -241,7 +241,7 @@ class Database:
         return found
 
     def _tell(self, connection: PoolProxiedConnection, sql: str, parameters: Any) -> None:
-        """Whoever listens to the reader's statements is told of one. Raises UnstorableText."""
+        """What listens to the reader's statements is told of one. Raises UnstorableText."""
         engine = self.reader.sync_engine
         executing: Any = _Executing(engine.dialect, connection, connection.info)
         for listener in engine.dispatch.before_cursor_execute:

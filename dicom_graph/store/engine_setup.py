@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from dicom_graph.store.deadline import DEADLINE
+from dicom_graph.store.sql.aiosqlite_one_call import OneCallModule
 from dicom_graph.store.sql.connections import (
     SILENT_MILLISECONDS,
     began_writing,
@@ -20,7 +21,6 @@ from dicom_graph.store.sql.connections import (
 from dicom_graph.store.sql.driver_errors import refuse_condition
 from dicom_graph.store.sql.large_statements import WrittenStatements, bound_statements
 from dicom_graph.store.sql.lock_holder import lock_holder
-from dicom_graph.store.sql.one_hop import OneHopModule
 from dicom_graph.store.sql.pings import ping_doubtful
 from dicom_graph.store.sql.same_file import SameFile
 from dicom_graph.store.sql.types import read_json
@@ -103,7 +103,7 @@ def sqlite_reader(
     """An engine for questions to SQLite; `tune` is called with each new connection."""
     engine = create_async_engine(
         url.set(drivername="sqlite+aiosqlite"),
-        module=OneHopModule(),
+        module=OneCallModule(),
         # Readers begin no transaction, so there is none to end.
         pool_reset_on_return=None,
         isolation_level="AUTOCOMMIT",

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select, text, update
 
 from dicom_graph.dicom.elements.revisions import VERSION
 from dicom_graph.store.engine import Database, DatabaseError
-from dicom_graph.store.had_users import require_file, require_users
+from dicom_graph.store.former_users import require_file, require_users
 from dicom_graph.store.sql.connections import is_sqlite
 from dicom_graph.store.tables.entities import Image
 from dicom_graph.store.tables.versions import ReadingVersion

@@ -13,7 +13,7 @@ _UNFIT = re.compile("[\x00\ud800-\udfff]")
 
 
 class UnstorableText(ValueError):
-    """A text that no database holds; the message is for whoever sent it."""
+    """A text that no database holds; the message is for the client that sent it."""
 
 
 def is_storable(text: str) -> bool:

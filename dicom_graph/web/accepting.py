@@ -14,8 +14,8 @@ from enum import IntEnum
 
 from dicom_graph.access.addresses import Network, is_within, shared_by
 from dicom_graph.telemetry import metrics
+from dicom_graph.web.fair_queue import FairQueue
 from dicom_graph.web.health import ALWAYS_ANSWERED
-from dicom_graph.web.turns import Turns
 
 log = logging.getLogger(__name__)
 BACKLOG = 65_535
@@ -59,7 +59,7 @@ class Acceptor:
         self._limit = limit
         self._trusted = tuple(trusted)
         self._loop = asyncio.get_running_loop()
-        self._lines: dict[_Rank, Turns[socket.socket]] = {rank: Turns() for rank in _Rank}
+        self._lines: dict[_Rank, FairQueue[socket.socket]] = {rank: FairQueue() for rank in _Rank}
         self._silent = self._lines[_Rank.SILENT]
         self._watched = selectors.DefaultSelector()
         """The silent ones; what each is registered with is its client."""

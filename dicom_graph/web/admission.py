@@ -1,4 +1,4 @@
-"""Who is let in when many come: users first, and of strangers a share.
+"""Which requests are let in when many come: those of users first, and of strangers a share.
 
 A stranger is a client that has not shown yet whose it is. They have places of their own, so they
 never take those of users; and where theirs are taken, whoever of them waits longest for its own

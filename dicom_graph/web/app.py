@@ -18,6 +18,7 @@ from dicom_graph.imaging.service import Imaging
 from dicom_graph.importing.background_reindex import BackgroundReindex
 from dicom_graph.importing.factory import make_runner
 from dicom_graph.importing.roots import resolve_roots
+from dicom_graph.research_subjects import load_resolver
 from dicom_graph.services import Limits, Services
 from dicom_graph.settings import Settings
 from dicom_graph.store.answer_budget import MemoryBudget
@@ -27,18 +28,17 @@ from dicom_graph.store.jobs.jobs import storage_named
 from dicom_graph.store.migrate import prepare
 from dicom_graph.store.read import Store
 from dicom_graph.store.readiness import Readiness
-from dicom_graph.subjects import load_resolver
 from dicom_graph.telemetry import tracing
 from dicom_graph.web import archives, images, pages, series, tables
 from dicom_graph.web.admission import Admission, Sizes
-from dicom_graph.web.answers import FAILURES
 from dicom_graph.web.descriptors import descriptors
 from dicom_graph.web.documents import Documents
+from dicom_graph.web.downloads import FAILURES
 from dicom_graph.web.forwarded import ForwardedHeadersMiddleware
 from dicom_graph.web.graphiql import STATIC_DIR
 from dicom_graph.web.graphql import GraphQLView, ViewOptions
 from dicom_graph.web.health import healthz, readyz
-from dicom_graph.web.incoming import IncomingMemory
+from dicom_graph.web.incoming_memory import IncomingMemory
 from dicom_graph.web.login import Login
 from dicom_graph.web.metrics import sampling, show_metrics
 from dicom_graph.web.middleware.allowed_host import AllowedHostMiddleware
@@ -55,9 +55,9 @@ from dicom_graph.web.middleware.mounted import MountedMiddleware
 from dicom_graph.web.middleware.observability import ObservabilityMiddleware
 from dicom_graph.web.middleware.security_headers import SecurityHeadersMiddleware
 from dicom_graph.web.middleware.slow_bodies import BodyTimeoutMiddleware
+from dicom_graph.web.middleware.well_formed_address import WellFormedAddressMiddleware
 from dicom_graph.web.shared_answer import SharedAnswer
 from dicom_graph.web.uploads import UploadView
-from dicom_graph.web.well_formed import WellFormedAddressMiddleware
 
 _REQUEST_HEADERS = (
     "Authorization", "Content-Type", "X-Requested-With", "GraphQL-Require-Preflight",

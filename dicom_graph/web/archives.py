@@ -16,7 +16,7 @@ from dicom_graph.imaging.files import find
 from dicom_graph.services import Services
 from dicom_graph.store.read import Condition
 from dicom_graph.store.read.deidentified import DeidentifiedStore
-from dicom_graph.web.answers import Parameters, Stream, headers_of, imaging_of, store_of
+from dicom_graph.web.downloads import Parameters, Stream, headers_of, imaging_of, store_of
 
 _MAX_SERIES = 10_000
 
@@ -92,7 +92,7 @@ async def _followed_by(
 def _zipped(
     request: Request, series: AsyncIterator[Sequence[Any]], *, is_of_patient: bool = False
 ) -> AsyncGenerator[bytes, None]:
-    """The archive of series, as whoever sent the request may see their files."""
+    """The archive of series, as the user who sent the request may see their files."""
     store, imaging = store_of(request), imaging_of(request)
     if isinstance(store, DeidentifiedStore):
         assert isinstance(imaging, DeidentifiedImaging)

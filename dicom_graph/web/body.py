@@ -1,4 +1,4 @@
-"""Bodies of requests: how large they may be, and who may send a form."""
+"""Bodies of requests: how large they may be, and from which pages a form may come."""
 
 from collections.abc import Mapping
 

@@ -13,7 +13,7 @@ class Documents:
     """The documents that clients may name instead of sending them."""
 
     def __init__(self, by_id: dict[str, str]) -> None:
-        """`by_id`: an id that the frontend's build gave, often the SHA-256, and the document."""
+        """`by_id`: an id that the frontend's build made, often the SHA-256, and the document."""
         self.texts = frozenset(by_id.values())
         self._by_id = by_id | {_sha256(text): text for text in self.texts}
 

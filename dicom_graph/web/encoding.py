@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 from typing import Any
 
 from dicom_graph.json_text import JsonList, dumps
-from dicom_graph.store.turns import turns
+from dicom_graph.store.event_loop_turns import turns
 
 LARGE = 262_144
 """Bytes; more is sent piece by piece, as its client takes it."""
@@ -14,7 +14,7 @@ _BYTES_IN_ONE = 64
 
 
 async def written(value: object) -> AsyncGenerator[bytes, None]:
-    """The JSON of a value, the same as `dumps` gives it, in parts."""
+    """The JSON of a value, the same as `dumps` returns, in parts."""
     ours = turns()
     for part in _parts(value):
         yield part

@@ -1,4 +1,4 @@
-"""Who sent a request and how it was addressed, where trusted proxies stand between.
+"""The client that sent a request, and the address it used, where trusted proxies stand between.
 
 Read are `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`, over all lines of each. A
 client may send them too, and a proxy appends to what it was sent: so they are read from their end,

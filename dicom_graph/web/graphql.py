@@ -52,7 +52,7 @@ from dicom_graph.web.large_answers import (
     text_of,
 )
 from dicom_graph.web.middleware.authentication import bearer, identifier
-from dicom_graph.web.operations import slot_of
+from dicom_graph.web.operation_slots import slot_of
 from dicom_graph.web.raw_headers import header
 from dicom_graph.web.socket_operations import SocketOperations
 
@@ -144,7 +144,7 @@ class GraphQLView(GraphQL[Context, None]):
         return context
 
     async def on_ws_connect(self, context: Context) -> UnsetType | dict[str, object] | None:
-        """A client that could not send a header gives its token in `connection_init`."""
+        """A client that could not send a header sends its token in `connection_init`."""
         if context.principal is NOBODY:
             token = bearer(str((context.connection_params or {}).get("Authorization", "")))
             if token is not None:
@@ -348,13 +348,13 @@ class GraphQLView(GraphQL[Context, None]):
         return LargeAnswer(response_data, response, max_bytes, pending)
 
     def _get_stream_transport_from_headers(self, headers: Mapping[str, str]) -> Any:
-        """Events for whoever prefers them to JSON."""
+        """Events for clients that prefer them to JSON."""
         if not prefers_events(headers.get("accept", "")):
             return None
         return super()._get_stream_transport_from_headers(headers)
 
     def should_render_graphql_ide(self, request: Any) -> bool:
-        """For whoever asks for HTML by name, also with `?query=` in the address."""
+        """For clients that ask for HTML by name, also with `?query=` in the address."""
         return request.method == "GET" and "text/html" in request.headers.get("accept", "")
 
     async def render_graphql_ide(self, request: Request) -> Response:
@@ -390,7 +390,7 @@ def _is_operation(data: dict[str, Any]) -> bool:
 
 
 def _described(principal: Principal) -> str | None:
-    """Who asks, for a person; None on a server that asks nobody for a name."""
+    """The user who asks, as a text; None on a server that asks nobody for a name."""
     if principal is EVERYONE:
         return None
     seen = ", without identities" if principal.deidentified else ""

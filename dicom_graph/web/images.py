@@ -16,7 +16,7 @@ from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.files import find, image_file, opened_image
 from dicom_graph.store.read.deidentified import DeidentifiedStore
 from dicom_graph.store.read.elements import ElementNode
-from dicom_graph.web.answers import (
+from dicom_graph.web.downloads import (
     OriginalFile,
     Parameters,
     TemporaryFile,

@@ -85,7 +85,7 @@ class Login:
         return response
 
     async def account(self, request: Request) -> Response:
-        """Who is logged in, and a button."""
+        """The name of the user who is logged in, and a button."""
         principal = request.scope["principal"]
         fields = _LOGOUT.format(name=escape(principal.name), role=principal.role.name.lower())
         return HTMLResponse(_PAGE.format(message="", action="logout", fields=fields))

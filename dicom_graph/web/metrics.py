@@ -77,8 +77,8 @@ def sample(services: Services) -> None:
 
 @asynccontextmanager
 async def sampling(app: Starlette) -> AsyncIterator[None]:
-    """Where several processes share their figures, whoever is asked answers for the others: each
-    writes its states down now and then.
+    """Where several processes share their figures, the process that is asked answers for the
+    others: each writes its states down now and then.
     """
     if not metrics.is_shared():
         yield

@@ -73,7 +73,7 @@ def is_page(request: Request) -> bool:
 
 
 async def page(request: Request) -> Response:
-    """The page. `/` leads whoever asks for no HTML to GraphQL. Raises HTTPException (404)."""
+    """The page. `/` leads clients that ask for no HTML to GraphQL. Raises HTTPException (404)."""
     if not is_page(request):
         if request.scope["path"] == "/":
             return RedirectResponse("/graphql")

@@ -18,11 +18,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.web.connections import CONNECTION, Connection, Connections
-from dicom_graph.web.heads import HeadSizeCounter, RequestRefused
+from dicom_graph.web.head_limits import HeadSizeCounter, RequestRefused
 from dicom_graph.web.health import ALWAYS_ANSWERED
-from dicom_graph.web.incoming import IncomingMemory
-from dicom_graph.web.stalling import StallDetection, StallTimeout
-from dicom_graph.web.starting import StartQueue
+from dicom_graph.web.incoming_memory import IncomingMemory
+from dicom_graph.web.stalled_clients import StallDetection, StallTimeout
+from dicom_graph.web.start_queue import StartQueue
 from dicom_graph.web.websocket import MAX_FIELDS, MAX_LINE, LimitedWebSocketProtocol
 
 _MAX_PIPELINED = 8

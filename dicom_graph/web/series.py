@@ -14,7 +14,7 @@ from dicom_graph.dicom.volume.pictures import PreviewAxis
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.files import file_of, find, middle_image, series_files
-from dicom_graph.web.answers import (
+from dicom_graph.web.downloads import (
     Parameters,
     TemporaryFile,
     etag_of,

@@ -18,7 +18,7 @@ from dicom_graph.signals import ending_signals
 from dicom_graph.web.accepting import BACKLOG, Acceptor
 from dicom_graph.web.connections import Connections
 from dicom_graph.web.protocol import LimitedHttpProtocol
-from dicom_graph.web.starting import StartQueue
+from dicom_graph.web.start_queue import StartQueue
 from dicom_graph.web.websocket import LimitedWebSocketProtocol
 
 _TICKS = 600

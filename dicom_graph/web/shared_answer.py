@@ -1,4 +1,4 @@
-"""One answer for all who ask the same at the same time."""
+"""One answer for all requests that ask the same at the same time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Places that clients take: who may have one more, and who must go for that."""
+"""Places that clients take: which client may have one more, and which must give up its own."""
 
 import time
 from collections import Counter
@@ -54,7 +54,7 @@ class EvictionStep(NamedTuple):
 
 
 class Pool:
-    """So many places. Where all are taken, whoever waits longest for its client gives up its own.
+    """So many places. Where all are taken, the place that waits longest for its client is given up.
 
     It is one of the holder of most places among those who have more than the newcomer, or one of
     the newcomer's own. `steps`: in which order places are looked at. `is_shared`: the last quarter

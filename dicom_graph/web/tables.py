@@ -15,7 +15,7 @@ from dicom_graph.exports.tables import MEDIA_TYPES, TABLES, TableRequest, table
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.services import Services
 from dicom_graph.store.read import Condition
-from dicom_graph.web.answers import Parameters, Stream, headers_of, store_of
+from dicom_graph.web.downloads import Parameters, Stream, headers_of, store_of
 
 _MAX_COLUMNS = 200
 COUNTS_OFF = "this server does not count: leave out columns such as nImages"

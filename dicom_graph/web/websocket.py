@@ -12,8 +12,8 @@ from websockets.frames import Frame
 from websockets.http11 import MAX_LINE_LENGTH, MAX_NUM_HEADERS
 
 from dicom_graph.web.connections import CONNECTION, Connection, Connections
-from dicom_graph.web.incoming import IncomingMemory
-from dicom_graph.web.stalling import StallDetection, StallTimeout
+from dicom_graph.web.incoming_memory import IncomingMemory
+from dicom_graph.web.stalled_clients import StallDetection, StallTimeout
 
 MAX_FIELDS, MAX_LINE = MAX_NUM_HEADERS, MAX_LINE_LENGTH
 _PIECE = 4096

@@ -18,7 +18,7 @@ from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from tests.access.identities import Leaks, identities, make_planted
 from tests.attacks.registry import Attack
 from tests.dicom.encoded import RLE, make_compressed, rle_frame
-from tests.dicom.test_bare_frames import DEEP, GREY, SECRET, STREAMS
+from tests.dicom.test_stripped_frames import DEEP, GREY, SECRET, STREAMS
 from tests.faults.ground import Ground
 from tests.support.people import Person, add_person
 from tests.support.slices import make_image

@@ -15,7 +15,7 @@ from tests.attacks.texts import ESCAPED, HEADERS, NUMBERS, ODD
 from tests.attacks.uploads import FORMS
 from tests.attacks.work import WORK
 from tests.dicom.hostile import AGREES, DIFFERS
-from tests.dicom.test_bare_frames import STREAMS
+from tests.dicom.test_stripped_frames import STREAMS
 
 
 class Point(NamedTuple):

@@ -30,11 +30,11 @@ from dicom_graph.dicom.volume import read_geometries, read_volume
 from dicom_graph.errors import BadInput
 from dicom_graph.exports.bids.entities import ENTITIES, SUFFIXES
 from dicom_graph.exports.bids.field_maps import field_map_metadata
+from dicom_graph.exports.bids.label_words import harmless_words, name_parts
 from dicom_graph.exports.bids.metadata import REQUIRED
-from dicom_graph.exports.bids.planned import PlannedVolume, key_of
+from dicom_graph.exports.bids.planned_volume import PlannedVolume, key_of
 from dicom_graph.exports.bids.spreadsheets import decoded
 from dicom_graph.exports.bids.table import plan_lines, read_plan
-from dicom_graph.exports.bids.words import harmless_words, name_parts
 from dicom_graph.importing.foreground import run_import
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode

@@ -31,7 +31,7 @@ from strawberry.scalars import JSON
 from dicom_graph.access.principal import EVERYONE, Principal, Role
 from dicom_graph.graph.execution.executor import MemoizingExecutor, PlainExecutor
 from dicom_graph.graph.execution.plans import PlanCache, plans_of
-from dicom_graph.graph.limits.prepared import PreparedDocument
+from dicom_graph.graph.limits.prepared_documents import PreparedDocument
 from dicom_graph.graph.schema import schema
 from dicom_graph.store.engine import Database
 from tests.support.archive import filled_database

@@ -11,11 +11,11 @@ from dicom_graph.access.principal import EVERYONE
 from dicom_graph.graph.context import Context
 from dicom_graph.graph.schema import schema
 from dicom_graph.importing.background import JobRunner
+from dicom_graph.research_subjects import SubjectPatient, load_resolver
 from dicom_graph.services import Services
 from dicom_graph.settings import SettingsError
 from dicom_graph.store.engine import Database
 from dicom_graph.store.read import Store
-from dicom_graph.subjects import SubjectPatient, load_resolver
 from tests.support.make import make_file
 
 CALLS: list[list[str]] = []

@@ -21,7 +21,7 @@ from dicom_graph.importing.work_folder import WORK_FOLDER
 from dicom_graph.settings import default_folder
 from dicom_graph.store.backup import back_up
 from dicom_graph.store.engine import Database
-from dicom_graph.store.had_users import mark
+from dicom_graph.store.former_users import mark
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest, Storage
 from dicom_graph.store.migrate import prepare

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dicom_graph.web.garbage_collection import Garbage
-from dicom_graph.web.starting import StartQueue
+from dicom_graph.web.start_queue import StartQueue
 from tests.support.raw import connect, read_all
 from tests.web.test_strangers import UPGRADE, crowd, head, site
 

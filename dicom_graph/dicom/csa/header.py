@@ -352,10 +352,10 @@ class _Tree:
         if "__attribute__" in steps:
             return
         node: Json = self.root
-        for step, following in pairwise(steps):
+        for step, next_step in pairwise(steps):
             child = self._get(node, step)
             if child is None:
-                child = [] if isinstance(following, int) else {}
+                child = [] if isinstance(next_step, int) else {}
                 self._set(node, step, child)
             node = child
         if isinstance(self._get(node, steps[-1]), (dict, list)):

@@ -256,7 +256,7 @@ def make_streamed_element(
     little_endian: bool,
     problem: str | None = None,
 ) -> Element:
-    """An element of more than `LONGEST_HELD` bytes; the same as `make_element` gives of them."""
+    """An element of more than `LONGEST_HELD` bytes; the same as `make_element` returns."""
     if vr not in ALL_VRS:
         vr, problem = "UN", f"unknown VR {vr[:8]!r}"
     context = _context(encodings if vr in CHARSET_VRS else (), problem)

@@ -118,7 +118,7 @@ def parse_beginning(
 
 
 def number_of_text(vr: str, text: str) -> float | None:
-    """The number that `parse_values` gives to a value of this text, None where it gives none."""
+    """Returns the number that `parse_values` reads from this text, None where it is none."""
     typed = _TYPED.get(vr)
     if typed is not None:
         return typed(text).number

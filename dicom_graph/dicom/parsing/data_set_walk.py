@@ -29,7 +29,7 @@ from dicom_graph.dicom.parsing.raw_data_set import (
     RawDataSet,
     RawElement,
 )
-from dicom_graph.dicom.parsing.unwanted import pass_unwanted
+from dicom_graph.dicom.parsing.skipping import skip_unwanted
 
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _ORDERS = {
@@ -49,7 +49,7 @@ _AT_ONCE = 1 << 16
 
 Chunks = Iterator[bytes]
 Take = Callable[[RawDataSet, RawElement, Chunks], object]
-"""Takes a long value in pieces; what it gives is kept as `taken`, and None says not to."""
+"""Takes a long value in pieces; what it returns is kept as `taken`, and None says not to."""
 Finish = Callable[[RawDataSet], tuple[object, int]]
 """Makes of an item what is kept of it; returns this, and about how many bytes it takes."""
 
@@ -165,7 +165,7 @@ class DataSetWalk:
         source = self._source
         is_plain = top.is_little and not top.is_implicit
         if self._wanted is not None and is_plain and isinstance(source, FileBytes):
-            self._hold(_HELD_BY_ELEMENT * pass_unwanted(source, self._wanted))
+            self._hold(_HELD_BY_ELEMENT * skip_unwanted(source, self._wanted))
 
     def _end_early(self, end: int | None, depth: int) -> None:
         """Where fewer bytes are left than an element takes."""

@@ -165,28 +165,28 @@ def _is_followed(
     """
     if layout.length == _UNDEFINED:
         # A sequence, whose first item tells.
-        following = source.peek(4, layout.n_bytes)
-        return following in (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
+        next_bytes = source.peek(4, layout.n_bytes)
+        return next_bytes in (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
     size = layout.n_bytes + layout.length
     if end is not None and source.position + size >= end:
         return source.position + size == end
     if not source.has(size):
         return False
-    following = source.peek(12, size)
-    if len(following) < 8:
-        return not following.strip(b"\0")
-    next_tag = tag_of(following, is_little)
+    next_bytes = source.peek(12, size)
+    if len(next_bytes) < 8:
+        return not next_bytes.strip(b"\0")
+    next_tag = tag_of(next_bytes, is_little)
     if next_tag in _DELIMITERS:
         return True
-    if not following[:8].strip(b"\0"):
+    if not next_bytes[:8].strip(b"\0"):
         return by_zeros
     if not tag < next_tag < 0xFFFE0000:
         return False
     if layout.is_implicit:
-        length = _IMPLICIT[is_little](following)[2]
-        is_next = is_known_vr(following[4:6]) or length == _UNDEFINED
+        length = _IMPLICIT[is_little](next_bytes)[2]
+        is_next = is_known_vr(next_bytes[4:6]) or length == _UNDEFINED
         return is_next or _fits(source, size + 8 + length, end)
-    return is_known_vr(following[4:6])
+    return is_known_vr(next_bytes[4:6])
 
 
 def _fits(source: ByteSource, size: int, end: int | None) -> bool:

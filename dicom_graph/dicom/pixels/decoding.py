@@ -23,9 +23,9 @@ from dicom_graph.dicom.errors import CorruptPixelsError, UnsupportedSyntaxError
 from dicom_graph.dicom.pixels.codestream import (
     Codestream,
     Coding,
-    bare_frame,
     coding_of,
     read_codestream,
+    stripped_frame,
 )
 from dicom_graph.dicom.pixels.frame_format import FrameFormat
 from dicom_graph.dicom.pixels.native import native_values
@@ -110,7 +110,7 @@ def bare_frame_of(data: bytes, syntax_uid: str, layout: FrameFormat) -> bytes:
             raise CorruptPixelsError(
                 f"the {stream.coding} stream has something in the bits beside the samples"
             )
-    return bare_frame(data, stream, layout.rows, layout.columns)
+    return stripped_frame(data, stream, layout.rows, layout.columns)
 
 
 def _has_more(decoded: Array, stored: Array, stream: Codestream, layout: FrameFormat) -> bool:

@@ -23,7 +23,7 @@ class Lookup:
     explanation: str | None = None
 
     def __call__(self, pixels: NDArray[Any]) -> NDArray[Any]:
-        """The values that the table gives for these pixels, of any real type."""
+        """Returns the values of the table for these pixels, of any real type."""
         # Wide enough for the difference of any two 32-bit numbers.
         index = np.clip(pixels.astype(np.int64) - self.first, 0, len(self.values) - 1)
         return self.values[index]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from dicom_graph.exports.bids.entities import label
-from dicom_graph.exports.bids.planned import PlannedVolume
+from dicom_graph.exports.bids.planned_volume import PlannedVolume
 
 _INVERSIONS = 2
 _WITHIN = ("echo", "inv", "part")

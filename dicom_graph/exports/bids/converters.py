@@ -1,4 +1,4 @@
-"""Who writes the volumes of a data set: this package, or dcm2niix."""
+"""The programs that write the volumes of a data set: this package, or dcm2niix."""
 
 import asyncio
 import gzip
@@ -18,7 +18,7 @@ from dicom_graph.dicom.files.stored_file import FileState
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.exports.bids.export import sidecar_text
 from dicom_graph.exports.bids.metadata import Metadata
-from dicom_graph.exports.bids.planned import PlannedVolume
+from dicom_graph.exports.bids.planned_volume import PlannedVolume
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.pool import DecodePool
 from dicom_graph.imaging.volume_files import replaced, write_bids_volume

@@ -74,7 +74,7 @@ def volume_name(datatype: str, suffix: str, entities: Mapping[str, str]) -> str:
 
 
 def named(name: str) -> tuple[str, str, dict[str, str]] | None:
-    """The datatype, suffix and entities of a name that `volume_name` gave; None of another."""
+    """The datatype, suffix and entities of a name that `volume_name` returned; None of another."""
     folder, _, last = name.rpartition("/")
     *parts, suffix = last.split("_")
     datatype = folder.rpartition("/")[2]

@@ -21,7 +21,7 @@ from dicom_graph.exports.bids.plan import (
     missing_of,
     with_field_map_times,
 )
-from dicom_graph.exports.bids.planned import Key, PlannedVolume, folder_of, key_of
+from dicom_graph.exports.bids.planned_volume import Key, PlannedVolume, folder_of, key_of
 from dicom_graph.exports.bids.table import bad_lines
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.files import series_files

@@ -6,7 +6,7 @@ from typing import Any
 
 from dicom_graph.exports.bids.entities import label
 from dicom_graph.exports.bids.metadata import Metadata
-from dicom_graph.exports.bids.planned import Key, PlannedVolume, key_of
+from dicom_graph.exports.bids.planned_volume import Key, PlannedVolume, key_of
 
 _MAPS = {
     "phasediff": "phase", "phase1": "phase", "phase2": "phase", "magnitude1": "phase",

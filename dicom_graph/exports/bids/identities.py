@@ -1,4 +1,4 @@
-"""Who is who in a data set: codes of subjects, and dates that are shifted."""
+"""Codes of the subjects of a data set, and how their dates are shifted."""
 
 import datetime as dt
 import hmac
@@ -9,8 +9,8 @@ from typing import Any
 from dicom_graph.errors import BadInput
 from dicom_graph.exports.bids.entities import label
 from dicom_graph.exports.bids.spreadsheets import decoded, rows
+from dicom_graph.research_subjects import Resolver, SubjectPatient, subjects_of
 from dicom_graph.store.read import Store
-from dicom_graph.subjects import Resolver, SubjectPatient, subjects_of
 
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 _LENGTH = 10

@@ -7,7 +7,7 @@ from typing import Any
 
 from dicom_graph.dicom.volume.acquisition import Acquisition
 from dicom_graph.exports.bids.entities import SUFFIXES, label
-from dicom_graph.exports.bids.words import harmless_words
+from dicom_graph.exports.bids.label_words import harmless_words
 from dicom_graph.imaging.worker import VolumeSummary
 
 _PARTS = {

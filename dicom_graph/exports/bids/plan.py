@@ -9,14 +9,14 @@ from typing import Any
 
 from dicom_graph.errors import BadInput
 from dicom_graph.exports.bids.acquisitions import with_acquisitions, with_inversions, with_runs
-from dicom_graph.exports.bids.continued import Continued
 from dicom_graph.exports.bids.data_set import DataSet
 from dicom_graph.exports.bids.entities import problems
+from dicom_graph.exports.bids.existing_data_set import ExistingDataSet
 from dicom_graph.exports.bids.identities import Identities
+from dicom_graph.exports.bids.label_words import name_parts
 from dicom_graph.exports.bids.labels import VolumeLabel, label_of
 from dicom_graph.exports.bids.metadata import Metadata, lacking, metadata_of, missing_text
-from dicom_graph.exports.bids.planned import Key, PlannedVolume, key_of
-from dicom_graph.exports.bids.words import name_parts
+from dicom_graph.exports.bids.planned_volume import Key, PlannedVolume, key_of
 from dicom_graph.imaging.archive import matching_series
 from dicom_graph.imaging.errors import ImagingError
 from dicom_graph.imaging.files import series_files
@@ -60,7 +60,7 @@ async def make_plan(
             raise BadInput(f"a plan is of {request.most_series} series at most: filter them")
     patients = await store.by_ids("patient", ids_of(row.patient_id for row in rows))
     studies = await store.by_ids("study", ids_of(row.study_id for row in rows))
-    there = Continued(request.data_set, request.identities)
+    there = ExistingDataSet(request.data_set, request.identities)
     subjects = await request.identities.labels(list(patients.values()))
     described = await describe(store, imaging, rows, progress)
     agents = await _agents(store, [row.id for row in rows])
@@ -122,7 +122,7 @@ def ids_of(ids: Iterable[int | None]) -> list[int]:
 
 
 def _with_sessions(
-    planned: Sequence[PlannedVolume], studies: Mapping[int, Any], there: Continued
+    planned: Sequence[PlannedVolume], studies: Mapping[int, Any], there: ExistingDataSet
 ) -> list[PlannedVolume]:
     """Each with its session: a subject's studies that are exported are 01, 02 … by their dates,
     after those that are there.

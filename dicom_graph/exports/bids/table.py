@@ -8,7 +8,7 @@ from typing import Any
 
 from dicom_graph.errors import BadInput, nearest
 from dicom_graph.exports.bids.entities import ENTITIES, folded, problems
-from dicom_graph.exports.bids.planned import PlannedVolume, key_of
+from dicom_graph.exports.bids.planned_volume import PlannedVolume, key_of
 from dicom_graph.exports.bids.spreadsheets import rows
 
 _BEFORE = ("included", "name", "datatype", "suffix")

@@ -23,7 +23,7 @@ from dicom_graph.access.audit import AuditLog, AuditUnavailable
 from dicom_graph.access.principal import Principal
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.context import Context
-from dicom_graph.graph.limits.prepared import PreparedDocument
+from dicom_graph.graph.limits.prepared_documents import PreparedDocument
 from dicom_graph.store.audit import Action, AuditLine, Outcome
 from dicom_graph.store.audit_subjects import AUDIT_SUBJECTS, AuditSubjects
 from dicom_graph.telemetry import metrics, tracing

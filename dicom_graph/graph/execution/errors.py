@@ -30,7 +30,7 @@ from dicom_graph.graph.execution.levels import Execution
 from dicom_graph.graph.execution.plans import execute_by_plan, plans_of
 from dicom_graph.graph.execution.validation import LimitsExtension, in_time, refusal
 from dicom_graph.graph.limits.limits import OperationLimitExceeded, TooManyErrors
-from dicom_graph.graph.limits.prepared import PreparedDocument, errors_of, prepare
+from dicom_graph.graph.limits.prepared_documents import PreparedDocument, errors_of, prepare
 from dicom_graph.services import Limits
 from dicom_graph.store.answer_budget import BUDGET, AnswerBudget, ResponseLimitExceeded
 from dicom_graph.store.sql.driver_errors import describe_error, is_interrupted
@@ -129,7 +129,7 @@ class MaskedSchema(strawberry.Schema):
         root_value: Any,
         name: str | None,
     ) -> Any:
-        """What graphql-core's `execute` gives."""
+        """Returns what graphql-core's `execute` does."""
         executor: Any = self.execution_context_class
         assert prepared.document is not None
         if executor is MemoizingExecutor and isinstance(context, Context):
@@ -157,7 +157,7 @@ class MaskedSchema(strawberry.Schema):
         context: Context,
         name: str | None,
     ) -> GraphQLCoreResult | bool:
-        """The result, where a plan gives it; else whether one was tried."""
+        """Returns the result of a plan; without one, whether a plan was tried."""
         plans = plans_of(self._schema, prepared, name)
         variables = plans.variables_of(given) if plans is not None else None
         root = plans.root(variables) if plans is not None and variables is not None else None

@@ -38,7 +38,7 @@ from dicom_graph.graph.connection import Connection
 from dicom_graph.graph.context import Context
 from dicom_graph.graph.execution.levels import Execution, Levels
 from dicom_graph.graph.execution.lists import ListCompletion
-from dicom_graph.graph.execution.plain import reader, size_of
+from dicom_graph.graph.execution.scalar_values import reader, size_of
 from dicom_graph.graph.execution.selection import Selection, Source
 from dicom_graph.graph.limits.limits import MAX_ERRORS, TooManyErrors
 from dicom_graph.graph.registry import ENTITIES

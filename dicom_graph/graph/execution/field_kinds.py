@@ -7,11 +7,11 @@ from graphql import GraphQLField
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from dicom_graph.dicom.entities import Description
+from dicom_graph.graph.batch_marks import Mark, mark_of
 from dicom_graph.graph.enums.choices import ENUMS
-from dicom_graph.graph.execution.plain import Complete, completer, reader
+from dicom_graph.graph.execution.scalar_values import Complete, completer, reader
 from dicom_graph.graph.node import global_id
 from dicom_graph.graph.registry import Entity
-from dicom_graph.graph.together import Mark, mark_of
 from dicom_graph.store.tables.entities import ROW_ATTRIBUTES
 
 

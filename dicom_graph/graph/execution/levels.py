@@ -20,21 +20,26 @@ from graphql.execution.values import VariableValues, get_argument_values
 from graphql.pyutils import Path
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
+from dicom_graph.graph.batch_marks import Counted, ElementsOf, LeadsTo, Listed
 from dicom_graph.graph.connection import Connection, whole_rows
 from dicom_graph.graph.context import Context
 from dicom_graph.graph.execution.arguments import list_of
 from dicom_graph.graph.execution.each_object import answer_each
 from dicom_graph.graph.execution.field_kinds import FromColumn, FromObject, Kind
 from dicom_graph.graph.execution.level import Level, Lists
-from dicom_graph.graph.execution.plain import Unfit, completed_column, size_of, size_of_column
+from dicom_graph.graph.execution.scalar_values import (
+    Unfit,
+    completed_column,
+    size_of,
+    size_of_column,
+)
 from dicom_graph.graph.execution.selection import Selected, Selection, Source
 from dicom_graph.graph.execution.written_elements import plain_fields, write_elements
 from dicom_graph.graph.paging import PageInfo
 from dicom_graph.graph.registry import ENTITIES, Entity
-from dicom_graph.graph.together import Counted, ElementsOf, LeadsTo, Listed
 from dicom_graph.store.answer_budget import AnswerBudget
 from dicom_graph.store.read import Page, Parent
-from dicom_graph.store.read.answered import answered
+from dicom_graph.store.read.client_errors import answered
 from dicom_graph.store.read.page_counts import count_name
 from dicom_graph.store.read.rows import made_in_turns
 

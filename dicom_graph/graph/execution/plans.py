@@ -34,13 +34,13 @@ from graphql.pyutils import Path
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from dicom_graph.access.policy import Need, need_of_field
+from dicom_graph.graph.batch_marks import AllOf, mark_of
 from dicom_graph.graph.execution.arguments import list_of
 from dicom_graph.graph.execution.levels import Execution, Levels
 from dicom_graph.graph.execution.selection import Selected, Source
-from dicom_graph.graph.limits.prepared import PreparedDocument
+from dicom_graph.graph.limits.prepared_documents import PreparedDocument
 from dicom_graph.graph.permissions import require
 from dicom_graph.graph.registry import ENTITIES
-from dicom_graph.graph.together import AllOf, mark_of
 
 _KEPT_CHARACTERS = 262_144
 """Of the documents of all plans that are kept, one for each way to skip and include; a plan takes

@@ -25,9 +25,9 @@ from graphql.execution.collect_fields import (
 )
 from graphql.execution.values import VariableValues
 
+from dicom_graph.graph.batch_marks import Counted, LeadsTo, Listed
 from dicom_graph.graph.execution.field_kinds import FromColumn, FromObject, Kind, kind_of
 from dicom_graph.graph.registry import ENTITIES, Entity
-from dicom_graph.graph.together import Counted, LeadsTo, Listed
 from dicom_graph.store.formats import Columns
 from dicom_graph.store.read.page_counts import count_name
 

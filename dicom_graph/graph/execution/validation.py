@@ -12,7 +12,7 @@ from strawberry.types.graphql import OperationType
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.context import Context
 from dicom_graph.graph.limits.limits import OperationLimitExceeded, limit_exceeded
-from dicom_graph.graph.limits.prepared import PreparedDocument
+from dicom_graph.graph.limits.prepared_documents import PreparedDocument
 from dicom_graph.services import Limits
 from dicom_graph.store.deadline import DEADLINE
 
@@ -30,7 +30,7 @@ def parsed(query: str, max_tokens: int) -> DocumentNode:
 class LimitsExtension(SchemaExtension):
     """Applies the limits of the request's services, and its time.
 
-    `MaskedSchema` has prepared the document: see `graph.limits.prepared`.
+    `MaskedSchema` has prepared the document: see `graph.limits.prepared_documents`.
     """
 
     @property

@@ -8,7 +8,7 @@ which elements it has, the store has decided before.
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from dicom_graph.graph.execution.plain import reader
+from dicom_graph.graph.execution.scalar_values import reader
 from dicom_graph.graph.execution.selection import Selected, Selection
 from dicom_graph.graph.types.element import DataElement
 from dicom_graph.json_text import JsonList, dumps

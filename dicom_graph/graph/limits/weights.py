@@ -1,4 +1,4 @@
-"""What fields weigh in the cost of an operation, beside the objects of their pages.
+"""How much fields count in the cost of an operation, beside the objects of their pages.
 
 The unit is an object of a page: up to 0.1 ms of the server's time. Measured on 10,000 images whose
 headers have 338 elements (the docs have the table). What an operation really takes is held by its

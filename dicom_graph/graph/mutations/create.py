@@ -137,7 +137,7 @@ async def _create(info: Info, entity: str, input: Any) -> tuple[Any, list[UserEr
 
 
 def owners_of(input: Any) -> dict[str, int | None]:
-    """The columns of `OWNERS` that an input of a series gives. Raises Refused."""
+    """Returns the columns of `OWNERS` that an input of a series sets. Raises Refused."""
     found: dict[str, int | None] = {}
     for column, owner in OWNERS.items():
         id = getattr(input, column, UNSET)

@@ -125,7 +125,7 @@ class JobMutations:
 
 
 async def _answer(info: Info, payload: type[Payload], act: Callable[[Services], int]) -> Payload:
-    """Act beside the event loop; answer with the job whose key that gives, or with why not."""
+    """Act beside the event loop; returns the job whose key `act` returned, or why not."""
     try:
         key = await asyncio.to_thread(act, info.context.services)
     except Refused as refused:

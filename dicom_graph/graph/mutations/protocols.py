@@ -9,7 +9,7 @@ import strawberry
 from dicom_graph.dicom.protocols import ProtocolError, read_protocol
 from dicom_graph.error_codes import ErrorCode
 from dicom_graph.errors import BadInput
-from dicom_graph.exports.compliance import as_fields, observed
+from dicom_graph.exports.compliance import as_fields, majority_values
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.inputs.clauses import condition_of
@@ -161,7 +161,7 @@ async def _content(info: Info, input: CreateProtocolInput) -> Any:
     else:
         wanted = condition_of(input.majority)
     try:
-        values = await observed(info.context.store, elements, wanted)
+        values = await majority_values(info.context.store, elements, wanted)
     except BadInput as error:
         raise Refused(error.message, "elements", error.code) from None
     fields = as_fields(values, input.tolerance)

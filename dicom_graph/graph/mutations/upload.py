@@ -62,7 +62,7 @@ class UploadMutations:
 
 
 class _ReceivedFile(Protocol):
-    """What the GraphQL server gives for an `Upload`."""
+    """The value of an `Upload`, as the GraphQL server passes it."""
 
     filename: str | None
 

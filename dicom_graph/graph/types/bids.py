@@ -7,7 +7,7 @@ import strawberry
 from dicom_graph.exports.bids.entities import ENTITIES
 from dicom_graph.exports.bids.identities import Identities
 from dicom_graph.exports.bids.plan import PlanRequest, make_plan
-from dicom_graph.exports.bids.planned import PlannedVolume
+from dicom_graph.exports.bids.planned_volume import PlannedVolume
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.enums.confidence import Confidence
 from dicom_graph.graph.inputs.clauses import condition_of

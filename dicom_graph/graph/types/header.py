@@ -12,6 +12,7 @@ from dicom_graph.dicom.vr_names import vr_name
 from dicom_graph.errors import BadInput
 from dicom_graph.exports.header_json import dicom_json, has_bulk_data
 from dicom_graph.graph import csa
+from dicom_graph.graph.batch_marks import elements_of
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.imaging import instance_of
@@ -19,7 +20,6 @@ from dicom_graph.graph.inputs.groups import ElementKey, element_names
 from dicom_graph.graph.limits.arguments import MOST_KEYS
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.scalars import JSON
-from dicom_graph.graph.together import elements_of
 from dicom_graph.graph.types.element import DataElement
 from dicom_graph.graph.types.header_table import TableRow, header_html, table_rows
 from dicom_graph.graph.types.instance import Instance

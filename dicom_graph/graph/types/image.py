@@ -8,6 +8,7 @@ import strawberry
 
 from dicom_graph.dicom.default_path import default_path
 from dicom_graph.dicom.entities import IMAGE, ImageFields
+from dicom_graph.graph.batch_marks import leads_to
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.described import described_by, plain_fields
@@ -17,7 +18,6 @@ from dicom_graph.graph.imaging import instance_of
 from dicom_graph.graph.inputs.groups import FieldName
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.scalars import BigInt, LocalDateTime
-from dicom_graph.graph.together import leads_to
 from dicom_graph.graph.types.header import Header
 from dicom_graph.graph.types.instance import Instance
 from dicom_graph.graph.types.patient import Patient

@@ -1,4 +1,4 @@
-"""What lies in the import roots, for whoever may import."""
+"""What lies in the import roots, for users who may import."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor

@@ -5,7 +5,7 @@ from typing import Any
 
 import strawberry
 
-from dicom_graph.graph.bounded import DEFAULT, First, Offset, check_part, part_of
+from dicom_graph.graph.bounded_lists import DEFAULT, First, Offset, check_part, part_of
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.enums.imports import (

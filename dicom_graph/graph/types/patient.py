@@ -17,9 +17,9 @@ from dicom_graph.graph.inputs.groups import FieldName
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.scalars import LocalDateTime
 from dicom_graph.graph.urls import absolute, file_url, page_path
+from dicom_graph.research_subjects import SubjectPatient
 from dicom_graph.store.read import PageRequest, Parent
 from dicom_graph.store.read.relations import DEFAULT_ORDERS
-from dicom_graph.subjects import SubjectPatient
 
 if TYPE_CHECKING:
     from dicom_graph.graph.types.image import Image

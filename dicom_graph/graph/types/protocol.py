@@ -9,7 +9,7 @@ import strawberry
 from dicom_graph.dicom.protocols import Finding, ProtocolAcquisition, ProtocolError, read_protocol
 from dicom_graph.errors import BadInput
 from dicom_graph.exports.compliance import Deviation, SeriesCompliance, compliance, found_texts
-from dicom_graph.graph.bounded import First, Offset, part_of
+from dicom_graph.graph.bounded_lists import First, Offset, part_of
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.inputs.clauses import condition_of

@@ -9,7 +9,8 @@ import strawberry
 from dicom_graph.dicom.code_meanings import display_name
 from dicom_graph.dicom.dictionary import format_tag
 from dicom_graph.dicom.entities import SERIES, SeriesFields
-from dicom_graph.graph.bounded import DEFAULT, First, Offset, check_part, part_of
+from dicom_graph.graph.batch_marks import leads_to
+from dicom_graph.graph.bounded_lists import DEFAULT, First, Offset, check_part, part_of
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.connection import Connection
 from dicom_graph.graph.context import Info
@@ -28,7 +29,6 @@ from dicom_graph.graph.imaging import instance_of, volumes_of
 from dicom_graph.graph.inputs.groups import FieldName
 from dicom_graph.graph.node import Node, global_id
 from dicom_graph.graph.scalars import LocalDateTime
-from dicom_graph.graph.together import leads_to
 from dicom_graph.graph.types.instance import Instance
 from dicom_graph.graph.types.patient import Patient
 from dicom_graph.graph.types.study import Study

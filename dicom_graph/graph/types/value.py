@@ -43,7 +43,7 @@ class DataElementValue(Node):
 
     @classmethod
     def from_row(cls, row: Any) -> "DataElementValue":
-        """What the loader of values gives is one."""
+        """Returns it as it is: the loader of values has made one."""
         value: DataElementValue = row
         return value
 

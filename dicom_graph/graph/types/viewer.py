@@ -1,4 +1,4 @@
-"""Who asks, and what they may do."""
+"""The user who asks, and what they may do."""
 
 from enum import Enum
 from typing import Self

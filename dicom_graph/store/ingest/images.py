@@ -157,13 +157,13 @@ class ImageWriter:
                 of_others = [w for w in image.warnings if w.startswith(ANOTHER_FILE)]
                 image.warnings = [*file.warnings, *disagreements(file, place), *of_others]
         edited = _edited(connection, list(rewritten.values()))
-        alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+        by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
         for uid, id in rewritten.items():
             file, place = files[firsts[uid]], places[firsts[uid]]
             fields = _values(file, place, known[uid].warnings, formats)
             values = without_edited(fields, edited[id], self._exclude.of(_IMAGE, id))
-            alike[tuple(values)].append({"image": id, **values})
-        for rows in alike.values():
+            by_columns[tuple(values)].append({"image": id, **values})
+        for rows in by_columns.values():
             connection.execute(update(_IMAGE).where(_IMAGE.c.id == bindparam("image")), rows)
         drop_headers(connection, list(rewritten.values()))
         return rewritten

@@ -1,1 +1,1 @@
-"""Import jobs: their rows, their batches, and who runs them."""
+"""Import jobs: their rows, their batches, and the processes that run them."""

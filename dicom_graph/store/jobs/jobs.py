@@ -39,7 +39,7 @@ class JobStatus(StrEnum):
 
 
 class JobOrigin(StrEnum):
-    """Who asked for an import."""
+    """The user and the way an import was asked for."""
 
     API = "API"
     CLI = "CLI"

@@ -30,7 +30,7 @@ from dicom_graph.store.read.holders import ElementMatcher
 from dicom_graph.store.read.job_feed import JobFeed
 from dicom_graph.store.read.relations import ENTITY_TABLES
 from dicom_graph.store.read.rows import ROW_MEMORY, all_rows
-from dicom_graph.store.read.written import WrittenElements
+from dicom_graph.store.read.written_elements import WrittenElements
 from dicom_graph.store.sql.many_values import among, ids_parameter, texts_among
 from dicom_graph.store.tables.accounts import Secret
 from dicom_graph.store.views.narrowing import WHOLE, Groups, visibility_conditions

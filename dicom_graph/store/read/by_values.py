@@ -89,8 +89,8 @@ def _by_text(
 ) -> Select[Any]:
     """Texts in their own index; those of numbers by the number that an equal text has."""
     texts = [test for name, test in tests if name == "text"]
-    beginnings = [part for test in texts for part in of_beginning(_TEXT, test)]
-    arms = [select(_ID).where(_of(definitions), *_WITH_TEXT, *beginnings, *passed)]
+    of_text = [part for test in texts for part in of_beginning(_TEXT, test)]
+    arms = [select(_ID).where(_of(definitions), *_WITH_TEXT, *of_text, *passed)]
     by_vr: dict[str, list[DefinitionRow]] = defaultdict(list)
     for definition in definitions:
         if definition.vr in _NUMBER_TEXT_VRS:

@@ -47,14 +47,14 @@ def images_of_elements(elements: FromClause) -> CTE:
         .select_from(held.up_to(HEADER.id, start.c.id))
         .where(HEADER.element_id.is_not(None))
     )
-    climbed = start.union(above)
+    holders = start.union(above)
     held, member = postings(HeaderElement), postings(ElementSetMember)
     own = (
-        select(climbed.c.root, HEADER.image_id)
-        .select_from(held.up_to(HEADER.id, climbed.c.id))
+        select(holders.c.root, HEADER.image_id)
+        .select_from(held.up_to(HEADER.id, holders.c.id))
         .where(HEADER.image_id.is_not(None))
     )
-    shared = select(climbed.c.root, HEADER.image_id).select_from(
-        member.up_to(HEADER.shared_set_id, climbed.c.id)
+    shared = select(holders.c.root, HEADER.image_id).select_from(
+        member.up_to(HEADER.shared_set_id, holders.c.id)
     )
     return union_all(own, shared).cte()

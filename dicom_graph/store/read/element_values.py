@@ -67,7 +67,7 @@ def value_column(
 
 
 def _vrs_of_standard(name: HasElement) -> set[str]:
-    """The VR that PS3.6 gives to an element that no header has."""
+    """The VR in PS3.6 of an element that no header has."""
     tag = keyword_tag(name.keyword) if name.keyword is not None else name.tag
     if tag is None or is_private(tag):
         return set()

@@ -28,7 +28,7 @@ class JobFeed:
     """
 
     def __init__(self, look: Look) -> None:
-        """`look` gives the rows of jobs by id."""
+        """`look` returns the rows of jobs by id."""
         self._look = look
         self._listeners: defaultdict[int, set[asyncio.Queue[JobSnapshot | Exception | None]]] = (
             defaultdict(set)

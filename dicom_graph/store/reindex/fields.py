@@ -156,7 +156,7 @@ class FieldReader:
             for id, members in sets.items()
         }
         self.stored.elements(connection, {id for _, changes in headers for id in changes})
-        alike: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
+        by_columns: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
         now = utc_now()
         for header, changes in headers:
             row = rows[header.image_id]
@@ -169,8 +169,8 @@ class FieldReader:
                 values["warnings"] = self._warnings(connection, row["warnings"], changes)
             new = {name: value for name, value in values.items() if value != row[name]}
             if new:
-                alike[tuple(new)].append((header.image_id, now, *new.values()))
-        for names, changed in alike.items():
+                by_columns[tuple(new)].append((header.image_id, now, *new.values()))
+        for names, changed in by_columns.items():
             self.counts["image"] += len(changed)
             if not dry_run:
                 written = ("modified", *names)

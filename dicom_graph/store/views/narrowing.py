@@ -1,4 +1,4 @@
-"""What users see who are limited to groups, or see no identities: every statement narrowed.
+"""What users who are limited to groups, or see no identities, see: every statement narrowed.
 
 Each statement of a connection gets common table expressions that carry the names of the tables,
 and so hide them: `WITH series AS (SELECT * FROM main.series WHERE …)`. Whatever the statement does

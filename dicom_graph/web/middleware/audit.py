@@ -110,7 +110,7 @@ class _Answer:
 
     @property
     def principal(self) -> Principal:
-        """Who asks, as far as is known."""
+        """The user who asks, as far as is known."""
         principal: Principal = self.scope.get("principal", NOBODY)
         return principal
 

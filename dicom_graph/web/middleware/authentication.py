@@ -1,4 +1,4 @@
-"""Every request is asked who it is from, before anything else looks at it.
+"""The user of each request is found before anything else looks at it.
 
 Puts the principal into the scope. What is not public and has no good credentials ends here.
 """

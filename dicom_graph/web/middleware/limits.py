@@ -10,7 +10,7 @@ from dicom_graph.web.accepted_types import prefers_events
 from dicom_graph.web.admission import TICKET, Admission, Kind, Ticket
 from dicom_graph.web.errors import ErrorResponse
 from dicom_graph.web.health import ALWAYS_ANSWERED
-from dicom_graph.web.incoming import IncomingMemory
+from dicom_graph.web.incoming_memory import IncomingMemory
 from dicom_graph.web.raw_headers import header
 
 _TRY_AGAIN_LATER = 1013

@@ -5,10 +5,15 @@ codestream asks for. So sizes and depths are read here first, for each syntax th
 compared with the header before a decoder sees the bytes.
 """
 
-from dicom_graph.dicom.pixels.codestream.bare import bare_frame
 from dicom_graph.dicom.pixels.codestream.description import Codestream, Coding
 from dicom_graph.dicom.pixels.codestream.reading import coding_of, frame_precision, read_codestream
+from dicom_graph.dicom.pixels.codestream.stripped import stripped_frame
 
 __all__ = [
-    "Codestream", "Coding", "bare_frame", "coding_of", "frame_precision", "read_codestream",
+    "Codestream",
+    "Coding",
+    "coding_of",
+    "frame_precision",
+    "read_codestream",
+    "stripped_frame",
 ]  # fmt: skip

@@ -19,7 +19,7 @@ from dicom_graph.dicom.confidentiality.deidentify import (
 )
 from dicom_graph.dicom.errors import PixelError
 from dicom_graph.dicom.pixels.arrays import read_pixels
-from dicom_graph.dicom.pixels.codestream import bare_frame, read_codestream
+from dicom_graph.dicom.pixels.codestream import read_codestream, stripped_frame
 from dicom_graph.dicom.pixels.decoding import decode_frame
 from dicom_graph.dicom.pixels.frame_format import read_format
 from tests.dicom import encoded
@@ -277,7 +277,7 @@ def test_streams_of_real_files_decode_to_the_same() -> None:
             except PixelError:
                 continue
             stream = read_codestream(frame, syntax, source.SamplesPerPixel)
-            bare = bare_frame(frame, stream, source.Rows, source.Columns)
+            bare = stripped_frame(frame, stream, source.Rows, source.Columns)
             np.testing.assert_array_equal(decode_frame(bare, syntax, layout)[0], want, path.name)
             seen.add(str(syntax))
     assert len(seen) >= 7

@@ -1,13 +1,13 @@
 """When requests begin to run: those of strangers a few in each round of the event loop.
 
-A crowd sends thousands at once. Without this they would all begin in one round, and whoever comes
+A crowd sends thousands at once. Without this they would all begin in one round, and users who come
 after them, `/healthz` and users as well, would wait until each has begun.
 """
 
 import asyncio
 from collections.abc import Callable
 
-from dicom_graph.web.turns import Turns
+from dicom_graph.web.fair_queue import FairQueue
 
 _IN_ONE_ROUND = 8
 
@@ -16,7 +16,7 @@ class StartQueue:
     """Requests that wait to begin; the clients that they are from take turns."""
 
     def __init__(self) -> None:
-        self._waiting: Turns[tuple[Callable[[], None], Callable[[], bool]]] = Turns()
+        self._waiting: FairQueue[tuple[Callable[[], None], Callable[[], bool]]] = FairQueue()
         self._begun = 0
 
     def add(self, holder: str, begin: Callable[[], None], is_gone: Callable[[], bool]) -> None:

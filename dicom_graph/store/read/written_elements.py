@@ -1,4 +1,4 @@
-"""What elements were written to in answers, kept as long as it takes little memory."""
+"""The JSON of elements in answers, kept as long as it takes little memory."""
 
 from typing import Any
 

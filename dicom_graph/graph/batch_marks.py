@@ -1,4 +1,4 @@
-"""What may be asked of many objects at once, as a mark on the resolver that asks it of one.
+"""Marks of resolvers whose answers the executor may find for many objects at once.
 
 A mark says what the resolver does; the executor reads it (`graph.execution.levels`) and asks once
 for all objects of a level.
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 Resolver = TypeVar("Resolver", bound=Callable[..., Any])
-_MARK = "asked_together"
+_MARK = "batch_mark"
 
 
 class AllOf(NamedTuple):

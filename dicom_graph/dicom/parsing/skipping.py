@@ -1,4 +1,4 @@
-"""Passing quickly over the elements of a data set that nobody wants."""
+"""Skipping the elements of a data set that nobody wants, quickly."""
 
 from collections.abc import Container
 from struct import Struct
@@ -13,7 +13,7 @@ _FIRST_TAG, _LAST_TAG = 0x00080000, 0x7FE00000
 """File meta information before and pixel data after are left to the walk."""
 
 
-def pass_unwanted(source: FileBytes, wanted: Container[int]) -> int:
+def skip_unwanted(source: FileBytes, wanted: Container[int]) -> int:
     """Pass over elements of explicit VR little endian (PS3.5 7.1.2) that are not in `wanted`;
     returns how many.
 

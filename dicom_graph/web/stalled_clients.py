@@ -1,4 +1,4 @@
-"""Clients that do not take what waits for them."""
+"""Clients that do not take the bytes that wait for them."""
 
 import asyncio
 from asyncio import TimerHandle

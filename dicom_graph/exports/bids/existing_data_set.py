@@ -8,10 +8,10 @@ from typing import Any
 from dicom_graph.exports.bids.data_set import DataSet, Entry
 from dicom_graph.exports.bids.entities import folded, named
 from dicom_graph.exports.bids.identities import Identities
-from dicom_graph.exports.bids.planned import PlannedVolume, key_of
+from dicom_graph.exports.bids.planned_volume import PlannedVolume, key_of
 
 
-class Continued:
+class ExistingDataSet:
     """A data set that a plan goes on with; without a folder one that has nothing.
 
     Raises BadInput for a ledger that is none.

@@ -27,7 +27,7 @@ class _Cursor:
     arraysize = 1
 
 
-class _OneHopCursor(AsyncAdapt_aiosqlite_cursor):
+class _OneCallCursor(AsyncAdapt_aiosqlite_cursor):
     __slots__ = ()
     _cursor: Any
     _connection: Any
@@ -63,13 +63,13 @@ class _OneHopCursor(AsyncAdapt_aiosqlite_cursor):
         self._rows.clear()
 
 
-class _OneHopConnection(AsyncAdapt_aiosqlite_connection):
+class _OneCallConnection(AsyncAdapt_aiosqlite_connection):
     __slots__ = ()
-    _cursor_cls = _OneHopCursor
+    _cursor_cls = _OneCallCursor
 
 
-class OneHopModule(AsyncAdapt_aiosqlite_dbapi):
-    """The driver, for `create_async_engine(…, module=OneHopModule())`."""
+class OneCallModule(AsyncAdapt_aiosqlite_dbapi):
+    """The driver, for `create_async_engine(…, module=OneCallModule())`."""
 
     def __init__(self) -> None:
         super().__init__(aiosqlite, sqlite3)
@@ -77,4 +77,4 @@ class OneHopModule(AsyncAdapt_aiosqlite_dbapi):
     def connect(self, *arguments: Any, **options: Any) -> AsyncAdapt_aiosqlite_connection:
         """A connection whose cursors take one turn."""
         made = super().connect(*arguments, **options)
-        return _OneHopConnection(self, made._connection)
+        return _OneCallConnection(self, made._connection)

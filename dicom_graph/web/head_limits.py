@@ -1,11 +1,11 @@
-"""How much of a request is not its body: its head, and what a chunked body has between its bytes.
+"""Limits of what is no content of a request: its head, and what lies between chunks of a body.
 
 RFC 9112 and RFC 6585 (431).
 """
 
 from http import HTTPStatus
 
-from dicom_graph.web.incoming import IncomingShare
+from dicom_graph.web.incoming_memory import IncomingShare
 
 MAX_FIELDS = 200
 """Lines of a head, or of the trailer after a chunked body."""

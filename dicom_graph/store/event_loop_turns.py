@@ -1,4 +1,4 @@
-"""Turns of the event loop: long work in it is done in slices, and others come in between.
+"""Turns of the event loop: long work is done in slices, and other requests come in between.
 
 Whoever has much to do asks `is_over` from time to time, and then waits for `next_turn`. All that
 want to go on share one slice of each round of the loop, so that it is never held for much longer,
@@ -32,7 +32,7 @@ class EventLoopTurns:
         return False
 
     async def next_turn(self) -> None:
-        """Go on in a later round, after whoever has waited longer."""
+        """Go on in a later round, after those that have waited longer."""
         future = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         self._wake_soon()

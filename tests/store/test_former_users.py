@@ -16,7 +16,7 @@ from sqlalchemy import make_url, text
 from dicom_graph.settings import Settings
 from dicom_graph.store.backup import back_up
 from dicom_graph.store.engine import Database, DatabaseError
-from dicom_graph.store.had_users import UsersGoneError, is_marked, open_to_all
+from dicom_graph.store.former_users import UsersGoneError, is_marked, open_to_all
 from dicom_graph.store.migrate import prepare, upgrade
 from tests.support.commands import Run, assert_one_line
 from tests.support.people import add_person

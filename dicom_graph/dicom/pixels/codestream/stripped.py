@@ -1,4 +1,4 @@
-"""A compressed frame without what a decoder passes over: comments, metadata, trailing bytes.
+"""A compressed frame stripped of what a decoder passes over: comments, metadata, trailing bytes.
 
 Only what is known to be of the picture is kept, so that whatever else an encoder, or somebody,
 wrote into the stream is left out. What entropy-coded data hold is not looked at.
@@ -18,13 +18,13 @@ from dicom_graph.dicom.pixels.codestream.jpegxl import bare_jpeg_xl
 _LONGEST_RUN = 130
 
 
-def bare_frame(frame: bytes, stream: Codestream, rows: int, columns: int) -> bytes:
+def stripped_frame(frame: bytes, stream: Codestream, rows: int, columns: int) -> bytes:
     """The frame that `stream` describes, of that size, with nothing but its picture.
 
     Raises CorruptPixelsError.
     """
     if stream.coding is Coding.RLE:
-        return _bare_rle(frame, stream, rows, columns)
+        return _stripped_rle(frame, stream, rows, columns)
     if stream.coding is Coding.JPEG_2000:
         return bare_jpeg_2000(frame)
     if stream.coding is Coding.JPEG_XL:
@@ -32,7 +32,7 @@ def bare_frame(frame: bytes, stream: Codestream, rows: int, columns: int) -> byt
     return bare_jpeg(frame, stream.coding)
 
 
-def _bare_rle(frame: bytes, stream: Codestream, rows: int, columns: int) -> bytes:
+def _stripped_rle(frame: bytes, stream: Codestream, rows: int, columns: int) -> bytes:
     """Segments end where their pixels do; where that is within a run they are encoded again."""
     segments = []
     for start, end in stream.segments:

@@ -1,4 +1,4 @@
-"""What downloads have in common: where a request finds what it needs, names, caching, errors."""
+"""What downloads have in common: what a request has at hand, names, caching, errors."""
 
 import asyncio
 import hmac
@@ -50,7 +50,7 @@ _HEADERS = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nos
 
 
 def store_of(request: Request) -> Store:
-    """The store, as whoever sent the request may see it."""
+    """The store, as the user who sent the request may see it."""
     services: Services = request.app.state.services
     principal: Principal = request.scope["principal"]
     return services.store_for(principal)

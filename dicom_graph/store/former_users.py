@@ -1,4 +1,4 @@
-"""Whether a database without users had some: it is not taken for a new one, open to everybody.
+"""Former users: a database that had some is not taken for a new one, which is open to everybody.
 
 Both databases number users, and remember the last number where all users are gone. Where SQLite's
 file itself is gone or emptied, a mark beside it tells, which is made as soon as there is a user.

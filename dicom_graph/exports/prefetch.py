@@ -9,7 +9,7 @@ from anyio import CancelScope
 T = TypeVar("T")
 
 
-async def one_ahead(items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+async def prefetched(items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
     """The same items, each of them asked for when the one before it is given out.
 
     Whoever closes it, or fails, ends what is being read.

@@ -1,4 +1,4 @@
-"""What the store has against a question, as an error of whoever asked."""
+"""Faults of a question that the store finds, as errors for the client."""
 
 from collections.abc import Awaitable
 from typing import TypeVar
