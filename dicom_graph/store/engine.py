@@ -192,7 +192,7 @@ class Database:
                 await stack.enter_async_context(self._places)
             connection = await stack.enter_async_context(self._connected(moment))
             driver = connection.sync_connection.connection.driver_connection  # type: ignore[union-attr]
-            stack.enter_context(interrupted_at(driver, moment))
+            alarm = stack.enter_context(interrupted_at(driver, moment))
             visible = (
                 await self.visible_definitions.current(connection)
                 if self.visible_definitions is not None
@@ -201,7 +201,7 @@ class Database:
             try:
                 yield await connection.execution_options(groups=self.groups, visible=visible)
             finally:
-                if is_spent(connection):
+                if is_spent(connection) or (alarm.has_rung and not connection.invalidated):
                     await connection.invalidate()
 
     async def rows(
@@ -264,14 +264,14 @@ class Database:
             is_idle = isinstance(pool, QueuePool) and pool.checkedin() > 0
             connection = await (connecting if is_idle else self._in_time(connecting, moment))
             try:
-                with interrupted_at(connection.driver_connection, moment):
+                with interrupted_at(connection.driver_connection, moment) as alarm:
                     yield connection
             except BaseException as error:
                 await greenlet_spawn(connection.invalidate, error)
                 if isinstance(error, DBAPIError):
                     refuse_error(error.orig)
                 raise
-            await greenlet_spawn(connection.close)
+            await greenlet_spawn(connection.invalidate if alarm.has_rung else connection.close)
         finally:
             self._places.release()
 

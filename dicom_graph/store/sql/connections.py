@@ -136,8 +136,15 @@ def began_writing(connection: Connection) -> bool:
     return True
 
 
+UNABLE_TO_INTERRUPT = (psycopg.Error, ValueError)
+"""What `interrupt` raises of a connection out of reach, or closed (ValueError, of aiosqlite)."""
+
+
 async def interrupt(driver_connection: Any) -> None:
-    """End the statement that a reader's connection is executing, from another task."""
+    """End the statement that a reader's connection is executing, from another task.
+
+    Raises UNABLE_TO_INTERRUPT.
+    """
     if isinstance(driver_connection, psycopg.AsyncConnection):
         await driver_connection.cancel_safe(timeout=5)
     else:
