@@ -1,5 +1,6 @@
 """Which signals end a command."""
 
+import atexit
 import signal
 
 
@@ -13,3 +14,17 @@ def ending_signals() -> tuple[signal.Signals, ...]:
     if hangup is None or signal.getsignal(hangup) is signal.SIG_IGN:
         return both
     return (*both, hangup)
+
+
+def ignore_at_exit() -> None:
+    """Once the interpreter takes itself down, no second signal changes the status of the process.
+
+    Python gives signals back to the system then, which would end the process by them: a terminal
+    and its shell both send SIGHUP, and who is impatient presses Ctrl+C twice.
+    """
+    atexit.register(_ignore)
+
+
+def _ignore() -> None:
+    for each in ending_signals():
+        signal.signal(each, signal.SIG_IGN)

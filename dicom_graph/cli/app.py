@@ -49,7 +49,7 @@ from dicom_graph.importing.options import ImportOptions
 from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.storage import paths_to_store
 from dicom_graph.settings import Settings, SettingsError
-from dicom_graph.signals import ending_signals
+from dicom_graph.signals import ending_signals, ignore_at_exit
 from dicom_graph.store.accounts import AccountError, has_users
 from dicom_graph.store.backup import back_up
 from dicom_graph.store.edit.prune import compact_database, prune
@@ -388,3 +388,4 @@ def _exit_on_signal() -> None:
 
     for each in ending_signals():
         signal.signal(each, handle)
+    ignore_at_exit()

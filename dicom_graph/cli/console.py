@@ -29,7 +29,7 @@ from dicom_graph.importing.child_process import kill_children
 from dicom_graph.importing.foreground import Report
 from dicom_graph.importing.listing import printable
 from dicom_graph.settings import Settings, load_settings
-from dicom_graph.signals import ending_signals
+from dicom_graph.signals import ending_signals, ignore_at_exit
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobCounts, JobStatus
@@ -121,6 +121,7 @@ def stop_on_signal(stop: threading.Event) -> None:
     signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
     for each in ending_signals():
         signal.signal(each, lambda *_: None)
+    ignore_at_exit()
     threading.Thread(target=_obey, args=(told, stop), daemon=True).start()
 
 
