@@ -1,6 +1,7 @@
 """Which fragments are a frame's, with tables of offsets that are right, absent, or lie."""
 
 import struct
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -203,6 +204,19 @@ def test_a_file_that_ends_in_a_fragment(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read_pixels(path, 3).array[0], FRAMES[3])
         with pytest.raises(CorruptPixelsError, match="within frame 4"):
             read_pixels(path, 4)
+
+
+@pytest.mark.parametrize("length", [0xFFFFFFFE, 0x40000000])
+def test_a_length_of_a_fragment_that_lies_takes_no_memory(tmp_path: Path, length: int) -> None:
+    head = b"\xfe\xff\x00\xe0" + struct.pack("<I", length)
+    path = make(tmp_path / "a.dcm", value([]) + head + STREAMS[0], NumberOfFrames=1)
+    tracemalloc.start()
+    try:
+        with pytest.raises(CorruptPixelsError, match="ends early"):
+            read_pixels(path)
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_jpeg_frames_without_a_table(tmp_path: Path) -> None:

@@ -127,10 +127,10 @@ class EncapsulatedFrames:
 
     def _content(self, start: int, index: int) -> bytes:
         length = self._item_length(start)
-        content = self._file.read(length or 0)
-        if length is None or len(content) < length:
+        # Before reading: room for all that is asked for is made first, and a length may lie.
+        if length is None or start + _HEADER + length > self._size:
             raise CorruptPixelsError(f"the file ends early, within frame {index}")
-        return content
+        return self._file.read(length)
 
     def _item_length(self, position: int) -> int | None:
         """The length of the item there; None at the delimiter and at the end of the file."""
