@@ -18,6 +18,7 @@ from dicom_graph.dicom.elements.contents import Element, Item, make_element
 from dicom_graph.dicom.elements.interning import Interner
 from dicom_graph.dicom.elements.packing import unpack
 from dicom_graph.dicom.entities import EntityReader
+from dicom_graph.dicom.errors import DicomError
 from dicom_graph.dicom.files.reading import read_instance
 from dicom_graph.importing.discover import Discovery
 from dicom_graph.store.ingest import FileRecord, Mode, ReadFile
@@ -43,7 +44,11 @@ def read_templates(folder: Path) -> list[Template]:
     series: dict[str, list[Item]] = {}
     for found in Discovery((str(folder),), "*.dcm").folders():
         for file in found.files:
-            elements = read_instance(f"{file.directory}/{file.name}", interner).elements
+            path = f"{file.directory}/{file.name}"
+            try:
+                elements = read_instance(path, interner).elements
+            except (DicomError, OSError) as error:
+                sys.exit(f"{path} cannot be multiplied: {error}")
             fields = entities.read(elements).series
             if fields is not None:
                 series.setdefault(fields.uid, []).append(elements)

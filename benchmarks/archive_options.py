@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from benchmarks.queries import DATA
+from benchmarks.data_folder import DATA, data_folder
 
 
 def add_archive_options(parser: argparse.ArgumentParser) -> None:
@@ -17,8 +17,7 @@ def add_archive_options(parser: argparse.ArgumentParser) -> None:
 def checked_options(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """The arguments; ends the program where there is nothing to multiply."""
     options = parser.parse_args()
-    if not options.data.is_dir():
-        parser.error(f"the headers to multiply are not at {options.data}: give --data")
+    options.data = data_folder(parser, options)
     if options.keep is not None:
         options.keep = options.keep.resolve()
         options.keep.mkdir(parents=True, exist_ok=True)

@@ -46,6 +46,7 @@ from statistics import mean, median
 import pydicom
 from sqlalchemy import Connection, func, inspect, select, text
 
+from benchmarks.data_folder import add_data_folder, data_folder
 from benchmarks.memory import PeakMemory
 from benchmarks.tree import multiply
 from dicom_graph.importing.discover import Discovery
@@ -127,7 +128,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks.ingest", description="Import speed.")
-    parser.add_argument("path", type=Path, metavar="PATH")
+    add_data_folder(parser)
     parser.add_argument("--mode", choices=[mode.name.lower() for mode in Mode], default="full")
     parser.add_argument("--images", type=int, metavar="N", help="multiply the files to so many")
     parser.add_argument("--processes", type=int, metavar="N", help="that read (one per core)")
@@ -136,8 +137,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     target.add_argument("--database", metavar="URL", help="an empty PostgreSQL database")
     target.add_argument("--postgres", action="store_true", help="start a private PostgreSQL")
     options = parser.parse_args(arguments)
-    if not options.path.is_dir():
-        parser.error(f"{options.path} is not a folder")
+    options.data = data_folder(parser, options)
     if options.repeat < 1:
         parser.error("--repeat must be at least 1")
     if options.database and not options.database.startswith("postgres"):
@@ -197,8 +197,10 @@ def time_import(database: Database, request: JobRequest, processes: int | None) 
         progress.append((time.perf_counter() - start, counts.processed))
 
     with PeakMemory() as memory:
-        run_import(database, request, ImportOptions(processes=processes), progress=record)
+        done = run_import(database, request, ImportOptions(processes=processes), progress=record)
         database.close_writer()
+    if not done.counts.created:
+        sys.exit(f"no DICOM images in {', '.join(request.paths)}")
     return Import(time.perf_counter() - start, memory.peak, progress)
 
 
@@ -285,10 +287,10 @@ def report(n_files: int, rounds: list[Round]) -> str:
 @contextmanager
 def _tree(options: argparse.Namespace) -> Iterator[Path]:
     if options.images is None:
-        yield options.path
+        yield options.data
         return
     with tempfile.TemporaryDirectory(prefix="dicom-graph-benchmark-") as folder:
-        multiply(options.path, Path(folder), options.images)
+        multiply(options.data, Path(folder), options.images)
         yield Path(folder)
 
 

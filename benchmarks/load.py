@@ -36,6 +36,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from benchmarks.data_folder import DATA, add_data_folder, data_folder
 from benchmarks.ingest import private_postgres
 from benchmarks.memory import resident_bytes
 from benchmarks.tree import multiply
@@ -45,7 +46,6 @@ from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
 
-_DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "nih" / "dicom"
 _COMMAND = [sys.executable, "-c", "from dicom_graph.cli import main; main()"]
 _WARM_SECONDS = 1.0
 _TIMEOUT = 60.0
@@ -145,7 +145,7 @@ def main() -> int:
             # Its own user must be able to enter the folder.
             server = stack.enter_context(tempfile.TemporaryDirectory(prefix="dicom-graph-pg-"))
             url = stack.enter_context(private_postgres(server))
-        _fill(url, options.folder, folder / "files", options.images)
+        _fill(url, options.data, folder / "files", options.images)
         for workers in options.workers:
             with _served(url, workers, folder) as (address, pid):
                 questions = _mixed(address) if options.mixed else _questions(address)
@@ -162,7 +162,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.load", description=str(__doc__).partition("\n")[0]
     )
-    parser.add_argument("folder", type=Path, nargs="?", default=_DATA)
+    add_data_folder(parser, DATA)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 10, 50, 200])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
@@ -172,8 +172,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--every", type=float, default=60, help="seconds between two looks at it")
     parser.add_argument("--postgres", action="store_true", help="a private PostgreSQL")
     options = parser.parse_args()
-    if not options.folder.is_dir():
-        parser.error(f"the files to multiply are not at {options.folder}")
+    options.data = data_folder(parser, options)
     return options
 
 

@@ -39,6 +39,7 @@ from pathlib import Path
 import psutil
 from sqlalchemy import func, select
 
+from benchmarks.data_folder import add_data_folder, data_folder
 from benchmarks.ingest import database_bytes, find_files, warm
 from dicom_graph.importing.foreground import run_import
 from dicom_graph.store.engine import Database
@@ -75,12 +76,12 @@ def main(arguments: list[str] | None = None) -> None:
         print("skipped: Orthanc is not installed (Debian: apt-get install orthanc)")
         return
     logging.disable()
-    files = find_files(options.path)
+    files = find_files(options.data)
     warm(files)
     theirs, ours = [], []
     for _ in range(options.repeat):
         theirs.append(measure_orthanc(program, files, options.connections))
-        ours.append(measure_ours(options.path, Mode[options.mode.upper()]))
+        ours.append(measure_ours(options.data, Mode[options.mode.upper()]))
     version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
     print(f"files       {len(files):,}")
     print(_line(version.stdout.partition("\n")[0], theirs))
@@ -89,13 +90,12 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks.orthanc", description="Import speed.")
-    parser.add_argument("path", type=Path, metavar="PATH")
+    add_data_folder(parser)
     parser.add_argument("--mode", choices=[mode.name.lower() for mode in Mode], default="full")
     parser.add_argument("--connections", type=int, default=4, metavar="N", help="at once (4)")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="rounds (3)")
     options = parser.parse_args(arguments)
-    if not options.path.is_dir():
-        parser.error(f"{options.path} is not a folder")
+    options.data = data_folder(parser, options)
     if options.repeat < 1 or options.connections < 1:
         parser.error("--repeat and --connections must be at least 1")
     return options

@@ -34,8 +34,9 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from websockets.sync.client import connect
 
+from benchmarks.data_folder import DATA, add_data_folder, data_folder
 from benchmarks.load import _served
-from benchmarks.queries import DATA, archive
+from benchmarks.queries import archive
 
 LIMITS = {"rows": 300.0, "tasks": 50.0, "scripting": 8.0, "heap": 100.0}
 _UNITS = {"rows": "ms", "tasks": "ms", "scripting": "ms", "heap": "MB"}
@@ -229,7 +230,7 @@ def main() -> int:
     options = _options()
     with ExitStack() as stack:
         kept = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        database = stack.enter_context(archive(kept, None, options.images, DATA))
+        database = stack.enter_context(archive(kept, None, options.images, options.data))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         address, _ = stack.enter_context(
             _served(str(database.url.render_as_string(hide_password=False)), 1, folder)
@@ -262,7 +263,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=200_000)
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--keep", type=Path, help="a folder in which the archive stays")
-    return parser.parse_args()
+    add_data_folder(parser, DATA)
+    options = parser.parse_args()
+    options.data = data_folder(parser, options)
+    return options
 
 
 if __name__ == "__main__":

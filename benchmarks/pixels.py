@@ -33,6 +33,7 @@ import numpy as np
 import pydicom
 from PIL import Image
 
+from benchmarks.data_folder import add_data_folder, data_folder
 from dicom_graph.dicom.errors import PixelError
 from dicom_graph.dicom.nifti import write_nifti, write_npy
 from dicom_graph.dicom.pixels.arrays import describe_pixels, read_pixels
@@ -43,18 +44,17 @@ from dicom_graph.dicom.volume import read_geometries, read_volume
 def main(arguments: list[str] | None = None) -> None:
     """Read the arguments, measure, print."""
     parser = argparse.ArgumentParser(prog="benchmarks.pixels", description=__doc__.split("\n")[0])
-    parser.add_argument("path", type=Path)
+    add_data_folder(parser)
     parser.add_argument("--repeat", type=int, default=5)
     options = parser.parse_args(arguments)
-    if not options.path.is_dir():
-        parser.error(f"{options.path} is not a folder")
+    options.data = data_folder(parser, options)
     warnings.simplefilter("ignore")
     logging.disable(logging.ERROR)
-    series = find_series(options.path)
+    series = find_series(options.data)
     images = [(path, count) for paths in series for path, count in paths.items()]
     n_frames = sum(count for _, count in images)
     if not series:
-        sys.exit(f"no images that can be decoded in {options.path}")
+        sys.exit(f"no images that can be decoded in {options.data}")
     print(f"{len(images)} images of {n_frames} frames in {len(series)} series")
 
     def pictures() -> None:

@@ -28,6 +28,7 @@ from typing import NamedTuple
 
 import psutil
 
+from benchmarks.data_folder import SHARED, add_data_folder, data_folder
 from benchmarks.ingest import private_postgres
 from dicom_graph.importing.foreground import run_import
 from dicom_graph.store.engine import Database
@@ -35,7 +36,6 @@ from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobOrigin, JobRequest
 from dicom_graph.store.migrate import upgrade
 
-_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 _COMMAND = [sys.executable, "-c", "from dicom_graph.cli import main; main()"]
 _PORTS = (18651, 18652)
 _START_SECONDS = 60
@@ -110,8 +110,6 @@ class Server(NamedTuple):
 def main() -> None:
     """Measure as the options say."""
     options = _options()
-    if not options.data.is_dir():
-        sys.exit(f"{options.data} is no folder: give one with DICOM files as --data")
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="dg"))
         url = stack.enter_context(private_postgres(folder))
@@ -135,10 +133,12 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=_DATA, help="a folder of DICOM files")
+    add_data_folder(parser, SHARED)
     parser.add_argument("--postgraphile", type=Path, help="where npm installed it")
     parser.add_argument("--seconds", type=float, default=3.0, help="for each question")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.data = data_folder(parser, options)
+    return options
 
 
 def _fill(url: str, data: Path) -> None:
@@ -146,6 +146,8 @@ def _fill(url: str, data: Path) -> None:
     upgrade(database)
     report = run_import(database, JobRequest((str(data),), Mode.FULL, origin=JobOrigin.PYTHON))
     database.close_writer()
+    if not report.counts.created:
+        sys.exit(f"no DICOM images in {data}")
     print(f"{report.counts.created:,} images of {data}")
 
 

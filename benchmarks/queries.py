@@ -27,6 +27,7 @@ from typing import NamedTuple
 from sqlalchemy import create_engine, event, text
 
 from benchmarks.archive import generate, read_templates
+from benchmarks.data_folder import DATA, data_folder
 from benchmarks.ingest import private_postgres
 from benchmarks.plans import Statement, full_scans, plan_lines
 from dicom_graph.access.principal import EVERYONE
@@ -39,7 +40,6 @@ from dicom_graph.store.ingest import BatchWriter
 from dicom_graph.store.migrate import upgrade
 from dicom_graph.store.read import Store
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "nih" / "dicom"
 _BATCH = 1000
 _ROUNDS = 5
 
@@ -200,8 +200,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=DATA, help="the headers to multiply")
     parser.add_argument("--plans", action="store_true", help="print the plans")
     options = parser.parse_args()
-    if not options.data.is_dir():
-        parser.error(f"the headers to multiply are not at {options.data}: give --data")
+    options.data = data_folder(parser, options)
     if options.keep:
         options.keep = options.keep.resolve()
         options.keep.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ a second it changes where
 """
 
 import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Iterable
@@ -23,6 +24,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from benchmarks.archive import generate, read_templates
+from benchmarks.data_folder import add_data_folder, data_folder
 from benchmarks.ingest import private_postgres
 from dicom_graph.dicom.elements.revisions import VERSION, Reading
 from dicom_graph.store.engine import Database
@@ -37,18 +39,17 @@ _BATCH = 500
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser("python -m benchmarks.reindex", description="Reindex speed.")
-    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    add_data_folder(parser)
     parser.add_argument("--images", type=int, default=20_000, metavar="N")
     parser.add_argument("--postgres", action="store_true", help="start a private PostgreSQL")
     given = parser.parse_args()
-    if not given.folder.is_dir():
-        parser.error(f"{given.folder} is not a folder")
+    given.data = data_folder(parser, given)
     with tempfile.TemporaryDirectory() as folder:
         if not given.postgres:
-            measure(f"sqlite:///{folder}/database.sqlite3", given.folder, given.images)
+            measure(f"sqlite:///{folder}/database.sqlite3", given.data, given.images)
             return
         with private_postgres(folder) as url:
-            measure(url, given.folder, given.images)
+            measure(url, given.data, given.images)
 
 
 def measure(url: str, folder: Path, count: int) -> None:
@@ -80,13 +81,21 @@ def make_old(database: Database, tags: Iterable[int]) -> None:
     """The elements of these tags get other digests, as those of an older version are."""
     with database.writer.begin() as connection:
         for tag in tags:
-            ids = connection.execute(
-                text(
-                    "SELECT e.id FROM data_element e JOIN data_element_definition d "
-                    "ON d.id = e.definition_id WHERE d.tag = :tag"
-                ),
-                {"tag": tag},
-            ).scalars()
+            ids = (
+                connection.execute(
+                    text(
+                        "SELECT e.id FROM data_element e JOIN data_element_definition d "
+                        "ON d.id = e.definition_id WHERE d.tag = :tag"
+                    ),
+                    {"tag": tag},
+                )
+                .scalars()
+                .all()
+            )
+            if not ids:
+                sys.exit(
+                    f"no file has an element ({tag >> 16:04X},{tag & 0xFFFF:04X}): give others"
+                )
             rows = [
                 {"id": id, "digest": blake2b(b"%d" % id, digest_size=12).digest()} for id in ids
             ]

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pydicom
 from pydicom.dataelem import RawDataElement
+from pydicom.errors import InvalidDicomError
 
 _LONG = 1000
 _EXCHANGED = 80
@@ -55,7 +56,8 @@ class Original:
 def multiply(source: Path, target: Path, count: int, seed: int = 1) -> None:
     """Write `count` files below `target`, from the `*.dcm` below `source`.
 
-    These must be explicit little endian. Ends the program where there are none.
+    These must be explicit little endian. Ends the program, in one line, where there are none, or
+    where one is something else.
     """
     originals = list(_read(source))
     if not originals:
@@ -75,8 +77,10 @@ def multiply(source: Path, target: Path, count: int, seed: int = 1) -> None:
 
 def _read(source: Path) -> Iterator[Original]:
     for path in sorted(source.rglob("*.dcm")):
+        if not path.is_file():
+            continue
         content = path.read_bytes()
-        data_set = pydicom.dcmread(path, stop_before_pixels=True)
+        data_set = _data_set(path)
         places = [
             Place(int(e.tag), str(e.VR), e.value_tell, e.value)
             for e in map(data_set.get_item, list(data_set.keys()))
@@ -84,6 +88,23 @@ def _read(source: Path) -> Iterator[Original]:
         ]
         series = str(data_set.SeriesInstanceUID)
         yield Original(os.path.relpath(path, source), content, series, places)
+
+
+def _data_set(path: Path) -> pydicom.FileDataset:
+    """Ends the program where a file is none whose bytes can be exchanged in their places."""
+    why = "it is not in Explicit VR Little Endian, not deflated"
+    try:
+        data_set = pydicom.dcmread(path, stop_before_pixels=True)
+        syntax = data_set.file_meta.TransferSyntaxUID
+        if not (syntax.is_implicit_VR or syntax.is_deflated) and syntax.is_little_endian:
+            if "SeriesInstanceUID" in data_set:
+                return data_set
+            why = "it has no SeriesInstanceUID"
+    except InvalidDicomError:
+        why = "it is no DICOM file with a preamble and file meta information (PS3.10 7.1)"
+    except Exception as error:  # pydicom has many for a broken file.
+        why = str(error) or type(error).__name__
+    sys.exit(f"{path} cannot be multiplied: {why}")
 
 
 Pools = dict[tuple[str, int], list[bytes]]

@@ -63,6 +63,10 @@ _CONTENT_SECURITY_POLICY = (
 )
 
 
+_BODY_TYPES = ("application/json", "multipart/form-data")
+_BODY_NEEDED = (
+    "Send the operation with Content-Type: application/json, or with files as multipart/form-data"
+)
 _RESPONSE_JSON = "application/graphql-response+json"
 
 
@@ -250,6 +254,14 @@ class GraphQLView(GraphQL[Context, None]):
             return await form.receive(request.stream())
         except ClientDisconnect:
             raise HTTPException(400, "the form was broken off") from None
+
+    async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> Any:
+        """As Strawberry does it, but for what the error says of a body of another type."""
+        sent = (request.content_type or "").partition(";")[0].strip().lower()
+        if request.method != "GET" and sent not in _BODY_TYPES:
+            was = f"it was {sent[:100]!r}" if sent else "there was none"
+            raise HTTPException(400, f"{_BODY_NEEDED}; {was}")
+        return await super().parse_http_body(request)
 
     def _requests(self, text: str) -> Any:
         """What `operations` of a form asks for, or its `map`. Raises HTTPException."""

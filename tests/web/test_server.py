@@ -207,7 +207,7 @@ BAD_REQUESTS: dict[str, tuple[str, dict[str, Any], str]] = {
     "nothing": ("POST", raw(b"{}"), "No GraphQL query"),
     "query no text": ("POST", raw(b'{"query": 5}'), "`query`"),
     "bad variables": ("POST", raw(b'{"query": "{a}", "variables": "x"}'), "`variables`"),
-    "no JSON": ("POST", raw(b"{ __typename }", "text/plain"), "content type"),
+    "no JSON": ("POST", raw(b"{ __typename }", "text/plain"), "Content-Type: application/json"),
     "GET without query": ("GET", {}, "No GraphQL query"),
     "GET with bad variables": (
         "GET", {"params": {"query": "{__typename}", "variables": "{"}}, "JSON",
