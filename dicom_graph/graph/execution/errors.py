@@ -108,17 +108,15 @@ class MaskedSchema(strawberry.Schema):
             raise InvalidOperationTypeError(kind)
         errors = prepared.errors()
         if errors:
-            self._process(errors, prepared, variables, context)
-            return PreExecutionError(data=None, errors=errors)
+            return self._not_executed(errors, prepared.query, variables, context)
         try:
             with in_time(_limits_of(context)):
                 found = await self._execute(prepared, variables, context, root_value, name)
         except Exception as error:
             errors = [GraphQLError(str(error), original_error=error)]
-            self._process(errors, prepared, variables, context)
-            return PreExecutionError(data=None, errors=errors)
+            return self._not_executed(errors, prepared.query, variables, context)
         if found.errors:
-            self._process(found.errors, prepared, variables, context)
+            self._process(found.errors, prepared.query, variables, context)
         return ExecutionResult(found.data, found.errors)
 
     async def _execute(
@@ -182,11 +180,18 @@ class MaskedSchema(strawberry.Schema):
         errors = execution.executor.collected_errors.errors if execution.has_executor else None
         return GraphQLCoreResult(data, errors or None)
 
+    def _not_executed(
+        self, errors: list[GraphQLError], query: str | None, variables: Any, context: Any
+    ) -> PreExecutionError:
+        """The result of an operation that is refused before it is executed."""
+        self._process(errors, query, variables, context)
+        return PreExecutionError(data=None, errors=errors)
+
     def _process(
-        self, errors: list[GraphQLError], prepared: PreparedDocument, variables: Any, context: Any
+        self, errors: list[GraphQLError], query: str | None, variables: Any, context: Any
     ) -> None:
-        given = self._create_execution_context(prepared.query, (), variables, context)
-        self.process_errors(errors, given)
+        """Make errors what clients see of them."""
+        self.process_errors(errors, self._create_execution_context(query, (), variables, context))
 
     async def stream(
         self,
@@ -250,9 +255,7 @@ class MaskedSchema(strawberry.Schema):
                 await errors_of(query, prepared)
         if not errors:
             return prepared, None
-        given = self._create_execution_context(query, (), variables, context)
-        self.process_errors(errors, given)
-        return prepared, PreExecutionError(data=None, errors=errors)
+        return prepared, self._not_executed(errors, query, variables, context)
 
     async def _limited(self, budget: AnswerBudget, executing: Awaitable[Any], context: Any) -> Any:
         """The result; an error in its place where it takes too much."""
@@ -262,8 +265,7 @@ class MaskedSchema(strawberry.Schema):
             errors = [GraphQLError(str(overrun), extensions={"code": overrun.code})]
             if isinstance(overrun, TooManyErrors):
                 errors += overrun.errors
-                given = self._create_execution_context(None, (), None, context)
-                self.process_errors(errors, given)
+                self._process(errors, None, None, context)
             return ExecutionResult(data=None, errors=errors)
 
     async def _watched(

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -15,14 +14,13 @@ from dicom_graph.error_codes import ErrorCode
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.described import update_input
-from dicom_graph.graph.inputs.field_names import camel_case
-from dicom_graph.graph.mutations.checks import bad_value, check_fields
+from dicom_graph.graph.mutations.checks import bad_name, bad_value, check_fields, given_fields
 from dicom_graph.graph.mutations.payload import Refused, UserError, entity_and_key, gone
 from dicom_graph.graph.types.patient import Patient
 from dicom_graph.graph.types.series import Series
 from dicom_graph.graph.types.study import Study
 from dicom_graph.store.edit.create import NoSuchOwnerError, UidInUseError, create_entity
-from dicom_graph.store.ingest.edited import NAME_PARTS, OWNERS
+from dicom_graph.store.ingest.edited import OWNERS
 
 _field = strawberry.field
 _ERRORS = "Empty where all is well; where one is there, nothing was made."
@@ -106,11 +104,7 @@ class CreateMutations:
 
 async def _create(info: Info, entity: str, input: Any) -> tuple[Any, list[UserError]]:
     """Make an entity; returns its row, or None and why not."""
-    given = {
-        field.name: value
-        for field in fields(input)
-        if field.name not in ("uid", *OWNERS) and (value := getattr(input, field.name)) is not UNSET
-    }
+    given = given_fields(input, but=("uid", *OWNERS))
     values, errors = check_fields(DESCRIBED[entity], given)
     uid = input.uid if input.uid is not None else f"2.25.{uuid4().int}"
     try:
@@ -131,7 +125,7 @@ async def _create(info: Info, entity: str, input: Any) -> tuple[Any, list[UserEr
     except NoSuchOwnerError as error:
         return None, [gone(error.owner, f"{error.owner}Id").error]
     except BadValue as error:
-        return None, [bad_value(camel_case(next(n for n in given if n in NAME_PARTS)), error)]
+        return None, [bad_name(given, error)]
     info.context.loaders.forget()
     return await info.context.loaders.entity(entity).load(key), []
 

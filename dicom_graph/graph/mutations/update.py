@@ -1,19 +1,16 @@
 """Editing the fields that describe an entity; those that identify it cannot be edited."""
 
 import asyncio
-from dataclasses import fields
 from typing import Annotated, Any
 
 import strawberry
-from strawberry import UNSET
 
 from dicom_graph.dicom.entities import DESCRIBED, IMAGE, PATIENT, SERIES, STUDY
 from dicom_graph.dicom.entities.checks import BadValue
 from dicom_graph.graph.computed import computed
 from dicom_graph.graph.context import Info
 from dicom_graph.graph.described import update_input
-from dicom_graph.graph.inputs.field_names import camel_case
-from dicom_graph.graph.mutations.checks import bad_value, check_fields
+from dicom_graph.graph.mutations.checks import bad_name, check_fields, given_fields
 from dicom_graph.graph.mutations.payload import (
     Refused,
     UserError,
@@ -25,7 +22,6 @@ from dicom_graph.graph.types.patient import Patient
 from dicom_graph.graph.types.series import Series
 from dicom_graph.graph.types.study import Study
 from dicom_graph.store.edit.update import update_entity
-from dicom_graph.store.ingest.edited import NAME_PARTS
 
 _field = strawberry.field
 _ERRORS = "Empty where all is well; where one is there, nothing was changed."
@@ -118,17 +114,13 @@ async def update_fields(info: Info, entity: str, input: Any) -> tuple[Any, list[
         _, key = entity_and_key(input.id, entity)
     except Refused as refused:
         return None, [refused.error]
-    given = {
-        field.name: value
-        for field in fields(input)
-        if field.name != "id" and (value := getattr(input, field.name)) is not UNSET
-    }
+    given = given_fields(input, but=("id",))
     values, errors = check_fields(DESCRIBED[entity], given)
     if not errors:
         try:
             await asyncio.to_thread(_write, info, entity, key, values)
         except BadValue as error:
-            errors = [bad_value(camel_case(next(n for n in given if n in NAME_PARTS)), error)]
+            errors = [bad_name(given, error)]
     info.context.loaders.forget()
     row = await info.context.loaders.entity(entity).load(key)
     if row is None and not errors:
