@@ -73,11 +73,11 @@ def _report(
     acquisition: ProtocolAcquisition, found: Sequence[SeriesCompliance], limit: int
 ) -> list[str]:
     deviating = [each for each in found if not each.is_compliant]
-    shown = [each for each in found if _told(each)][: limit or None]
+    shown = [each for each in found if _listed_deviations(each)][: limit or None]
     lines = []
     for each in shown:
         lines.append(f"{each.row.uid}")
-        lines += [f"  {_line(deviation)}" for deviation in _told(each)]
+        lines += [f"  {_line(deviation)}" for deviation in _listed_deviations(each)]
     if len(shown) < len(deviating):
         lines.append(f"… and others, {len(deviating)} in all: --limit 0 lists them")
     if acquisition.not_checked:
@@ -90,7 +90,7 @@ def _report(
     return lines
 
 
-def _told(series: SeriesCompliance) -> list[Deviation]:
+def _listed_deviations(series: SeriesCompliance) -> list[Deviation]:
     return [each for each in series.deviations if each.finding in _WORDS]
 
 

@@ -62,7 +62,7 @@ def export(
         asked = TableOptions(table.value, ending[1:], uids, filter, elements, column or [])
         _check_target(to, force=force)
         store = Store(open_database(start(database_url)))
-        with _told(to), replaced(to) as partial, bar():
+        with _ending_on_errors(to), replaced(to) as partial, bar():
             asyncio.run(write_table(store, asked, partial))
     else:
         if filter is not None or len(uids) != 1:
@@ -73,7 +73,7 @@ def export(
         _check_target(to, force=force)
         settings = start(database_url)
         store = Store(open_database(settings))
-        with _told(to), replaced(to) as partial, bar() as show:
+        with _ending_on_errors(to), replaced(to) as partial, bar() as show:
             _write_series(settings, store, uids[0], stack, ending, partial, show)
     if ending == ".zip" and MISSING in zipfile.ZipFile(to).namelist():
         _end(f"{to} is written, but lacks files: its {MISSING} names them")
@@ -102,7 +102,7 @@ def _check_target(to: Path, *, force: bool) -> None:
 
 
 @contextmanager
-def _told(to: Path) -> Iterator[None]:
+def _ending_on_errors(to: Path) -> Iterator[None]:
     """What fails while the file is written ends the program with a line that says why."""
     try:
         yield

@@ -31,11 +31,11 @@ def element_text(row: ElementRow) -> str:
 
 def different(rows: Iterable[ElementRow]) -> list[ElementRow]:
     """Of elements that say the same one, in the order of what they say; none that says nothing."""
-    told = {_told(row): row for row in rows if element_text(row)}
+    told = {_value_or_text(row): row for row in rows if element_text(row)}
     return [told[each] for each in sorted(told)]
 
 
-def _told(row: ElementRow) -> Told:
+def _value_or_text(row: ElementRow) -> Told:
     """What an element says: numbers, however they are written, and texts."""
     if not row.values:
         return ((True, 0.0, element_text(row)),)

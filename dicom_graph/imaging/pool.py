@@ -108,10 +108,10 @@ class DecodePool:
             result = await self._call(worker, turn, call)
         except (PixelError, ImagingError) as error:
             self._put_back(worker)
-            raise _told(error) from None
+            raise _as_imaging_error(error) from None
         except MemoryError as error:
             self._discard(worker)
-            raise _told(error) from None
+            raise _as_imaging_error(error) from None
         except BaseException:
             self._discard(worker)
             raise
@@ -253,7 +253,7 @@ class _Worker:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _told(error: Exception) -> ImagingError:
+def _as_imaging_error(error: Exception) -> ImagingError:
     if isinstance(error, ImagingError):
         return error
     if isinstance(error, PixelError):

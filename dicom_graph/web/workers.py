@@ -33,7 +33,7 @@ class Workers:
         self._listener = listener
         self._running: list[BaseProcess] = []
         # A signal must end the waiting for processes, also one that comes just before it.
-        self._told, self._tell = _CONTEXT.Pipe(duplex=False)
+        self._stopped, self._stopper = _CONTEXT.Pipe(duplex=False)
 
     def run(self) -> int:
         """Returns the exit status when all processes have ended."""
@@ -41,9 +41,9 @@ class Workers:
             signal.signal(each, self._stop)
         self._running = [self._start() for _ in range(self._number)]
         status = 0
-        while status == 0 and not self._told.poll():
-            connection.wait([self._told, *(process.sentinel for process in self._running)])
-            if not self._told.poll():
+        while status == 0 and not self._stopped.poll():
+            connection.wait([self._stopped, *(process.sentinel for process in self._running)])
+            if not self._stopped.poll():
                 status = self._replace_dead()
         # While anyone has it open, the system takes connections that nobody will answer.
         self._listener.close()
@@ -71,7 +71,7 @@ class Workers:
         return 0
 
     def _stop(self, signum: int, frame: FrameType | None) -> None:
-        self._tell.send(signum)
+        self._stopper.send(signum)
 
 
 def _work(serve: Serve, listener: socket.socket) -> None:

@@ -209,7 +209,7 @@ def make_element(
     is_csa = csa_header_kind(tag, private_creator) is not None
     limit = max(max_raw, MAX_RAW_OF_CSA) if is_csa else max_raw
     inline = len(raw) <= limit
-    warning = _told(problem, vr) or parsed.warning or _warning_of(tag, parsed.values)
+    warning = _encoding_warning(problem, vr) or parsed.warning or _warning_of(tag, parsed.values)
     content = _digest(tag, private_creator, vr, context, raw)
     return Element(
         tag,
@@ -230,7 +230,7 @@ def _context(encodings: Iterable[str], problem: str | None) -> bytes:
     return (context if problem is None else f"{context}\x01{problem}").encode()
 
 
-def _told(problem: str | None, vr: str) -> str | None:
+def _encoding_warning(problem: str | None, vr: str) -> str | None:
     return None if problem is None else f"{problem}: read as {vr}"
 
 
@@ -280,7 +280,7 @@ def make_streamed_element(
         vm=parsed.vm,
         sha256=whole.digest(),
         length=length,
-        warning=_told(problem, vr) or parsed.warning,
+        warning=_encoding_warning(problem, vr) or parsed.warning,
     )
 
 
@@ -310,7 +310,7 @@ def make_sequence(
         content=content,
         vm=len(items),
         items=items,
-        warning=_told(problem, "SQ"),
+        warning=_encoding_warning(problem, "SQ"),
     )
 
 

@@ -63,7 +63,7 @@ def _of_frames(keyword: str, unit: str) -> Attribute:
     return Attribute(about=about, unit=unit, derived=True, shown=True)
 
 
-def _told(about: str, choices: type[Enum] | None = None) -> Attribute:
+def _inferred(about: str, choices: type[Enum] | None = None) -> Attribute:
     """What a header says of a series in several elements together."""
     return Attribute(about=about, derived=True, shown=True, choices=choices, group="Purpose")
 
@@ -158,39 +158,39 @@ class SeriesFields:
     ]  # fmt: skip
     acquisition_contrast: Annotated[
         str | None,
-        _told("what the signal mostly depends on, a code of AcquisitionContrast (0008,9209), "
-              "read or inferred"),
+        _inferred("what the signal mostly depends on, a code of AcquisitionContrast (0008,9209), "
+                  "read or inferred"),
     ]  # fmt: skip
     acquisition_contrast_confidence: Annotated[
-        str | None, _told("how surely `acquisitionContrast` is so", choices=Confidence)
+        str | None, _inferred("how surely `acquisitionContrast` is so", choices=Confidence)
     ]
     acquisition_contrast_evidence: Annotated[
-        list[str] | None, _told("the elements that say what `acquisitionContrast` is")
+        list[str] | None, _inferred("the elements that say what `acquisitionContrast` is")
     ]
     complex_component: Annotated[
         str | None,
-        _told("the part of complex images, a code of ComplexImageComponent (0008,9208), "
-              "read or inferred"),
+        _inferred("the part of complex images, a code of ComplexImageComponent (0008,9208), "
+                  "read or inferred"),
     ]  # fmt: skip
     complex_component_confidence: Annotated[
-        str | None, _told("how surely `complexComponent` is so", choices=Confidence)
+        str | None, _inferred("how surely `complexComponent` is so", choices=Confidence)
     ]
     complex_component_evidence: Annotated[
-        list[str] | None, _told("the elements that say what `complexComponent` is")
+        list[str] | None, _inferred("the elements that say what `complexComponent` is")
     ]
     bids_datatype: Annotated[
         str | None,
-        _told("what the series is in BIDS: anat, func, dwi, fmap, perf, mrs, pet; or derived, "
-              "discard, which are dcm2niix's words; null where nothing says so"),
+        _inferred("what the series is in BIDS: anat, func, dwi, fmap, perf, mrs, pet; or derived, "
+                  "discard, which are dcm2niix's words; null where nothing says so"),
     ]  # fmt: skip
-    bids_suffix: Annotated[str | None, _told("its suffix in BIDS, such as T1w, bold, dwi, epi")]
+    bids_suffix: Annotated[str | None, _inferred("its suffix in BIDS, such as T1w, bold, dwi, epi")]
     bids_confidence: Annotated[
-        str | None, _told("how surely its BIDS datatype and suffix are so", choices=Confidence)
+        str | None, _inferred("how surely its BIDS datatype and suffix are so", choices=Confidence)
     ]
     bids_evidence: Annotated[
         list[str] | None,
-        _told("the elements that say what it is in BIDS; without a datatype, those that it lacks "
-              "and that would have helped"),
+        _inferred("the elements that say what it is in BIDS; without a datatype, those that it "
+                  "lacks and that would have helped"),
     ]  # fmt: skip
     age_at_study: Annotated[
         float | None,

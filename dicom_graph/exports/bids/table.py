@@ -82,7 +82,7 @@ def read_plan(text: str) -> list[PlannedVolume]:
             wrong.append(f"line {line}: {error}")
             continue
         if each is not None:
-            wrong += [f"line {line}: {told}" for told in _told(each)]
+            wrong += [f"line {line}: {told}" for told in _problems_of(each)]
             planned.append(each)
     wrong += _twice(planned)
     if wrong:
@@ -173,7 +173,7 @@ def _no_number(text: str) -> Any:
     raise ValueError(f"JSON has no {text}")
 
 
-def _told(each: PlannedVolume) -> Iterator[str]:
+def _problems_of(each: PlannedVolume) -> Iterator[str]:
     return problems(each.datatype, each.suffix, each.entities)
 
 
