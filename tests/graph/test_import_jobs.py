@@ -79,6 +79,13 @@ MISSING = """
   there: images(filter: { missing: false }) { totalCount }
 }
 """
+BY_MISSING = """
+query ($after: String, $direction: OrderDirection!) {
+  images(orderBy: [{ field: MISSING_SINCE, direction: $direction }], first: 1, after: $after) {
+    nodes { uid } pageInfo { endCursor }
+  }
+}
+"""
 REPORT = "status found created existing missing moved failed error"
 
 
@@ -105,6 +112,14 @@ async def test_sync_path_marks_and_prunes(database: Database, tmp_path: Path) ->
         assert image["missingSince"] is not None
         assert [file["missingSince"] for file in image["files"]] != [None]
         assert data["there"]["totalCount"] == 2
+        for direction, place in (("ASC", 2), ("DESC", 0)):
+            uids: list[str] = []
+            after = None
+            for _ in range(3):
+                page = await ask(services, BY_MISSING, after=after, direction=direction)
+                uids += [node["uid"] for node in page["images"]["nodes"]]
+                after = page["images"]["pageInfo"]["endCursor"]
+            assert (sorted(uids), uids[place]) == (["1.1", "1.2", "1.3"], "1.1")
         assert (await sync(prune=True))["missing"] == 1
         data = await ask(services, MISSING)
         assert (data["images"]["nodes"], data["there"]["totalCount"]) == ([], 2)

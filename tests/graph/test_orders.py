@@ -121,7 +121,7 @@ KEYS: dict[str, dict[str, Key]] = {
         "NUMBER_OF_FRAMES": value("NumberOfFrames"),
     },
 }  # fmt: skip
-OF_THE_DATABASE = {"ID", "CREATED", "MODIFIED", "SERIES"}
+OF_THE_DATABASE = {"ID", "CREATED", "MODIFIED", "SERIES", "MISSING_SINCE"}
 """Fields that no file has: the database made them."""
 
 
@@ -140,7 +140,7 @@ def database(archive_database: Database) -> Database:
 
 def query_of(entity: str) -> str:
     """A page of a list in an order."""
-    more = "series { id }" if entity == "Image" else ""
+    more = "series { id } missingSince" if entity == "Image" else ""
     return f"""
       query ($order: [{entity}Order!], $first: Int, $after: String, $last: Int, $before: String) {{
         page: {ROOTS[entity]}(
@@ -167,6 +167,8 @@ def sort_key(entity: str, field: str, node: Node) -> tuple[bool, Any]:
         found: Any = key_of(node["id"])
     elif field in ("CREATED", "MODIFIED"):
         found = dt.datetime.fromisoformat(node[field.lower()])
+    elif field == "MISSING_SINCE":
+        found = node["missingSince"]
     elif field == "SERIES":
         found = key_of(node["series"]["id"])
     else:

@@ -132,7 +132,10 @@ SeriesOrder: Any = order_input(
 )
 ImageOrder: Any = order_input(
     "Image",
-    {"SERIES": ("series_id", "The series, in the order in which they came into the database.")},
+    {
+        "SERIES": ("series_id", "The series, in the order in which they came into the database."),
+        "MISSING_SINCE": ("missing_since", "When the last of its files was found gone."),
+    },
     described=IMAGE,
     element="An element of the image's header",
 )
