@@ -2,6 +2,8 @@
 
 import logging
 import threading
+import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from dicom_graph.importing.child_process import kill_children
@@ -9,16 +11,21 @@ from dicom_graph.importing.job import JobRun
 from dicom_graph.importing.log_texts import counts_text
 from dicom_graph.importing.options import DEFAULTS, ImportOptions
 from dicom_graph.importing.private_storage import StoragePermissionsRepair
+from dicom_graph.importing.safe_files import StorageError
 from dicom_graph.importing.uploads import discard_abandoned_uploads, discard_upload
 from dicom_graph.store.engine import Database
 from dicom_graph.store.jobs.control import cancel_job, create_retry
 from dicom_graph.store.jobs.jobs import (
+    ClaimedJob,
+    JobLostError,
     JobOrigin,
     JobRequest,
+    JobStatus,
     claim_job,
     claimable_jobs,
     create_job,
     fail_dead_jobs,
+    finish_job,
     give_back_job,
 )
 from dicom_graph.store.sql.driver_errors import DRIVER_ERRORS, describe_error
@@ -29,6 +36,7 @@ _LOOK_SECONDS = 5.0
 _RETRY_SECONDS = 1.0
 _MAX_PAUSE_SECONDS = 300.0
 _STOP_SECONDS = 15.0
+_UNEXPECTED = "unexpected %s; see the log"
 _FAILURES = (*DRIVER_ERRORS, DatabaseUnavailable)
 
 
@@ -138,13 +146,15 @@ class JobRunner:
             job = claim_job(connection, job_id)
         if job is None:
             return
-        run = JobRun(self._database, job, self._options, roots=self._roots, stop=self._stop)
         try:
+            run = JobRun(self._database, job, self._options, roots=self._roots, stop=self._stop)
             status = run.run()
         except Exception as error:
             problem = unavailable_message(error)
             if problem is not None:
                 self._give_back(job_id, problem)
+            else:
+                self._fail(job, error)
             return
         self._n_troubles = 0
         if status.is_final and self._storage_root is not None:
@@ -152,6 +162,18 @@ class JobRunner:
         log.info("import %s: %s; %s", job_id, status, counts_text(run.counts))
         if warned := str(run.warned):
             log.warning("import %s: warnings of elements: %s", job_id, warned)
+
+    def _fail(self, job: ClaimedJob, error: Exception) -> None:
+        """Record it of a job that could not begin, so that others get their turn; one that had
+        begun has recorded it itself.
+        """
+        told = str(error) if isinstance(error, StorageError) else _UNEXPECTED % type(error).__name__
+        with suppress(JobLostError):
+            with self._database.writer.begin() as connection:
+                finish_job(connection, job.id, JobStatus.FAILED, job.counts, told)
+            # Not the message: it may have the path of a patient's file.
+            place = "".join(traceback.format_tb(error.__traceback__))
+            log.error("import %s cannot begin: %s\n%s", job.id, type(error).__name__, place)
 
     def _give_back(self, job_id: int, problem: str) -> None:
         """As soon as the database takes that; a later run goes on where this one stopped.

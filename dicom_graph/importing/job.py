@@ -30,7 +30,7 @@ from dicom_graph.importing.timeouts import (
     TimeoutFailure,
     each,
 )
-from dicom_graph.importing.work_folder import uploads_folder
+from dicom_graph.importing.work_folder import uploads_place
 from dicom_graph.settings import available_cores
 from dicom_graph.store.engine import Database
 from dicom_graph.store.ingest import (
@@ -299,7 +299,7 @@ def _resolved_roots(
     if roots is None:
         return None
     if job.request.storage is not Storage.IN_PLACE:
-        roots = (*roots, uploads_folder(required_root(storage_root)))
+        roots = (*roots, uploads_place(required_root(storage_root)))
     return resolved_roots(roots)
 
 
@@ -319,7 +319,7 @@ def discovery_of(
     request, left_out = job.request, None
     if request.storage is not Storage.IN_PLACE:
         left_out = required_root(storage_root)
-        roots = None if roots is None else (*roots, uploads_folder(left_out))
+        roots = None if roots is None else (*roots, uploads_place(left_out))
     paths, only = request.paths, job.only
     if mounts is not None:
         paths, only = mounts, tuple(path for path in paths if os.path.lexists(path))

@@ -4,6 +4,7 @@ All of it lies in one folder, so that what a killed process left is found withou
 the stored files, and an import of the root does not take it for images.
 """
 
+import errno
 import itertools
 import os
 import shutil
@@ -17,6 +18,7 @@ from dicom_graph.dicom.default_path import safe_name
 from dicom_graph.store.private_files import make_folder
 
 WORK_FOLDER = ".dicom-graph-work"
+_UPLOADS = "uploads"
 _HOST = safe_name(socket.gethostname())
 _RUN = uuid.uuid4().hex
 _numbers = itertools.count()
@@ -24,22 +26,35 @@ _ABANDONED_AFTER = 24 * 3600.0
 
 
 def copying_folder(root: Path) -> Path:
-    """Where copies are written before they get their names; made if it is not there."""
+    """Where copies are written before they get their names; made if it is not there.
+
+    Raises OSError, also where the root itself is not there: its disk may not be mounted.
+    """
     return _made(root, "copying")
 
 
 def uploads_folder(root: Path) -> Path:
-    """Where uploads wait for their import, each in a folder of its own; made if not there."""
-    return _made(root, "uploads")
+    """Where uploads wait for their import, each in a folder of its own; made if not there.
+
+    Raises OSError as `copying_folder`.
+    """
+    return _made(root, _UPLOADS)
+
+
+def uploads_place(root: Path) -> Path:
+    """The same, whether it is there or not."""
+    return root / WORK_FOLDER / _UPLOADS
 
 
 def is_upload(path: str, root: str | Path) -> bool:
     """Whether a path without symbolic links is an upload's below this root, or lies in one."""
-    return Path(path).is_relative_to(Path(os.path.realpath(root), WORK_FOLDER, "uploads"))
+    return Path(path).is_relative_to(Path(os.path.realpath(root), WORK_FOLDER, _UPLOADS))
 
 
 def _made(root: Path, name: str) -> Path:
     folder = root / WORK_FOLDER / name
+    if not root.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     make_folder(folder)
     return folder
 
