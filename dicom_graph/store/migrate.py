@@ -119,8 +119,9 @@ def _newer(database: Database) -> str:
 
 
 def revision(connection: Connection) -> str | None:
-    """The revision of a database, None for an empty one."""
-    return MigrationContext.configure(connection).get_current_revision()
+    """The revision of a database, None for an empty one; all of them where it says several."""
+    found = MigrationContext.configure(connection).get_current_heads()
+    return " and ".join(sorted(found)) or None
 
 
 @cache

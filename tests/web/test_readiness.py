@@ -111,6 +111,7 @@ def test_a_missing_table_is_not_ready(server: Server, statement: str) -> None:
     [
         ("UPDATE alembic_version SET version_num = '0009'", "revision 0009"),
         ("UPDATE alembic_version SET version_num = '9999'", "revision 9999"),
+        ("INSERT INTO alembic_version VALUES ('9999')", " and 9999"),
         ("DELETE FROM alembic_version", "revision none"),
         ("DROP TABLE alembic_version", "revision none"),
     ],
