@@ -31,6 +31,7 @@ from dicom_graph.importing.listing import printable
 from dicom_graph.settings import Settings, load_settings
 from dicom_graph.signals import ending_signals, ignore_at_exit
 from dicom_graph.store.engine import Database
+from dicom_graph.store.former_users import require_file
 from dicom_graph.store.ingest import Mode
 from dicom_graph.store.jobs.jobs import JobCounts, JobStatus
 from dicom_graph.store.migrate import prepare
@@ -84,9 +85,10 @@ def open_database(settings: Settings, *, makes: bool = False) -> Database:
     """The database, upgraded if it is embedded.
 
     Where there is none the program ends, unless it `makes` one: of a wrong path a command that
-    looks would say that nothing is there.
+    looks would say that nothing is there. Raises DatabaseError; UsersGoneError where there was one.
     """
     database = Database(settings.database_url)
+    require_file(database)
     if not makes and database.is_sqlite and not os.path.exists(str(database.url.database)):
         fail(
             f"there is no database at {printable(str(database.url.database))}: "

@@ -268,8 +268,9 @@ def test_no_command_goes_on(run: Run, tmp_path: Path) -> None:
         assert_one_line(run(*command, **given), "had users, and now has none", "open-to-all")
     assert not path.exists()
     assert run("db", "open-to-all", **given).returncode == 0
-    assert run("jobs", "list", **given).returncode == 0
+    assert run("db", "upgrade", **given).returncode == 0
     assert path.exists()
+    assert run("jobs", "list", **given).returncode == 0
 
 
 def test_a_server_marks_what_it_finds(database_url: str, tmp_path: Path) -> None:

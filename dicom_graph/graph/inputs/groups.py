@@ -26,10 +26,11 @@ from dicom_graph.store.tables.entities import ROW_ATTRIBUTES
 
 _by = strawberry.field
 _PLURALS = {
-    "patient": "patients", "study": "studies", "series": "series", "image": "images",
-    "import_job": "imports", "audit_entry": "lines of the audit log", "data_element": "elements",
+    "study": "studies", "series": "series", "import_job": "imports",
+    "audit_entry": "lines of the audit log", "data_element": "elements",
     "data_element_definition": "definitions",
 }  # fmt: skip
+"""What objects of an entity are called, where it is not its name with an s."""
 _UNFILTERED = {
     "found": "number of files found", "existing": "number of files whose image was there already",
     "updated": "number of images whose header was renewed", "moved": "number of files that moved",
@@ -60,8 +61,9 @@ def _field_names() -> dict[str, str]:
 
     def tell(name: str, about: str, entity: str) -> None:
         entities = found.setdefault(name, {}).setdefault(about, [])
-        if _PLURALS[entity] not in entities:
-            entities.append(_PLURALS[entity])
+        plural = _PLURALS.get(entity, f"{entity}s")
+        if plural not in entities:
+            entities.append(plural)
 
     for entity, described in DESCRIBED.items():
         for attribute in (*described.attributes, *ROW_ATTRIBUTES):
