@@ -1,4 +1,4 @@
-import{a as e,l as t,p as n}from"./states-3RVBrhHh.js";import{C as r,b as i,d as a,h as o,l as s,p as c,y as l}from"./fields-Dg8lHIlx.js";import{n as u,t as d}from"./picture-DWnKopa_.js";var f=r(i(),1),p=l(),m=e(`
+import{a as e,l as t,p as n}from"./states-CNSiGpzZ.js";import{C as r,b as i,d as a,h as o,l as s,p as c,y as l}from"./fields-3NDJjZh1.js";import{n as u,t as d}from"./picture-cqH7uGn9.js";var f=r(i(),1),p=l(),m=e(`
   query Stacks($uid: String!) {
     seriesByUid(uid: $uid) { id volumes { stack shape axes label warnings picture: previewUrl(axis: K, size: 296) } }
   }

@@ -1,4 +1,4 @@
-import{a as e}from"./states-3RVBrhHh.js";var t={patient:e(`
+import{a as e}from"./states-CNSiGpzZ.js";var t={patient:e(`
     query PatientRows(
       $filter: PatientFilter, $search: String, $orderBy: [PatientOrder!], $after: String, $first: Int
       $name: Boolean! = false

@@ -1,4 +1,4 @@
-import{C as e,b as t,i as n,t as r,u as i}from"./fields-Dg8lHIlx.js";import{a,d as o,l as s}from"./states-3RVBrhHh.js";import{o as c}from"./rows-DAiu52eY.js";var l=a(`
+import{C as e,b as t,i as n,t as r,u as i}from"./fields-3NDJjZh1.js";import{a,d as o,l as s}from"./states-CNSiGpzZ.js";import{o as c}from"./rows-C47XH4Rr.js";var l=a(`
   query FieldLabels {
     patient: entityFields(entity: PATIENT) { name label }
     study: entityFields(entity: STUDY) { name label }

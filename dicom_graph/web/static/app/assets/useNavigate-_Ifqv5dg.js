@@ -1,0 +1,1 @@
+import{C as e,_ as t,b as n}from"./fields-3NDJjZh1.js";var r=e(n(),1);function i(e){let n=t();return r.useCallback(t=>n.navigate({...t,from:t.from??e?.from}),[e?.from,n])}export{i as t};
