@@ -112,6 +112,11 @@ LABELS: list[tuple[dict[str, Any], str | None, str | None]] = [
     ({**PLANAR, "SequenceName": "*epfid2d1_64", **typed("M", "MOCO")}, "derived/bold", "high"),
     ({**PLANAR, **typed("ASL"), "SeriesDescription": "pasl_3m0s"}, "perf/asl", "high"),
     ({**PLANAR, **typed("ASL"), "SeriesDescription": "pasl_M0"}, "perf/m0scan", "medium"),
+    ({**PLANAR, "SequenceName": "epfid2d1_64", "SeriesDescription": "pcasl_te14"},
+     "perf/asl", "low"),
+    ({**PLANAR, "SequenceName": "epfid2d1_64", "ProtocolName": "ASL_rest"}, "perf/asl", "low"),
+    ({**PLANAR, "SequenceName": "epfid2d1_64", "SeriesDescription": "basline"},
+     "func/bold", "high"),
     # A name that a person typed, and nothing
     ({"EchoTime": None, "SeriesDescription": "Sag T1"}, "anat/T1w", "low"),
     ({"EchoTime": None, "SeriesDescription": "whatever"}, None, None),

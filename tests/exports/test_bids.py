@@ -638,6 +638,33 @@ async def test_the_plan_as_a_query(
     assert (await graph(PLAN, filter=none))["bidsPlan"] == []
 
 
+async def test_volumes_tell_what_the_first_image_does_not(
+    graph: Graph, import_files: Any, tmp_path: Path
+) -> None:
+    """Diffusion behind a b value of 0; a contrast agent that passes is no functional series."""
+
+    def each(index: int) -> dict[str, Any]:
+        direction = [0.0, 0.0, 0.0] if index < 2 else [1.0, 0.0, 0.0]
+        return {
+            "AcquisitionNumber": index // 2 + 1, "AcquisitionTime": f"10100{index // 2}",
+            "DiffusionBValue": 0.0 if index < 2 else 1000.0,
+            "DiffusionGradientOrientation": direction,
+        }  # fmt: skip
+
+    planar = SIEMENS | BOLD | {"SequenceName": None, "SeriesDescription": "run"}
+    make_slices(tmp_path / "a", [0.0, 2.0] * 2, each=each, **planar)
+    agent = {"ContrastBolusAgent": "Gadovist", "SequenceName": "epfid2d1_64"}
+    for name, more in (("b", agent), ("c", {})):
+        make_slices(tmp_path / name, [0.0, 2.0] * 2, **(planar | more), each=lambda index: {
+            "AcquisitionNumber": index // 2 + 1, "AcquisitionTime": f"10100{index // 2}",
+        })  # fmt: skip
+    import_files(tmp_path)
+    found = (await graph(PLAN))["bidsPlan"]
+    assert sorted((row["suffix"] or "", row["isIncluded"]) for row in found) == [
+        ("", False), ("bold", True), ("dwi", True),
+    ]  # fmt: skip
+
+
 def schema_rules() -> Iterator[tuple[tuple[str, str], Any]]:
     """BIDS' own rules of names of NIfTI files, by datatype and suffix."""
     bidsschematools = pytest.importorskip("bidsschematools.schema")

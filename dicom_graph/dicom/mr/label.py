@@ -9,6 +9,7 @@ BIDS has no words for what is thrown away or computed from other images: "discar
 are those of dcm2niix.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -49,6 +50,8 @@ class _Rule(NamedTuple):
 _DIFFUSION = r"_diff|resolve|stejskal|ep_b\d|ep2d_dif|dwi|dti|dwise|hydi"
 _FIELD_MAP = r"gre_field_mapping|\*?fm2d|b0map|fieldmap"
 _SINGLE_BAND = r"sb_?ref"
+_LABELLED = r"(?<![a-z])(?:p|pc|vs)?asl(?![a-z])|pcasl|pasl"
+_PERFUSION = rf"(?<![a-z])(?:perf|perfusion|dsc)(?![a-z])|{_LABELLED}"
 _FEW_TIME_POINTS = 20
 _NO_AGENTS = frozenset(("", "0", "n", "na", "n/a", "no", "none", "unknown", "without"))
 _PROJECTIONS = ("MPR", "MIP", "MNIP", "MINIP", "PROJECTION IMAGE", "REFORMATTED", "CPR", "CSA MPR")
@@ -82,11 +85,19 @@ def _echo_planar(facts: Facts) -> Evidence | None:
                            facts.scanning("EP"))  # fmt: skip
 
 
+def shows_perfusion(agent: str | None, *names: str | None) -> bool:
+    """A contrast agent, or a name that somebody gave the series, says that perfusion is seen:
+    echo planar images of it have the codes and times of functional ones.
+
+    `agent`: ContrastBolusAgent (0018,0010).
+    """
+    has_agent = (agent or "").strip().casefold() not in _NO_AGENTS
+    return has_agent or any(re.search(_PERFUSION, name, re.IGNORECASE) for name in names if name)
+
+
 def _is_perfusion(facts: Facts) -> bool:
-    """Of a contrast agent: echo planar images of its passage have the codes of functional ones."""
-    agent = (facts.code("ContrastBolusAgent") or "").strip().casefold()
-    named = r"(?<![a-z])(?:perf|perfusion|dsc)(?![a-z])"
-    return agent not in _NO_AGENTS or bool(facts.sequence(named) or facts.named(named))
+    keywords = ("ContrastBolusAgent", "SeriesDescription", "ProtocolName")
+    return shows_perfusion(*map(facts.code, keywords)) or bool(facts.sequence(_PERFUSION))
 
 
 def _gradient_echo_planar(facts: Facts) -> Evidence | None:
@@ -295,7 +306,7 @@ _RULES = (
     _Rule("anat", "PDw", MEDIUM, _contrast("PROTON_DENSITY")),
     _Rule("func", "bold", LOW, _named(r"bold|fmri|\brest|resting|rsfmri")),
     _Rule("dwi", "dwi", LOW, _named(r"dwi|dti|diffusion")),
-    _Rule("perf", "asl", LOW, _named(r"\basl\b|pcasl|pasl")),
+    _Rule("perf", "asl", LOW, _named(_LABELLED)),
     _Rule("anat", "FLAIR", LOW, _named(r"flair")),
     _Rule("anat", "angio", LOW, _named(r"\btof\b|angio")),
     _Rule("anat", "T2starw", LOW, _named(r"t2.?star|t2\*|\bswi\b")),

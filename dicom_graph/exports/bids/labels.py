@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dicom_graph.dicom.mr.label import shows_perfusion
 from dicom_graph.dicom.volume.acquisition import Acquisition
 from dicom_graph.exports.bids.entities import SUFFIXES, label
 from dicom_graph.exports.bids.label_words import harmless_words
@@ -23,6 +24,8 @@ _UNKNOWN_TASK = "unknown"
 _DIRECTED = frozenset((("func", "bold"), ("func", "sbref"), ("dwi", "dwi"), ("dwi", "sbref"),
                        ("fmap", "epi")))  # fmt: skip
 _SCANNER_MAPS = frozenset(("ADC", "FA", "colFA", "expADC", "trace", "S0map"))
+_LEAST_B_VALUE = 50
+"""In s/mm²: gradients that crush or localize are weaker."""
 _MAGNITUDES = ("magnitude1", "magnitude2", "magnitude")
 
 
@@ -55,7 +58,14 @@ def label_of(
     """
     datatype, suffix = row.bids_datatype, row.bids_suffix
     confidence, evidence = row.bids_confidence or "", tuple(row.bids_evidence or ())
-    if datatype is None and _is_functional(row, summary, acquisition):
+    if confidence != "high" and datatype in (None, "func") and _is_weighted(row, acquisition):
+        datatype, suffix, confidence = "dwi", "dwi", "medium"
+        evidence = ("the b values of its volumes",)
+    elif (
+        datatype is None
+        and not shows_perfusion(agent, row.description, row.protocol_name)
+        and _is_functional(row, summary, acquisition)
+    ):
         datatype, suffix, confidence = "func", "bold", "low"
         evidence = ("the times of its volumes", "EchoTime")
     if datatype is None:
@@ -103,6 +113,11 @@ def _is_functional(row: Any, summary: VolumeSummary, acquisition: Acquisition) -
         and angle is not None
         and angle <= 90
     )
+
+
+def _is_weighted(row: Any, acquisition: Acquisition) -> bool:
+    """By diffusion, which a series may tell only behind its first volume."""
+    return row.modality == "MR" and max(acquisition.b_values or (0,)) >= _LEAST_B_VALUE
 
 
 def _unlabelled(row: Any, evidence: Iterable[str]) -> str:
