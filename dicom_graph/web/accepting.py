@@ -43,7 +43,7 @@ class Acceptor:
     """Takes the connections of a socket that listens, and begins them.
 
     Up to `limit` wait here. Where one more comes, the longest silent of the client with most of
-    them is closed; where none is silent, the one that waits longest of the client with most. Those
+    them is closed; where none is silent, the system holds the others until some have begun. Those
     of `trusted`, proxies, are not silent: they may open some ahead.
     """
 
@@ -92,6 +92,8 @@ class Acceptor:
     def _take(self) -> None:
         """New connections are there."""
         for _ in range(_TAKEN_IN_ONE_ROUND):
+            if self._n_waiting >= self._limit and not self._silent:
+                break
             try:
                 taken, address = self._listener.accept()
             except (BlockingIOError, InterruptedError):
@@ -103,7 +105,7 @@ class Acceptor:
                 break
             self._has_failed = False
             if self._n_waiting >= self._limit:
-                self._drop_one()
+                self._drop_silent()
             host = str(address[0])
             self._line_up(taken, shared_by(host), is_within(host, self._trusted))
         self._begin_soon()
@@ -130,13 +132,17 @@ class Acceptor:
             self._line_up(spoken, key.data)
         self._begin_soon()
 
-    def _drop_one(self) -> None:
-        metrics.CUT_OFF.labels("connections").inc()
-        line = next(self._lines[rank] for rank in reversed(_Rank) if self._lines[rank])
-        dropped = line.first_of_most()
-        if line is self._silent:
-            self._watched.unregister(dropped)
-        dropped.close()
+    def _drop_silent(self) -> None:
+        """Close one; of what it has said not all may be heard yet."""
+        while self._silent:
+            dropped = self._silent.first_of_most()
+            client = self._watched.unregister(dropped).data
+            rank = _rank_of(dropped)
+            if rank is None or rank is _Rank.SILENT:
+                metrics.CUT_OFF.labels("connections").inc()
+                dropped.close()
+                return
+            self._lines[rank].add(client, dropped)
 
     def _begin_soon(self) -> None:
         if not self._is_due and not self._is_stopped and self._n_waiting:

@@ -104,10 +104,9 @@ async def test_who_speaks_late_does_not_wait_for_the_silent(
     assert len(site.begun) == 99
 
 
-@pytest.mark.parametrize("sent", [b"", ASKS])
-async def test_of_too_many_those_of_the_crowd_are_closed(site: Site, sent: bytes) -> None:
-    first = port_of(site.connect(sent, "127.0.0.2"))
-    crowd = site.many(200, sent)
+async def test_of_too_many_silent_ones_those_of_the_crowd_are_closed(site: Site) -> None:
+    first = port_of(site.connect(source="127.0.0.2"))
+    crowd = site.many(200)
     last = port_of(site.connect(MONITOR))
     with site.accepting(limit=20):
         await site.until(20)
@@ -115,6 +114,18 @@ async def test_of_too_many_those_of_the_crowd_are_closed(site: Site, sent: bytes
     assert len(site.begun) == 20
     assert {first, last, crowd[-1]} <= set(site.begun)
     assert site.begun[0] == last
+
+
+async def test_who_asks_is_never_closed_for_others(site: Site) -> None:
+    asking = {*site.many(120, ASKS)}
+    silent = {*site.many(60)}
+    asking |= {*site.many(20, ASKS)}
+    with site.accepting(limit=20):
+        async with asyncio.timeout(20):
+            while not asking <= set(site.begun):
+                site.news.clear()
+                await site.news.wait()
+    assert len(silent & set(site.begun)) <= 20
 
 
 async def test_connections_of_proxies_are_not_silent(site: Site) -> None:
