@@ -12,7 +12,9 @@ _TIMEOUT = 30.0
 
 
 def ask(url: str) -> float:
-    """The seconds that an answer took, on a connection of its own as monitors have it."""
+    """The seconds that an answer took, on a connection of its own as monitors have it; where there
+    is none, more than any attack may take.
+    """
     address = urlsplit(url)
     began = time.monotonic()
     asked = http.client.HTTPConnection(address.hostname or "", address.port, timeout=_TIMEOUT)
@@ -20,7 +22,7 @@ def ask(url: str) -> float:
         asked.request("GET", "/healthz")
         asked.getresponse().read()
     except (OSError, http.client.HTTPException):
-        pass
+        return _TIMEOUT
     finally:
         asked.close()
     return time.monotonic() - began

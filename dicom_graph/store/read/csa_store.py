@@ -1,7 +1,7 @@
 """What images have at paths of their Siemens CSA headers, whole: a list in its order."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -137,8 +137,8 @@ class CsaStore(HeaderStore):
             for path, by_owner in found.items()
         }
 
-    async def _images_of(self, entity: str, ids: Sequence[int]) -> Any:
-        """The owners of images, some thousand images at a time."""
+    async def _images_of(self, entity: str, ids: Sequence[int]) -> AsyncIterator[dict[int, int]]:
+        """The owners of images by the ids of these, some thousand at a time."""
         column = {"series": SERIES.id, "study": SERIES.study_id, "patient": SERIES.patient_id}[
             entity
         ]

@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useId, useState } from "react";
 import { useQuery } from "urql";
 import { ENTITIES, enumName, fieldOf, fieldsOf, inWords, isNumeric, titleOf, type Entity, type Field } from "../lib/fields";
 import { isComplete, LEVEL_WORDS, OPERATOR_WORDS, type Condition, type Filter, type Level, type Operator } from "../lib/filters";
@@ -77,26 +77,26 @@ function fits(operator: Operator | "missing", field: Field | undefined): boolean
 }
 
 function ElementName({ level, name, change }: { level: Level; name: string; change: (name: string) => void }) {
-  const offers = useElements(level === "csa" ? "" : name, undefined);
+  const offers = useElements(level === "csa" ? "" : name, undefined), id = useId();
   return (
     <>
-      <input type="text" list="builder-elements" aria-label="Element" placeholder={level === "csa" ? "B_value" : "EchoTime, (0018,0081)…"} value={name} onChange={(event) => { change(event.target.value); }} />
-      <datalist id="builder-elements">{offers.map((offer) => <option key={offer.name} value={offer.name}>{offer.detail}</option>)}</datalist>
+      <input type="text" list={id} aria-label="Element" placeholder={level === "csa" ? "B_value" : "EchoTime, (0018,0081)…"} value={name} onChange={(event) => { change(event.target.value); }} />
+      <datalist id={id}>{offers.map((offer) => <option key={offer.name} value={offer.name}>{offer.detail}</option>)}</datalist>
     </>
   );
 }
 
 /** Values that occur are offered once the field has the focus. */
 function Value({ entity, field, value, change }: { entity: Entity; field: Field | undefined; value: string; change: (value: string) => void }) {
-  const [asked, setAsked] = useState(false);
+  const [asked, setAsked] = useState(false), id = useId();
   const isOffered = field !== undefined && !isDate(field) && field.type !== "Boolean" && !field.list;
   const [{ data }] = useQuery({ query: FACET_VALUES, variables: { entity: entity.toUpperCase() as "SERIES", field: field ? enumName(field.name) : null, filter: null }, pause: !asked || !isOffered });
   if (field?.type === "Boolean") return <select aria-label="Value" value={value} onChange={(event) => { change(event.target.value); }}><option value="true">yes</option><option value="false">no</option></select>;
   return (
     <>
-      <input type={field && isDate(field) ? "date" : "text"} inputMode={field && isNumeric(field) ? "decimal" : undefined} list={isOffered ? "builder-values" : undefined} aria-label="Value" value={value} onFocus={() => { setAsked(true); }} onChange={(event) => { change(event.target.value); }} />
+      <input type={field && isDate(field) ? "date" : "text"} inputMode={field && isNumeric(field) ? "decimal" : undefined} list={isOffered ? id : undefined} aria-label="Value" value={value} onFocus={() => { setAsked(true); }} onChange={(event) => { change(event.target.value); }} />
       {field?.unit && <span className="quiet">{field.unit}</span>}
-      {isOffered && <datalist id="builder-values">{(data?.facet ?? []).filter((each) => each.value !== null && each.value !== undefined).map((each) => <option key={String(each.value)} value={String(each.value)}>{String(each.count)}</option>)}</datalist>}
+      {isOffered && <datalist id={id}>{(data?.facet ?? []).filter((each) => each.value !== null && each.value !== undefined).map((each) => <option key={String(each.value)} value={String(each.value)}>{String(each.count)}</option>)}</datalist>}
     </>
   );
 }

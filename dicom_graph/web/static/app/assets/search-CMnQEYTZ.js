@@ -1,4 +1,4 @@
-import{a as e,d as t,i as n,n as r,p as i,r as a}from"./states-CNSiGpzZ.js";import{l as o,s}from"./main-BhCx3LLH.js";import{a as c}from"./columns-mt262_f5.js";import{t as l}from"./picture-cqH7uGn9.js";import{y as u}from"./fields-3NDJjZh1.js";var d=u(),f=e(`
+import{a as e,d as t,i as n,n as r,p as i,r as a}from"./states-CNSiGpzZ.js";import{l as o,s}from"./main-By0pnm5T.js";import{a as c}from"./columns-mt262_f5.js";import{t as l}from"./picture-cqH7uGn9.js";import{y as u}from"./fields-3NDJjZh1.js";var d=u(),f=e(`
   query Search($text: String!) {
     search(text: $text, first: 12) {
       patients { node { id uid fullName } texts { field text word start } }

@@ -1,4 +1,4 @@
-import{a as e,d as t,i as n,l as r,n as i,p as a,r as o}from"./states-CNSiGpzZ.js";import{t as s}from"./useNavigate-_Ifqv5dg.js";import{a as c,l,s as u,u as d}from"./main-BhCx3LLH.js";import{t as f}from"./esm-DCNSKIz7.js";import{C as p,b as m,d as h,h as g,l as _,p as v,y}from"./fields-3NDJjZh1.js";import{a as b}from"./columns-mt262_f5.js";import{t as x}from"./code-BnfOq-kp.js";var S=p(m(),1),C=e(`
+import{a as e,d as t,i as n,l as r,n as i,p as a,r as o}from"./states-CNSiGpzZ.js";import{t as s}from"./useNavigate-_Ifqv5dg.js";import{a as c,l,s as u,u as d}from"./main-By0pnm5T.js";import{t as f}from"./esm-ChPmZxmr.js";import{C as p,b as m,d as h,h as g,l as _,p as v,y}from"./fields-3NDJjZh1.js";import{a as b}from"./columns-mt262_f5.js";import{t as x}from"./code-BnfOq-kp.js";var S=p(m(),1),C=e(`
   query Items($id: ID!) {
     node(id: $id) {
       ... on DataElement {

@@ -1,4 +1,4 @@
-import{a as e,d as t,i as n,n as r,p as i,r as a}from"./states-CNSiGpzZ.js";import{u as o}from"./main-BhCx3LLH.js";import{d as s,h as c,l,p as u,y as d}from"./fields-3NDJjZh1.js";import{t as f}from"./cards-GZnwngMX.js";var p=d(),m=e(`
+import{a as e,d as t,i as n,n as r,p as i,r as a}from"./states-CNSiGpzZ.js";import{u as o}from"./main-By0pnm5T.js";import{d as s,h as c,l,p as u,y as d}from"./fields-3NDJjZh1.js";import{t as f}from"./cards-GZnwngMX.js";var p=d(),m=e(`
   query StudyPage($uid: String!) {
     studyByUid(uid: $uid) {
       id uid description date time created nSeries nImages zipUrl

@@ -1,4 +1,4 @@
-import{a as e,d as t,i as n,n as r,p as i,r as a}from"./states-CNSiGpzZ.js";import{t as o}from"./useNavigate-_Ifqv5dg.js";import{l as s,s as c,u as l}from"./main-BhCx3LLH.js";import{C as u,b as d,d as f,l as p,p as m,y as h}from"./fields-3NDJjZh1.js";import{a as g}from"./columns-mt262_f5.js";var _=u(d(),1),v=h(),y=e(`
+import{a as e,d as t,i as n,n as r,p as i,r as a}from"./states-CNSiGpzZ.js";import{t as o}from"./useNavigate-_Ifqv5dg.js";import{l as s,s as c,u as l}from"./main-By0pnm5T.js";import{C as u,b as d,d as f,l as p,p as m,y as h}from"./fields-3NDJjZh1.js";import{a as g}from"./columns-mt262_f5.js";var _=u(d(),1),v=h(),y=e(`
   query Elements($filter: DataElementDefinitionFilter, $after: String) {
     dataElementDefinitions(filter: $filter, first: 200, after: $after) { nodes { id tag keyword name vr privateCreator } pageInfo { hasNextPage endCursor } }
   }
